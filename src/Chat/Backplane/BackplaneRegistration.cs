@@ -1,0 +1,20 @@
+using Chat.Socket;
+using Chat.Storage;
+
+namespace Chat.Backplane;
+
+/// <summary>Registers Redis and what runs over it.</summary>
+internal static class BackplaneRegistration
+{
+    public static IServiceCollection AddBackplane(this IServiceCollection services)
+    {
+        services.AddHostedSingleton<RedisConnection>();
+        services.AddSingleton(provider => new RedisBackplane(
+            provider.GetRequiredService<Hub>(),
+            provider.GetRequiredService<RedisConnection>(),
+            provider.GetServices<NodeRoute>,
+            provider.GetRequiredService<ILogger<RedisBackplane>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<RedisBackplane>());
+        return services;
+    }
+}

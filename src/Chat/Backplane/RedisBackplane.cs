@@ -1,0 +1,157 @@
+using System.Collections.Frozen;
+using System.Text;
+using System.Text.Json;
+using Chat.Socket;
+using StackExchange.Redis;
+
+namespace Chat.Backplane;
+
+/// <summary>
+/// From node to node, over one Redis channel a user. Publishing is fire and forget: nothing on the message path waits
+/// for Redis, and nothing that is published is the only copy of anything. A node subscribes to the channels of the
+/// users it holds connections of, once each however many these are, and ignores what it published itself.
+/// </summary>
+public sealed partial class RedisBackplane : IHostedService, INodeHandler<ForwardedFrame>, IAsyncDisposable
+{
+    private const int NodeIdLength = 16;
+
+    private readonly Hub hub;
+    private readonly RedisConnection redis;
+    private readonly ILogger<RedisBackplane> log;
+    private readonly Lazy<FrozenDictionary<string, NodeRoute>> routes;
+    private readonly Dictionary<Guid, Subscription> subscriptions = [];
+    private readonly Lock gate = new();
+
+    internal RedisBackplane(Hub hub, RedisConnection redis, Func<IEnumerable<NodeRoute>> routes, ILogger<RedisBackplane> log)
+    {
+        this.hub = hub;
+        this.redis = redis;
+        this.log = log;
+        // Lazy, because the handlers of node events publish, too.
+        this.routes = new(() => routes().Append(new NodeRoute<ForwardedFrame>(this)).ToFrozenDictionary(route => route.Name));
+    }
+
+    /// <summary>Sends a frame to all connections of a user, on every node.</summary>
+    public void Send(Guid userId, Frame frame, Connection? except = null)
+    {
+        hub.Send(userId, frame, except);
+        Publish(userId, new ForwardedFrame(frame.Bytes.ToArray(), frame.Droppable));
+    }
+
+    /// <summary>Publishes an event to the other nodes that hold connections of a user.</summary>
+    public void Publish<TEvent>(Guid userId, TEvent sent)
+        where TEvent : IEvent<TEvent>
+    {
+        var payload = JsonSerializer.SerializeToUtf8Bytes(sent, TEvent.Json);
+        var message = new byte[NodeIdLength + 1 + TEvent.Name.Length + payload.Length];
+        redis.NodeId.TryWriteBytes(message);
+        message[NodeIdLength] = (byte)TEvent.Name.Length;
+        Encoding.ASCII.GetBytes(TEvent.Name, message.AsSpan(NodeIdLength + 1));
+        payload.CopyTo(message.AsSpan(NodeIdLength + 1 + TEvent.Name.Length));
+        redis.Database.Publish(redis.Channel(redis.Names.User(userId)), message, CommandFlags.FireAndForget);
+    }
+
+    /// <summary>
+    /// Listens for a user; to be called once for each connection. Completes when Redis has confirmed, or after
+    /// <see cref="RedisConnection.Patience"/>: then delivery goes on at the pace of the position check.
+    /// </summary>
+    public async ValueTask SubscribeAsync(Guid userId)
+    {
+        Subscription subscription;
+        lock (gate)
+        {
+            if (!subscriptions.TryGetValue(userId, out subscription!))
+                subscriptions.Add(userId, subscription = new Subscription(ListenAsync(userId)));
+            subscription.Connections++;
+        }
+
+        try
+        {
+            await subscription.Queue.WaitAsync(RedisConnection.Patience);
+        }
+        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        {
+            // The client library goes on trying by itself; the position check delivers meanwhile.
+            SubscriptionPending(userId, failure.Message);
+        }
+    }
+
+    /// <summary>Stops listening for a user when the last connection is gone.</summary>
+    public void Unsubscribe(Guid userId)
+    {
+        lock (gate)
+        {
+            if (!subscriptions.TryGetValue(userId, out var subscription) || --subscription.Connections > 0)
+                return;
+            subscriptions.Remove(userId);
+            subscription.End();
+        }
+    }
+
+    void INodeHandler<ForwardedFrame>.Handle(Guid userId, ForwardedFrame received) =>
+        hub.Send(userId, new Frame(received.Bytes, received.Droppable));
+
+    /// <inheritdoc/>
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _ = routes.Value;
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        lock (gate)
+            subscriptions.Clear();
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task<ChannelMessageQueue> ListenAsync(Guid userId)
+    {
+        var queue = await redis.Subscriber.SubscribeAsync(redis.Channel(redis.Names.User(userId)));
+        queue.OnMessage(received => Handle(userId, (byte[])received.Message!));
+        return queue;
+    }
+
+    private void Handle(Guid userId, byte[] message)
+    {
+        try
+        {
+            if (new Guid(message.AsSpan(0, NodeIdLength)) == redis.NodeId)
+                return;
+            var nameLength = message[NodeIdLength];
+            var name = Encoding.ASCII.GetString(message, NodeIdLength + 1, nameLength);
+            // A newer node may publish what this one does not know yet.
+            if (routes.Value.TryGetValue(name, out var route))
+                route.Handle(userId, message.AsSpan(NodeIdLength + 1 + nameLength));
+        }
+#pragma warning disable CA1031 // The boundary: one unreadable message must not end the user's subscription.
+        catch (Exception failure)
+#pragma warning restore CA1031
+        {
+            EventFailed(failure, userId);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Redis has not confirmed the subscription for {UserId} yet ({Reason})")]
+    private partial void SubscriptionPending(Guid userId, string reason);
+
+    [LoggerMessage(LogLevel.Error, "An event from another node for {UserId} could not be handled")]
+    private partial void EventFailed(Exception failure, Guid userId);
+
+    private sealed class Subscription(Task<ChannelMessageQueue> queue)
+    {
+        public Task<ChannelMessageQueue> Queue => queue;
+
+        public int Connections { get; set; }
+
+        public void End() => queue.ContinueWith(
+            subscribed => subscribed.Result.UnsubscribeAsync(CommandFlags.FireAndForget),
+            CancellationToken.None,
+            TaskContinuationOptions.OnlyOnRanToCompletion,
+            TaskScheduler.Default);
+    }
+}

@@ -1,0 +1,82 @@
+using StackExchange.Redis;
+
+namespace Chat.Backplane;
+
+/// <summary>
+/// The node's one connection to Redis, and the node's name there. Redis may be away at the start and at any time
+/// after: what is sent to it then is lost, which costs speed and never a message.
+/// </summary>
+public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
+{
+    /// <summary>How long anybody off the message path waits for Redis.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private readonly ConfigurationOptions options;
+    private readonly ILogger<RedisConnection> log;
+    private ConnectionMultiplexer? multiplexer;
+    private bool isCluster;
+
+    /// <summary>Reads the connection string; <see cref="StartAsync"/> connects.</summary>
+    public RedisConnection(IConfiguration configuration, ILogger<RedisConnection> log)
+    {
+        this.log = log;
+        Names = new RedisNames(configuration["Redis:Prefix"] ?? "");
+        options = ConfigurationOptions.Parse(configuration.GetConnectionString("Redis")!);
+        options.AbortOnConnectFail = false;
+        // What waited for a Redis that was away is out of date when it is back.
+        options.BacklogPolicy = BacklogPolicy.FailFast;
+        options.ClientName = $"chat-{NodeId:N}";
+    }
+
+    /// <summary>Names this node among its equals, from start to stop.</summary>
+    public Guid NodeId { get; } = Guid.CreateVersion7();
+
+    /// <summary>Keys and channels.</summary>
+    public RedisNames Names { get; }
+
+    /// <summary>Commands.</summary>
+    public IDatabase Database => Multiplexer.GetDatabase();
+
+    /// <summary>Subscriptions.</summary>
+    public ISubscriber Subscriber => Multiplexer.GetSubscriber();
+
+    /// <summary>Whether commands can be sent at the moment.</summary>
+    public bool IsConnected => multiplexer is { IsConnected: true };
+
+    /// <summary>Raised when Redis is back. Subscriptions are renewed by themselves; what was published is lost.</summary>
+    public event Action? Restored;
+
+    private ConnectionMultiplexer Multiplexer => multiplexer ?? throw new InvalidOperationException("The host has not started.");
+
+    /// <summary>The channel of a name: a sharded one (Redis 7) where the server is a cluster.</summary>
+    public RedisChannel Channel(string name) => isCluster ? RedisChannel.Sharded(name) : RedisChannel.Literal(name);
+
+    /// <inheritdoc/>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        multiplexer = await ConnectionMultiplexer.ConnectAsync(options);
+        isCluster = multiplexer.GetServers().Any(server => server.ServerType == ServerType.Cluster);
+        multiplexer.ConnectionFailed += (_, failed) => Lost(failed.ConnectionType, failed.FailureType);
+        multiplexer.ConnectionRestored += (_, restored) =>
+        {
+            Back(restored.ConnectionType);
+            Restored?.Invoke();
+        };
+    }
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (multiplexer is not null)
+            await multiplexer.DisposeAsync();
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Redis is away ({Connection}: {Reason}); messages go on, other nodes get them from the database")]
+    private partial void Lost(ConnectionType connection, ConnectionFailureType reason);
+
+    [LoggerMessage(LogLevel.Information, "Redis is back ({Connection})")]
+    private partial void Back(ConnectionType connection);
+}

@@ -1,0 +1,179 @@
+using System.Text.Json.Serialization.Metadata;
+using Carter;
+using Chat.Backplane;
+using Chat.Rest;
+using Chat.Socket;
+using Chat.Storage;
+using Marten;
+
+namespace Chat.Features;
+
+/// <summary>
+/// One person wants nothing more of another. Between the two neither can send or open a direct conversation, and
+/// neither sees the other's presence, typing or receipts; history stays. A send is checked in its own transaction, so
+/// a block is in force everywhere from its commit on. The blocked one is told nothing and can find out nothing:
+/// blocking twice, or somebody unknown, gets the same answer.
+/// </summary>
+public sealed class BlockingSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice)
+    {
+        slice.Services.AddSingleton<Blocks>();
+        slice.On<AddBlock, BlockingHandler>()
+            .On<RemoveBlock, BlockingHandler>()
+            .OnNode<BlocksChanged, Blocks>()
+            .Rest<BlockingModule>();
+    }
+}
+
+/// <summary>The event <c>block.add</c>: one of the two names the other person.</summary>
+/// <param name="UserId">Their id.</param>
+/// <param name="Username">Or their username.</param>
+public sealed record AddBlock(Guid? UserId, string? Username) : IEvent<AddBlock>
+{
+    /// <inheritdoc/>
+    public static string Name => "block.add";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<AddBlock> Json => ChatJson.Wire.AddBlock;
+}
+
+/// <summary>The event <c>block.remove</c>: one of the two names the other person.</summary>
+/// <param name="UserId">Their id.</param>
+/// <param name="Username">Or their username.</param>
+public sealed record RemoveBlock(Guid? UserId, string? Username) : IEvent<RemoveBlock>
+{
+    /// <inheritdoc/>
+    public static string Name => "block.remove";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<RemoveBlock> Json => ChatJson.Wire.RemoveBlock;
+}
+
+/// <summary>The event <c>block.added</c>: the answer, and to the blocker's other connections.</summary>
+/// <param name="UserId">Who is blocked.</param>
+/// <param name="Username">As the request named them.</param>
+/// <param name="BlockedAt">Since when; blocking again does not change it.</param>
+public sealed record BlockAdded(Guid UserId, string? Username, DateTimeOffset BlockedAt) : IEvent<BlockAdded>
+{
+    /// <inheritdoc/>
+    public static string Name => "block.added";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<BlockAdded> Json => ChatJson.Wire.BlockAdded;
+}
+
+/// <summary>The event <c>block.removed</c>: the answer, and to the blocker's other connections.</summary>
+/// <param name="UserId">Who is not blocked, any more or anyway.</param>
+/// <param name="Username">As the request named them.</param>
+public sealed record BlockRemoved(Guid UserId, string? Username) : IEvent<BlockRemoved>
+{
+    /// <inheritdoc/>
+    public static string Name => "block.removed";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<BlockRemoved> Json => ChatJson.Wire.BlockRemoved;
+}
+
+/// <summary>The answer of <c>GET /chat/blocks</c>.</summary>
+/// <param name="Blocks">Whom the caller has blocked, latest first.</param>
+public sealed record BlockList(IReadOnlyList<BlockAdded> Blocks);
+
+/// <summary>Node event: a block with the channel's user was added or removed.</summary>
+/// <param name="Other">The other of the two.</param>
+internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
+{
+    public static string Name => "blocks";
+
+    public static JsonTypeInfo<BlocksChanged> Json => ChatJson.Wire.BlocksChanged;
+}
+
+/// <summary>Both events, and what REST needs of them.</summary>
+internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, TimeProvider time)
+    : IHandler<AddBlock>, IHandler<RemoveBlock>
+{
+    public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
+    {
+        var (other, error) = await directory.ResolveAsync(received.UserId, received.Username);
+        if (error is not null)
+            return error;
+        var (added, refused) = await AddAsync(context.UserId, other, received.Username, context.Connection);
+        if (added is not null)
+            context.Reply(added);
+        return refused;
+    }
+
+    public async ValueTask<ChatError?> HandleAsync(RemoveBlock received, EventContext context)
+    {
+        var (other, error) = await directory.ResolveAsync(received.UserId, received.Username);
+        if (error is not null)
+            return error;
+        context.Reply(await RemoveAsync(context.UserId, other, received.Username, context.Connection));
+        return null;
+    }
+
+    public async Task<(BlockAdded? Added, ChatError? Refused)> AddAsync(Guid blocker, Guid blocked, string? username, Connection? from)
+    {
+        if (blocker == blocked)
+            return (null, ChatError.Invalid("userId", "Nobody blocks themselves."));
+        var id = Block.IdOf(blocker, blocked);
+        await using var session = store.LightweightSession();
+        var block = await session.LoadAsync<Block>(id);
+        if (block is null)
+        {
+            // Two devices at once: the later one only moves the date by a moment.
+            block = new Block { Id = id, BlockerId = blocker, BlockedId = blocked, BlockedAt = time.GetWireNow() };
+            session.Store(block);
+            await session.SaveChangesAsync();
+        }
+
+        var added = new BlockAdded(blocked, username, block.BlockedAt);
+        blocks.Changed(blocker, blocked);
+        backplane.Send(blocker, Frame.Of(added), from);
+        return (added, null);
+    }
+
+    public async Task<BlockRemoved> RemoveAsync(Guid blocker, Guid blocked, string? username, Connection? from)
+    {
+        await using var session = store.LightweightSession();
+        session.Delete<Block>(Block.IdOf(blocker, blocked));
+        await session.SaveChangesAsync();
+
+        var removed = new BlockRemoved(blocked, username);
+        blocks.Changed(blocker, blocked);
+        backplane.Send(blocker, Frame.Of(removed), from);
+        return removed;
+    }
+}
+
+/// <summary>The REST side.</summary>
+public sealed class BlockingModule : ICarterModule
+{
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app)
+    {
+        var blocks = app.MapGroup("/chat/blocks").RequireAuthorization();
+        blocks.MapGet("", ListAsync);
+        blocks.MapPut("{userId:guid}", AddAsync);
+        blocks.MapDelete("{userId:guid}", RemoveAsync);
+    }
+
+    private static async Task<IResult> ListAsync(HttpContext http, IDocumentStore store)
+    {
+        var caller = http.User.UserId();
+        await using var session = store.QuerySession();
+        var own = await session.Query<Block>().Where(block => block.BlockerId == caller).ToListAsync();
+        return TypedResults.Ok(new BlockList(
+            [.. own.OrderByDescending(block => block.BlockedAt).Select(block => new BlockAdded(block.BlockedId, null, block.BlockedAt))]));
+    }
+
+    private static async Task<IResult> AddAsync(Guid userId, HttpContext http, BlockingHandler handler)
+    {
+        var (added, refused) = await handler.AddAsync(http.User.UserId(), userId, null, from: null);
+        return refused is null ? TypedResults.Ok(added) : refused.ToProblem();
+    }
+
+    private static async Task<IResult> RemoveAsync(Guid userId, HttpContext http, BlockingHandler handler) =>
+        TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), userId, null, from: null));
+}

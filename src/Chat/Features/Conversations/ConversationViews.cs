@@ -1,0 +1,123 @@
+using System.Globalization;
+using Chat.Storage;
+using Marten;
+using Npgsql;
+
+namespace Chat.Features;
+
+/// <summary>The wire's <c>conversation</c>, as one of its members sees it.</summary>
+/// <param name="Id">The conversation.</param>
+/// <param name="Kind">Direct or group.</param>
+/// <param name="Members">Everybody in it, with their cursors.</param>
+/// <param name="Seq">The number of the latest change; 0 before the first.</param>
+/// <param name="LastMessage">The latest message.</param>
+/// <param name="UpdatedAt">When the latest change was made.</param>
+/// <param name="Unread">Messages of others past the caller's cursor.</param>
+public sealed record ConversationView(
+    Guid Id, ConversationKind Kind, IReadOnlyList<MemberView> Members, long Seq, Message? LastMessage, DateTimeOffset UpdatedAt, long Unread);
+
+/// <summary>A member of a <see cref="ConversationView"/>.</summary>
+/// <param name="UserId">The person.</param>
+/// <param name="Username">From the directory.</param>
+/// <param name="Name">From the directory.</param>
+/// <param name="Picture">From the directory: a URL.</param>
+/// <param name="ReadUpTo">Everything up to this number was read.</param>
+/// <param name="DeliveredUpTo">Everything up to this number has reached a device.</param>
+public sealed record MemberView(Guid UserId, string? Username, string? Name, string? Picture, long ReadUpTo, long DeliveredUpTo);
+
+/// <summary>The answer of <c>GET /chat/conversations</c>.</summary>
+/// <param name="Conversations">Latest activity first.</param>
+/// <param name="NextCursor">Asks for the page behind this one; absent on the last.</param>
+public sealed record ConversationPage(IReadOnlyList<ConversationView> Conversations, string? NextCursor);
+
+/// <summary>Where a page ends: the activity and the id of its last conversation.</summary>
+internal readonly record struct ConversationCursor(DateTimeOffset UpdatedAt, Guid Id)
+{
+    /// <summary>In front of everything.</summary>
+    private static readonly ConversationCursor Start = new(DateTimeOffset.MaxValue, Guid.AllBitsSet);
+
+    public static bool TryRead(string? text, out ConversationCursor cursor)
+    {
+        cursor = Start;
+        if (text is null)
+            return true;
+        var parts = text.Split('_');
+        if (parts.Length != 2
+            || !long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds)
+            || milliseconds > Start.UpdatedAt.ToUnixTimeMilliseconds()
+            || !Guid.TryParseExact(parts[1], "N", out var id))
+            return false;
+        cursor = new ConversationCursor(DateTimeOffset.FromUnixTimeMilliseconds(milliseconds), id);
+        return true;
+    }
+
+    public override string ToString() => $"{UpdatedAt.ToUnixTimeMilliseconds()}_{Id:N}";
+}
+
+/// <summary>Puts conversations together for one of their members, in as many queries for fifty as for one.</summary>
+internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource database, Tables tables, UnreadCounts unread)
+{
+    public async Task<ConversationView> OneAsync(Guid conversationId, Guid userId) => (await ManyAsync([conversationId], userId)).Single();
+
+    public async Task<ConversationPage> PageAsync(Guid userId, int limit, ConversationCursor after)
+    {
+        await using var command = database.CreateCommand($"""
+            select h.id, h.updated_at
+            from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
+            where m.user_id = $1 and (h.updated_at, h.id) < ($2, $3)
+            order by h.updated_at desc, h.id desc
+            limit $4
+            """);
+        command.Parameters.Add(new() { Value = userId });
+        command.Parameters.Add(new() { Value = after.UpdatedAt });
+        command.Parameters.Add(new() { Value = after.Id });
+        command.Parameters.Add(new() { Value = limit + 1 });
+        var page = new List<ConversationCursor>(limit + 1);
+        await using (var reader = await command.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync())
+                page.Add(new ConversationCursor(reader.GetFieldValue<DateTimeOffset>(1), reader.GetGuid(0)));
+        }
+
+        var hasMore = page.Count > limit;
+        var shown = page.Take(limit).ToArray();
+        var views = await ManyAsync([.. shown.Select(row => row.Id)], userId);
+        return new ConversationPage(views, hasMore ? shown[^1].ToString() : null);
+    }
+
+    /// <summary>The conversations with these ids, in this order.</summary>
+    public async Task<IReadOnlyList<ConversationView>> ManyAsync(Guid[] ids, Guid userId)
+    {
+        if (ids.Length == 0)
+            return [];
+        await using var session = store.QuerySession();
+        var first = session.CreateBatchQuery();
+        var conversationsFound = first.LoadMany<Conversation>().ById(ids);
+        var headsFound = first.LoadMany<ConversationHead>().ById(ids);
+        var membersFound = first.Query<Member>("where conversation_id = any(?)", ids);
+        await first.Execute();
+        var conversations = (await conversationsFound).ToDictionary(conversation => conversation.Id);
+        var heads = (await headsFound).ToDictionary(head => head.Id);
+        var members = (await membersFound).ToLookup(member => member.ConversationId);
+
+        var second = session.CreateBatchQuery();
+        var usersFound = second.LoadMany<User>().ById([.. members.SelectMany(own => own).Select(member => member.UserId).Distinct()]);
+        var messagesFound = second.LoadMany<Message>().ById([.. heads.Values.Select(head => head.LastMessageId).OfType<Guid>()]);
+        await second.Execute();
+        var users = (await usersFound).ToDictionary(user => user.Id);
+        var messages = (await messagesFound).ToDictionary(message => message.Id);
+        var counts = (await unread.LoadAsync(userId, ids)).ToDictionary(row => row.ConversationId);
+
+        return [.. ids.Select(id => new ConversationView(
+            id,
+            conversations[id].Kind,
+            [.. conversations[id].Members.Select(user => View(members[id].First(member => member.UserId == user), users.GetValueOrDefault(user)))],
+            heads[id].Seq,
+            heads[id].LastMessageId is { } last ? messages[last].For(userId) : null,
+            heads[id].UpdatedAt,
+            counts[id].Unread))];
+    }
+
+    private static MemberView View(Member member, User? user) =>
+        new(member.UserId, user?.Username, user?.Name, user?.Picture, member.ReadUpTo, member.DeliveredUpTo);
+}

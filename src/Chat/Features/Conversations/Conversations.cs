@@ -1,0 +1,215 @@
+using System.Text.Json.Serialization;
+using Carter;
+using Chat.Rest;
+using Chat.Socket;
+using Chat.Storage;
+using JasperFx;
+using JasperFx.Events.Projections;
+using Marten;
+using Marten.Exceptions;
+using Microsoft.Extensions.Caching.Memory;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Who talks with whom. A direct conversation of two people exists exactly once, whoever asks first and however many
+/// ask at once: its id is made from both, and the primary key does the rest. What happens to a conversation is an
+/// event stream with an inline snapshot; cursors and counters live in rows of their own, because they change often.
+/// </summary>
+public sealed class ConversationsSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice)
+    {
+        slice.Services.AddSingleton<Conversations>().AddSingleton<ConversationViews>();
+        slice.Rest<ConversationsModule>().Documents(options =>
+        {
+            options.Projections.Snapshot<Conversation>(SnapshotLifecycle.Inline);
+            options.Schema.For<Member>()
+                .Duplicate(member => member.ReadUpTo)
+                .Index(member => member.ConversationId)
+                .Index(member => member.UserId);
+        });
+    }
+}
+
+/// <summary>The body of <c>POST /chat/conversations</c>: one of the two names the other person.</summary>
+/// <param name="UserId">Their id.</param>
+/// <param name="Username">Or their username.</param>
+public sealed record OpenConversation(Guid? UserId, string? Username);
+
+/// <summary>Two people, or more.</summary>
+[JsonConverter(typeof(ConversationKindConverter))]
+public enum ConversationKind
+{
+    /// <summary>Exactly two people, once for each pair.</summary>
+    Direct,
+
+    /// <summary>Any number of people.</summary>
+    Group,
+}
+
+internal sealed class ConversationKindConverter() : JsonStringEnumConverter<ConversationKind>(System.Text.Json.JsonNamingPolicy.CamelCase);
+
+/// <summary>Stream event: the conversation came to be.</summary>
+/// <param name="Kind">Direct or group.</param>
+/// <param name="Members">Its first members.</param>
+/// <param name="At">When.</param>
+public sealed record ConversationStarted(ConversationKind Kind, Guid[] Members, DateTimeOffset At);
+
+/// <summary>The inline snapshot of a conversation's stream: what seldom changes, and every node may cache.</summary>
+public sealed partial record Conversation
+{
+    /// <summary>The stream's id.</summary>
+    public Guid Id { get; init; }
+
+    /// <summary>Direct or group.</summary>
+    public ConversationKind Kind { get; init; }
+
+    /// <summary>Who belongs to it.</summary>
+    public Guid[] Members { get; init; } = [];
+
+    /// <summary>When it came to be.</summary>
+    public DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>The state after the first event.</summary>
+    public static Conversation Create(ConversationStarted started, JasperFx.Events.IEvent<ConversationStarted> envelope) =>
+        new() { Id = envelope.StreamId, Kind = started.Kind, Members = started.Members, StartedAt = started.At };
+
+    /// <summary>Whether the user belongs to it.</summary>
+    public bool Has(Guid userId) => Array.IndexOf(Members, userId) >= 0;
+
+    /// <summary>The id of the direct conversation of two people.</summary>
+    public static Guid IdOfDirect(Guid one, Guid other) => Key.OfPair("direct", one, other);
+}
+
+/// <summary>One person in one conversation, and how far they have come. Cursors never go back.</summary>
+public sealed record Member
+{
+    /// <summary>Made from conversation and user.</summary>
+    public required Guid Id { get; init; }
+
+    /// <summary>The conversation.</summary>
+    public required Guid ConversationId { get; init; }
+
+    /// <summary>The person.</summary>
+    public required Guid UserId { get; init; }
+
+    /// <summary>Everything up to this number was read.</summary>
+    public long ReadUpTo { get; init; }
+
+    /// <summary>Everything up to this number has reached a device of theirs. Never behind <see cref="ReadUpTo"/>.</summary>
+    public long DeliveredUpTo { get; init; }
+
+    /// <summary>The member further on; where they are further already, they stay.</summary>
+    public static Member Moved(Member member, long upTo, bool isRead) => member with
+    {
+        ReadUpTo = isRead ? Math.Max(member.ReadUpTo, upTo) : member.ReadUpTo,
+        DeliveredUpTo = Math.Max(member.DeliveredUpTo, upTo),
+    };
+
+    /// <summary>The document's id.</summary>
+    public static Guid IdOf(Guid conversation, Guid user) => Key.Of("member", conversation, user);
+}
+
+/// <summary>Opens conversations and finds them again, from a cache where possible: members are asked on every send.</summary>
+internal sealed class Conversations(IDocumentStore store, TimeProvider time) : IDisposable
+{
+    private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 1_000_000 });
+
+    /// <summary>A conversation that the user is a member of; null if not, or if there is none.</summary>
+    public async ValueTask<Conversation?> FindAsync(Guid conversationId, Guid userId)
+    {
+        if (!cache.TryGetValue(conversationId, out Conversation? conversation))
+        {
+            await using var session = store.QuerySession();
+            conversation = await session.LoadAsync<Conversation>(conversationId);
+            // What is not there is not remembered: it may be there in a moment.
+            if (conversation is not null)
+                cache.Set(conversationId, conversation, new MemoryCacheEntryOptions { Size = conversation.Members.Length });
+        }
+
+        return conversation?.Has(userId) == true ? conversation : null;
+    }
+
+    /// <summary>Opens the direct conversation of two people, or finds it.</summary>
+    /// <returns>The conversation's id and whether it is new; or the error to answer with.</returns>
+    public async Task<(Guid Id, bool IsNew, ChatError? Error)> OpenDirectAsync(Guid caller, Guid other)
+    {
+        if (caller == other)
+            return (default, false, ChatError.Invalid("userId", "A conversation takes two people."));
+        var id = Conversation.IdOfDirect(caller, other);
+        if (await FindAsync(id, caller) is not null)
+            return (id, false, null);
+
+        await using var session = store.LightweightSession();
+        if (await session.Query<Block>().AnyAsync(block => block.Id == Block.IdOf(caller, other) || block.Id == Block.IdOf(other, caller)))
+            return (default, false, ChatError.Blocked);
+        var now = time.GetWireNow();
+        session.Events.StartStream<Conversation>(id, new ConversationStarted(ConversationKind.Direct, [caller, other], now));
+        session.Insert(new ConversationHead { Id = id, Seq = 0, UpdatedAt = now });
+        foreach (var user in (Guid[])[caller, other])
+            session.Insert(new Member { Id = Member.IdOf(id, user), ConversationId = id, UserId = user });
+        try
+        {
+            await session.SaveChangesAsync();
+            return (id, true, null);
+        }
+        catch (Exception failure) when (failure is ExistingStreamIdCollisionException or DocumentAlreadyExistsException)
+        {
+            // Somebody was faster, and theirs is the same conversation.
+            return (id, false, null);
+        }
+    }
+
+    public void Dispose() => cache.Dispose();
+}
+
+/// <summary>The REST side.</summary>
+public sealed class ConversationsModule : ICarterModule
+{
+    private const int DefaultPage = 50;
+    private const int MaxPage = 200;
+
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app)
+    {
+        var conversations = app.MapGroup("/chat/conversations").RequireAuthorization();
+        conversations.MapPost("", OpenAsync);
+        conversations.MapGet("", ListAsync);
+        conversations.MapGet("{id:guid}", GetAsync);
+    }
+
+    private static async Task<IResult> OpenAsync(
+        Body<OpenConversation> body, HttpContext http, UserDirectory directory, Conversations conversations, ConversationViews views)
+    {
+        if (body.Error is not null)
+            return body.Error.ToProblem();
+        var (other, unknown) = await directory.ResolveAsync(body.Value!.UserId, body.Value.Username);
+        if (unknown is not null)
+            return unknown.ToProblem();
+        var caller = http.User.UserId();
+        var (id, isNew, refused) = await conversations.OpenDirectAsync(caller, other);
+        if (refused is not null)
+            return refused.ToProblem();
+        var view = await views.OneAsync(id, caller);
+        return isNew ? TypedResults.Created($"/chat/conversations/{id}", view) : TypedResults.Ok(view);
+    }
+
+    private static async Task<IResult> ListAsync(HttpContext http, ConversationViews views, int? limit, string? cursor)
+    {
+        if (limit is < 1 or > MaxPage)
+            return ChatError.Invalid("limit", $"1 to {MaxPage}.").ToProblem();
+        if (!ConversationCursor.TryRead(cursor, out var after))
+            return ChatError.Invalid("cursor", "Give the nextCursor of the page before.").ToProblem();
+        return TypedResults.Ok(await views.PageAsync(http.User.UserId(), limit ?? DefaultPage, after));
+    }
+
+    private static async Task<IResult> GetAsync(Guid id, HttpContext http, Conversations conversations, ConversationViews views)
+    {
+        var caller = http.User.UserId();
+        return await conversations.FindAsync(id, caller) is null
+            ? ChatError.Forbidden.ToProblem()
+            : TypedResults.Ok(await views.OneAsync(id, caller));
+    }
+}

@@ -1,0 +1,211 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Serialization.Metadata;
+using System.Threading.Channels;
+using Chat.Backplane;
+using Chat.Socket;
+using Chat.Storage;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Brings every committed change to every connection of every member: once, in the order of the numbers, on any node.
+/// Local connections are served straight from the log; other nodes get one publish a recipient and do the same; what
+/// gets lost between nodes is found by its number and fetched (<see cref="DeliveryRepair"/>). Nothing here is the
+/// only copy of anything.
+/// </summary>
+public sealed class DeliverySlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice)
+    {
+        slice.Services.AddSingleton<Delivery>();
+        slice.Runs<DeliveryRepair>()
+            .ObserveConnections<Delivery>()
+            .OnNode<ChangeCommitted, Delivery>()
+            .OnNode<CursorMoved, Delivery>();
+    }
+}
+
+/// <summary>The event <c>message.new</c>: to all connections of all members, but the one that sent it.</summary>
+/// <param name="Message">The message; with its tempId on the sender's own connections.</param>
+public sealed record MessageArrived(Message Message) : IEvent<MessageArrived>
+{
+    /// <inheritdoc/>
+    public static string Name => "message.new";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<MessageArrived> Json => ChatJson.Wire.MessageArrived;
+}
+
+/// <summary>The event <c>conversation.updated</c>: to all connections of all members.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="LastMessage">Its latest message.</param>
+/// <param name="Seq">Its counter.</param>
+public sealed record ConversationUpdated(Guid ConversationId, Message LastMessage, long Seq) : IEvent<ConversationUpdated>
+{
+    /// <inheritdoc/>
+    public static string Name => "conversation.updated";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<ConversationUpdated> Json => ChatJson.Wire.ConversationUpdated;
+}
+
+/// <summary>The event <c>notification.unread</c>: to the connections of whoever has something to read, or has just read it.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="Unread">How many messages are unread there.</param>
+/// <param name="TotalUnread">How many are unread over all conversations.</param>
+public sealed record UnreadNotification(Guid ConversationId, long Unread, long TotalUnread) : IEvent<UnreadNotification>
+{
+    /// <inheritdoc/>
+    public static string Name => "notification.unread";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<UnreadNotification> Json => ChatJson.Wire.UnreadNotification;
+}
+
+/// <summary>Node event: a change to a conversation of the channel's user was committed.</summary>
+/// <param name="Message">The message in its new state.</param>
+internal sealed record ChangeCommitted(Message Message) : IEvent<ChangeCommitted>
+{
+    public static string Name => "change";
+
+    public static JsonTypeInfo<ChangeCommitted> Json => ChatJson.Wire.ChangeCommitted;
+}
+
+/// <summary>Node event: the channel's user has read on, elsewhere.</summary>
+/// <param name="ConversationId">Where.</param>
+internal sealed record CursorMoved(Guid ConversationId) : IEvent<CursorMoved>
+{
+    public static string Name => "cursor";
+
+    public static JsonTypeInfo<CursorMoved> Json => ChatJson.Wire.CursorMoved;
+}
+
+/// <summary>The feeds of the users who are connected to this node, and what comes into them.</summary>
+internal sealed partial class Delivery(
+    Hub hub, RedisBackplane backplane, UnreadCounts unread, TimeProvider time, ILogger<Delivery> log)
+    : IConnectionObserver, INodeHandler<ChangeCommitted>, INodeHandler<CursorMoved>
+{
+    private readonly ConcurrentDictionary<Guid, UserFeed> feeds = new();
+    private readonly Lock gate = new();
+    private readonly Channel<(Guid UserId, Guid ConversationId)> recounts = Channel.CreateUnbounded<(Guid, Guid)>();
+
+    /// <summary>Every feed of this node.</summary>
+    public ICollection<UserFeed> Feeds => feeds.Values;
+
+    /// <summary>Counts to be made anew, because another node moved a cursor.</summary>
+    public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
+
+    /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
+    public void Committed(Message message, IEnumerable<Guid> members, PendingReply? reply = null)
+    {
+        var change = new Change(message);
+        var replied = reply is null;
+        foreach (var member in members)
+        {
+            var own = reply?.Connection.User.Id == member ? reply : null;
+            if (feeds.TryGetValue(member, out var feed))
+            {
+                feed.Offer(change, own);
+                replied |= own is not null;
+            }
+
+            backplane.Publish(member, new ChangeCommitted(message));
+        }
+
+        // The sender's last connection may have gone while the commit was under way.
+        if (!replied)
+            reply!.Send();
+    }
+
+    /// <summary>Counts a user's unread messages anew and tells their connections, on every node.</summary>
+    /// <param name="userId">Whose.</param>
+    /// <param name="conversationId">Where the cursor moved.</param>
+    /// <param name="except">A connection that is told otherwise.</param>
+    public async Task<(long Unread, long Total)> CursorMovedAsync(Guid userId, Guid conversationId, Connection? except)
+    {
+        backplane.Publish(userId, new CursorMoved(conversationId));
+        if (feeds.TryGetValue(userId, out var feed))
+            return await RecountAsync(feed, conversationId, except);
+        var rows = await unread.LoadAsync(userId);
+        return (rows.Where(row => row.ConversationId == conversationId).Sum(row => row.Unread), rows.Sum(row => row.Unread));
+    }
+
+    /// <summary>Counts one conversation anew, for the connections to this node.</summary>
+    public async Task<(long Unread, long Total)> RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null)
+    {
+        feed.BeginRecount(conversationId);
+        UnreadRow? snapshot = null;
+        (long Unread, long Total) counts;
+        try
+        {
+            snapshot = (await unread.LoadAsync(feed.UserId, [conversationId])).Select(row => (UnreadRow?)row).FirstOrDefault();
+        }
+        finally
+        {
+            counts = feed.EndRecount(conversationId, snapshot);
+        }
+
+        hub.Send(feed.UserId, Frame.Of(new UnreadNotification(conversationId, counts.Unread, counts.Total)), except);
+        return counts;
+    }
+
+    /// <summary>The feed of a user, if they are connected to this node.</summary>
+    public UserFeed? FeedOf(Guid userId) => feeds.GetValueOrDefault(userId);
+
+    /// <summary>
+    /// Before auth_success: the node listens for the user and knows their positions. So whatever is committed after
+    /// auth_success arrives on this connection.
+    /// </summary>
+    public async ValueTask OpeningAsync(Connection connection)
+    {
+        var userId = connection.User.Id;
+        UserFeed feed;
+        lock (gate)
+        {
+            feed = feeds.GetOrAdd(userId, id => new UserFeed(id, hub, time));
+            feed.Connections++;
+        }
+
+        await backplane.SubscribeAsync(userId);
+        await LoadAsync(feed);
+    }
+
+    public ValueTask ClosedAsync(Connection connection)
+    {
+        var userId = connection.User.Id;
+        backplane.Unsubscribe(userId);
+        lock (gate)
+        {
+            if (feeds.TryGetValue(userId, out var feed) && --feed.Connections == 0)
+                feeds.TryRemove(userId, out _);
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Loads the positions of a feed that has none yet.</summary>
+    public async ValueTask LoadAsync(UserFeed feed)
+    {
+        if (feed.IsLoaded)
+            return;
+        try
+        {
+            feed.Load(await unread.LoadAsync(feed.UserId));
+        }
+        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
+        {
+            // Nothing is committed meanwhile, so nothing is missed; the repair tries again.
+            PositionsPending(feed.UserId, failure.Message);
+        }
+    }
+
+    void INodeHandler<ChangeCommitted>.Handle(Guid userId, ChangeCommitted received) =>
+        FeedOf(userId)?.Offer(new Change(received.Message));
+
+    void INodeHandler<CursorMoved>.Handle(Guid userId, CursorMoved received) =>
+        recounts.Writer.TryWrite((userId, received.ConversationId));
+
+    [LoggerMessage(LogLevel.Warning, "The database is away: the positions of {UserId} are loaded later ({Reason})")]
+    private partial void PositionsPending(Guid userId, string reason);
+}

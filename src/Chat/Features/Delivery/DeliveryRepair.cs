@@ -1,0 +1,152 @@
+using Chat.Backplane;
+using Chat.Storage;
+using Marten;
+using Npgsql;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Makes the loss of anything between nodes harmless. A gap that is seen is filled from the database within a moment;
+/// a loss that nobody can see is found by the position check: one query every two seconds for what has moved past
+/// what this node delivered. What is behind in two checks in a row is fetched, so that what is just being delivered
+/// is left alone; that makes a change at most five seconds late, with Redis or without.
+/// </summary>
+internal sealed partial class DeliveryRepair(
+    Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, TimeProvider time, ILogger<DeliveryRepair> log)
+    : BackgroundService
+{
+    private const int TicksPerCheck = 8;
+    private const int MaxFetched = 500;
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
+    private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        RunAsync("position check", CheckAsync, stoppingToken),
+        RunAsync("recount", RecountAsync, stoppingToken));
+
+    private async Task RunAsync(string name, Func<CancellationToken, Task> loop, CancellationToken stopping)
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await loop(stopping);
+            }
+            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+            {
+                return;
+            }
+#pragma warning disable CA1031 // The loops go on whatever happens: they are what makes other failures harmless.
+            catch (Exception failure)
+#pragma warning restore CA1031
+            {
+                if (DatabaseFailure.IsUnavailable(failure))
+                    DatabaseAway(name, failure.Message);
+                else
+                    LoopFailed(failure, name);
+                await Task.Delay(LongestHold, time, CancellationToken.None);
+            }
+        }
+    }
+
+    private async Task CheckAsync(CancellationToken stopping)
+    {
+        using var timer = new PeriodicTimer(Tick, time);
+        for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
+        {
+            await FillGapsAsync();
+            if (tick % TicksPerCheck == 0)
+                await CompareAsync();
+        }
+    }
+
+    private async Task RecountAsync(CancellationToken stopping)
+    {
+        await foreach (var (userId, conversationId) in delivery.Recounts.ReadAllAsync(stopping))
+        {
+            if (delivery.FeedOf(userId) is { } feed)
+                await delivery.RecountAsync(feed, conversationId);
+        }
+    }
+
+    private async Task FillGapsAsync()
+    {
+        foreach (var feed in delivery.Feeds)
+        {
+            if (!feed.IsLoaded)
+                await delivery.LoadAsync(feed);
+            foreach (var (conversationId, position, firstHeld) in feed.Gaps())
+            {
+                feed.ReleaseReplies(LongestHold);
+                await FetchAsync(feed, conversationId, position, firstHeld - 1);
+            }
+        }
+    }
+
+    private async Task FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
+    {
+        await using var session = store.QuerySession();
+        var missing = await session.Query<Message>()
+            .Where(message => message.ConversationId == conversationId && message.ChangedSeq > after && message.ChangedSeq <= upTo)
+            .OrderBy(message => message.ChangedSeq)
+            .Take(MaxFetched)
+            .ToListAsync();
+        foreach (var message in missing)
+            feed.Offer(new Change(message));
+        Repaired(missing.Count, conversationId, redis.IsConnected);
+    }
+
+    private async Task CompareAsync()
+    {
+        var feeds = delivery.Feeds.Where(feed => feed.IsLoaded).ToDictionary(feed => feed.UserId);
+        var behind = new Dictionary<(Guid UserId, Guid ConversationId), long>();
+        foreach (var (userId, conversationId, seq, readUpTo) in await MovedAsync(feeds.Values))
+        {
+            var feed = feeds[userId];
+            var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
+            if (readUpTo > readSeen)
+                await delivery.RecountAsync(feed, conversationId);
+            if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
+                await FetchAsync(feed, conversationId, position, seenBehind);
+            if (seq > position)
+                behind[(userId, conversationId)] = seq;
+        }
+
+        suspects = behind;
+    }
+
+    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, long Seq, long ReadUpTo)>> MovedAsync(Dictionary<Guid, UserFeed>.ValueCollection feeds)
+    {
+        if (feeds.Count == 0)
+            return [];
+        var known = feeds.SelectMany(feed => feed.Positions(), (feed, lane) => (feed.UserId, lane.ConversationId, lane.Position, lane.ReadUpTo)).ToArray();
+        await using var command = database.CreateCommand($"""
+            select m.user_id, m.conversation_id, h.seq, m.read_up_to
+            from {tables.Member} m
+            join {tables.ConversationHead} h on h.id = m.conversation_id
+            left join unnest($2, $3, $4, $5) k(user_id, conversation_id, position, read_up_to)
+              on k.user_id = m.user_id and k.conversation_id = m.conversation_id
+            where m.user_id = any($1) and (h.seq > coalesce(k.position, 0) or m.read_up_to > coalesce(k.read_up_to, 0))
+            """);
+        command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = known.Select(lane => lane.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = known.Select(lane => lane.ConversationId).ToArray() });
+        command.Parameters.Add(new() { Value = known.Select(lane => lane.Position).ToArray() });
+        command.Parameters.Add(new() { Value = known.Select(lane => lane.ReadUpTo).ToArray() });
+        var moved = new List<(Guid, Guid, long, long)>();
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+            moved.Add((reader.GetGuid(0), reader.GetGuid(1), reader.GetInt64(2), reader.GetInt64(3)));
+        return moved;
+    }
+
+    [LoggerMessage(LogLevel.Information, "Fetched {Count} changes of {ConversationId} that had not arrived (Redis connected: {IsConnected})")]
+    private partial void Repaired(int count, Guid conversationId, bool isConnected);
+
+    [LoggerMessage(LogLevel.Warning, "The database is away: the {Loop} waits ({Reason})")]
+    private partial void DatabaseAway(string loop, string reason);
+
+    [LoggerMessage(LogLevel.Error, "The {Loop} failed and goes on")]
+    private partial void LoopFailed(Exception failure, string loop);
+}

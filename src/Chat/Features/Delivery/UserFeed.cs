@@ -1,0 +1,253 @@
+using Chat.Socket;
+using Chat.Storage;
+
+namespace Chat.Features;
+
+/// <summary>One numbered change of a conversation on its way to people, with its frames, each encoded at most once.</summary>
+/// <param name="message">The message in its present state, tempId included.</param>
+internal sealed class Change(Message message)
+{
+    private Frame? toSender;
+    private Frame? toOthers;
+    private Frame? updated;
+
+    public Message Message => message;
+
+    /// <summary>The frames for one of the conversation's members. Racing encoders are harmless: the bytes are equal.</summary>
+    public Frame New(bool isSender) => isSender
+        ? toSender ??= Frame.Of(new MessageArrived(message))
+        : toOthers ??= Frame.Of(new MessageArrived(message.For(Guid.Empty)));
+
+    public Frame Updated() =>
+        updated ??= Frame.Of(new ConversationUpdated(message.ConversationId, message.For(Guid.Empty), message.ChangedSeq));
+}
+
+/// <summary>The answer to the send that made a change: goes out in the change's place in the order.</summary>
+/// <param name="connection">Where the send came from.</param>
+/// <param name="frame">The answer.</param>
+internal sealed class PendingReply(Connection connection, Frame frame)
+{
+    private readonly TaskCompletionSource sent = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Connection Connection => connection;
+
+    /// <summary>Completes when the answer is in the connection's queue.</summary>
+    public Task Sent => sent.Task;
+
+    public void Send()
+    {
+        // Once: it may be released early and come up again in its order.
+        if (sent.TrySetResult())
+            connection.Send(frame);
+    }
+}
+
+/// <summary>
+/// What one user's connections to this node have been given, conversation by conversation: the position up to which
+/// every change was delivered, and the unread count that follows from it. Changes may be offered by the local log, by
+/// other nodes and by the repair, in any order and more than once; they leave in the order of their numbers, once,
+/// and what comes too early is held until what is missing has come.
+/// </summary>
+internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<Guid, Lane> lanes = [];
+    private List<(Change Change, PendingReply? Reply)>? early = [];
+    private long totalUnread;
+
+    public Guid UserId => userId;
+
+    /// <summary>Connections that this feed serves, guarded by <see cref="Delivery"/>'s lock.</summary>
+    public int Connections { get; set; }
+
+    /// <summary>Whether the positions are known; until then everything offered waits.</summary>
+    public bool IsLoaded
+    {
+        get
+        {
+            lock (gate)
+                return early is null;
+        }
+    }
+
+    /// <summary>Offers a change.</summary>
+    /// <returns>False if something before it is missing: it is held, and a repair is wanted.</returns>
+    public bool Offer(Change change, PendingReply? reply = null)
+    {
+        lock (gate)
+        {
+            if (early is not null)
+            {
+                early.Add((change, reply));
+                return true;
+            }
+
+            var lane = LaneOf(change.Message.ConversationId);
+            var number = change.Message.ChangedSeq;
+            if (number <= lane.Position)
+            {
+                reply?.Send();
+                return true;
+            }
+
+            if (number > lane.Position + 1)
+            {
+                lane.Held ??= [];
+                lane.Held.TryAdd(number, new Held(change, reply, time.GetTimestamp()));
+                return false;
+            }
+
+            Deliver(lane, change, reply);
+            while (lane.Held is { Count: > 0 } held && held.Keys[0] <= lane.Position + 1)
+            {
+                var (next, (waiting, waitingReply, _)) = (held.Keys[0], held.Values[0]);
+                held.RemoveAt(0);
+                if (next > lane.Position)
+                    Deliver(lane, waiting, waitingReply);
+                else
+                    waitingReply?.Send();
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Sets all positions from one snapshot, and lets go what was offered since the feed was made.</summary>
+    public void Load(IReadOnlyList<UnreadRow> rows)
+    {
+        List<(Change Change, PendingReply? Reply)> offered;
+        lock (gate)
+        {
+            if (early is null)
+                return;
+            foreach (var row in rows)
+            {
+                totalUnread += row.Unread;
+                lanes[row.ConversationId] = new Lane { Position = row.Seq, CountedUpTo = row.Seq, ReadUpTo = row.ReadUpTo, Unread = row.Unread };
+            }
+
+            // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
+            foreach (var (change, _) in early)
+            {
+                var lane = LaneOf(change.Message.ConversationId);
+                lane.Position = Math.Min(lane.Position, change.Message.ChangedSeq - 1);
+            }
+
+            (offered, early) = (early, null);
+        }
+
+        foreach (var (change, reply) in offered)
+            Offer(change, reply);
+    }
+
+    /// <summary>From here to <see cref="EndRecount"/> the feed notes what it counts beside the snapshot.</summary>
+    public void BeginRecount(Guid conversationId)
+    {
+        lock (gate)
+        {
+            var lane = LaneOf(conversationId);
+            lane.Recounts++;
+            lane.CountedMeanwhile ??= [];
+        }
+    }
+
+    /// <summary>Takes over a snapshot's count, and adds what was delivered past it meanwhile.</summary>
+    /// <returns>The conversation's unread count, and the total.</returns>
+    public (long Unread, long Total) EndRecount(Guid conversationId, UnreadRow? snapshot)
+    {
+        lock (gate)
+        {
+            var lane = LaneOf(conversationId);
+            // An older snapshot may come in after a newer one: the cursor tells, since it never goes back.
+            if (snapshot is { } row && row.ReadUpTo >= lane.ReadUpTo)
+            {
+                var unread = row.Unread + lane.CountedMeanwhile!.Count(number => number > row.Seq);
+                totalUnread += unread - lane.Unread;
+                lane.Unread = unread;
+                lane.ReadUpTo = row.ReadUpTo;
+                lane.CountedUpTo = Math.Max(row.Seq, lane.Position);
+            }
+
+            if (--lane.Recounts == 0)
+                lane.CountedMeanwhile = null;
+            return (lane.Unread, totalUnread);
+        }
+    }
+
+    /// <summary>Every position: what the position check compares with the database.</summary>
+    public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
+    {
+        lock (gate)
+            return [.. lanes.Select(lane => (lane.Key, lane.Value.Position, lane.Value.ReadUpTo))];
+    }
+
+    /// <summary>The conversations in which something is held, each with its position and what it lacks to go on.</summary>
+    public IReadOnlyList<(Guid ConversationId, long Position, long FirstHeld)> Gaps()
+    {
+        lock (gate)
+            return [.. lanes.Where(lane => lane.Value.Held is { Count: > 0 }).Select(lane => (lane.Key, lane.Value.Position, lane.Value.Held!.Keys[0]))];
+    }
+
+    /// <summary>Lets go the answers that have been held for too long: a slow repair must not look like a lost send.</summary>
+    public void ReleaseReplies(TimeSpan heldFor)
+    {
+        lock (gate)
+        {
+            foreach (var held in lanes.Values.SelectMany(lane => lane.Held?.Values ?? []))
+            {
+                if (time.GetElapsedTime(held.Since) >= heldFor)
+                    held.Reply?.Send();
+            }
+        }
+    }
+
+    private Lane LaneOf(Guid conversationId)
+    {
+        // A conversation that is not known yet has come to be since the feed was loaded: nothing of it was delivered.
+        if (!lanes.TryGetValue(conversationId, out var lane))
+            lanes.Add(conversationId, lane = new Lane());
+        return lane;
+    }
+
+    private void Deliver(Lane lane, Change change, PendingReply? reply)
+    {
+        var message = change.Message;
+        var isSender = message.SenderId == userId;
+        lane.Position = message.ChangedSeq;
+        reply?.Send();
+        hub.Send(userId, change.New(isSender), except: reply?.Connection);
+        hub.Send(userId, change.Updated());
+        if (isSender)
+            return;
+
+        if (message.Seq > lane.CountedUpTo)
+        {
+            lane.CountedUpTo = message.Seq;
+            lane.Unread++;
+            totalUnread++;
+            lane.CountedMeanwhile?.Add(message.Seq);
+        }
+
+        hub.Send(userId, Frame.Of(new UnreadNotification(message.ConversationId, lane.Unread, totalUnread)));
+    }
+
+    private readonly record struct Held(Change Change, PendingReply? Reply, long Since);
+
+    private sealed class Lane
+    {
+        public long Position { get; set; }
+
+        /// <summary>Messages up to here are in <see cref="Unread"/>, whether delivered yet or not.</summary>
+        public long CountedUpTo { get; set; }
+
+        public long ReadUpTo { get; set; }
+
+        public long Unread { get; set; }
+
+        public int Recounts { get; set; }
+
+        public List<long>? CountedMeanwhile { get; set; }
+
+        public SortedList<long, Held>? Held { get; set; }
+    }
+}

@@ -1,0 +1,70 @@
+using Carter;
+using Chat.Rest;
+using Chat.Socket;
+using Chat.Storage;
+using Chat.Tokens;
+using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace Chat.Features;
+
+/// <summary>
+/// A token for whoever asks, so that one can try the server without an identity provider: <c>POST /dev/token</c>.
+/// Development alone; elsewhere the slice maps nothing. The same username always gets the same user.
+/// </summary>
+public sealed class DevTokenSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice) => slice.Rest<DevTokenModule>();
+}
+
+/// <summary>The body of <c>POST /dev/token</c>.</summary>
+/// <param name="Username">1 to 64 characters.</param>
+public sealed record AskForDevToken(string? Username);
+
+/// <summary>The answer of <c>POST /dev/token</c>.</summary>
+/// <param name="Token">A JWT, good for twelve hours.</param>
+/// <param name="UserId">Its <c>sub</c>.</param>
+public sealed record DevToken(string Token, Guid UserId);
+
+/// <summary>The REST side.</summary>
+public sealed class DevTokenModule : ICarterModule
+{
+    private const int MaxUsername = 64;
+    private static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
+
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app)
+    {
+        // An issuer's keys cannot be signed with; only a shared key of ours can.
+        var jwt = app.ServiceProvider.GetRequiredService<IOptions<JwtSettings>>().Value;
+        if (app.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment() && !string.IsNullOrEmpty(jwt.Key))
+            app.MapPost("/dev/token", IssueAsync).AllowAnonymous();
+    }
+
+    private static async Task<IResult> IssueAsync(Body<AskForDevToken> body, UserDirectory directory, IOptions<JwtSettings> jwt, TimeProvider time)
+    {
+        if (body.Error is not null)
+            return body.Error.ToProblem();
+        var username = body.Value!.Username?.Trim();
+        if (username is null || !WireText.IsClean(username) || WireText.Length(username) is < 1 or > MaxUsername)
+            return ChatError.Invalid("username", $"1 to {MaxUsername} characters.").ToProblem();
+
+        var userId = await directory.FindAsync(username)
+            ?? Key.Of("dev user", Guid.Empty, Guid.Empty, username.ToLowerInvariant());
+        await directory.SeenAsync(new Identity(userId, username, username, null));
+        var now = time.GetUtcNow().UtcDateTime;
+        var token = new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
+        {
+            Issuer = jwt.Value.Issuer,
+            Audience = jwt.Value.Audience,
+            NotBefore = now,
+            IssuedAt = now,
+            Expires = now + Lifetime,
+            Claims = new Dictionary<string, object> { ["sub"] = userId.ToString(), ["preferred_username"] = username, ["name"] = username },
+            SigningCredentials = new SigningCredentials(jwt.Value.SigningKey, SecurityAlgorithms.HmacSha256),
+        });
+        return TypedResults.Ok(new DevToken(token, userId));
+    }
+}

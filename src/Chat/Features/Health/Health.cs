@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using Chat.Backplane;
+using Chat.Socket;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Npgsql;
+using StackExchange.Redis;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
+/// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
+/// work, and the node is not stopping; 503 with what does not.
+/// </summary>
+public sealed class HealthSlice : ISlice
+{
+    private const string Ready = "ready";
+
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice)
+    {
+        slice.Runs<PubSubCheck>();
+        slice.Services.AddHealthChecks()
+            .AddCheck<StoppingCheck>("server", tags: [Ready])
+            .AddCheck<PostgresCheck>("postgres", tags: [Ready])
+            .AddCheck<RedisCheck>("redis", tags: [Ready])
+            .AddCheck<PubSubCheck>("pubsub", tags: [Ready]);
+    }
+
+    /// <summary>Maps both addresses; health checks are endpoints of their own, not Carter routes.</summary>
+    public static void Map(IEndpointRouteBuilder app)
+    {
+        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync });
+        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains(Ready), ResponseWriter = WriteAsync });
+    }
+
+    private static Task WriteAsync(HttpContext http, HealthReport report) => http.Response.WriteAsJsonAsync(
+        new HealthAnswer(
+            report.Status == HealthStatus.Healthy ? "ok" : "unavailable",
+            report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? "ok" : entry.Value.Description ?? "failed")),
+        ChatJson.Wire.HealthAnswer);
+}
+
+/// <summary>The answer of both addresses.</summary>
+/// <param name="Status"><c>ok</c> or <c>unavailable</c>.</param>
+/// <param name="Checks">Each part: <c>ok</c>, or what is wrong with it.</param>
+public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
+
+internal sealed class StoppingCheck(Hub hub) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(hub.IsStopping ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
+}
+
+internal sealed class PostgresCheck(NpgsqlDataSource database) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await using var command = database.CreateCommand("select 1");
+            await command.ExecuteScalarAsync(cancellationToken).WaitAsync(RedisConnection.Patience * 2, cancellationToken);
+            return HealthCheckResult.Healthy();
+        }
+        catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
+        {
+            return HealthCheckResult.Unhealthy("does not answer");
+        }
+    }
+}
+
+internal sealed class RedisCheck(RedisConnection redis) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await redis.Database.PingAsync().WaitAsync(RedisConnection.Patience, cancellationToken);
+            return HealthCheckResult.Healthy();
+        }
+        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        {
+            return HealthCheckResult.Unhealthy("does not answer");
+        }
+    }
+}
+
+/// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing.</summary>
+internal sealed class PubSubCheck(RedisConnection redis) : IHealthCheck, IHostedService
+{
+    private readonly ConcurrentDictionary<Guid, TaskCompletionSource> underWay = new();
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        // Without waiting: a Redis that is away at the start is subscribed to when it comes.
+        var queue = await redis.Subscriber.SubscribeAsync(redis.Channel(redis.Names.Node(redis.NodeId)), CommandFlags.FireAndForget);
+        queue.OnMessage(received =>
+        {
+            if (Guid.TryParse((string?)received.Message, out var id) && underWay.TryRemove(id, out var waiting))
+                waiting.TrySetResult();
+        });
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        var id = Guid.NewGuid();
+        var waiting = underWay.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        try
+        {
+            await redis.Database.PublishAsync(redis.Channel(redis.Names.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Patience, cancellationToken);
+            await waiting.Task.WaitAsync(RedisConnection.Patience, cancellationToken);
+            return HealthCheckResult.Healthy();
+        }
+        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        {
+            return HealthCheckResult.Unhealthy("a message to oneself does not come back");
+        }
+        finally
+        {
+            underWay.TryRemove(id, out _);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Chat.Socket;
+
+namespace Chat.Features;
+
+/// <summary>
+/// The application's own heartbeat: a client that cannot see WebSocket pings (a browser) asks whether the server is
+/// there, and learns its clock. Stores nothing, publishes nothing.
+/// </summary>
+public sealed class PingSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice) => slice.On<Ping, PingHandler>();
+}
+
+/// <summary>The event <c>ping</c>.</summary>
+/// <param name="Timestamp">Whatever the client wants back.</param>
+public sealed record Ping(JsonElement? Timestamp) : IEvent<Ping>
+{
+    /// <inheritdoc/>
+    public static string Name => "ping";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<Ping> Json => ChatJson.Wire.Ping;
+}
+
+/// <summary>The event <c>pong</c>.</summary>
+/// <param name="Timestamp">The ping's.</param>
+/// <param name="ServerTime">The server's clock.</param>
+public sealed record Pong(JsonElement? Timestamp, DateTimeOffset ServerTime) : IEvent<Pong>
+{
+    /// <inheritdoc/>
+    public static string Name => "pong";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<Pong> Json => ChatJson.Wire.Pong;
+}
+
+internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
+{
+    public ValueTask<ChatError?> HandleAsync(Ping received, EventContext context)
+    {
+        context.Reply(new Pong(received.Timestamp, time.GetUtcNow()));
+        return default;
+    }
+}

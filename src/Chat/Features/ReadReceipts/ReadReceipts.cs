@@ -1,0 +1,206 @@
+using System.Text.Json.Serialization.Metadata;
+using Carter;
+using Chat.Backplane;
+using Chat.Rest;
+using Chat.Socket;
+using Chat.Storage;
+using Marten;
+
+namespace Chat.Features;
+
+/// <summary>
+/// How far somebody has come: read and delivered are cursors, numbers that never go back, on any number of devices
+/// and nodes, because the member's row is locked while it is moved. Read implies delivered. Publishes
+/// <c>message.read_update</c> and <c>message.delivered_update</c> to the others, and the new unread numbers to the
+/// reader's own devices.
+/// </summary>
+public sealed class ReadReceiptsSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice) => slice
+        .On<ReadMessages, ReadReceiptsHandler>()
+        .On<ReceiveMessages, ReadReceiptsHandler>()
+        .Rest<ReadReceiptsModule>();
+}
+
+/// <summary>The event <c>message.read</c>, and the body of <c>POST /chat/conversations/{id}/read</c>.</summary>
+/// <param name="ConversationId">Where; over REST it is in the address.</param>
+/// <param name="UpTo">The number of a message; left out: everything.</param>
+public sealed record ReadMessages(Guid? ConversationId, long? UpTo) : IEvent<ReadMessages>
+{
+    /// <inheritdoc/>
+    public static string Name => "message.read";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<ReadMessages> Json => ChatJson.Wire.ReadMessages;
+}
+
+/// <summary>The event <c>message.delivered</c>: a device of the user's has everything up to a number.</summary>
+/// <param name="ConversationId">Where.</param>
+/// <param name="UpTo">The number.</param>
+public sealed record ReceiveMessages(Guid? ConversationId, long? UpTo) : IEvent<ReceiveMessages>
+{
+    /// <inheritdoc/>
+    public static string Name => "message.delivered";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<ReceiveMessages> Json => ChatJson.Wire.ReceiveMessages;
+}
+
+/// <summary>The event <c>message.read_ack</c>: the cursor is committed.</summary>
+/// <param name="ConversationId">Where.</param>
+/// <param name="MarkedCount">How many messages of others this has newly marked.</param>
+/// <param name="UpTo">Where the cursor stands now.</param>
+/// <param name="ReadAt">When.</param>
+/// <param name="Unread">What is left unread there.</param>
+/// <param name="TotalUnread">What is left unread over all conversations.</param>
+public sealed record MessagesRead(Guid ConversationId, int MarkedCount, long UpTo, DateTimeOffset ReadAt, long Unread, long TotalUnread) : IEvent<MessagesRead>
+{
+    /// <inheritdoc/>
+    public static string Name => "message.read_ack";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<MessagesRead> Json => ChatJson.Wire.MessagesRead;
+}
+
+/// <summary>The event <c>message.read_update</c>, to the other members.</summary>
+/// <param name="ConversationId">Where.</param>
+/// <param name="MessageIds">The messages that are newly marked, ascending by number.</param>
+/// <param name="UpTo">Where the reader's cursor stands.</param>
+/// <param name="ReadBy">The reader.</param>
+/// <param name="ReadAt">When.</param>
+public sealed record ReadUpdate(Guid ConversationId, IReadOnlyList<Guid> MessageIds, long UpTo, Guid ReadBy, DateTimeOffset ReadAt) : IEvent<ReadUpdate>
+{
+    /// <inheritdoc/>
+    public static string Name => "message.read_update";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<ReadUpdate> Json => ChatJson.Wire.ReadUpdate;
+}
+
+/// <summary>The event <c>message.delivered_update</c>, to the other members.</summary>
+/// <param name="ConversationId">Where.</param>
+/// <param name="UpTo">Everything up to here has reached a device.</param>
+/// <param name="UserId">Whose device.</param>
+/// <param name="DeliveredAt">When.</param>
+public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId, DateTimeOffset DeliveredAt) : IEvent<DeliveredUpdate>
+{
+    /// <inheritdoc/>
+    public static string Name => "message.delivered_update";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<DeliveredUpdate> Json => ChatJson.Wire.DeliveredUpdate;
+}
+
+/// <summary>Moves cursors and tells of it.</summary>
+internal sealed class ReadReceiptsHandler(
+    Conversations conversations, Delivery delivery, Blocks blocks, RedisBackplane backplane, IDocumentStore store, TimeProvider time)
+    : IHandler<ReadMessages>, IHandler<ReceiveMessages>
+{
+    public async ValueTask<ChatError?> HandleAsync(ReadMessages received, EventContext context)
+    {
+        var (read, error) = await ReadAsync(received, context.UserId, context.Connection);
+        if (read is not null)
+            context.Reply(read);
+        return error;
+    }
+
+    public async ValueTask<ChatError?> HandleAsync(ReceiveMessages received, EventContext context)
+    {
+        if (received.UpTo is null)
+            return ChatError.Invalid("upTo", "The number of a message is needed.");
+        var (conversation, error) = await FindAsync(received.ConversationId, context.UserId);
+        if (conversation is null)
+            return error;
+        var (moved, fault) = await MoveAsync(conversation.Id, context.UserId, received.UpTo, isRead: false);
+        if (moved is { Before: var before, After: var after } && after.DeliveredUpTo > before.DeliveredUpTo)
+            await TellOthersAsync(conversation, context.UserId, Frame.Of(new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow())));
+        return fault;
+    }
+
+    public async Task<(MessagesRead? Read, ChatError? Error)> ReadAsync(ReadMessages read, Guid reader, Connection? from)
+    {
+        var (conversation, error) = await FindAsync(read.ConversationId, reader);
+        if (conversation is null)
+            return (null, error);
+        var (moved, fault) = await MoveAsync(conversation.Id, reader, read.UpTo, isRead: true);
+        if (moved is not { Before: var before, After: var after })
+            return (null, fault);
+
+        var readAt = time.GetWireNow();
+        var marked = await MarkedAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
+        var (unread, total) = await delivery.CursorMovedAsync(reader, conversation.Id, except: from);
+        if (after.ReadUpTo > before.ReadUpTo)
+            await TellOthersAsync(conversation, reader, Frame.Of(new ReadUpdate(conversation.Id, marked, after.ReadUpTo, reader, readAt)));
+        return (new MessagesRead(conversation.Id, marked.Count, after.ReadUpTo, readAt, unread, total), null);
+    }
+
+    private async ValueTask<(Conversation? Conversation, ChatError? Error)> FindAsync(Guid? conversationId, Guid userId)
+    {
+        if (conversationId is not { } id)
+            return (null, ChatError.Invalid("conversationId", "A conversation's id is needed."));
+        var conversation = await conversations.FindAsync(id, userId);
+        return (conversation, conversation is null ? ChatError.Forbidden : null);
+    }
+
+    private async Task<((Member Before, Member After)? Moved, ChatError? Error)> MoveAsync(Guid conversationId, Guid userId, long? upTo, bool isRead)
+    {
+        await using var session = store.LightweightSession();
+        await session.BeginTransactionAsync(CancellationToken.None);
+        var look = session.CreateBatchQuery();
+        var members = look.Query<Member>("where id = ? for update", Member.IdOf(conversationId, userId));
+        var head = look.Load<ConversationHead>(conversationId);
+        await look.Execute();
+        var before = (await members).Single();
+        var last = (await head)!.Seq;
+        if (upTo is < 1 || upTo > last)
+            return (null, ChatError.Invalid("upTo", "There is no such number in this conversation."));
+
+        var after = Member.Moved(before, upTo ?? last, isRead);
+        if (after != before)
+        {
+            session.Update(after);
+            await session.SaveChangesAsync();
+        }
+
+        return ((before, after), null);
+    }
+
+    private async Task<IReadOnlyList<Guid>> MarkedAsync(Guid conversationId, Guid reader, long after, long upTo)
+    {
+        if (upTo <= after)
+            return [];
+        await using var session = store.QuerySession();
+        return await session.Query<Message>()
+            .Where(message => message.ConversationId == conversationId && message.Seq > after && message.Seq <= upTo && message.SenderId != reader)
+            .OrderBy(message => message.Seq)
+            .Select(message => message.Id)
+            .ToListAsync();
+    }
+
+    private async Task TellOthersAsync(Conversation conversation, Guid userId, Frame frame)
+    {
+        var apart = await blocks.ApartFromAsync(userId);
+        foreach (var other in conversation.Members)
+        {
+            if (other != userId && !apart.Contains(other))
+                backplane.Send(other, frame);
+        }
+    }
+}
+
+/// <summary>The REST side.</summary>
+public sealed class ReadReceiptsModule : ICarterModule
+{
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app) =>
+        app.MapPost("/chat/conversations/{id:guid}/read", ReadAsync).RequireAuthorization();
+
+    private static async Task<IResult> ReadAsync(Guid id, Body<ReadMessages> body, HttpContext http, ReadReceiptsHandler handler)
+    {
+        if (body.Error is not null)
+            return body.Error.ToProblem();
+        var (read, error) = await handler.ReadAsync(body.Value! with { ConversationId = id }, http.User.UserId(), from: null);
+        return read is null ? error!.ToProblem() : TypedResults.Ok(read);
+    }
+}

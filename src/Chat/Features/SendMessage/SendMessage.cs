@@ -1,0 +1,151 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Carter;
+using Chat.Rest;
+using Chat.Socket;
+using Chat.Storage;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Says something in a conversation. Acknowledged means committed, exactly once under the sender's tempId, however
+/// often it is sent, over which way and on which node. Publishes <c>message.new</c>, <c>conversation.updated</c> and
+/// <c>notification.unread</c> through <see cref="Delivery"/>; a block is checked in the transaction that stores.
+/// </summary>
+public sealed class SendMessageSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice) =>
+        slice.On<SendMessage, SendMessageHandler>().Rest<SendMessageModule>();
+}
+
+/// <summary>The event <c>message.send</c>, and the body of <c>POST /chat/conversations/{id}/messages</c>.</summary>
+/// <param name="ConversationId">Where; over REST it is in the address.</param>
+/// <param name="Content">1 to 4,000 Unicode scalar values after trimming.</param>
+/// <param name="TempId">1 to 64 characters that make the send repeatable.</param>
+/// <param name="Type">So far <c>text</c> only.</param>
+/// <param name="ReplyTo">Reserved.</param>
+/// <param name="Attachments">Reserved.</param>
+public sealed record SendMessage(
+    Guid? ConversationId, string? Content, string? TempId, string? Type, JsonElement? ReplyTo, JsonElement? Attachments) : IEvent<SendMessage>
+{
+    /// <summary>The only type there is so far.</summary>
+    public const string Text = "text";
+
+    private const int MaxTempId = 64;
+
+    /// <inheritdoc/>
+    public static string Name => "message.send";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<SendMessage> Json => ChatJson.Wire.SendMessage;
+
+    /// <summary>What is wrong with the fields, if anything; nothing of it needs the database.</summary>
+    public ChatError? Fault(Limits limits)
+    {
+        if (ConversationId is null)
+            return ChatError.Invalid("conversationId", "A conversation's id is needed.");
+        if (TempId is not null && (!WireText.IsClean(TempId) || WireText.Length(TempId) is < 1 or > MaxTempId))
+            return ChatError.Invalid("tempId", $"1 to {MaxTempId} characters, without U+0000.");
+        if (Type is not (null or Text))
+            return ChatError.Invalid("type", "Only text so far.");
+        if (ReplyTo is not null)
+            return ChatError.Invalid("replyTo", "Reserved.");
+        if (Attachments is not null)
+            return ChatError.Invalid("attachments", "Reserved.");
+        return Content is null || !WireText.IsClean(Content) || WireText.Length(Content.Trim()) is < 1 || WireText.Length(Content.Trim()) > limits.MaxContentLength
+            ? ChatError.Invalid("content", $"1 to {limits.MaxContentLength} characters after trimming, without U+0000.")
+            : null;
+    }
+
+    /// <summary>The draft of a message without fault, said by a member.</summary>
+    public MessageDraft Draft(Guid sender, Conversation conversation) => new(
+        TempId is null ? Guid.CreateVersion7() : Key.Of("message", sender, conversation.Id, TempId),
+        conversation.Id,
+        sender,
+        Text,
+        Content!.Trim(),
+        TempId,
+        conversation.Kind == ConversationKind.Direct
+            ? [.. conversation.Members.Where(member => member != sender).SelectMany(IEnumerable<Guid> (other) => [Block.IdOf(sender, other), Block.IdOf(other, sender)])]
+            : []);
+}
+
+/// <summary>The event <c>message.sent</c>: the message is committed.</summary>
+/// <param name="TempId">The send's.</param>
+/// <param name="Message">The message as stored, now or the first time.</param>
+public sealed record MessageSent(string? TempId, Message Message) : IEvent<MessageSent>
+{
+    /// <inheritdoc/>
+    public static string Name => "message.sent";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<MessageSent> Json => ChatJson.Wire.MessageSent;
+}
+
+/// <summary>Check, commit, publish, reply.</summary>
+internal sealed class SendMessageHandler(Conversations conversations, ConversationLog log, Delivery delivery, Limits limits) : IHandler<SendMessage>
+{
+    public async ValueTask<ChatError?> HandleAsync(SendMessage received, EventContext context)
+    {
+        if (context.Connection.TakeSendPermit() is var wait && wait > TimeSpan.Zero)
+            return ChatError.RateLimited(wait) with { TempId = received.TempId };
+
+        PendingReply? reply = null;
+        var (appended, error) = await AppendAsync(received, context.UserId, message => reply = ReplyTo(context, message));
+        if (error is not null)
+            return error;
+        // A reply that waits for its place in the order holds back the connection's next event, and so the next reply.
+        if (reply is null)
+            ReplyTo(context, appended.Message!).Send();
+        else
+            await reply.Sent;
+        return null;
+    }
+
+    /// <summary>What the socket and REST have in common.</summary>
+    /// <param name="send">The send.</param>
+    /// <param name="sender">Who sends.</param>
+    /// <param name="reply">Makes the answer that is to go out in the message's place in the order, if any.</param>
+    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage send, Guid sender, Func<Message, PendingReply?> reply)
+    {
+        if (send.Fault(limits) is { } fault)
+            return (default, fault with { TempId = send.TempId });
+        var conversation = await conversations.FindAsync(send.ConversationId!.Value, sender);
+        if (conversation is null)
+            return (default, ChatError.Forbidden with { TempId = send.TempId });
+
+        var appended = await log.AppendAsync(
+            send.Draft(sender, conversation),
+            message => delivery.Committed(message, conversation.Members, reply(message)));
+        return appended.Outcome switch
+        {
+            AppendOutcome.Blocked => (appended, ChatError.Blocked with { TempId = send.TempId }),
+            AppendOutcome.Unavailable => (appended, ChatError.Unavailable with { TempId = send.TempId }),
+            _ => (appended, null),
+        };
+    }
+
+    private static PendingReply ReplyTo(EventContext context, Message message) =>
+        new(context.Connection, Frame.Of(new MessageSent(message.TempId, message), context.Id));
+}
+
+/// <summary>The REST side.</summary>
+public sealed class SendMessageModule : ICarterModule
+{
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app) =>
+        app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization();
+
+    private static async Task<IResult> SendAsync(Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
+    {
+        if (body.Error is not null)
+            return body.Error.ToProblem();
+        var (appended, error) = await handler.AppendAsync(body.Value! with { ConversationId = id }, http.User.UserId(), _ => null);
+        if (error is not null)
+            return error.ToProblem();
+        return appended.Outcome == AppendOutcome.Repeated
+            ? TypedResults.Ok(appended.Message)
+            : TypedResults.Created((string?)null, appended.Message);
+    }
+}

@@ -1,0 +1,77 @@
+using Carter;
+using Chat.Rest;
+using Chat.Storage;
+using Npgsql;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Unread = messages of others past the reader's cursor. The number is never stored: it is counted from the cursors
+/// in the database whenever somebody connects, reads or asks, and kept up by <see cref="UserFeed"/> in between.
+/// </summary>
+public sealed class UnreadSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice)
+    {
+        slice.Services.AddSingleton<UnreadCounts>();
+        slice.Rest<UnreadModule>();
+    }
+}
+
+/// <summary>The answer of <c>GET /chat/unread</c>.</summary>
+/// <param name="TotalUnread">Over all conversations.</param>
+/// <param name="Conversations">Those with unread messages.</param>
+public sealed record UnreadSummary(long TotalUnread, IReadOnlyList<UnreadConversation> Conversations);
+
+/// <summary>A part of an <see cref="UnreadSummary"/>.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="Unread">How many messages are unread there.</param>
+public sealed record UnreadConversation(Guid ConversationId, long Unread);
+
+/// <summary>One member's position in one conversation, as one snapshot of the database has it.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="Seq">The conversation's latest number in this snapshot.</param>
+/// <param name="ReadUpTo">The member's cursor.</param>
+/// <param name="Unread">The count, up to <paramref name="Seq"/>.</param>
+internal readonly record struct UnreadRow(Guid ConversationId, long Seq, long ReadUpTo, long Unread);
+
+/// <summary>Counts from the cursors, in one statement.</summary>
+internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
+{
+    /// <summary>A user's positions, in all their conversations or in some.</summary>
+    public async Task<IReadOnlyList<UnreadRow>> LoadAsync(Guid userId, Guid[]? conversations = null)
+    {
+        await using var command = database.CreateCommand($"""
+            select m.conversation_id, h.seq, m.read_up_to,
+                   case when h.seq = m.read_up_to then 0 else
+                   (select count(*) from {tables.Message} x
+                    where x.conversation_id = m.conversation_id and x.seq > m.read_up_to and x.sender_id <> m.user_id) end
+            from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
+            where m.user_id = $1 {(conversations is null ? "" : "and m.conversation_id = any($2)")}
+            """);
+        command.Parameters.Add(new() { Value = userId });
+        if (conversations is not null)
+            command.Parameters.Add(new() { Value = conversations });
+        var rows = new List<UnreadRow>();
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+            rows.Add(new UnreadRow(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3)));
+        return rows;
+    }
+}
+
+/// <summary>The REST side.</summary>
+public sealed class UnreadModule : ICarterModule
+{
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/unread", GetAsync).RequireAuthorization();
+
+    private static async Task<IResult> GetAsync(HttpContext http, UnreadCounts counts)
+    {
+        var rows = await counts.LoadAsync(http.User.UserId());
+        return TypedResults.Ok(new UnreadSummary(
+            rows.Sum(row => row.Unread),
+            [.. rows.Where(row => row.Unread > 0).Select(row => new UnreadConversation(row.ConversationId, row.Unread))]));
+    }
+}

@@ -1,0 +1,53 @@
+namespace Chat;
+
+/// <summary>
+/// Every bound that the server keeps, in one place; configuration section <c>Limits</c>. A client learns those that
+/// concern it from <c>auth_success</c>.
+/// </summary>
+public sealed class Limits
+{
+    /// <summary>Bytes a frame may hold, over all its fragments; more closes with 1009. Also the bound of a REST body.</summary>
+    public int MaxFrameBytes { get; set; } = 64 * 1024;
+
+    /// <summary>Empty fragments a frame may hold, which no count of bytes would ever stop; more closes with 1009.</summary>
+    public int MaxEmptyFragments { get; set; } = 64;
+
+    /// <summary>Characters (UTF-16 code units) a message's content may have after trimming.</summary>
+    public int MaxContentLength { get; set; } = 4000;
+
+    /// <summary>Sends a second that a connection may make, over a burst of twice as many.</summary>
+    public int MessagesPerSecond { get; set; } = 1000;
+
+    /// <summary>Events that may wait to be written to one connection; more closes with 4408.</summary>
+    public int SendQueueEvents { get; set; } = 256;
+
+    /// <summary>Bytes that may wait to be written to one connection; more closes with 4408.</summary>
+    public int SendQueueBytes { get; set; } = 1024 * 1024;
+
+    /// <summary>Errors inside <see cref="ErrorWindow"/> that close a connection with 4503.</summary>
+    public int MaxErrors { get; set; } = 100;
+
+    /// <summary>See <see cref="MaxErrors"/>.</summary>
+    public TimeSpan ErrorWindow { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Time for the first <c>auth</c> frame; then 4502.</summary>
+    public TimeSpan AuthTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Time between two pings of the server's.</summary>
+    public TimeSpan PingInterval { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Time without any sign of life; then 4412.</summary>
+    public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(45);
+
+    /// <summary>Time that one write may take; then 4408.</summary>
+    public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Time that a client has to answer a close before its connection is cut.</summary>
+    public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>At a stop, the closes are spread over at most this time, so that not all come back at once.</summary>
+    public TimeSpan DrainSpread { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Messages that may wait for their commit in one shard of the log; more are answered UNAVAILABLE.</summary>
+    public int LogQueue { get; set; } = 8192;
+}

@@ -1,0 +1,119 @@
+using System.Security.Claims;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Chat.Socket;
+using Chat.Storage;
+
+namespace Chat.Rest;
+
+/// <summary>Errors over REST: problem details (RFC 9457) with the same codes as on the socket.</summary>
+internal static class Problems
+{
+    /// <summary>
+    /// A refused request's answer. Not a member and not there look the same, so what is FORBIDDEN on the socket is a
+    /// 404 here.
+    /// </summary>
+    public static IResult ToProblem(this ChatError error)
+    {
+        var shown = error.Code == ErrorCode.Forbidden ? ChatError.Missing("There is no such conversation.") : error;
+        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), extensions: Extensions(shown));
+    }
+
+    /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
+    public static IServiceCollection AddProblems(this IServiceCollection services) =>
+        services.AddProblemDetails(options => options.CustomizeProblemDetails = problem =>
+            problem.ProblemDetails.Extensions.TryAdd("code", NameOf(CodeOf(problem.ProblemDetails.Status ?? 500))));
+
+    /// <summary>The error boundary of REST: a database that is away is a 503, anything else that is thrown a 500.</summary>
+    public static void UseProblems(this WebApplication app)
+    {
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            StatusCodeSelector = StatusOf,
+            SuppressDiagnosticsCallback = failed => StatusOf(failed.Exception) < 500,
+        });
+        app.UseStatusCodePages();
+    }
+
+    private static int StatusOf(Exception failure) => failure switch
+    {
+        BadHttpRequestException bad => bad.StatusCode,
+        _ when DatabaseFailure.IsUnavailable(failure) => StatusCodes.Status503ServiceUnavailable,
+        _ => StatusCodes.Status500InternalServerError,
+    };
+
+    private static int StatusOf(ErrorCode code) => code switch
+    {
+        ErrorCode.Unauthorized => StatusCodes.Status401Unauthorized,
+        ErrorCode.Blocked or ErrorCode.Forbidden => StatusCodes.Status403Forbidden,
+        ErrorCode.NotFound => StatusCodes.Status404NotFound,
+        ErrorCode.RateLimited => StatusCodes.Status429TooManyRequests,
+        ErrorCode.Unavailable => StatusCodes.Status503ServiceUnavailable,
+        ErrorCode.InternalError => StatusCodes.Status500InternalServerError,
+        _ => StatusCodes.Status400BadRequest,
+    };
+
+    private static ErrorCode CodeOf(int status) => status switch
+    {
+        StatusCodes.Status401Unauthorized => ErrorCode.Unauthorized,
+        StatusCodes.Status403Forbidden => ErrorCode.Forbidden,
+        StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed => ErrorCode.NotFound,
+        StatusCodes.Status429TooManyRequests => ErrorCode.RateLimited,
+        StatusCodes.Status503ServiceUnavailable => ErrorCode.Unavailable,
+        >= 500 => ErrorCode.InternalError,
+        _ => ErrorCode.ValidationError,
+    };
+
+    private static Dictionary<string, object?> Extensions(ChatError error)
+    {
+        var extensions = new Dictionary<string, object?> { ["code"] = NameOf(error.Code), ["retryable"] = error.Retryable };
+        if (error.RetryAfterMs is { } wait)
+            extensions["retryAfterMs"] = wait;
+        if (error.Field is { } field)
+            extensions["field"] = field;
+        if (error.TempId is { } tempId)
+            extensions["tempId"] = tempId;
+        return extensions;
+    }
+
+    private static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
+}
+
+/// <summary>
+/// A JSON body, read by the same rules as a socket event's payload and bounded like a frame. Binds as a parameter;
+/// what cannot be read is an <see cref="Error"/> to answer with.
+/// </summary>
+/// <typeparam name="T">What the body holds.</typeparam>
+/// <param name="Value">The body, if it could be read.</param>
+/// <param name="Error">Why it could not.</param>
+internal sealed record Body<T>(T? Value, ChatError? Error)
+    where T : class
+{
+    public static async ValueTask<Body<T>> BindAsync(HttpContext http)
+    {
+        var limit = http.RequestServices.GetRequiredService<Limits>().MaxFrameBytes;
+        var bytes = new byte[limit + 1];
+        var length = await http.Request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, http.RequestAborted);
+        if (length > limit)
+            return new Body<T>(null, ChatError.Invalid(null, $"The body is larger than {limit} bytes."));
+        // An empty body stands for an object without fields.
+        var text = length == 0 ? "{}"u8 : bytes.AsSpan(0, length);
+        try
+        {
+            var value = JsonSerializer.Deserialize(text, (JsonTypeInfo<T>)ChatJson.Wire.GetTypeInfo(typeof(T))!);
+            return value is null
+                ? new Body<T>(null, ChatError.Invalid(null, "The body is a JSON object."))
+                : new Body<T>(value, null);
+        }
+        catch (JsonException failure)
+        {
+            return new Body<T>(null, ChatError.Unreadable(failure));
+        }
+    }
+}
+
+internal static class Callers
+{
+    /// <summary>Who makes an authorised request.</summary>
+    public static Guid UserId(this ClaimsPrincipal caller) => Guid.Parse(caller.FindFirstValue("sub")!);
+}

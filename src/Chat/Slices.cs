@@ -1,0 +1,122 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Chat.Backplane;
+using Chat.Features;
+using Chat.Socket;
+using Chat.Storage;
+
+namespace Chat;
+
+/// <summary>
+/// The server's table of contents: one line a feature, and below it one line for each thing that a feature puts on
+/// the wire. A new feature is its own file and its lines here.
+/// </summary>
+internal static class Slices
+{
+    public static void AddAll(SliceBuilder slices) => slices
+        .Add<PingSlice>()
+        .Add<UserDirectorySlice>()
+        .Add<ConversationsSlice>()
+        .Add<UnreadSlice>()
+        .Add<DeliverySlice>()
+        .Add<SendMessageSlice>()
+        .Add<HistorySlice>()
+        .Add<ReadReceiptsSlice>()
+        .Add<BlockingSlice>()
+        .Add<HealthSlice>()
+        .Add<DevTokenSlice>();
+}
+
+/// <summary>How everything is read and written as JSON. There can only be one such context, since its generator cannot be split.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    NumberHandling = JsonNumberHandling.Strict,
+    PropertyNameCaseInsensitive = false,
+    AllowDuplicateProperties = false,
+    MaxDepth = 32,
+    Converters = [typeof(WireTime)])]
+//// the socket itself
+[JsonSerializable(typeof(ChatError))]
+[JsonSerializable(typeof(Authenticate))]
+[JsonSerializable(typeof(AuthSuccess))]
+[JsonSerializable(typeof(AuthFailed))]
+[JsonSerializable(typeof(ForwardedFrame))]
+//// Ping
+[JsonSerializable(typeof(Ping))]
+[JsonSerializable(typeof(Pong))]
+//// UserDirectory
+[JsonSerializable(typeof(User))]
+//// Conversations
+[JsonSerializable(typeof(OpenConversation))]
+[JsonSerializable(typeof(ConversationView))]
+[JsonSerializable(typeof(ConversationPage))]
+[JsonSerializable(typeof(Conversation))]
+[JsonSerializable(typeof(ConversationStarted))]
+[JsonSerializable(typeof(Member))]
+//// Unread
+[JsonSerializable(typeof(UnreadSummary))]
+//// Delivery
+[JsonSerializable(typeof(MessageArrived))]
+[JsonSerializable(typeof(ConversationUpdated))]
+[JsonSerializable(typeof(UnreadNotification))]
+[JsonSerializable(typeof(ChangeCommitted))]
+[JsonSerializable(typeof(CursorMoved))]
+//// SendMessage
+[JsonSerializable(typeof(SendMessage))]
+[JsonSerializable(typeof(MessageSent))]
+[JsonSerializable(typeof(Message))]
+[JsonSerializable(typeof(ConversationHead))]
+//// History
+[JsonSerializable(typeof(MessagePage))]
+//// ReadReceipts
+[JsonSerializable(typeof(ReadMessages))]
+[JsonSerializable(typeof(ReceiveMessages))]
+[JsonSerializable(typeof(MessagesRead))]
+[JsonSerializable(typeof(ReadUpdate))]
+[JsonSerializable(typeof(DeliveredUpdate))]
+//// Blocking
+[JsonSerializable(typeof(AddBlock))]
+[JsonSerializable(typeof(RemoveBlock))]
+[JsonSerializable(typeof(BlockAdded))]
+[JsonSerializable(typeof(BlockRemoved))]
+[JsonSerializable(typeof(BlockList))]
+[JsonSerializable(typeof(BlocksChanged))]
+[JsonSerializable(typeof(Block))]
+//// Health
+[JsonSerializable(typeof(HealthAnswer))]
+//// DevToken
+[JsonSerializable(typeof(AskForDevToken))]
+[JsonSerializable(typeof(DevToken))]
+internal sealed partial class ChatJson : JsonSerializerContext
+{
+    /// <summary>Text as people wrote it: frames and documents are no HTML, so nothing but JSON's own needs escaping.</summary>
+    private static readonly JavaScriptEncoder PlainText = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+
+    /// <summary>For frames, bodies and node events.</summary>
+    public static ChatJson Wire => Contexts.Wire;
+
+    /// <summary>For Marten: the wire's JSON, and reflection for Marten's own types.</summary>
+    public static JsonSerializerOptions ForDocuments() => new(Default.Options)
+    {
+        Encoder = PlainText,
+        TypeInfoResolver = JsonTypeInfoResolver.Combine(Wire, new DefaultJsonTypeInfoResolver()),
+    };
+
+    /// <summary>For REST answers.</summary>
+    public static void ForRest(JsonSerializerOptions options)
+    {
+        options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        options.Encoder = PlainText;
+        options.Converters.Add(new WireTime());
+        options.TypeInfoResolverChain.Insert(0, Wire);
+    }
+
+    // A type of its own, because the initializers of a type split over files run in no order that one could rely on.
+    private static class Contexts
+    {
+        public static readonly ChatJson Wire = new(new JsonSerializerOptions(Default.Options) { Encoder = PlainText });
+    }
+}

@@ -1,0 +1,149 @@
+using System.Text.Json.Serialization.Metadata;
+using Chat.Storage;
+using Chat.Tokens;
+
+namespace Chat.Socket;
+
+/// <summary>The event <c>auth</c>: presents a token, as the first frame or in place of one that runs out.</summary>
+/// <param name="Token">The JWT.</param>
+public sealed record Authenticate(string? Token) : IEvent<Authenticate>
+{
+    /// <inheritdoc/>
+    public static string Name => "auth";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<Authenticate> Json => ChatJson.Wire.Authenticate;
+}
+
+/// <summary>The event <c>auth_success</c>: the first frame of an accepted user. From here on live events arrive.</summary>
+/// <param name="UserId">The token's <c>sub</c>.</param>
+/// <param name="ConnectionId">Names this connection, for support.</param>
+/// <param name="ConnectedAt">When the socket was accepted.</param>
+/// <param name="Epoch">The lineage of the database. Another one than last time: drop all numbers and load afresh.</param>
+/// <param name="Heartbeat">How often the server pings, and when it gives up.</param>
+/// <param name="Limits">What a client must keep within.</param>
+public sealed record AuthSuccess(
+    Guid UserId,
+    Guid ConnectionId,
+    DateTimeOffset ConnectedAt,
+    Guid Epoch,
+    AuthSuccess.Beat Heartbeat,
+    AuthSuccess.Bounds Limits) : IEvent<AuthSuccess>
+{
+    /// <inheritdoc/>
+    public static string Name => "auth_success";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<AuthSuccess> Json => ChatJson.Wire.AuthSuccess;
+
+    /// <summary>Both in seconds.</summary>
+    public sealed record Beat(int PingSeconds, int TimeoutSeconds);
+
+    /// <summary>Bytes, Unicode scalar values, sends a second, events.</summary>
+    public sealed record Bounds(int MaxFrameBytes, int MaxContentLength, int MessagesPerSecond, int SendQueue);
+}
+
+/// <summary>The event <c>auth_failed</c>, after which the connection is closed with 4501.</summary>
+/// <param name="Code">For programs.</param>
+/// <param name="Message">For developers.</param>
+public sealed record AuthFailed(TokenFault Code, string Message) : IEvent<AuthFailed>
+{
+    /// <inheritdoc/>
+    public static string Name => "auth_failed";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<AuthFailed> Json => ChatJson.Wire.AuthFailed;
+}
+
+/// <summary>
+/// Follows connections from their acceptance to their end. Called in the order of <c>Slices.cs</c>.
+/// </summary>
+public interface IConnectionObserver
+{
+    /// <summary>Before <c>auth_success</c>: what must be in place for the user's live events to arrive.</summary>
+    ValueTask OpeningAsync(Connection connection) => ValueTask.CompletedTask;
+
+    /// <summary>After <c>auth_success</c>, before the first event of the client is handled.</summary>
+    ValueTask OpenedAsync(Connection connection) => ValueTask.CompletedTask;
+
+    /// <summary>The connection has left the hub; runs for each one that <see cref="OpeningAsync"/> was called for.</summary>
+    ValueTask ClosedAsync(Connection connection) => ValueTask.CompletedTask;
+}
+
+/// <summary>
+/// Lets users in, whichever of the three ways their token came, and renews the token of a live connection.
+/// </summary>
+internal sealed class Authentication(
+    TokenReader tokens,
+    Hub hub,
+    IEnumerable<IIdentityObserver> identityObservers,
+    IEnumerable<IConnectionObserver> connectionObservers,
+    Lineage lineage,
+    Limits limits) : IHandler<Authenticate>
+{
+    public async ValueTask<ChatError?> HandleAsync(Authenticate received, EventContext context)
+    {
+        await PresentAsync(received.Token ?? "", context.Connection, context.Id);
+        return null;
+    }
+
+    /// <summary>Answers a token with <c>auth_success</c>, or with <c>auth_failed</c> and close 4501.</summary>
+    public async ValueTask PresentAsync(string token, Connection connection, string? id)
+    {
+        var reading = await tokens.ReadAsync(token);
+        if (reading.Identity is not { } identity)
+        {
+            Refuse(connection, id, reading.Fault!.Value, reading.Fault == TokenFault.TokenExpired ? "The token has run out." : "The token is not valid here.");
+            return;
+        }
+
+        if (connection.IsAuthenticated)
+        {
+            if (connection.User.Id != identity.Id)
+            {
+                Refuse(connection, id, TokenFault.TokenInvalid, "The token is another user's.");
+                return;
+            }
+
+            connection.Token = reading;
+            connection.Send(Frame.Of(Success(connection), id));
+            return;
+        }
+
+        foreach (var observer in identityObservers)
+            await observer.SeenAsync(identity);
+        connection.Token = reading;
+        foreach (var observer in connectionObservers)
+            await observer.OpeningAsync(connection);
+
+        // The first frame, and only then the fan-out: auth_success comes before every live event.
+        connection.Send(Frame.Of(Success(connection), id));
+        hub.Join(connection);
+        foreach (var observer in connectionObservers)
+            await observer.OpenedAsync(connection);
+    }
+
+    /// <summary>Tells the observers that a connection is gone.</summary>
+    public async ValueTask LeaveAsync(Connection connection)
+    {
+        hub.Remove(connection);
+        if (!connection.IsAuthenticated)
+            return;
+        foreach (var observer in connectionObservers)
+            await observer.ClosedAsync(connection);
+    }
+
+    private static void Refuse(Connection connection, string? id, TokenFault fault, string message)
+    {
+        connection.Send(Frame.Of(new AuthFailed(fault, message), id));
+        connection.Close(Disconnect.NotAuthorised);
+    }
+
+    private AuthSuccess Success(Connection connection) => new(
+        connection.User.Id,
+        connection.Id,
+        connection.ConnectedAt,
+        lineage.Epoch,
+        new AuthSuccess.Beat((int)limits.PingInterval.TotalSeconds, (int)limits.PingTimeout.TotalSeconds),
+        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength, limits.MessagesPerSecond, limits.SendQueueEvents));
+}

@@ -1,0 +1,159 @@
+using System.Net.WebSockets;
+using Chat.Tokens;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// One accepted socket. Three parties own it: the receive loop (<see cref="RunAsync"/>) reads and handles one frame
+/// after the other; the <see cref="SendQueue"/> alone writes; the <see cref="Heartbeat"/> ends what is silent, stuck
+/// or expired. Everybody else sees <see cref="Send"/> and <see cref="Close"/>, which never wait.
+/// </summary>
+public sealed class Connection
+{
+    private readonly WebSocket socket;
+    private readonly Limits limits;
+    private readonly TimeProvider time;
+    private readonly LifeSign lifeSign;
+    private readonly SendQueue queue;
+    private readonly TokenBucket sends;
+    private readonly Lock gate = new();
+    private Queue<long>? errors;
+    private bool handling;
+    private Disconnect? afterHandling;
+
+    internal Connection(WebSocket socket, Limits limits, TimeProvider time, LifeSign lifeSign)
+    {
+        this.socket = socket;
+        this.limits = limits;
+        this.time = time;
+        this.lifeSign = lifeSign;
+        queue = new SendQueue(socket, limits, time);
+        sends = new TokenBucket(limits.MessagesPerSecond, time);
+        ConnectedAt = time.GetUtcNow();
+    }
+
+    /// <summary>Names this connection in logs and in <c>auth_success</c>.</summary>
+    public Guid Id { get; } = Guid.CreateVersion7();
+
+    /// <summary>When the socket was accepted.</summary>
+    public DateTimeOffset ConnectedAt { get; }
+
+    /// <summary>Whose connection this is; nobody's until a token was accepted.</summary>
+    public Identity User => Token?.Identity ?? throw new InvalidOperationException("Nobody is signed in on this connection.");
+
+    /// <summary>Whether a token was accepted.</summary>
+    public bool IsAuthenticated => Token is not null;
+
+    internal TokenReading? Token { get; set; }
+
+    /// <summary>Puts a frame into the send queue. A client too slow for its queue is closed with 4408.</summary>
+    public void Send(Frame frame)
+    {
+        if (!queue.TryAdd(frame))
+            queue.Close(Disconnect.SlowConsumer, discard: true);
+    }
+
+    /// <summary>Puts an event into the send queue.</summary>
+    public void Send<TEvent>(TEvent sent)
+        where TEvent : IEvent<TEvent> => Send(Frame.Of(sent));
+
+    /// <summary>Closes the connection, once what waits has been written. Only the first reason counts.</summary>
+    public void Close(Disconnect reason) => queue.Close(reason, discard: false);
+
+    /// <summary>Takes a send's permit.</summary>
+    /// <returns>Zero, or how long to wait for the next permit.</returns>
+    internal TimeSpan TakeSendPermit() => sends.Take();
+
+    /// <summary>Reads no further frame, lets the one in hand be answered, and closes.</summary>
+    internal void CloseWhenAnswered(Disconnect reason)
+    {
+        lock (gate)
+        {
+            afterHandling = reason;
+            if (handling)
+                return;
+        }
+
+        Close(reason);
+    }
+
+    /// <summary>The receive loop: returns when the socket is closed or broken.</summary>
+    internal async Task RunAsync(SocketDispatcher dispatcher)
+    {
+        try
+        {
+            using var reader = new FrameReader(socket, limits, lifeSign);
+            while (true)
+            {
+                var (frame, end) = await reader.ReadAsync();
+                if (end is not null)
+                {
+                    queue.Close(end, discard: end == Disconnect.Goodbye);
+                    break;
+                }
+
+                // A closing connection only waits for the other side's close frame.
+                if (queue.IsClosing || !TryBeginHandling())
+                    continue;
+                if (await dispatcher.DispatchAsync(frame, this) is { } error)
+                    Fail(error);
+                EndHandling();
+            }
+
+            await queue.Ended;
+        }
+        catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
+        {
+            // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
+            queue.Close(Disconnect.Goodbye, discard: true);
+        }
+    }
+
+    /// <summary>Ends what the clock says must end. Called by the heartbeat, about once a second.</summary>
+    internal void Check()
+    {
+        if (queue.IsOverdue || (queue.IsClosing && queue.IsStuck))
+            socket.Abort();
+        else if (queue.IsStuck)
+            queue.Close(Disconnect.SlowConsumer, discard: true);
+        else if (Token is null && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
+            Close(Disconnect.NoToken);
+        else if (Token is not null && time.GetUtcNow() >= Token.ExpiresAt)
+            Close(Disconnect.TokenExpired);
+        else if (lifeSign.Age >= limits.PingTimeout)
+            Close(Disconnect.NoSignOfLife);
+    }
+
+    /// <summary>Cuts the socket without a word.</summary>
+    internal void Abort() => socket.Abort();
+
+    private bool TryBeginHandling()
+    {
+        lock (gate)
+        {
+            handling = afterHandling is null;
+            return handling;
+        }
+    }
+
+    private void EndHandling()
+    {
+        lock (gate)
+        {
+            handling = false;
+            if (afterHandling is not null)
+                Close(afterHandling);
+        }
+    }
+
+    private void Fail((ChatError Error, string? Id) failed)
+    {
+        Send(Frame.Of(failed.Error, failed.Id));
+        errors ??= new Queue<long>(limits.MaxErrors);
+        errors.Enqueue(time.GetTimestamp());
+        if (errors.Count < limits.MaxErrors)
+            return;
+        if (time.GetElapsedTime(errors.Dequeue()) <= limits.ErrorWindow)
+            Close(Disconnect.TooManyErrors);
+    }
+}

@@ -1,0 +1,66 @@
+using System.Text.Json;
+
+namespace Chat.Socket;
+
+/// <summary>What a client's frame holds: <c>{ "type": string, "id"?: string, "payload": object }</c>.</summary>
+/// <param name="Type">The event's name.</param>
+/// <param name="Id">The client's own id for the event; every direct reply carries it.</param>
+/// <param name="Payload">The payload's bytes, still to be read as the event's type.</param>
+internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory<byte> Payload)
+{
+    private static readonly JsonReaderOptions Options = new() { MaxDepth = 32 };
+
+    /// <summary>Reads the envelope in one pass and leaves the payload as it is.</summary>
+    /// <returns>False if the frame is not JSON, or not such an object, or names a field of the envelope twice.</returns>
+    public static bool TryRead(ReadOnlyMemory<byte> frame, out Envelope envelope)
+    {
+        envelope = default;
+        try
+        {
+            var reader = new Utf8JsonReader(frame.Span, Options);
+            string? type = null, id = null;
+            ReadOnlyMemory<byte>? payload = null;
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+                return false;
+
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                if (reader.ValueTextEquals("type"u8))
+                {
+                    if (type is not null || !reader.Read() || reader.TokenType != JsonTokenType.String)
+                        return false;
+                    type = reader.GetString();
+                }
+                else if (reader.ValueTextEquals("id"u8))
+                {
+                    if (id is not null || !reader.Read() || reader.TokenType != JsonTokenType.String)
+                        return false;
+                    id = reader.GetString();
+                }
+                else if (reader.ValueTextEquals("payload"u8))
+                {
+                    if (payload is not null || !reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+                        return false;
+                    var start = (int)reader.TokenStartIndex;
+                    reader.Skip();
+                    payload = frame[start..(int)reader.BytesConsumed];
+                }
+                else
+                {
+                    reader.Read();
+                    reader.Skip();
+                }
+            }
+
+            if (type is null || payload is null || reader.Read())
+                return false;
+            envelope = new Envelope(type, id, payload.Value);
+            return true;
+        }
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException)
+        {
+            // InvalidOperationException is how the reader refuses a lone surrogate.
+            return false;
+        }
+    }
+}

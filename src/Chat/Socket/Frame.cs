@@ -1,0 +1,53 @@
+using System.Text;
+using System.Text.Json;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// One envelope, encoded once: <c>{"type":…,"id"?:…,"payload":…}</c> in UTF-8. A frame that goes to many is the same
+/// object in every send queue; nobody changes its bytes.
+/// </summary>
+/// <param name="Bytes">The text frame as it goes over the wire.</param>
+/// <param name="Droppable">Whether a queue that is half full may leave it out (typing and presence).</param>
+public sealed record Frame(ReadOnlyMemory<byte> Bytes, bool Droppable = false)
+{
+    /// <summary>Encodes an event; with an id it is the reply to the event that carried that id.</summary>
+    public static Frame Of<TEvent>(TEvent payload, string? id = null, bool droppable = false)
+        where TEvent : IEvent<TEvent>
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(payload, TEvent.Json);
+        var head = Head<TEvent>.Bytes;
+        var idText = id is null ? default : JsonEncodedText.Encode(id).EncodedUtf8Bytes;
+        var bytes = new byte[head.Length + (id is null ? 0 : IdKey.Length + idText.Length + 1) + PayloadKey.Length + body.Length + 1];
+
+        var rest = bytes.AsSpan();
+        Write(ref rest, head);
+        if (id is not null)
+        {
+            Write(ref rest, IdKey);
+            Write(ref rest, idText);
+            Write(ref rest, "\""u8);
+        }
+
+        Write(ref rest, PayloadKey);
+        Write(ref rest, body);
+        Write(ref rest, "}"u8);
+        return new Frame(bytes, droppable);
+    }
+
+    private static ReadOnlySpan<byte> IdKey => ",\"id\":\""u8;
+
+    private static ReadOnlySpan<byte> PayloadKey => ",\"payload\":"u8;
+
+    private static void Write(ref Span<byte> rest, ReadOnlySpan<byte> part)
+    {
+        part.CopyTo(rest);
+        rest = rest[part.Length..];
+    }
+
+    private static class Head<TEvent>
+        where TEvent : IEvent<TEvent>
+    {
+        public static readonly byte[] Bytes = Encoding.UTF8.GetBytes($"{{\"type\":\"{TEvent.Name}\"");
+    }
+}

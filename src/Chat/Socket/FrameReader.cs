@@ -1,0 +1,67 @@
+using System.Buffers;
+using System.Net.WebSockets;
+using System.Text.Unicode;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// Reads text frames from one socket, whatever fragments they come in. It waits without a buffer and rents one only
+/// when bytes are there, so that an idle socket holds none.
+/// </summary>
+internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign lifeSign) : IDisposable
+{
+    private const int FirstRent = 4096;
+    private byte[]? buffer;
+
+    /// <summary>Waits for the next frame. Its bytes are good until the next call.</summary>
+    /// <returns>The frame; or why there will be no other.</returns>
+    public async ValueTask<(ReadOnlyMemory<byte> Frame, Disconnect? End)> ReadAsync()
+    {
+        Release();
+        var received = await socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None);
+        var length = 0;
+        var emptyFragments = 0;
+        while (true)
+        {
+            lifeSign.Touch();
+            if (received.MessageType == WebSocketMessageType.Close)
+                return (default, Disconnect.Goodbye);
+            if (received.MessageType == WebSocketMessageType.Binary)
+                return (default, Disconnect.BinaryFrame);
+
+            length += received.Count;
+            if (length > limits.MaxFrameBytes || emptyFragments > limits.MaxEmptyFragments)
+                return (default, Disconnect.FrameTooBig);
+            if (received.EndOfMessage)
+            {
+                var frame = buffer.AsMemory(0, length);
+                return Utf8.IsValid(frame.Span) ? (frame, null) : (default, Disconnect.NotUtf8);
+            }
+
+            Grow(length);
+            received = await socket.ReceiveAsync(buffer.AsMemory(length), CancellationToken.None);
+            if (received is { Count: 0, EndOfMessage: false })
+                emptyFragments++;
+        }
+    }
+
+    public void Dispose() => Release();
+
+    private void Grow(int used)
+    {
+        if (buffer is not null && used < buffer.Length)
+            return;
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstRent, used * 2));
+        buffer?.AsSpan(0, used).CopyTo(larger);
+        Release();
+        buffer = larger;
+    }
+
+    private void Release()
+    {
+        if (buffer is null)
+            return;
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = null;
+    }
+}

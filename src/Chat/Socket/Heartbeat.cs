@@ -1,0 +1,27 @@
+namespace Chat.Socket;
+
+/// <summary>
+/// Looks at every connection once a second and ends those that are silent, stuck, expired or never signed in. One
+/// timer for the node instead of several for each socket; a second's tolerance is what the protocol leaves us.
+/// </summary>
+internal sealed class Heartbeat(Hub hub, TimeProvider time) : BackgroundService
+{
+    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Beat, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                foreach (var connection in hub.Connections)
+                    connection.Check();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The server stops; the drain ends the connections.
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using System.Collections.Concurrent;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// The connections of this node: all of them, for the heartbeat and the drain, and those of each user, for fan-out.
+/// A user may have many. Reading takes no lock: a user's connections are an array that is replaced, never changed.
+/// </summary>
+public sealed class Hub
+{
+    private readonly ConcurrentDictionary<Guid, Connection> all = new();
+    private readonly ConcurrentDictionary<Guid, Connection[]> users = new();
+    private volatile bool isStopping;
+
+    /// <summary>Whether the node takes no new connections because it is going down.</summary>
+    public bool IsStopping => isStopping;
+
+    /// <summary>Every open connection, signed in or not.</summary>
+    public ICollection<Connection> Connections => all.Values;
+
+    /// <summary>The users with a connection to this node.</summary>
+    public ICollection<Guid> Users => users.Keys;
+
+    /// <summary>The open connections of a user to this node; empty if there is none.</summary>
+    public IReadOnlyList<Connection> ConnectionsOf(Guid userId) => users.TryGetValue(userId, out var own) ? own : [];
+
+    /// <summary>Sends a frame to every connection of a user on this node, but to one if asked.</summary>
+    public void Send(Guid userId, Frame frame, Connection? except = null)
+    {
+        foreach (var connection in ConnectionsOf(userId))
+        {
+            if (connection != except)
+                connection.Send(frame);
+        }
+    }
+
+    internal void StopAccepting() => isStopping = true;
+
+    internal void Add(Connection connection) => all[connection.Id] = connection;
+
+    /// <summary>From here on the connection gets what is sent to its user.</summary>
+    internal void Join(Connection connection) =>
+        users.AddOrUpdate(connection.User.Id, _ => [connection], (_, own) => [.. own, connection]);
+
+    internal void Remove(Connection connection)
+    {
+        all.TryRemove(connection.Id, out _);
+        if (!connection.IsAuthenticated)
+            return;
+        var userId = connection.User.Id;
+        while (users.TryGetValue(userId, out var own))
+        {
+            var rest = Array.FindAll(own, other => other != connection);
+            var done = rest.Length == 0
+                ? users.TryRemove(KeyValuePair.Create(userId, own))
+                : users.TryUpdate(userId, rest, own);
+            if (done)
+                return;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+using System.Net.WebSockets;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// What waits to be written to one socket, and the only writer of it. Anybody may add; one drain at a time writes, on
+/// the thread pool, and only while something waits, so that an idle socket costs no task. Nobody ever waits for a
+/// reader: past its bound the queue refuses, and its connection is closed as a slow consumer.
+/// </summary>
+internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider time) : IThreadPoolWorkItem
+{
+    private readonly Lock gate = new();
+    private readonly Queue<Frame> waiting = new();
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int waitingBytes;
+    private bool draining;
+    private Disconnect? closing;
+    private long closingSince;
+    private long writingSince;
+
+    /// <summary>Completes when the close frame is out, or the socket is broken: nothing is written any more.</summary>
+    public Task Ended => ended.Task;
+
+    /// <summary>Whether a close was asked for: what is added from then on is left out.</summary>
+    public bool IsClosing => Volatile.Read(ref closingSince) != 0;
+
+    /// <summary>Adds a frame.</summary>
+    /// <returns>False if the queue is past its bound: the client reads too slowly.</returns>
+    public bool TryAdd(Frame frame)
+    {
+        lock (gate)
+        {
+            if (closing is not null || (frame.Droppable && IsFilled(frame, 2)))
+                return true;
+            if (IsFilled(frame, 1))
+                return false;
+            waiting.Enqueue(frame);
+            waitingBytes += frame.Bytes.Length;
+            StartDrain();
+            return true;
+        }
+    }
+
+    /// <summary>Ends the socket with a close frame, behind what waits; only the first call counts.</summary>
+    /// <param name="reason">What the close frame says.</param>
+    /// <param name="discard">Leave out what waits, because nobody reads it.</param>
+    public void Close(Disconnect reason, bool discard)
+    {
+        lock (gate)
+        {
+            if (closing is not null)
+                return;
+            closing = reason;
+            Volatile.Write(ref closingSince, time.GetTimestamp());
+            if (discard)
+                waiting.Clear();
+            StartDrain();
+        }
+    }
+
+    /// <summary>Whether one write has been under way for longer than it may.</summary>
+    public bool IsStuck => Volatile.Read(ref writingSince) is not 0 and var since && time.GetElapsedTime(since) > limits.WriteTimeout;
+
+    /// <summary>Whether the other side has had its time to answer the close.</summary>
+    public bool IsOverdue => Volatile.Read(ref closingSince) is not 0 and var since && time.GetElapsedTime(since) > limits.CloseTimeout;
+
+    /// <summary>The drain: see the type's summary.</summary>
+    void IThreadPoolWorkItem.Execute() => _ = DrainAsync();
+
+    private bool IsFilled(Frame frame, int share) =>
+        waiting.Count >= limits.SendQueueEvents / share || waitingBytes + frame.Bytes.Length > limits.SendQueueBytes / share;
+
+    private void StartDrain()
+    {
+        if (draining)
+            return;
+        draining = true;
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    private async Task DrainAsync()
+    {
+        try
+        {
+            while (Next(out var frame, out var last))
+            {
+                Volatile.Write(ref writingSince, time.GetTimestamp());
+                // No token: a cancelled send aborts the socket anyway, and a cancellable one is slower. The heartbeat
+                // aborts a write that is stuck.
+                if (frame is not null)
+                {
+                    await socket.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+                }
+                else
+                {
+                    await socket.CloseOutputAsync((WebSocketCloseStatus)last!.Code, last.Reason, CancellationToken.None);
+                    ended.TrySetResult();
+                    return;
+                }
+
+                Volatile.Write(ref writingSince, 0);
+            }
+        }
+        catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
+        {
+            // The other side is gone. The receive loop meets the same end and cleans up.
+            socket.Abort();
+            ended.TrySetResult();
+        }
+    }
+
+    // The next frame; or, once all that waited is out, the close; or neither, and the drain is over.
+    private bool Next(out Frame? frame, out Disconnect? last)
+    {
+        lock (gate)
+        {
+            last = null;
+            if (waiting.TryDequeue(out frame))
+            {
+                waitingBytes -= frame.Bytes.Length;
+                return true;
+            }
+
+            last = closing;
+            draining = last is not null;
+            return draining;
+        }
+    }
+}

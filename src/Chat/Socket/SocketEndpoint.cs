@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using System.Net;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Chat.Socket;
+
+/// <summary><c>GET /chat/ws</c>: from a handshake to a connection that runs until it ends.</summary>
+internal sealed class SocketEndpoint(
+    Hub hub,
+    Authentication authentication,
+    SocketDispatcher dispatcher,
+    Limits limits,
+    TimeProvider time)
+{
+    public const string Path = "/chat/ws";
+
+    /// <summary>Puts the watched stream under the WebSockets of .NET; must stand before <c>UseWebSockets</c>.</summary>
+    public Task WatchAsync(HttpContext http, RequestDelegate next)
+    {
+        if (http.Request.Path != Path)
+            return next(http);
+        var sign = new LifeSign(time);
+        http.Features.Set(sign);
+        if (http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
+            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, sign));
+        if (http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
+            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, sign));
+        return next(http);
+    }
+
+    public async Task<IResult> HandleAsync(HttpContext http)
+    {
+        if (!http.WebSockets.IsWebSocketRequest)
+            return TypedResults.Problem("This address speaks WebSocket.", statusCode: (int)HttpStatusCode.UpgradeRequired);
+        if (hub.IsStopping)
+        {
+            http.Response.Headers.RetryAfter = "1";
+            return TypedResults.Problem("The server is stopping.", statusCode: (int)HttpStatusCode.ServiceUnavailable);
+        }
+
+        // The socket outlives any trace of its handshake.
+        Activity.Current = null;
+        var accept = new WebSocketAcceptContext
+        {
+            KeepAliveInterval = limits.PingInterval,
+            // .NET pings only where it also has a time-out; ours (4412, from the heartbeat) comes first.
+            KeepAliveTimeout = limits.PingTimeout * 2,
+        };
+        using var socket = await http.WebSockets.AcceptWebSocketAsync(accept);
+        var connection = new Connection(socket, limits, time, http.Features.GetRequiredFeature<LifeSign>());
+        hub.Add(connection);
+        try
+        {
+            if (TokenOf(http) is { } token)
+                await authentication.PresentAsync(token, connection, id: null);
+            await connection.RunAsync(dispatcher);
+        }
+        finally
+        {
+            await authentication.LeaveAsync(connection);
+        }
+
+        return TypedResults.Empty;
+    }
+
+    // The first that is there wins, be it good or bad.
+    private static string? TokenOf(HttpContext http)
+    {
+        const string Scheme = "Bearer ";
+        var header = http.Request.Headers.Authorization.ToString();
+        return header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
+            ? header[Scheme.Length..].Trim()
+            : http.Features.Get<QueryToken>()?.Value;
+    }
+}

@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Options;
+
+namespace Chat.Socket;
+
+/// <summary>Registers the socket core; the events come from the slices.</summary>
+internal static class SocketRegistration
+{
+    public static IServiceCollection AddSocket(this IServiceCollection services)
+    {
+        services.AddOptions<Limits>().BindConfiguration("Limits");
+        services.AddSingleton(provider => provider.GetRequiredService<IOptions<Limits>>().Value);
+        services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
+        services.AddSingleton<Hub>();
+        services.AddSingleton<Authentication>();
+        services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<Authentication>(), isOpen: true));
+        services.AddSingleton(provider => new SocketDispatcher(
+            provider.GetServices<SocketRoute>(),
+            provider.GetRequiredService<ILogger<SocketDispatcher>>()));
+        services.AddSingleton<SocketEndpoint>();
+        services.AddHostedService<Heartbeat>();
+        services.AddHostedService<Drain>();
+        return services;
+    }
+
+    public static void MapSocket(this WebApplication app)
+    {
+        var endpoint = app.Services.GetRequiredService<SocketEndpoint>();
+        app.Use(endpoint.WatchAsync);
+        app.UseWebSockets();
+        // CONNECT is how a WebSocket opens over HTTP/2.
+        app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription();
+    }
+}

@@ -1,0 +1,67 @@
+using JasperFx;
+using Marten;
+using Npgsql;
+
+namespace Chat.Storage;
+
+/// <summary>Sets up Marten and the documents that the message path lives on; the slices add their own.</summary>
+internal static class StorageRegistration
+{
+    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment)
+    {
+        var connectionString = Tune(configuration.GetConnectionString("Postgres")!);
+        services.AddSingleton(provider =>
+            new NpgsqlDataSourceBuilder(connectionString).UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>()).Build());
+        var marten = services.AddMarten(provider =>
+        {
+            var options = new StoreOptions();
+            options.DatabaseSchemaName = configuration["Storage:Schema"] ?? "chat";
+            options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
+            options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments());
+            options.Policies.DisableInformationalFields();
+            // Whoever waits for an answer decides about a second try; see ConversationLog.
+            options.ConfigureWritePolly(_ => { });
+            MessageDocuments(options);
+            foreach (var documents in provider.GetServices<Action<StoreOptions>>())
+                documents(options);
+            return options;
+        }).UseLightweightSessions().UseNpgsqlDataSource();
+        if (isDevelopment)
+            marten.ApplyAllDatabaseChangesOnStartup();
+
+        services.AddSingleton(new Tables(configuration["Storage:Schema"] ?? "chat"));
+        services.AddHostedSingleton<Lineage>();
+        services.AddHostedSingleton<ConversationLog>();
+        return services;
+    }
+
+    /// <summary>Registers a service that others ask for and the host starts and stops.</summary>
+    public static IServiceCollection AddHostedSingleton<TService>(this IServiceCollection services)
+        where TService : class, IHostedService =>
+        services.AddSingleton<TService>().AddHostedService(provider => provider.GetRequiredService<TService>());
+
+    private static void MessageDocuments(StoreOptions options)
+    {
+        options.Schema.For<LineageDocument>();
+        options.Schema.For<ConversationHead>().Duplicate(head => head.Seq).Duplicate(head => head.UpdatedAt);
+        options.Schema.For<Block>().Index(block => block.BlockerId).Index(block => block.BlockedId);
+        options.Schema.For<Message>()
+            .Duplicate(message => message.SenderId)
+            .UniqueIndex(Marten.Schema.UniqueIndexType.DuplicatedField, message => message.ConversationId, message => message.Seq)
+            .Index(message => new { message.ConversationId, message.ChangedSeq });
+    }
+
+    // Answers within 5 s even if the database hangs; statements are prepared; no attempt at Kerberos on each connect.
+    private static string Tune(string connectionString)
+    {
+        var tuned = new NpgsqlConnectionStringBuilder(connectionString);
+        if (!tuned.ContainsKey("Command Timeout"))
+            tuned.CommandTimeout = 4;
+        if (!tuned.ContainsKey("Timeout"))
+            tuned.Timeout = 3;
+        if (!tuned.ContainsKey("Max Auto Prepare"))
+            tuned.MaxAutoPrepare = 100;
+        tuned.GssEncryptionMode = GssEncryptionMode.Disable;
+        return tuned.ConnectionString;
+    }
+}

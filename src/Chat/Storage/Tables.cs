@@ -1,0 +1,15 @@
+namespace Chat.Storage;
+
+/// <summary>
+/// The tables that Marten keeps our documents in, for the few statements that count or compare over many rows, where
+/// loading documents would be waste. Their duplicated columns are set up beside the documents.
+/// </summary>
+/// <param name="schema">The schema of this installation.</param>
+internal sealed class Tables(string schema)
+{
+    public string Message { get; } = $"{schema}.mt_doc_message";
+
+    public string ConversationHead { get; } = $"{schema}.mt_doc_conversationhead";
+
+    public string Member { get; } = $"{schema}.mt_doc_member";
+}

@@ -1,0 +1,63 @@
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.Tokens;
+
+namespace Chat.Tokens;
+
+/// <summary>Registers the bearer scheme, for REST and for the socket alike.</summary>
+internal static class TokenRegistration
+{
+    public static IServiceCollection AddTokens(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<JwtSettings>().Bind(configuration.GetSection("Jwt"));
+        services.AddSingleton<TokenReader>();
+        services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer();
+        services.AddAuthorization();
+        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
+            .Configure<IOptions<JwtSettings>, TimeProvider>((bearer, settings, time) => Configure(bearer, settings.Value, time));
+        return services;
+    }
+
+    private static void Configure(JwtBearerOptions bearer, JwtSettings settings, TimeProvider time)
+    {
+        bearer.MapInboundClaims = false;
+        bearer.Authority = settings.Authority;
+        bearer.TokenValidationParameters = new TokenValidationParameters
+        {
+            ValidIssuer = settings.Issuer,
+            ValidAudience = settings.Audience,
+            IssuerSigningKey = settings.Key is { Length: > 0 } ? settings.SigningKey : null,
+            // Pinned by the kind of key: a public key must never do as an HMAC secret.
+            ValidAlgorithms = settings.Key is { Length: > 0 }
+                ? [SecurityAlgorithms.HmacSha256]
+                : [SecurityAlgorithms.RsaSha256, SecurityAlgorithms.RsaSsaPssSha256, SecurityAlgorithms.EcdsaSha256],
+            ClockSkew = JwtSettings.ClockSkew,
+            // The default validator reads the machine's clock; ours reads the server's.
+            LifetimeValidator = (notBefore, expires, _, rules) => InItsLifetime(notBefore, expires, rules.ClockSkew, time),
+        };
+        bearer.Events = new JwtBearerEvents
+        {
+            OnTokenValidated = async context =>
+            {
+                if (Identity.From(context.Principal!) is not { } identity)
+                {
+                    context.Fail("The sub claim is not a UUID.");
+                    return;
+                }
+
+                foreach (var observer in context.HttpContext.RequestServices.GetServices<IIdentityObserver>())
+                    await observer.SeenAsync(identity);
+            },
+        };
+    }
+
+    private static bool InItsLifetime(DateTime? notBefore, DateTime? expires, TimeSpan skew, TimeProvider time)
+    {
+        var now = time.GetUtcNow().UtcDateTime;
+        if (expires is null)
+            throw new SecurityTokenNoExpirationException("The token has no exp.");
+        if (expires + skew <= now)
+            throw new SecurityTokenExpiredException("The token has run out.") { Expires = expires.Value };
+        return notBefore is null || notBefore - skew <= now;
+    }
+}
