@@ -1,0 +1,119 @@
+using System.ComponentModel;
+using System.Globalization;
+using Npgsql;
+
+namespace Chat.Embedded;
+
+/// <summary>
+/// A real PostgreSQL that this process starts and stops, on a port of 127.0.0.1 that is new with every start. It never
+/// outlives the process (see <see cref="PostgresWatchdog"/>); on Windows it may, after a kill, until the next start.
+/// </summary>
+internal sealed class EmbeddedPostgres : IAsyncDisposable
+{
+    /// <summary>The name of the role and of the database.</summary>
+    public const string Name = "chat";
+
+    /// <summary>
+    /// What PostgreSQL logs if the port was taken meanwhile, and if a server that was killed while it started has its
+    /// PostgreSQL up only now, or its backends not yet down: reasons that do not hold for the next attempt.
+    /// </summary>
+    private static readonly string[] Passing = ["could not bind", "lock file \"postmaster.pid\"", "is still in use"];
+
+    private readonly EmbeddedPostgresOptions _options;
+    private readonly DataFolder _folder;
+    private readonly Func<Task> _stop;
+
+    private EmbeddedPostgres(EmbeddedPostgresOptions options, DataFolder folder, int port, Func<Task> stop)
+    {
+        (_options, _folder, _stop) = (options, folder, stop);
+        ConnectionString = new NpgsqlConnectionStringBuilder
+        {
+            Host = "127.0.0.1",
+            Port = port,
+            Username = Name,
+            Database = Name,
+            // Neither is to be had here, and asking costs a round trip with every new connection.
+            GssEncryptionMode = GssEncryptionMode.Disable,
+            SslMode = SslMode.Disable,
+        }.ConnectionString;
+    }
+
+    public string ConnectionString { get; }
+
+    /// <summary>The folder in use: the wished one, or the stand-in that a notice told of.</summary>
+    public string DataPath => _folder.Path;
+
+    /// <summary>Starts PostgreSQL, having made its data folder if there is none yet.</summary>
+    /// <exception cref="EmbeddedStartException">It cannot start, for a reason that its user can do something about.</exception>
+    public static async Task<EmbeddedPostgres> StartAsync(EmbeddedPostgresOptions options, CancellationToken cancellation = default)
+    {
+        try
+        {
+            var account = ServiceAccount.Find();
+            var folder = await DataFolder.Open(options.DataPath, account, options.Notice, cancellation);
+            try
+            {
+                return await Start(options, account, folder, cancellation);
+            }
+            catch
+            {
+                folder.Dispose();
+                throw;
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or Win32Exception)
+        {
+            throw new EmbeddedStartException($"The embedded PostgreSQL cannot use its data folder {options.DataPath}: {failure.Message}", failure);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop();
+        _folder.Dispose();
+        if (_options.ThrowAway)
+            Directory.Delete(_folder.Path, recursive: true);
+    }
+
+    private static async Task<EmbeddedPostgres> Start(
+        EmbeddedPostgresOptions options, ServiceAccount account, DataFolder folder, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(folder.Postgres);
+        var cluster = new PostgresCluster(folder.Postgres, account);
+        var binaries = await PostgresBinaries.Find(account, cluster.Major, folder.Path, options.Notice, cancellation);
+        if (cluster.Major is null)
+            await cluster.Create(binaries, durable: !options.ThrowAway, cancellation);
+
+        for (var attempt = 1; ; attempt++)
+        {
+            await cluster.FinishPrevious(binaries, cancellation);
+            cluster.TurnLog();
+            var port = LoopbackPort.Pick();
+            if (await Launch(options, account, binaries, cluster, port, cancellation) is { } stop)
+                return new EmbeddedPostgres(options, folder, port, stop);
+
+            var log = cluster.ReadLog();
+            if (attempt == LoopbackPort.Attempts || !Passing.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
+                throw new EmbeddedStartException($"PostgreSQL did not start. The end of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
+        }
+    }
+
+    /// <summary>Returns how to stop it, or null if it did not start.</summary>
+    private static async Task<Func<Task>?> Launch(
+        EmbeddedPostgresOptions options, ServiceAccount account, PostgresBinaries binaries, PostgresCluster cluster, int port, CancellationToken cancellation)
+    {
+        var settings = string.Create(CultureInfo.InvariantCulture, $"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections={options.MaxConnections} -c shared_buffers=128MB -c timezone=UTC -c log_timezone=UTC");
+        if (options.ThrowAway)
+            settings += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off";
+
+        if (!OperatingSystem.IsWindows())
+            return await PostgresWatchdog.Start(account, binaries.PgCtl, cluster, settings, options.ThrowAway ? cluster.Folder : "", cancellation) is { } watchdog
+                ? watchdog.Stop
+                : null;
+
+        // No shell to watch there: a killed server leaves its PostgreSQL to be stopped by the next start.
+        return await account.RunDetached(binaries.PgCtl, ["start", "-D", cluster.Data, "-l", cluster.Log, "-o", settings, "-s"], cancellation)
+            ? () => account.Run(binaries.PgCtl, ["stop", "-D", cluster.Data, "-m", "fast", "-s"])
+            : null;
+    }
+}

@@ -1,0 +1,55 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Garnet;
+using Garnet.server;
+
+namespace Chat.Embedded;
+
+/// <summary>
+/// A Redis in this process (Microsoft Garnet), on a port of 127.0.0.1 that is new with every start. It keeps its data
+/// in memory alone: nothing the server puts into Redis needs to outlive it.
+/// </summary>
+internal sealed class EmbeddedRedis : IDisposable
+{
+    private readonly GarnetServer _server;
+
+    private EmbeddedRedis(GarnetServer server, int port)
+    {
+        _server = server;
+        ConnectionString = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}");
+    }
+
+    public string ConnectionString { get; }
+
+    /// <exception cref="EmbeddedStartException">No port could be had.</exception>
+    public static EmbeddedRedis Start()
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var port = LoopbackPort.Pick();
+            GarnetServer? server = null;
+            try
+            {
+                server = new GarnetServer(new GarnetServerOptions
+                {
+                    EndPoints = [new IPEndPoint(IPAddress.Loopback, port)],
+                    // Its own defaults take 16 GB of address space; this is room for presence and counters of a developer's machine.
+                    LogMemorySize = "64m",
+                    IndexMemorySize = "8m",
+                    QuietMode = true,
+                });
+                server.Start();
+                return new EmbeddedRedis(server, port);
+            }
+            catch (SocketException taken)
+            {
+                server?.Dispose();
+                if (attempt == LoopbackPort.Attempts)
+                    throw new EmbeddedStartException($"The embedded Redis found no port on 127.0.0.1: {taken.Message}", taken);
+            }
+        }
+    }
+
+    public void Dispose() => _server.Dispose();
+}
