@@ -24,30 +24,29 @@ internal sealed class DataFolder : IDisposable
 
     /// <summary>Opens the wished folder, or a stable stand-in for it if <paramref name="account"/> cannot use it.</summary>
     /// <exception cref="EmbeddedStartException">Another process holds the folder, or it cannot be used.</exception>
-    public static async Task<DataFolder> Open(
-        string wished, ServiceAccount account, Action<string> notice, CancellationToken cancellation)
+    public static async Task<DataFolder> Open(EmbeddedPostgresOptions options, ServiceAccount account, CancellationToken cancellation)
     {
-        wished = System.IO.Path.GetFullPath(wished);
-        if (await TryOpen(wished, account, cancellation) is { } folder)
+        var wished = System.IO.Path.GetFullPath(options.DataPath);
+        if (await TryOpen(wished, options.ThrowAway, account, cancellation) is { } folder)
             return folder;
 
         // The home of root, for one, is closed to others.
         var standIn = $"/var/tmp/chat-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(wished)).AsSpan(0, 5))}";
         await RefuseForeign(standIn, cancellation);
-        folder = await TryOpen(standIn, account, cancellation)
+        folder = await TryOpen(standIn, options.ThrowAway, account, cancellation)
             ?? throw new EmbeddedStartException($"PostgreSQL does not run as root, and the account {account.Name} can use neither {wished} nor {standIn} for its data. Set Embedded__DataPath to a folder that it can reach.");
-        notice($"PostgreSQL does not run as root, and the account {account.Name} cannot use {wished}: the data are kept in {standIn}.");
+        options.Notice($"PostgreSQL does not run as root, and the account {account.Name} cannot use {wished}: the data are kept in {standIn}.");
         return folder;
     }
 
     public void Dispose() => _lock.Dispose();
 
     /// <summary>Null if the account cannot own its part of the folder.</summary>
-    private static async Task<DataFolder?> TryOpen(string path, ServiceAccount account, CancellationToken cancellation)
+    private static async Task<DataFolder?> TryOpen(string path, bool throwAway, ServiceAccount account, CancellationToken cancellation)
     {
         CreateReachable(path);
         var folder = new DataFolder(path, Lock(path));
-        if (account.Name is null || await folder.HandTo(account, cancellation))
+        if (account.Name is null || await folder.HandTo(account, throwAway, cancellation))
             return folder;
 
         folder.Dispose();
@@ -79,15 +78,16 @@ internal sealed class DataFolder : IDisposable
 
     /// <summary>
     /// Makes the account the owner of its part, also of data that another one left there. First it has to look whether
-    /// it gets there: data that it could not use anyway stay whose they are.
+    /// it gets there: data that it could not use anyway stay whose they are. What is to be thrown away it owns as a
+    /// whole, for it is the watchdog, running as that account, that removes it.
     /// </summary>
-    private async Task<bool> HandTo(ServiceAccount account, CancellationToken cancellation)
+    private async Task<bool> HandTo(ServiceAccount account, bool all, CancellationToken cancellation)
     {
         if (!await Succeeds(account, "cd \"$0\"", Path))
             return false;
 
         Directory.CreateDirectory(Postgres);
-        return await Succeeds(Root, $"chown -Rh {account.Name} \"$0\" && chmod 700 \"$0\"", Postgres)
+        return await Succeeds(Root, $"chown -Rh {account.Name} \"$0\" && chmod 700 \"$0\"", all ? Path : Postgres)
             && await Succeeds(account, "cd \"$0\" && [ -O . ] && [ -w . ]", Postgres);
 
         async Task<bool> Succeeds(ServiceAccount who, string script, string path) =>

@@ -50,7 +50,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         try
         {
             var account = ServiceAccount.Find();
-            var folder = await DataFolder.Open(options.DataPath, account, options.Notice, cancellation);
+            var folder = await DataFolder.Open(options, account, cancellation);
             try
             {
                 return await Start(options, account, folder, cancellation);
@@ -71,7 +71,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     {
         await _stop();
         _folder.Dispose();
-        if (_options.ThrowAway)
+        if (_options.ThrowAway && Directory.Exists(_folder.Path))
             Directory.Delete(_folder.Path, recursive: true);
     }
 
@@ -89,7 +89,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             await cluster.FinishPrevious(binaries, cancellation);
             cluster.TurnLog();
             var port = LoopbackPort.Pick();
-            if (await Launch(options, account, binaries, cluster, port, cancellation) is { } stop)
+            if (await Launch(options, account, folder, binaries, cluster, port, cancellation) is { } stop)
                 return new EmbeddedPostgres(options, folder, port, stop);
 
             var log = cluster.ReadLog();
@@ -100,14 +100,14 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
     /// <summary>Returns how to stop it, or null if it did not start.</summary>
     private static async Task<Func<Task>?> Launch(
-        EmbeddedPostgresOptions options, ServiceAccount account, PostgresBinaries binaries, PostgresCluster cluster, int port, CancellationToken cancellation)
+        EmbeddedPostgresOptions options, ServiceAccount account, DataFolder folder, PostgresBinaries binaries, PostgresCluster cluster, int port, CancellationToken cancellation)
     {
         var settings = string.Create(CultureInfo.InvariantCulture, $"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections={options.MaxConnections} -c shared_buffers=128MB -c timezone=UTC -c log_timezone=UTC");
         if (options.ThrowAway)
             settings += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off";
 
         if (!OperatingSystem.IsWindows())
-            return await PostgresWatchdog.Start(account, binaries.PgCtl, cluster, settings, options.ThrowAway ? cluster.Folder : "", cancellation) is { } watchdog
+            return await PostgresWatchdog.Start(account, binaries.PgCtl, cluster, settings, options.ThrowAway ? folder.Path : "", cancellation) is { } watchdog
                 ? watchdog.Stop
                 : null;
 

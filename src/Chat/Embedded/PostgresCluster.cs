@@ -11,7 +11,6 @@ internal sealed class PostgresCluster(string folder, ServiceAccount account)
     /// <summary>A number above what any system gives to a process.</summary>
     private const string NoProcess = "2147483646";
 
-    public string Folder => folder;
     public string Data { get; } = Path.Combine(folder, "data");
     public string Log { get; } = Path.Combine(folder, "log");
 
