@@ -1,0 +1,69 @@
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Embedded;
+
+/// <summary>PostgreSQL ends with the server, however that ends. The server here is a real process.</summary>
+public sealed class EmbeddedLifetimeTests : IDisposable
+{
+    private readonly TempFolder _temp = new();
+
+    private string Data => _temp.Below("data");
+
+    public void Dispose() => _temp.Dispose();
+
+    [UnixFact]
+    public async Task Sigterm_stops_the_server_and_its_postgres()
+    {
+        using var server = await ServerProcess.StartListening(Data);
+        var postmaster = Postmaster.Id(Data);
+
+        server.Terminate();
+
+        Assert.Equal(0, await server.Exit());
+        Assert.False(Postmaster.Lives(postmaster));
+    }
+
+    [UnixFact]
+    public async Task A_killed_server_leaves_no_postgres_and_the_next_one_starts_at_once()
+    {
+        using var server = await ServerProcess.StartListening(Data);
+        var postmaster = Postmaster.Id(Data);
+
+        server.Kill();
+        await server.Exit();
+        using var next = await ServerProcess.StartListening(Data);
+        var its = Postmaster.Id(Data);
+
+        Assert.False(Postmaster.Lives(postmaster));
+        Assert.True(Postmaster.Lives(its));
+
+        next.Kill();
+        await Eventually.Holds("PostgreSQL has gone", () => !Postmaster.Lives(its));
+    }
+
+    [UnixFact]
+    public async Task Killing_the_whole_process_tree_leaves_no_postgres()
+    {
+        using var server = await ServerProcess.StartListening(Data);
+        var postmaster = Postmaster.Id(Data);
+
+        server.Kill(tree: true);
+
+        await Eventually.Holds("PostgreSQL has gone", () => !Postmaster.Lives(postmaster));
+    }
+
+    [UnixFact]
+    public async Task A_second_copy_says_so_and_exits()
+    {
+        using var server = await ServerProcess.StartListening(Data);
+        var postmaster = Postmaster.Id(Data);
+        using var second = ServerProcess.Launch(Data);
+
+        Assert.Equal(1, await second.Exit());
+        Assert.StartsWith($"Another copy of the server is running on the data folder {Data}.", second.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', second.Errors);
+
+        server.Kill();
+        await Eventually.Holds("PostgreSQL has gone", () => !Postmaster.Lives(postmaster));
+    }
+}

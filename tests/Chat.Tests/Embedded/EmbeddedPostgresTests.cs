@@ -1,0 +1,171 @@
+using System.Diagnostics;
+using Chat.Embedded;
+using Chat.Tests.Fixtures;
+using Npgsql;
+
+namespace Chat.Tests.Embedded;
+
+public sealed class EmbeddedPostgresTests : IDisposable
+{
+    private readonly TempFolder _temp = new();
+
+    private EmbeddedPostgresOptions Options => new() { DataPath = _temp.Below("data") };
+
+    public void Dispose() => _temp.Dispose();
+
+    [Fact]
+    public async Task The_first_start_makes_a_database_of_unicode_text()
+    {
+        await using var postgres = await EmbeddedPostgres.StartAsync(Options);
+
+        Assert.Equal("UTF8", await Query(postgres, "show server_encoding"));
+        Assert.Equal("chat chat", await Query(postgres, "select current_user || ' ' || current_database()"));
+        Assert.Equal("ä", await Query(postgres, "select lower('Ä')"));
+        Assert.Equal("on", await Query(postgres, "show fsync"));
+        Assert.Equal("127.0.0.1", await Query(postgres, "show listen_addresses"));
+    }
+
+    [Fact]
+    public async Task Data_survive_a_stop_and_a_start()
+    {
+        await using (var postgres = await EmbeddedPostgres.StartAsync(Options))
+            await Query(postgres, "create table kept as select 'still here' as word");
+
+        await using var again = await EmbeddedPostgres.StartAsync(Options);
+        Assert.Equal("still here", await Query(again, "select word from kept"));
+    }
+
+    [Fact]
+    public async Task A_second_one_on_the_same_folder_is_refused_in_one_line()
+    {
+        await using var first = await EmbeddedPostgres.StartAsync(Options);
+
+        var refused = await Assert.ThrowsAsync<EmbeddedStartException>(() => EmbeddedPostgres.StartAsync(Options));
+
+        Assert.Contains($"Another copy of the server is running on the data folder {Options.DataPath}.", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refused.Message);
+        Assert.Equal("1", await Query(first, "select '1'"));
+    }
+
+    [UnixFact]
+    public async Task A_trace_of_a_postmaster_whose_number_another_process_has_is_no_obstacle()
+    {
+        string[] trace;
+        await using (await EmbeddedPostgres.StartAsync(Options))
+            trace = await File.ReadAllLinesAsync(Postmaster.PidFile(Options.DataPath));
+
+        // A process of PostgreSQL's own account: one of another account it would not mistake for a postmaster.
+        using var bystander = Process.Start(ServiceAccount.Find().Command("/bin/sleep", "600"))!;
+        try
+        {
+            await File.WriteAllLinesAsync(Postmaster.PidFile(Options.DataPath), [$"{bystander.Id}", .. trace.Skip(1)]);
+
+            await using var postgres = await EmbeddedPostgres.StartAsync(Options);
+
+            Assert.Equal("1", await Query(postgres, "select '1'"));
+            Assert.False(bystander.HasExited);
+        }
+        finally
+        {
+            bystander.Kill();
+        }
+    }
+
+    [Fact]
+    public async Task Data_of_another_version_are_left_alone()
+    {
+        await using (await EmbeddedPostgres.StartAsync(Options))
+        {
+        }
+
+        await File.WriteAllTextAsync(_temp.Below("data", "postgres", "data", "PG_VERSION"), "9\n");
+
+        var refused = await Assert.ThrowsAsync<EmbeddedStartException>(() => EmbeddedPostgres.StartAsync(Options));
+        Assert.Contains("were written by PostgreSQL 9", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_start_that_fails_says_what_the_log_says()
+    {
+        await using (await EmbeddedPostgres.StartAsync(Options))
+        {
+        }
+
+        await File.AppendAllTextAsync(_temp.Below("data", "postgres", "data", "postgresql.conf"), "wal_level = nonsense\n");
+
+        var failed = await Assert.ThrowsAsync<EmbeddedStartException>(() => EmbeddedPostgres.StartAsync(Options));
+        Assert.Contains("invalid value for parameter \"wal_level\"", failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_folder_that_cannot_be_made_is_named()
+    {
+        await File.WriteAllTextAsync(_temp.Below("file"), "");
+
+        var failed = await Assert.ThrowsAsync<EmbeddedStartException>(
+            () => EmbeddedPostgres.StartAsync(Options with { DataPath = _temp.Below("file", "data") }));
+        Assert.Contains(_temp.Below("file", "data"), failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_throw_away_one_leaves_nothing()
+    {
+        await using (var postgres = await EmbeddedPostgres.StartAsync(Options with { ThrowAway = true, MaxConnections = 17 }))
+            Assert.Equal("17 off", await Query(postgres, "select current_setting('max_connections') || ' ' || current_setting('fsync')"));
+
+        Assert.False(Directory.Exists(Options.DataPath));
+    }
+
+    [RootFact]
+    public async Task As_root_a_closed_folder_gets_a_stand_in_that_stays_the_same()
+    {
+        using var stays = Closed(out var closed);
+        List<string> notices = [];
+        string standIn;
+        await using (var postgres = await EmbeddedPostgres.StartAsync(Options with { DataPath = closed, Notice = notices.Add }))
+        {
+            standIn = postgres.DataPath;
+            await Query(postgres, "create table kept as select 'still here' as word");
+        }
+
+        try
+        {
+            Assert.StartsWith("/var/tmp/chat-", standIn, StringComparison.Ordinal);
+            Assert.Contains(standIn, Assert.Single(notices), StringComparison.Ordinal);
+
+            await using var again = await EmbeddedPostgres.StartAsync(Options with { DataPath = closed });
+            Assert.Equal("still here", await Query(again, "select word from kept"));
+        }
+        finally
+        {
+            Directory.Delete(standIn, recursive: true);
+        }
+    }
+
+    [RootFact]
+    public async Task Root_is_given_up_with_all_its_groups()
+    {
+        var (_, output) = await ServiceAccount.Find().Run("/bin/sh", ["-c", "id -u; id -g; id -G"]);
+
+        Assert.DoesNotContain("0", output.Split((char[])['\n', ' ']));
+    }
+
+    /// <summary>A folder below one that only root may enter, as root's home is.</summary>
+    private TempFolder Closed(out string path)
+    {
+        var parent = new TempFolder();
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(parent.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        path = parent.Below("checkout", ".data");
+        return parent;
+    }
+
+    private static async Task<string?> Query(EmbeddedPostgres postgres, string sql)
+    {
+        // Without a pool: a pooled connection would be cut by the stop and fail the next test that is lent it.
+        await using var connection = new NpgsqlConnection(postgres.ConnectionString + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (await command.ExecuteScalarAsync())?.ToString();
+    }
+}

@@ -1,0 +1,52 @@
+using Chat.Embedded;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Internal;
+
+namespace Chat.Tests.Embedded;
+
+public sealed class EmbeddedServersTests : IDisposable
+{
+    private readonly TempFolder _temp = new();
+
+    public void Dispose() => _temp.Dispose();
+
+    [Fact]
+    public async Task Nothing_starts_outside_development()
+    {
+        using var configuration = new ConfigurationManager();
+
+        await using var servers = await EmbeddedServers.StartAsync(configuration, Environment(Environments.Production));
+
+        Assert.Null(configuration.GetConnectionString("Postgres"));
+        Assert.Null(configuration.GetConnectionString("Redis"));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_temp.Path));
+    }
+
+    [Fact]
+    public async Task What_is_configured_is_left_alone()
+    {
+        using var configuration = new ConfigurationManager();
+        configuration["ConnectionStrings:Postgres"] = "Host=elsewhere";
+
+        await using var servers = await EmbeddedServers.StartAsync(configuration, Environment(Environments.Development));
+
+        Assert.Equal("Host=elsewhere", configuration.GetConnectionString("Postgres"));
+        Assert.StartsWith("127.0.0.1:", configuration.GetConnectionString("Redis"), StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_temp.Path));
+    }
+
+    [Fact]
+    public async Task Data_are_kept_under_the_content_root()
+    {
+        using var configuration = new ConfigurationManager();
+
+        await using var servers = await EmbeddedServers.StartAsync(configuration, Environment(Environments.Development));
+
+        Assert.Contains("Host=127.0.0.1;", configuration.GetConnectionString("Postgres"), StringComparison.Ordinal);
+        Assert.True(File.Exists(Postmaster.PidFile(_temp.Below(".data"))));
+    }
+
+    private HostingEnvironment Environment(string name) => new() { EnvironmentName = name, ContentRootPath = _temp.Path };
+}
