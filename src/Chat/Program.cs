@@ -1,30 +1,50 @@
 using Carter;
 using Chat;
 using Chat.Backplane;
+using Chat.Embedded;
 using Chat.Features;
 using Chat.Rest;
 using Chat.Socket;
 using Chat.Storage;
 using Chat.Tokens;
+using JasperFx;
 
-var builder = WebApplication.CreateBuilder(args);
-var modules = new List<Type>();
+try
+{
+    var builder = WebApplication.CreateBuilder(args);
+    var modules = new List<Type>();
 
-builder.Services.AddSingleton(TimeProvider.System);
-builder.Services.AddTokens(builder.Configuration);
-builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment());
-builder.Services.AddSocket();
-builder.Services.AddBackplane();
-Slices.AddAll(new SliceBuilder(builder.Services, modules));
-builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
-builder.Services.AddProblems();
-builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
+    // What Development brings by itself, and what every other environment must be given.
+    await using var embedded = await EmbeddedServers.StartAsync(builder.Configuration, builder.Environment);
+    DevKey.Configure(builder.Configuration, builder.Environment);
+    StartCheck.Run(builder.Configuration);
 
-var app = builder.Build();
-app.UseProblems();
-app.UseAuthentication();
-app.UseAuthorization();
-app.MapSocket();
-app.MapCarter();
-HealthSlice.Map(app);
-app.Run();
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddTokens(builder.Configuration);
+    builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment());
+    builder.Services.AddSocket();
+    builder.Services.AddBackplane();
+    Slices.AddAll(new SliceBuilder(builder.Services, modules));
+    builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
+    builder.Services.AddProblems();
+    builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
+
+    await using var app = builder.Build();
+    app.UseProblems();
+    app.UseAuthentication();
+    app.UseAuthorization();
+    app.MapSocket();
+    app.MapCarter();
+    HealthSlice.Map(app);
+
+    // db-apply, db-assert, db-patch: the schema is changed by a command, never by a server that starts.
+    if (args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal)))
+        return await app.RunJasperFxCommands(args);
+    await app.RunAsync();
+    return 0;
+}
+catch (StartException failure)
+{
+    await Console.Error.WriteLineAsync(failure.Message);
+    return 1;
+}

@@ -12,9 +12,9 @@ internal sealed class DataFolder : IDisposable
     /// <summary>Asked for only where we are root.</summary>
     private static readonly ServiceAccount Root = ServiceAccount.Ours;
 
-    private readonly FileStream _lock;
+    private readonly FileStream lockFile;
 
-    private DataFolder(string path, FileStream @lock) => (Path, _lock) = (path, @lock);
+    private DataFolder(string path, FileStream held) => (Path, lockFile) = (path, held);
 
     /// <summary>The folder in use, which is not the wished one if PostgreSQL's account could not get there.</summary>
     public string Path { get; }
@@ -23,7 +23,7 @@ internal sealed class DataFolder : IDisposable
     public string Postgres => System.IO.Path.Combine(Path, "postgres");
 
     /// <summary>Opens the wished folder, or a stable stand-in for it if <paramref name="account"/> cannot use it.</summary>
-    /// <exception cref="EmbeddedStartException">Another process holds the folder, or it cannot be used.</exception>
+    /// <exception cref="StartException">Another process holds the folder, or it cannot be used.</exception>
     public static async Task<DataFolder> Open(EmbeddedPostgresOptions options, ServiceAccount account, CancellationToken cancellation)
     {
         var wished = System.IO.Path.GetFullPath(options.DataPath);
@@ -34,12 +34,12 @@ internal sealed class DataFolder : IDisposable
         var standIn = $"/var/tmp/chat-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(wished)).AsSpan(0, 5))}";
         await RefuseForeign(standIn, cancellation);
         folder = await TryOpen(standIn, options.ThrowAway, account, cancellation)
-            ?? throw new EmbeddedStartException($"PostgreSQL does not run as root, and the account {account.Name} can use neither {wished} nor {standIn} for its data. Set Embedded__DataPath to a folder that it can reach.");
+            ?? throw new StartException($"PostgreSQL does not run as root, and the account {account.Name} can use neither {wished} nor {standIn} for its data. Set Embedded__DataPath to a folder that it can reach.");
         options.Notice($"PostgreSQL does not run as root, and the account {account.Name} cannot use {wished}: the data are kept in {standIn}.");
         return folder;
     }
 
-    public void Dispose() => _lock.Dispose();
+    public void Dispose() => lockFile.Dispose();
 
     /// <summary>Null if the account cannot own its part of the folder.</summary>
     private static async Task<DataFolder?> TryOpen(string path, bool throwAway, ServiceAccount account, CancellationToken cancellation)
@@ -72,7 +72,7 @@ internal sealed class DataFolder : IDisposable
         }
         catch (IOException held) when (held.HResult is 11 or 35 or unchecked((int)0x80070020)) // EAGAIN on Linux, on macOS; sharing violation
         {
-            throw new EmbeddedStartException($"Another copy of the server is running on the data folder {path}. Stop it, or give this one a folder of its own with Embedded__DataPath.", held);
+            throw new StartException($"Another copy of the server is running on the data folder {path}. Stop it, or give this one a folder of its own with Embedded__DataPath.", held);
         }
     }
 
@@ -87,8 +87,8 @@ internal sealed class DataFolder : IDisposable
             return false;
 
         Directory.CreateDirectory(Postgres);
-        return await Succeeds(Root, $"chown -Rh {account.Name} \"$0\" && chmod 700 \"$0\"", all ? Path : Postgres)
-            && await Succeeds(account, "cd \"$0\" && [ -O . ] && [ -w . ]", Postgres);
+        return await Succeeds(Root, $"chown -Rh {account.Name} \"$0\"", all ? Path : Postgres)
+            && await Succeeds(account, "cd \"$0\" && [ -O . ] && chmod 700 .", Postgres);
 
         async Task<bool> Succeeds(ServiceAccount who, string script, string path) =>
             (await who.Run("/bin/sh", ["-c", script, path], cancellation: cancellation)).ExitCode == 0;
@@ -99,6 +99,6 @@ internal sealed class DataFolder : IDisposable
     {
         var (exitCode, _) = await Root.Run("/bin/sh", ["-c", "mkdir -m 755 \"$0\" 2>/dev/null || { [ -d \"$0\" ] && [ ! -L \"$0\" ] && [ -O \"$0\" ]; }", path], cancellation: cancellation);
         if (exitCode != 0)
-            throw new EmbeddedStartException($"{path} cannot hold the data: it is not a folder of root's. Remove it, or set Embedded__DataPath.");
+            throw new StartException($"{path} cannot hold the data: it is not a folder of root's. Remove it, or set Embedded__DataPath.");
     }
 }

@@ -19,13 +19,13 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     /// </summary>
     private static readonly string[] Passing = ["could not bind", "lock file \"postmaster.pid\"", "is still in use"];
 
-    private readonly EmbeddedPostgresOptions _options;
-    private readonly DataFolder _folder;
-    private readonly Func<Task> _stop;
+    private readonly EmbeddedPostgresOptions options;
+    private readonly DataFolder folder;
+    private readonly Func<Task> stop;
 
     private EmbeddedPostgres(EmbeddedPostgresOptions options, DataFolder folder, int port, Func<Task> stop)
     {
-        (_options, _folder, _stop) = (options, folder, stop);
+        (this.options, this.folder, this.stop) = (options, folder, stop);
         ConnectionString = new NpgsqlConnectionStringBuilder
         {
             Host = "127.0.0.1",
@@ -41,10 +41,10 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     public string ConnectionString { get; }
 
     /// <summary>The folder in use: the wished one, or the stand-in that a notice told of.</summary>
-    public string DataPath => _folder.Path;
+    public string DataPath => folder.Path;
 
     /// <summary>Starts PostgreSQL, having made its data folder if there is none yet.</summary>
-    /// <exception cref="EmbeddedStartException">It cannot start, for a reason that its user can do something about.</exception>
+    /// <exception cref="StartException">It cannot start, for a reason that its user can do something about.</exception>
     public static async Task<EmbeddedPostgres> StartAsync(EmbeddedPostgresOptions options, CancellationToken cancellation = default)
     {
         try
@@ -57,22 +57,27 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             }
             catch
             {
-                folder.Dispose();
+                Release(options, folder);
                 throw;
             }
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or Win32Exception)
         {
-            throw new EmbeddedStartException($"The embedded PostgreSQL cannot use its data folder {options.DataPath}: {failure.Message}", failure);
+            throw new StartException($"The embedded PostgreSQL cannot use its data folder {options.DataPath}: {failure.Message}", failure);
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop();
-        _folder.Dispose();
-        if (_options.ThrowAway && Directory.Exists(_folder.Path))
-            Directory.Delete(_folder.Path, recursive: true);
+        await stop();
+        Release(options, folder);
+    }
+
+    private static void Release(EmbeddedPostgresOptions options, DataFolder folder)
+    {
+        folder.Dispose();
+        if (options.ThrowAway && Directory.Exists(folder.Path))
+            Directory.Delete(folder.Path, recursive: true);
     }
 
     private static async Task<EmbeddedPostgres> Start(
@@ -94,26 +99,41 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
             var log = cluster.ReadLog();
             if (attempt == LoopbackPort.Attempts || !Passing.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
-                throw new EmbeddedStartException($"PostgreSQL did not start. The end of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
+                throw new StartException($"PostgreSQL did not start. The end of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
         }
     }
 
     /// <summary>Returns how to stop it, or null if it did not start.</summary>
     private static async Task<Func<Task>?> Launch(
-        EmbeddedPostgresOptions options, ServiceAccount account, DataFolder folder, PostgresBinaries binaries, PostgresCluster cluster, int port, CancellationToken cancellation)
+        EmbeddedPostgresOptions options,
+        ServiceAccount account,
+        DataFolder folder,
+        PostgresBinaries binaries,
+        PostgresCluster cluster,
+        int port,
+        CancellationToken cancellation)
     {
-        var settings = string.Create(CultureInfo.InvariantCulture, $"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections={options.MaxConnections} -c shared_buffers=128MB -c timezone=UTC -c log_timezone=UTC");
+        var settings = string.Create(CultureInfo.InvariantCulture, $"""
+            -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections={options.MaxConnections}
+            """) + " -c shared_buffers=128MB -c timezone=UTC -c log_timezone=UTC";
         if (options.ThrowAway)
             settings += " -c fsync=off -c full_page_writes=off -c synchronous_commit=off";
 
-        if (!OperatingSystem.IsWindows())
-            return await PostgresWatchdog.Start(account, binaries.PgCtl, cluster, settings, options.ThrowAway ? folder.Path : "", cancellation) is { } watchdog
-                ? watchdog.Stop
+        if (OperatingSystem.IsWindows())
+        {
+            // No shell to watch there: a killed server leaves its PostgreSQL to be stopped by the next start.
+            return await account.RunDetached(binaries.PgCtl, ["start", "-D", cluster.Data, "-l", cluster.Log, "-o", settings, "-s"], cancellation)
+                ? () => cluster.FinishPrevious(binaries, CancellationToken.None)
                 : null;
+        }
 
-        // No shell to watch there: a killed server leaves its PostgreSQL to be stopped by the next start.
-        return await account.RunDetached(binaries.PgCtl, ["start", "-D", cluster.Data, "-l", cluster.Log, "-o", settings, "-s"], cancellation)
-            ? () => account.Run(binaries.PgCtl, ["stop", "-D", cluster.Data, "-m", "fast", "-s"])
-            : null;
+        var watchdog = await PostgresWatchdog.Start(
+            account, binaries.PgCtl, cluster, settings, options.ThrowAway ? folder.Path : "", cancellation);
+        return watchdog is null ? null : async () =>
+        {
+            await watchdog.Stop();
+            // Nothing is left to do, unless somebody has killed the watchdog.
+            await cluster.FinishPrevious(binaries, CancellationToken.None);
+        };
     }
 }

@@ -12,17 +12,17 @@ namespace Chat.Embedded;
 /// </summary>
 internal sealed class EmbeddedRedis : IDisposable
 {
-    private readonly GarnetServer _server;
+    private readonly GarnetServer server;
 
     private EmbeddedRedis(GarnetServer server, int port)
     {
-        _server = server;
+        this.server = server;
         ConnectionString = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}");
     }
 
     public string ConnectionString { get; }
 
-    /// <exception cref="EmbeddedStartException">No port could be had.</exception>
+    /// <exception cref="StartException">No port could be had.</exception>
     public static EmbeddedRedis Start()
     {
         for (var attempt = 1; ; attempt++)
@@ -46,10 +46,10 @@ internal sealed class EmbeddedRedis : IDisposable
             {
                 server?.Dispose();
                 if (attempt == LoopbackPort.Attempts)
-                    throw new EmbeddedStartException($"The embedded Redis found no port on 127.0.0.1: {taken.Message}", taken);
+                    throw new StartException($"The embedded Redis found no port on 127.0.0.1: {taken.Message}", taken);
             }
         }
     }
 
-    public void Dispose() => _server.Dispose();
+    public void Dispose() => server.Dispose();
 }

@@ -6,15 +6,15 @@ namespace Chat.Embedded;
 /// </summary>
 internal sealed class EmbeddedServers : IAsyncDisposable
 {
-    private EmbeddedPostgres? _postgres;
-    private EmbeddedRedis? _redis;
+    private EmbeddedPostgres? postgres;
+    private EmbeddedRedis? redis;
 
     private EmbeddedServers()
     {
     }
 
     /// <summary>Starts what has no connection string and writes the missing ones into the configuration.</summary>
-    /// <exception cref="EmbeddedStartException">One of them cannot start, for a reason that its user can do something about.</exception>
+    /// <exception cref="StartException">One of them cannot start, for a reason that its user can do something about.</exception>
     public static async Task<EmbeddedServers> StartAsync(
         IConfigurationManager configuration, IHostEnvironment environment, CancellationToken cancellation = default)
     {
@@ -26,20 +26,20 @@ internal sealed class EmbeddedServers : IAsyncDisposable
         {
             if (string.IsNullOrWhiteSpace(configuration.GetConnectionString("Postgres")))
             {
-                servers._postgres = await EmbeddedPostgres.StartAsync(
+                servers.postgres = await EmbeddedPostgres.StartAsync(
                     new()
                     {
-                        DataPath = Path.Combine(environment.ContentRootPath, configuration["Embedded:DataPath"] ?? ".data"),
+                        DataPath = DataPath(configuration, environment),
                         Notice = Console.WriteLine,
                     },
                     cancellation);
-                Configure(configuration, "Postgres", servers._postgres.ConnectionString);
+                Configure(configuration, "Postgres", servers.postgres.ConnectionString);
             }
 
             if (string.IsNullOrWhiteSpace(configuration.GetConnectionString("Redis")))
             {
-                servers._redis = EmbeddedRedis.Start();
-                Configure(configuration, "Redis", servers._redis.ConnectionString);
+                servers.redis = EmbeddedRedis.Start();
+                Configure(configuration, "Redis", servers.redis.ConnectionString);
             }
 
             return servers;
@@ -51,11 +51,15 @@ internal sealed class EmbeddedServers : IAsyncDisposable
         }
     }
 
+    /// <summary>Where everything is kept that Development brings by itself.</summary>
+    public static string DataPath(IConfiguration configuration, IHostEnvironment environment) =>
+        Path.Combine(environment.ContentRootPath, configuration["Embedded:DataPath"] ?? ".data");
+
     public async ValueTask DisposeAsync()
     {
-        _redis?.Dispose();
-        if (_postgres is not null)
-            await _postgres.DisposeAsync();
+        redis?.Dispose();
+        if (postgres is not null)
+            await postgres.DisposeAsync();
     }
 
     /// <summary>As the last source, so that no reload of a settings file can take it away again.</summary>

@@ -51,7 +51,7 @@ internal sealed class PostgresCluster(string folder, ServiceAccount account)
         {
             var (exitCode, output) = await account.Run(program, arguments, input, cancellation);
             if (exitCode != 0)
-                throw new EmbeddedStartException($"PostgreSQL could not create its data folder {Data}: {LastLines(output)}");
+                throw new StartException($"PostgreSQL could not create its data folder {Data}: {LastLines(output)}");
         }
     }
 
@@ -73,7 +73,7 @@ internal sealed class PostgresCluster(string folder, ServiceAccount account)
         {
             var (_, output) = await account.Run(binaries.PgCtl, ["stop", "-D", Data, "-m", "fast", "-s", "-t", "60"], cancellation: cancellation);
             if (File.Exists(PidFile))
-                throw new EmbeddedStartException($"A PostgreSQL of an earlier run still holds {Data} and does not stop: {LastLines(output)}");
+                throw new StartException($"A PostgreSQL of an earlier run still holds {Data} and does not stop: {LastLines(output)}");
         }
         else
         {

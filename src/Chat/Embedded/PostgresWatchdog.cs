@@ -28,18 +28,18 @@ internal sealed class PostgresWatchdog
             echo ready
             while read -r _ <&3; do :; done
             "$pg_ctl" stop -D "$data" -m fast -s -t 60 || "$pg_ctl" stop -D "$data" -m immediate -s
+            [ -z "$remove" ] || rm -rf "$remove"
         else
             echo "$message"
         fi
-        [ -z "$remove" ] || rm -rf "$remove"
         """;
 
     /// <summary>Longer than the two ways to stop take together at worst.</summary>
     private static readonly TimeSpan StopLimit = TimeSpan.FromMinutes(2.5);
 
-    private readonly Process _shell;
+    private readonly Process shell;
 
-    private PostgresWatchdog(Process shell) => _shell = shell;
+    private PostgresWatchdog(Process shell) => this.shell = shell;
 
     /// <summary>Starts PostgreSQL under a watchdog.</summary>
     /// <param name="account">Who runs them.</param>
@@ -58,7 +58,7 @@ internal sealed class PostgresWatchdog
         var watchdog = new PostgresWatchdog(Process.Start(command)!);
         try
         {
-            if (await watchdog._shell.StandardOutput.ReadLineAsync(cancellation) == "ready")
+            if (await watchdog.shell.StandardOutput.ReadLineAsync(cancellation) == "ready")
                 return watchdog;
         }
         catch (OperationCanceledException)
@@ -74,8 +74,8 @@ internal sealed class PostgresWatchdog
     /// <summary>Closes the pipe and waits until PostgreSQL has stopped, which is when the watchdog closes its output.</summary>
     public async Task Stop()
     {
-        _shell.StandardInput.Close();
-        await _shell.StandardOutput.ReadToEndAsync().WaitAsync(StopLimit);
-        _shell.Dispose();
+        shell.StandardInput.Close();
+        await shell.StandardOutput.ReadToEndAsync().WaitAsync(StopLimit);
+        shell.Dispose();
     }
 }

@@ -5,11 +5,11 @@ namespace Chat.Tests.Embedded;
 /// <summary>PostgreSQL ends with the server, however that ends. The server here is a real process.</summary>
 public sealed class EmbeddedLifetimeTests : IDisposable
 {
-    private readonly TempFolder _temp = new();
+    private readonly TempFolder temp = new();
 
-    private string Data => _temp.Below("data");
+    private string Data => temp.Below("data");
 
-    public void Dispose() => _temp.Dispose();
+    public void Dispose() => temp.Dispose();
 
     [UnixFact]
     public async Task Sigterm_stops_the_server_and_its_postgres()

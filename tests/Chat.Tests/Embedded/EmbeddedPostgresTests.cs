@@ -7,11 +7,11 @@ namespace Chat.Tests.Embedded;
 
 public sealed class EmbeddedPostgresTests : IDisposable
 {
-    private readonly TempFolder _temp = new();
+    private readonly TempFolder temp = new();
 
-    private EmbeddedPostgresOptions Options => new() { DataPath = _temp.Below("data") };
+    private EmbeddedPostgresOptions Options => new() { DataPath = temp.Below("data") };
 
-    public void Dispose() => _temp.Dispose();
+    public void Dispose() => temp.Dispose();
 
     [Fact]
     public async Task The_first_start_makes_a_database_of_unicode_text()
@@ -40,7 +40,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     {
         await using var first = await EmbeddedPostgres.StartAsync(Options);
 
-        var refused = await Assert.ThrowsAsync<EmbeddedStartException>(() => EmbeddedPostgres.StartAsync(Options));
+        var refused = await Assert.ThrowsAsync<StartException>(() => EmbeddedPostgres.StartAsync(Options));
 
         Assert.Contains($"Another copy of the server is running on the data folder {Options.DataPath}.", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);
@@ -78,9 +78,9 @@ public sealed class EmbeddedPostgresTests : IDisposable
         {
         }
 
-        await File.WriteAllTextAsync(_temp.Below("data", "postgres", "data", "PG_VERSION"), "9\n");
+        await File.WriteAllTextAsync(temp.Below("data", "postgres", "data", "PG_VERSION"), "9\n");
 
-        var refused = await Assert.ThrowsAsync<EmbeddedStartException>(() => EmbeddedPostgres.StartAsync(Options));
+        var refused = await Assert.ThrowsAsync<StartException>(() => EmbeddedPostgres.StartAsync(Options));
         Assert.Contains("were written by PostgreSQL 9", refused.Message, StringComparison.Ordinal);
     }
 
@@ -91,20 +91,20 @@ public sealed class EmbeddedPostgresTests : IDisposable
         {
         }
 
-        await File.AppendAllTextAsync(_temp.Below("data", "postgres", "data", "postgresql.conf"), "wal_level = nonsense\n");
+        await File.AppendAllTextAsync(temp.Below("data", "postgres", "data", "postgresql.conf"), "wal_level = nonsense\n");
 
-        var failed = await Assert.ThrowsAsync<EmbeddedStartException>(() => EmbeddedPostgres.StartAsync(Options));
+        var failed = await Assert.ThrowsAsync<StartException>(() => EmbeddedPostgres.StartAsync(Options));
         Assert.Contains("invalid value for parameter \"wal_level\"", failed.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_folder_that_cannot_be_made_is_named()
     {
-        await File.WriteAllTextAsync(_temp.Below("file"), "");
+        await File.WriteAllTextAsync(temp.Below("file"), "");
 
-        var failed = await Assert.ThrowsAsync<EmbeddedStartException>(
-            () => EmbeddedPostgres.StartAsync(Options with { DataPath = _temp.Below("file", "data") }));
-        Assert.Contains(_temp.Below("file", "data"), failed.Message, StringComparison.Ordinal);
+        var failed = await Assert.ThrowsAsync<StartException>(
+            () => EmbeddedPostgres.StartAsync(Options with { DataPath = temp.Below("file", "data") }));
+        Assert.Contains(temp.Below("file", "data"), failed.Message, StringComparison.Ordinal);
     }
 
     [Fact]

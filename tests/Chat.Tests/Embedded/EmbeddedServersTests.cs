@@ -8,9 +8,9 @@ namespace Chat.Tests.Embedded;
 
 public sealed class EmbeddedServersTests : IDisposable
 {
-    private readonly TempFolder _temp = new();
+    private readonly TempFolder temp = new();
 
-    public void Dispose() => _temp.Dispose();
+    public void Dispose() => temp.Dispose();
 
     [Fact]
     public async Task Nothing_starts_outside_development()
@@ -21,7 +21,7 @@ public sealed class EmbeddedServersTests : IDisposable
 
         Assert.Null(configuration.GetConnectionString("Postgres"));
         Assert.Null(configuration.GetConnectionString("Redis"));
-        Assert.Empty(Directory.EnumerateFileSystemEntries(_temp.Path));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(temp.Path));
     }
 
     [Fact]
@@ -34,7 +34,7 @@ public sealed class EmbeddedServersTests : IDisposable
 
         Assert.Equal("Host=elsewhere", configuration.GetConnectionString("Postgres"));
         Assert.StartsWith("127.0.0.1:", configuration.GetConnectionString("Redis"), StringComparison.Ordinal);
-        Assert.Empty(Directory.EnumerateFileSystemEntries(_temp.Path));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(temp.Path));
     }
 
     [Fact]
@@ -45,8 +45,8 @@ public sealed class EmbeddedServersTests : IDisposable
         await using var servers = await EmbeddedServers.StartAsync(configuration, Environment(Environments.Development));
 
         Assert.Contains("Host=127.0.0.1;", configuration.GetConnectionString("Postgres"), StringComparison.Ordinal);
-        Assert.True(File.Exists(Postmaster.PidFile(_temp.Below(".data"))));
+        Assert.True(File.Exists(Postmaster.PidFile(temp.Below(".data"))));
     }
 
-    private HostingEnvironment Environment(string name) => new() { EnvironmentName = name, ContentRootPath = _temp.Path };
+    private HostingEnvironment Environment(string name) => new() { EnvironmentName = name, ContentRootPath = temp.Path };
 }

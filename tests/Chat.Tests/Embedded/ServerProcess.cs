@@ -9,9 +9,9 @@ namespace Chat.Tests.Embedded;
 /// <summary>The server as its user starts it: a process of its own, in Development, with nothing configured.</summary>
 internal sealed class ServerProcess : IDisposable
 {
-    private readonly Process _process;
-    private readonly StringBuilder _output = new();
-    private readonly StringBuilder _errors = new();
+    private readonly Process process;
+    private readonly StringBuilder output = new();
+    private readonly StringBuilder errors = new();
 
     private ServerProcess(string dataPath)
     {
@@ -29,32 +29,32 @@ internal sealed class ServerProcess : IDisposable
                 ["Embedded__DataPath"] = dataPath,
             },
         };
-        _process = Process.Start(command)!;
-        _process.OutputDataReceived += (_, line) => Append(_output, line.Data);
-        _process.ErrorDataReceived += (_, line) => Append(_errors, line.Data);
-        _process.BeginOutputReadLine();
-        _process.BeginErrorReadLine();
+        process = Process.Start(command)!;
+        process.OutputDataReceived += (_, line) => Append(output, line.Data);
+        process.ErrorDataReceived += (_, line) => Append(errors, line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
     }
 
-    public int Id => _process.Id;
-    public string Output => Read(_output);
-    public string Errors => Read(_errors);
+    public int Id => process.Id;
+    public string Output => Read(output);
+    public string Errors => Read(errors);
 
     public static ServerProcess Launch(string dataPath) => new(dataPath);
 
     public static async Task<ServerProcess> StartListening(string dataPath)
     {
         var server = Launch(dataPath);
-        await Eventually.Holds("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server._process.HasExited, seconds: 60);
-        Assert.False(server._process.HasExited, server.Errors);
+        await Eventually.Holds("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited, seconds: 60);
+        Assert.False(server.process.HasExited, server.Errors);
         return server;
     }
 
     public async Task<int> Exit()
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        await _process.WaitForExitAsync(deadline.Token);
-        return _process.ExitCode;
+        await process.WaitForExitAsync(deadline.Token);
+        return process.ExitCode;
     }
 
     /// <summary>SIGTERM, as an init system and a container engine send it.</summary>
@@ -64,13 +64,13 @@ internal sealed class ServerProcess : IDisposable
         kill.WaitForExit();
     }
 
-    public void Kill(bool tree = false) => _process.Kill(tree);
+    public void Kill(bool tree = false) => process.Kill(tree);
 
     public void Dispose()
     {
-        if (!_process.HasExited)
-            _process.Kill();
-        _process.Dispose();
+        if (!process.HasExited)
+            process.Kill();
+        process.Dispose();
     }
 
     private static void Append(StringBuilder text, string? line)

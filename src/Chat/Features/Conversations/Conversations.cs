@@ -25,10 +25,8 @@ public sealed class ConversationsSlice : ISlice
         slice.Rest<ConversationsModule>().Documents(options =>
         {
             options.Projections.Snapshot<Conversation>(SnapshotLifecycle.Inline);
-            options.Schema.For<Member>()
-                .Duplicate(member => member.ReadUpTo)
-                .Index(member => member.ConversationId)
-                .Index(member => member.UserId);
+            options.Column<Member>(nameof(Member.ReadUpTo));
+            options.Schema.For<Member>().Duplicate(member => member.ConversationId).Duplicate(member => member.UserId);
         });
     }
 }

@@ -16,7 +16,7 @@ namespace Chat.Features;
 public sealed class DevTokenSlice : ISlice
 {
     /// <inheritdoc/>
-    public static void Register(SliceBuilder slice) => slice.Rest<DevTokenModule>();
+    public static void Register(SliceBuilder slice) => slice.Rest<DevTokenModule>().Runs<Welcome>();
 }
 
 /// <summary>The body of <c>POST /dev/token</c>.</summary>

@@ -41,11 +41,12 @@ public sealed class HistoryModule : ICarterModule
             return ChatError.Forbidden.ToProblem();
 
         var size = limit ?? DefaultPage;
+        var until = before ?? long.MaxValue;
         await using var session = store.QuerySession();
         var all = session.Query<Message>().Where(message => message.ConversationId == id);
         var page = after is { } last
             ? await all.Where(message => message.Seq > last).OrderBy(message => message.Seq).Take(size + 1).ToListAsync()
-            : await all.Where(message => message.Seq < (before ?? long.MaxValue)).OrderByDescending(message => message.Seq).Take(size + 1).ToListAsync();
+            : await all.Where(message => message.Seq < until).OrderByDescending(message => message.Seq).Take(size + 1).ToListAsync();
         return TypedResults.Ok(new MessagePage(
             [.. page.Take(size).OrderBy(message => message.Seq).Select(message => message.For(caller))],
             page.Count > size));

@@ -1,0 +1,22 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Features;
+
+internal static class HistoryHooks
+{
+    /// <summary>The whole history, page by page from the first message on.</summary>
+    public static async Task<IReadOnlyList<JsonElement>> History(this ChatApp app, TestUser caller, Guid conversation)
+    {
+        var all = new List<JsonElement>();
+        while (true)
+        {
+            var after = all.Count == 0 ? 0 : all[^1].GetProperty("seq").GetInt64();
+            var page = await app.Http(caller).GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?after={after}&limit=200");
+            all.AddRange(page.GetProperty("messages").EnumerateArray());
+            if (!page.GetProperty("hasMore").GetBoolean())
+                return all;
+        }
+    }
+}

@@ -1,0 +1,14 @@
+using Chat.Tests.Fixtures;
+
+namespace Chat.Features;
+
+internal static class SendMessageHooks
+{
+    /// <summary>Sends a message and returns the direct answer: message.sent, or the error.</summary>
+    public static Task<Received> SendMessage(this SocketClient client, Guid conversation, string content, string? tempId = null) => client.Ask(
+        "message.send",
+        tempId is null ? new { conversationId = conversation, content } : new { conversationId = conversation, content, tempId });
+
+    /// <summary>The next message that somebody else sent, or another device of the user's.</summary>
+    public static Task<Received> NextMessage(this SocketClient client) => client.Next("message.new");
+}

@@ -1,0 +1,159 @@
+using System.Net.WebSockets;
+using System.Text;
+using Alba;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace Chat.Tests.Fixtures;
+
+/// <summary>
+/// The server under test: the real Program on the run's PostgreSQL and Redis, with a schema and a key prefix of its
+/// own. Another node of the same installation is one <see cref="StartNode"/> away.
+/// </summary>
+public sealed class ChatApp : IAsyncDisposable
+{
+    public const string Key = "a key for tests only, long enough for HS256";
+    public const string Issuer = "tests";
+    public const string Audience = "chat";
+
+    private readonly string name;
+    private readonly IAlbaHost? alba;
+    private readonly WebApplicationFactory<Program>? kestrel;
+    private readonly Dictionary<string, string?> settings;
+
+    private ChatApp(string name, Dictionary<string, string?> settings, FakeTimeProvider? clock, IAlbaHost? alba, WebApplicationFactory<Program>? kestrel)
+    {
+        this.name = name;
+        this.settings = settings;
+        this.alba = alba;
+        this.kestrel = kestrel;
+        Clock = clock;
+    }
+
+    /// <summary>The server's clock, where the test asked for one that it moves itself.</summary>
+    public FakeTimeProvider? Clock { get; }
+
+    /// <summary>Alba's host, for scenarios. Not there on Kestrel.</summary>
+    public IAlbaHost Alba => alba ?? throw new InvalidOperationException("This app runs on Kestrel.");
+
+    public IServiceProvider Services => alba?.Services ?? kestrel!.Services;
+
+    /// <summary>Where Kestrel listens.</summary>
+    public Uri Address => kestrel!.ClientOptions.BaseAddress;
+
+    /// <summary>Starts the first node of a new installation.</summary>
+    /// <param name="settings">Configuration on top of what every test has, for example <c>Limits:MaxErrors</c>.</param>
+    /// <param name="fakeClock">Whether time stands still until the test moves <see cref="Clock"/>.</param>
+    /// <param name="onKestrel">Whether it listens on a real port: for what TestServer does not have (frames, pings, limits, back-pressure).</param>
+    public static Task<ChatApp> Start(Dictionary<string, string?>? settings = null, bool fakeClock = false, bool onKestrel = false) =>
+        Start($"t{Guid.NewGuid():N}", settings ?? [], fakeClock ? new FakeTimeProvider(DateTimeOffset.UtcNow) : null, onKestrel);
+
+    /// <summary>Starts another node of the same installation, with the same settings and the same clock.</summary>
+    public Task<ChatApp> StartNode() => Start(name, settings, Clock, kestrel is not null);
+
+    /// <summary>A user whom no other test knows.</summary>
+    public static TestUser NewUser(string? username = null) => new(Guid.NewGuid(), username ?? $"user-{Guid.NewGuid():N}");
+
+    /// <summary>A token as the application behind which this server stands would mint it.</summary>
+    public string TokenFor(TestUser user, TimeSpan? lifetime = null)
+    {
+        var now = (Clock?.GetUtcNow() ?? DateTimeOffset.UtcNow).UtcDateTime;
+        return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
+        {
+            Issuer = Issuer,
+            Audience = Audience,
+            IssuedAt = now,
+            Expires = now + (lifetime ?? TimeSpan.FromHours(1)),
+            Claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString(), ["preferred_username"] = user.Username },
+            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(Key)), SecurityAlgorithms.HmacSha256),
+        });
+    }
+
+    /// <summary>An HTTP client that carries the user's token; without a user, none.</summary>
+    public HttpClient Http(TestUser? user = null)
+    {
+        var client = alba?.Server.CreateClient() ?? kestrel!.CreateClient();
+        if (user is not null)
+            client.DefaultRequestHeaders.Authorization = new("Bearer", TokenFor(user));
+        return client;
+    }
+
+    /// <summary>A connection of the user's, past its auth_success.</summary>
+    public async Task<SocketClient> Connect(TestUser user)
+    {
+        var client = await Open(query: null, bearer: TokenFor(user));
+        await client.Next("auth_success");
+        return client;
+    }
+
+    /// <summary>A socket, past its handshake and nothing more.</summary>
+    public async Task<SocketClient> Open(string? query = null, string? bearer = null)
+    {
+        if (alba is not null)
+        {
+            var client = alba.Server.CreateWebSocketClient();
+            if (bearer is not null)
+                client.ConfigureRequest = request => request.Headers.Authorization = $"Bearer {bearer}";
+            return new SocketClient(await client.ConnectAsync(new Uri($"ws://localhost/chat/ws{query}"), CancellationToken.None));
+        }
+
+        var socket = new ClientWebSocket();
+        if (bearer is not null)
+            socket.Options.SetRequestHeader("Authorization", $"Bearer {bearer}");
+        await socket.ConnectAsync(new Uri($"ws://{Address.Authority}/chat/ws{query}"), CancellationToken.None);
+        return new SocketClient(socket);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (alba is not null)
+            await alba.DisposeAsync();
+        if (kestrel is not null)
+            await kestrel.DisposeAsync();
+    }
+
+    private static async Task<ChatApp> Start(string name, Dictionary<string, string?> settings, FakeTimeProvider? clock, bool onKestrel)
+    {
+        var servers = await TestServers.Get();
+        void Configure(IWebHostBuilder host)
+        {
+            host.UseSetting("ConnectionStrings:Postgres", $"{servers.Postgres};Maximum Pool Size=20");
+            host.UseSetting("ConnectionStrings:Redis", servers.Redis);
+            host.UseSetting("Storage:Schema", name);
+            host.UseSetting("Redis:Prefix", $"{name}:");
+            host.UseSetting("Jwt:Key", Key);
+            host.UseSetting("Jwt:Issuer", Issuer);
+            host.UseSetting("Jwt:Audience", Audience);
+            host.UseSetting("Logging:LogLevel:Default", "Warning");
+            foreach (var (key, value) in settings)
+                host.UseSetting(key, value);
+            if (clock is not null)
+                host.ConfigureTestServices(services => services.AddSingleton<TimeProvider>(clock));
+        }
+
+        if (!onKestrel)
+            return new ChatApp(name, settings, clock, await AlbaHost.For<Program>(Configure), null);
+        var factory = new WebApplicationFactory<Program>().WithWebHostBuilder(Configure);
+        factory.UseKestrel(0);
+        factory.StartServer();
+        return new ChatApp(name, settings, clock, null, factory);
+    }
+}
+
+/// <summary>Somebody with a token.</summary>
+public sealed record TestUser(Guid Id, string Username);
+
+/// <summary>One app for the tests of a class, which use users of their own and so do not meet.</summary>
+public sealed class SharedApp : IAsyncLifetime
+{
+    public ChatApp App { get; private set; } = null!;
+
+    public async Task InitializeAsync() => App = await ChatApp.Start();
+
+    public async Task DisposeAsync() => await App.DisposeAsync();
+}

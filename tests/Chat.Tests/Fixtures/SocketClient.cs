@@ -1,0 +1,181 @@
+using System.Net.WebSockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Chat.Tests.Fixtures;
+
+/// <summary>One frame from the server.</summary>
+public sealed record Received(string Type, string? Id, JsonElement Payload)
+{
+    /// <summary>A field of the payload, by its path: <c>frame["message.seq"]</c>.</summary>
+    public JsonElement this[string path] => path.Split('.').Aggregate(Payload, (element, name) => element.GetProperty(name));
+}
+
+/// <summary>
+/// A client as somebody else would write it: knows JSON and the protocol, and nothing of the server's types. Reads all
+/// the time and keeps everything, so that a test can ask for a frame before or after it has come.
+/// </summary>
+public sealed class SocketClient : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private readonly WebSocket socket;
+    private readonly List<Received> frames = [];
+    private readonly HashSet<int> taken = [];
+    private readonly Lock gate = new();
+    private readonly Task reading;
+    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int lastId;
+
+    public SocketClient(WebSocket socket)
+    {
+        this.socket = socket;
+        reading = ReadAsync();
+    }
+
+    /// <summary>Everything that has come so far, in order.</summary>
+    public IReadOnlyList<Received> Frames
+    {
+        get
+        {
+            lock (gate)
+                return [.. frames];
+        }
+    }
+
+    /// <summary>The server's close code, once it has closed; 1006 if the connection broke.</summary>
+    public async Task<int> Closed()
+    {
+        await reading.WaitAsync(Patience);
+        return (int)(socket.CloseStatus ?? (WebSocketCloseStatus)1006);
+    }
+
+    /// <summary>The earliest frame of this type that no call has returned yet; waits for it.</summary>
+    public Task<Received> Next(string type) => Take(frame => frame.Type == type, type);
+
+    /// <summary>The reply to the event with this id.</summary>
+    public Task<Received> ReplyTo(string id) => Take(frame => frame.Id == id, $"the reply to {id}");
+
+    /// <summary>Sends an event and returns its direct reply or error.</summary>
+    public async Task<Received> Ask(string type, object payload)
+    {
+        var id = $"q{Interlocked.Increment(ref lastId)}";
+        await Send(type, payload, id);
+        return await ReplyTo(id);
+    }
+
+    /// <summary>Sends an event.</summary>
+    public Task Send(string type, object payload, string? id = null)
+    {
+        var envelope = new JsonObject { ["type"] = type, ["payload"] = JsonSerializer.SerializeToNode(payload) };
+        if (id is not null)
+            envelope["id"] = id;
+        return SendText(envelope.ToJsonString());
+    }
+
+    /// <summary>Sends a text frame as it is.</summary>
+    public Task SendText(string text) => SendBytes(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Sends bytes as one frame, or as a fragment of one.</summary>
+    public Task SendBytes(byte[] bytes, WebSocketMessageType type = WebSocketMessageType.Text, bool endOfMessage = true) =>
+        socket.SendAsync(bytes, type, endOfMessage, CancellationToken.None);
+
+    /// <summary>
+    /// A round trip: whatever the server had queued for this connection before it answered has arrived. How a test
+    /// proves that nothing came.
+    /// </summary>
+    public Task Settle() => Ask("ping", new { });
+
+    /// <summary>Closes as a client that leaves.</summary>
+    public async Task Leave()
+    {
+        await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+        await reading.WaitAsync(Patience);
+    }
+
+    /// <summary>Breaks the connection without a word.</summary>
+    public void Cut() => socket.Abort();
+
+    public async ValueTask DisposeAsync()
+    {
+        socket.Abort();
+        await reading.WaitAsync(Patience);
+        socket.Dispose();
+    }
+
+    private async Task<Received> Take(Func<Received, bool> wanted, string what)
+    {
+        using var timeout = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            Task more;
+            lock (gate)
+            {
+                for (var i = 0; i < frames.Count; i++)
+                {
+                    if (wanted(frames[i]) && taken.Add(i))
+                        return frames[i];
+                }
+
+                more = changed.Task;
+            }
+
+            if (reading.IsCompleted && more == changed.Task)
+                Assert.Fail($"Closed with {socket.CloseStatus} instead of {what}. Came: {Summary()}");
+            try
+            {
+                await Task.WhenAny(more, reading).WaitAsync(timeout.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                Assert.Fail($"Not in time: {what}. Came: {Summary()}");
+            }
+        }
+    }
+
+    private string Summary() => string.Join(", ", Frames.Select(frame => frame.Type));
+
+    private async Task ReadAsync()
+    {
+        var buffer = new byte[1024 * 1024];
+        var length = 0;
+        try
+        {
+            while (true)
+            {
+                var received = await socket.ReceiveAsync(buffer.AsMemory(length), CancellationToken.None);
+                if (received.MessageType == WebSocketMessageType.Close)
+                {
+                    if (socket.State == WebSocketState.CloseReceived)
+                        await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+                    return;
+                }
+
+                length += received.Count;
+                if (!received.EndOfMessage)
+                    continue;
+                Add(buffer.AsMemory(0, length));
+                length = 0;
+            }
+        }
+        catch (Exception failure) when (failure is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
+        {
+            // Cut, by one side or the other: Closed() says 1006.
+        }
+    }
+
+    private void Add(ReadOnlyMemory<byte> bytes)
+    {
+        var envelope = JsonDocument.Parse(bytes.ToArray()).RootElement;
+        lock (gate)
+        {
+            frames.Add(new Received(
+                envelope.GetProperty("type").GetString()!,
+                envelope.TryGetProperty("id", out var id) ? id.GetString() : null,
+                envelope.GetProperty("payload")));
+            var waiting = changed;
+            changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            waiting.SetResult();
+        }
+    }
+}
