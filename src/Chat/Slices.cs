@@ -25,6 +25,8 @@ internal static class Slices
         .Add<HistorySlice>()
         .Add<ReadReceiptsSlice>()
         .Add<BlockingSlice>()
+        .Add<PresenceSlice>()
+        .Add<TypingSlice>()
         .Add<HealthSlice>()
         .Add<DevTokenSlice>();
 }
@@ -85,6 +87,15 @@ internal static class Slices
 [JsonSerializable(typeof(BlockList))]
 [JsonSerializable(typeof(BlocksChanged))]
 [JsonSerializable(typeof(Block))]
+//// Presence
+[JsonSerializable(typeof(StatusBulk))]
+[JsonSerializable(typeof(UserOnline))]
+[JsonSerializable(typeof(UserOffline))]
+[JsonSerializable(typeof(LastSeen))]
+//// Typing
+[JsonSerializable(typeof(StartTyping))]
+[JsonSerializable(typeof(StopTyping))]
+[JsonSerializable(typeof(TypingUpdate))]
 //// Health
 [JsonSerializable(typeof(HealthAnswer))]
 //// DevToken
