@@ -23,6 +23,7 @@ internal static class Slices
         .Add<DeliverySlice>()
         .Add<SendMessageSlice>()
         .Add<HistorySlice>()
+        .Add<SyncSlice>()
         .Add<ReadReceiptsSlice>()
         .Add<BlockingSlice>()
         .Add<PresenceSlice>()
@@ -73,6 +74,10 @@ internal static class Slices
 [JsonSerializable(typeof(ConversationHead))]
 //// History
 [JsonSerializable(typeof(MessagePage))]
+//// Sync
+[JsonSerializable(typeof(Synchronize))]
+[JsonSerializable(typeof(SyncConversation))]
+[JsonSerializable(typeof(SyncDone))]
 //// ReadReceipts
 [JsonSerializable(typeof(ReadMessages))]
 [JsonSerializable(typeof(ReceiveMessages))]

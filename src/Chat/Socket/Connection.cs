@@ -60,6 +60,12 @@ public sealed class Connection
     /// <summary>Closes the connection, once what waits has been written. Only the first reason counts.</summary>
     public void Close(Disconnect reason) => queue.Close(reason, discard: false);
 
+    /// <summary>
+    /// Completes when the send queue is at most half full: for answers in many parts, which would otherwise make any
+    /// client a slow one. Live events never wait.
+    /// </summary>
+    internal Task HasRoomAsync() => queue.HasRoomAsync();
+
     /// <summary>Takes a send's permit.</summary>
     /// <returns>Zero, or how long to wait for the next permit.</returns>
     internal TimeSpan TakeSendPermit() => sends.Take();

@@ -12,6 +12,7 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
     private readonly Lock gate = new();
     private readonly Queue<Frame> waiting = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? room;
     private int waitingBytes;
     private bool draining;
     private Disconnect? closing;
@@ -54,7 +55,20 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
             Volatile.Write(ref closingSince, time.GetTimestamp());
             if (discard)
                 waiting.Clear();
+            ReleaseRoom();
             StartDrain();
+        }
+    }
+
+    /// <summary>Completes when the queue is at most half full, or there is nothing to wait for any more.</summary>
+    public Task HasRoomAsync()
+    {
+        lock (gate)
+        {
+            if (closing is not null || !IsHalfFull)
+                return Task.CompletedTask;
+            room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return room.Task;
         }
     }
 
@@ -69,6 +83,14 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
 
     private bool IsFilled(Frame frame, int share) =>
         waiting.Count >= limits.SendQueueEvents / share || waitingBytes + frame.Bytes.Length > limits.SendQueueBytes / share;
+
+    private bool IsHalfFull => waiting.Count > limits.SendQueueEvents / 2 || waitingBytes > limits.SendQueueBytes / 2;
+
+    private void ReleaseRoom()
+    {
+        room?.TrySetResult();
+        room = null;
+    }
 
     private void StartDrain()
     {
@@ -105,6 +127,7 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
         {
             // The other side is gone. The receive loop meets the same end and cleans up.
             socket.Abort();
+            Close(Disconnect.Goodbye, discard: true);
             ended.TrySetResult();
         }
     }
@@ -118,6 +141,8 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
             if (waiting.TryDequeue(out frame))
             {
                 waitingBytes -= frame.Bytes.Length;
+                if (room is not null && !IsHalfFull)
+                    ReleaseRoom();
                 return true;
             }
 

@@ -1,6 +1,7 @@
 using JasperFx;
 using Marten;
 using Npgsql;
+using Weasel.Core;
 
 namespace Chat.Storage;
 
@@ -17,7 +18,7 @@ internal static class StorageRegistration
             var options = new StoreOptions();
             options.DatabaseSchemaName = configuration["Storage:Schema"] ?? "chat";
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
-            options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments());
+            options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
             options.ConfigureWritePolly(_ => { });

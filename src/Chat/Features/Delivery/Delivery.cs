@@ -177,7 +177,10 @@ internal sealed partial class Delivery(
         backplane.Unsubscribe(userId);
         lock (gate)
         {
-            if (feeds.TryGetValue(userId, out var feed) && --feed.Connections == 0)
+            if (!feeds.TryGetValue(userId, out var feed))
+                return ValueTask.CompletedTask;
+            feed.Forget(connection);
+            if (--feed.Connections == 0)
                 feeds.TryRemove(userId, out _);
         }
 

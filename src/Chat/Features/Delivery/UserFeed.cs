@@ -174,6 +174,37 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
+    /// <summary>
+    /// Lets a sync answer in this feed's order: takes out of what was found in the database what this connection has
+    /// been pushed already, sends the rest, and pushes nothing of it later.
+    /// </summary>
+    /// <param name="connection">The connection that syncs.</param>
+    /// <param name="conversationId">The conversation.</param>
+    /// <param name="found">What was found, ascending by <see cref="Message.ChangedSeq"/>.</param>
+    /// <param name="hasMore">Whether more was found than this.</param>
+    /// <param name="send">Sends what is left, and whether there is more.</param>
+    public void Catch(Connection connection, Guid conversationId, IReadOnlyList<Message> found, bool hasMore, Action<IReadOnlyList<Message>, bool> send)
+    {
+        lock (gate)
+        {
+            var given = LaneOf(conversationId).GivenTo(connection);
+            var rest = found.TakeWhile(message => message.ChangedSeq < given.LiveFrom).ToArray();
+            if (rest.Length > 0)
+                given.CaughtUpTo = Math.Max(given.CaughtUpTo, rest[^1].ChangedSeq);
+            send(rest, hasMore && rest.Length == found.Count);
+        }
+    }
+
+    /// <summary>A connection is gone.</summary>
+    public void Forget(Connection connection)
+    {
+        lock (gate)
+        {
+            foreach (var lane in lanes.Values)
+                lane.Forget(connection);
+        }
+    }
+
     /// <summary>Every position: what the position check compares with the database.</summary>
     public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
     {
@@ -214,9 +245,22 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         var message = change.Message;
         var isSender = message.SenderId == userId;
         lane.Position = message.ChangedSeq;
+        foreach (var connection in hub.ConnectionsOf(userId))
+        {
+            var given = lane.GivenTo(connection);
+            var isCaught = message.ChangedSeq <= given.CaughtUpTo;
+            if (!isCaught)
+                given.LiveFrom = Math.Min(given.LiveFrom, message.ChangedSeq);
+            if (connection == reply?.Connection)
+                reply.Send();
+            else if (!isCaught)
+                connection.Send(change.New(isSender));
+            if (!isCaught)
+                connection.Send(change.Updated());
+        }
+
+        // Its connection may have left the hub while the commit was under way.
         reply?.Send();
-        hub.Send(userId, change.New(isSender), except: reply?.Connection);
-        hub.Send(userId, change.Updated());
         if (isSender)
             return;
 
@@ -233,8 +277,36 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
     private readonly record struct Held(Change Change, PendingReply? Reply, long Since);
 
+    /// <summary>What one connection has been given of one conversation.</summary>
+    private sealed class Given
+    {
+        /// <summary>The first number that was pushed to it; everything after was pushed, too.</summary>
+        public long LiveFrom { get; set; } = long.MaxValue;
+
+        /// <summary>The last number that a sync gave it.</summary>
+        public long CaughtUpTo { get; set; }
+    }
+
     private sealed class Lane
     {
+        // A user has a handful of connections: a list is smaller and quicker than a dictionary.
+        private readonly List<(Connection Connection, Given Given)> given = [];
+
+        public Given GivenTo(Connection connection)
+        {
+            foreach (var (known, own) in given)
+            {
+                if (known == connection)
+                    return own;
+            }
+
+            var added = new Given();
+            given.Add((connection, added));
+            return added;
+        }
+
+        public void Forget(Connection connection) => given.RemoveAll(known => known.Connection == connection);
+
         public long Position { get; set; }
 
         /// <summary>Messages up to here are in <see cref="Unread"/>, whether delivered yet or not.</summary>
