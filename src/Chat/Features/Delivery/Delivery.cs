@@ -97,7 +97,7 @@ internal sealed partial class Delivery(
     public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
 
     /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
-    public void Committed(Message message, IEnumerable<Guid> members, PendingReply? reply = null)
+    public void Committed(Message message, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
     {
         var change = new Change(message);
         var replied = reply is null;
@@ -109,9 +109,9 @@ internal sealed partial class Delivery(
                 feed.Offer(change, own);
                 replied |= own is not null;
             }
-
-            backplane.Publish(member, new ChangeCommitted(message));
         }
+
+        backplane.Publish(members, new ChangeCommitted(message));
 
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)
