@@ -76,6 +76,7 @@ public interface IConnectionObserver
 internal sealed class Authentication(
     TokenReader tokens,
     Hub hub,
+    Admission admission,
     IEnumerable<IIdentityObserver> identityObservers,
     IEnumerable<IConnectionObserver> connectionObservers,
     Lineage lineage,
@@ -105,14 +106,20 @@ internal sealed class Authentication(
                 return;
             }
 
-            connection.Token = reading;
+            connection.SignIn(reading);
             connection.Send(Frame.Of(Success(connection), id));
             return;
         }
 
         foreach (var observer in identityObservers)
             await observer.SeenAsync(identity);
-        connection.Token = reading;
+        if (admission.IsFull(identity.Id))
+        {
+            connection.Close(Disconnect.TooManyConnections);
+            return;
+        }
+
+        connection.SignIn(reading);
         foreach (var observer in connectionObservers)
             await observer.OpeningAsync(connection);
 

@@ -14,6 +14,7 @@ public sealed class Connection
     private readonly Limits limits;
     private readonly TimeProvider time;
     private readonly LifeSign lifeSign;
+    private readonly Admission.Place? place;
     private readonly SendQueue queue;
     private readonly TokenBucket sends;
     private readonly Lock gate = new();
@@ -21,12 +22,13 @@ public sealed class Connection
     private bool handling;
     private Disconnect? afterHandling;
 
-    internal Connection(WebSocket socket, Limits limits, TimeProvider time, LifeSign lifeSign)
+    internal Connection(WebSocket socket, Limits limits, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
     {
         this.socket = socket;
         this.limits = limits;
         this.time = time;
         this.lifeSign = lifeSign;
+        this.place = place;
         queue = new SendQueue(socket, limits, time);
         sends = new TokenBucket(limits.MessagesPerSecond, time);
         ConnectedAt = time.GetUtcNow();
@@ -44,7 +46,7 @@ public sealed class Connection
     /// <summary>Whether a token was accepted.</summary>
     public bool IsAuthenticated => Token is not null;
 
-    internal TokenReading? Token { get; set; }
+    internal TokenReading? Token { get; private set; }
 
     /// <summary>Puts a frame into the send queue. A client too slow for its queue is closed with 4408.</summary>
     public void Send(Frame frame)
@@ -69,6 +71,13 @@ public sealed class Connection
     /// <summary>Takes a send's permit.</summary>
     /// <returns>Zero, or how long to wait for the next permit.</returns>
     internal TimeSpan TakeSendPermit() => sends.Take();
+
+    /// <summary>Takes a token: the first one, or one in place of another of the same user's.</summary>
+    internal void SignIn(TokenReading token)
+    {
+        Token = token;
+        place?.Authenticated();
+    }
 
     /// <summary>Reads no further frame, lets the one in hand be answered, and closes.</summary>
     internal void CloseWhenAnswered(Disconnect reason)

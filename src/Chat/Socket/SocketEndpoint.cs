@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -7,6 +8,7 @@ namespace Chat.Socket;
 /// <summary><c>GET /chat/ws</c>: from a handshake to a connection that runs until it ends.</summary>
 internal sealed class SocketEndpoint(
     Hub hub,
+    Admission admission,
     Authentication authentication,
     SocketDispatcher dispatcher,
     Limits limits,
@@ -32,10 +34,10 @@ internal sealed class SocketEndpoint(
     {
         if (!http.WebSockets.IsWebSocketRequest)
             return TypedResults.Problem("This address speaks WebSocket.", statusCode: (int)HttpStatusCode.UpgradeRequired);
-        if (hub.IsStopping)
+        if (admission.MayShakeHands() is var wait && wait > TimeSpan.Zero)
         {
-            http.Response.Headers.RetryAfter = "1";
-            return TypedResults.Problem("The server is stopping.", statusCode: (int)HttpStatusCode.ServiceUnavailable);
+            http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+            return TypedResults.Problem("The server is stopping, or busy with other handshakes.", statusCode: (int)HttpStatusCode.ServiceUnavailable);
         }
 
         // The socket outlives any trace of its handshake.
@@ -47,11 +49,14 @@ internal sealed class SocketEndpoint(
             KeepAliveTimeout = limits.PingTimeout * 2,
         };
         using var socket = await http.WebSockets.AcceptWebSocketAsync(accept);
-        var connection = new Connection(socket, limits, time, http.Features.GetRequiredFeature<LifeSign>());
+        using var place = admission.TryEnter(http.Connection.RemoteIpAddress);
+        var connection = new Connection(socket, limits, time, http.Features.GetRequiredFeature<LifeSign>(), place);
         hub.Add(connection);
+        if (place is null)
+            connection.Close(Disconnect.TooManyConnections);
         try
         {
-            if (TokenOf(http) is { } token)
+            if (place is not null && TokenOf(http) is { } token)
                 await authentication.PresentAsync(token, connection, id: null);
             await connection.RunAsync(dispatcher);
         }
