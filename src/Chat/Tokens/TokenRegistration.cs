@@ -61,8 +61,9 @@ internal static class TokenRegistration
         var now = time.GetUtcNow().UtcDateTime;
         if (expires is null)
             throw new SecurityTokenNoExpirationException("The token has no exp.");
-        if (expires + skew <= now)
+        // The skew goes to our side: a token's own times may lie at the end of what a DateTime holds.
+        if (expires <= now - skew)
             throw new SecurityTokenExpiredException("The token has run out.") { Expires = expires.Value };
-        return notBefore is null || notBefore - skew <= now;
+        return notBefore is null || notBefore <= now + skew;
     }
 }
