@@ -19,7 +19,8 @@ internal sealed class SocketEndpoint(
     /// <summary>Puts the watched stream under the WebSockets of .NET; must stand before <c>UseWebSockets</c>.</summary>
     public Task WatchAsync(HttpContext http, RequestDelegate next)
     {
-        if (http.Request.Path != Path)
+        // As routing sees it, to which a slash behind makes no difference.
+        if (!http.Request.Path.Value.AsSpan().TrimEnd('/').Equals(Path, StringComparison.OrdinalIgnoreCase))
             return next(http);
         var sign = new LifeSign(time);
         http.Features.Set(sign);
