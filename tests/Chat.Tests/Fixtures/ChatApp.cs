@@ -138,7 +138,12 @@ public sealed class ChatApp : IAsyncDisposable
 
         if (!onKestrel)
             return new ChatApp(name, settings, clock, await AlbaHost.For<Program>(Configure), null);
-        var factory = new WebApplicationFactory<Program>().WithWebHostBuilder(Configure);
+        // The address, too: the port of UseKestrel alone loses against the default one.
+        var factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
+        {
+            Configure(host);
+            host.UseUrls("http://127.0.0.1:0");
+        });
         factory.UseKestrel(0);
         factory.StartServer();
         return new ChatApp(name, settings, clock, null, factory);
