@@ -122,8 +122,15 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 return;
             foreach (var row in rows)
             {
-                totalUnread += row.Unread;
-                lanes[row.ConversationId] = new Lane { Position = row.Seq, CountedUpTo = row.Seq, ReadUpTo = row.ReadUpTo, Unread = row.Unread };
+                // There may be a lane already: a sync or a recount may have been quicker than this.
+                var lane = LaneOf(row.ConversationId);
+                lane.Position = row.Seq;
+                lane.CountedUpTo = row.Seq;
+                if (row.ReadUpTo < lane.ReadUpTo)
+                    continue;
+                totalUnread += row.Unread - lane.Unread;
+                lane.Unread = row.Unread;
+                lane.ReadUpTo = row.ReadUpTo;
             }
 
             // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
