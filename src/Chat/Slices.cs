@@ -28,6 +28,7 @@ internal static class Slices
         .Add<BlockingSlice>()
         .Add<PresenceSlice>()
         .Add<TypingSlice>()
+        .Add<RevocationSlice>()
         .Add<HealthSlice>()
         .Add<DevTokenSlice>();
 }
@@ -101,6 +102,9 @@ internal static class Slices
 [JsonSerializable(typeof(StartTyping))]
 [JsonSerializable(typeof(StopTyping))]
 [JsonSerializable(typeof(TypingUpdate))]
+//// Revocation
+[JsonSerializable(typeof(UserRevoked))]
+[JsonSerializable(typeof(Revocation))]
 //// Health
 [JsonSerializable(typeof(HealthAnswer))]
 //// DevToken

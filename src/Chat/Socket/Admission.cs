@@ -10,6 +10,8 @@ namespace Chat.Socket;
 /// </summary>
 internal sealed class Admission(Hub hub, Limits limits, TimeProvider time)
 {
+    private readonly Limits limits = limits;
+    private readonly ConcurrentDictionary<Guid, int> users = new();
     private readonly ConcurrentDictionary<IPAddress, int> addresses = new();
     private readonly TokenBucket handshakes = new(limits.HandshakesPerSecond, time);
     private readonly Lock gate = new();
@@ -33,7 +35,7 @@ internal sealed class Admission(Hub hub, Limits limits, TimeProvider time)
             return null;
         // TestServer and Unix sockets have no address.
         var from = address ?? IPAddress.None;
-        var isFull = addresses.AddOrUpdate(from, 1, (_, count) => count + 1) > limits.MaxConnectionsPerAddress;
+        var isFull = Add(addresses, from, 1) > limits.MaxConnectionsPerAddress;
         Interlocked.Increment(ref unauthenticated);
         var place = new Place(this, from);
         if (!isFull)
@@ -42,26 +44,42 @@ internal sealed class Admission(Hub hub, Limits limits, TimeProvider time)
         return null;
     }
 
-    /// <summary>Whether one more connection would be too many for a user.</summary>
-    public bool IsFull(Guid userId) => hub.ConnectionsOf(userId).Count >= limits.MaxConnectionsPerUser;
-
     /// <summary>One connection's place on this node.</summary>
     public sealed class Place(Admission admission, IPAddress address) : IDisposable
     {
-        private int isAuthenticated;
+        private Guid? userId;
 
-        /// <summary>The connection has shown a token; it no longer counts among those that have not.</summary>
-        public void Authenticated()
+        /// <summary>The connection has shown a token: it counts among its user's now, and no longer among those without.</summary>
+        /// <returns>False if the user has too many already.</returns>
+        public bool TryAuthenticate(Guid user)
         {
-            if (Interlocked.Exchange(ref isAuthenticated, 1) == 0)
-                Interlocked.Decrement(ref admission.unauthenticated);
+            if (Add(admission.users, user, 1) > admission.limits.MaxConnectionsPerUser)
+            {
+                Add(admission.users, user, -1);
+                return false;
+            }
+
+            userId = user;
+            Interlocked.Decrement(ref admission.unauthenticated);
+            return true;
         }
 
         public void Dispose()
         {
-            Authenticated();
-            if (admission.addresses.AddOrUpdate(address, 0, (_, count) => count - 1) <= 0)
-                admission.addresses.TryRemove(KeyValuePair.Create(address, 0));
+            if (userId is { } user)
+                Add(admission.users, user, -1);
+            else
+                Interlocked.Decrement(ref admission.unauthenticated);
+            Add(admission.addresses, address, -1);
         }
+    }
+
+    private static int Add<TKey>(ConcurrentDictionary<TKey, int> counts, TKey key, int change)
+        where TKey : notnull
+    {
+        var count = counts.AddOrUpdate(key, change, (_, known) => known + change);
+        if (count == 0)
+            counts.TryRemove(KeyValuePair.Create(key, 0));
+        return count;
     }
 }

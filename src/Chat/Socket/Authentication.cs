@@ -76,7 +76,6 @@ public interface IConnectionObserver
 internal sealed class Authentication(
     TokenReader tokens,
     Hub hub,
-    Admission admission,
     IEnumerable<IIdentityObserver> identityObservers,
     IEnumerable<IConnectionObserver> connectionObservers,
     Lineage lineage,
@@ -106,20 +105,19 @@ internal sealed class Authentication(
                 return;
             }
 
-            connection.SignIn(reading);
+            connection.Renew(reading);
             connection.Send(Frame.Of(Success(connection), id));
             return;
         }
 
         foreach (var observer in identityObservers)
             await observer.SeenAsync(identity);
-        if (admission.IsFull(identity.Id))
+        if (!connection.TrySignIn(reading))
         {
             connection.Close(Disconnect.TooManyConnections);
             return;
         }
 
-        connection.SignIn(reading);
         foreach (var observer in connectionObservers)
             await observer.OpeningAsync(connection);
 

@@ -72,12 +72,18 @@ public sealed class Connection
     /// <returns>Zero, or how long to wait for the next permit.</returns>
     internal TimeSpan TakeSendPermit() => sends.Take();
 
-    /// <summary>Takes a token: the first one, or one in place of another of the same user's.</summary>
-    internal void SignIn(TokenReading token)
+    /// <summary>Takes the first token.</summary>
+    /// <returns>False if its user has too many connections already.</returns>
+    internal bool TrySignIn(TokenReading token)
     {
+        if (place?.TryAuthenticate(token.Identity!.Id) != true)
+            return false;
         Token = token;
-        place?.Authenticated();
+        return true;
     }
+
+    /// <summary>Takes another token of the same user's in place of the one there is.</summary>
+    internal void Renew(TokenReading token) => Token = token;
 
     /// <summary>Reads no further frame, lets the one in hand be answered, and closes.</summary>
     internal void CloseWhenAnswered(Disconnect reason)

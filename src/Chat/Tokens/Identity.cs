@@ -35,3 +35,10 @@ public interface IIdentityObserver
     /// <summary>Takes note of the identity. What it cannot store now it must bear to miss.</summary>
     ValueTask SeenAsync(Identity identity);
 }
+
+/// <summary>Which tokens are worth nothing any more, although they are genuine and have not run out.</summary>
+public interface ITokenRevocations
+{
+    /// <summary>Whether a user's tokens that were issued then have been revoked.</summary>
+    bool IsRevoked(Guid userId, DateTimeOffset issuedAt);
+}
