@@ -11,6 +11,7 @@ namespace Chat.Socket;
 public sealed class Connection
 {
     private readonly WebSocket socket;
+    private readonly Transport transport;
     private readonly Limits limits;
     private readonly TimeProvider time;
     private readonly LifeSign lifeSign;
@@ -22,14 +23,15 @@ public sealed class Connection
     private bool handling;
     private Disconnect? afterHandling;
 
-    internal Connection(WebSocket socket, Limits limits, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
+    internal Connection(WebSocket socket, Transport transport, Limits limits, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
     {
         this.socket = socket;
+        this.transport = transport;
         this.limits = limits;
         this.time = time;
         this.lifeSign = lifeSign;
         this.place = place;
-        queue = new SendQueue(socket, limits, time);
+        queue = new SendQueue(socket, Abort, limits, time);
         sends = new TokenBucket(limits.MessagesPerSecond, time);
         ConnectedAt = time.GetUtcNow();
     }
@@ -47,6 +49,9 @@ public sealed class Connection
     public bool IsAuthenticated => Token is not null;
 
     internal TokenReading? Token { get; private set; }
+
+    /// <summary>Whether .NET found a fault in the frames and has closed for it by itself.</summary>
+    internal bool IsFaulted { get; private set; }
 
     /// <summary>Puts a frame into the send queue. A client too slow for its queue is closed with 4408.</summary>
     public void Send(Frame frame)
@@ -110,7 +115,11 @@ public sealed class Connection
                 if (end is not null)
                 {
                     queue.Close(end, discard: end == Disconnect.Goodbye);
-                    break;
+                    if (end == Disconnect.Goodbye)
+                        break;
+                    // Reads on until the other side has closed, too: to leave now would reset the connection, and a
+                    // reset may overtake the close.
+                    continue;
                 }
 
                 // A closing connection only waits for the other side's close frame.
@@ -126,6 +135,7 @@ public sealed class Connection
         catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
         {
             // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
+            IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
             queue.Close(Disconnect.Goodbye, discard: true);
         }
     }
@@ -134,7 +144,7 @@ public sealed class Connection
     internal void Check()
     {
         if (queue.IsOverdue || (queue.IsClosing && queue.IsStuck))
-            socket.Abort();
+            Abort();
         else if (queue.IsStuck)
             queue.Close(Disconnect.SlowConsumer, discard: true);
         else if (Token is null && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
@@ -146,7 +156,11 @@ public sealed class Connection
     }
 
     /// <summary>Cuts the socket without a word.</summary>
-    internal void Abort() => socket.Abort();
+    internal void Abort()
+    {
+        transport.Cut();
+        socket.Abort();
+    }
 
     private bool TryBeginHandling()
     {

@@ -7,7 +7,7 @@ namespace Chat.Socket;
 /// the thread pool, and only while something waits, so that an idle socket costs no task. Nobody ever waits for a
 /// reader: past its bound the queue refuses, and its connection is closed as a slow consumer.
 /// </summary>
-internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider time) : IThreadPoolWorkItem
+internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, TimeProvider time) : IThreadPoolWorkItem
 {
     private readonly Lock gate = new();
     private readonly Queue<Frame> waiting = new();
@@ -125,8 +125,10 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
         }
         catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
         {
-            // The other side is gone. The receive loop meets the same end and cleans up.
-            socket.Abort();
+            // The other side is gone: the receive loop meets the same end and cleans up. A socket that is over already
+            // is left alone, since .NET itself closes for a protocol error, and an abort would overtake that close.
+            if (socket.State is not (WebSocketState.Aborted or WebSocketState.Closed))
+                abort();
             Close(Disconnect.Goodbye, discard: true);
             ended.TrySetResult();
         }

@@ -23,11 +23,13 @@ internal sealed class SocketEndpoint(
         if (!http.Request.Path.Value.AsSpan().TrimEnd('/').Equals(Path, StringComparison.OrdinalIgnoreCase))
             return next(http);
         var sign = new LifeSign(time);
+        var transport = new Transport(http.Features.GetRequiredFeature<IHttpRequestLifetimeFeature>());
         http.Features.Set(sign);
+        http.Features.Set(transport);
         if (http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
-            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, sign));
+            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, transport, sign));
         if (http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
-            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, sign));
+            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, transport, sign));
         return next(http);
     }
 
@@ -49,9 +51,11 @@ internal sealed class SocketEndpoint(
             // .NET pings only where it also has a time-out; ours (4412, from the heartbeat) comes first.
             KeepAliveTimeout = limits.PingTimeout * 2,
         };
+        var transport = http.Features.GetRequiredFeature<Transport>();
+        http.Features.Set<IHttpRequestLifetimeFeature>(transport);
         using var socket = await http.WebSockets.AcceptWebSocketAsync(accept);
         using var place = admission.TryEnter(http.Connection.RemoteIpAddress);
-        var connection = new Connection(socket, limits, time, http.Features.GetRequiredFeature<LifeSign>(), place);
+        var connection = new Connection(socket, transport, limits, time, http.Features.GetRequiredFeature<LifeSign>(), place);
         hub.Add(connection);
         if (place is null)
             connection.Close(Disconnect.TooManyConnections);
@@ -66,6 +70,8 @@ internal sealed class SocketEndpoint(
             await authentication.LeaveAsync(connection);
         }
 
+        if (connection.IsFaulted)
+            await transport.LingerAsync(limits.CloseTimeout, time);
         return TypedResults.Empty;
     }
 
