@@ -134,6 +134,8 @@ internal sealed partial class Delivery(
     /// <summary>Counts one conversation anew, for the connections to this node.</summary>
     public async Task<(long Unread, long Total)> RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null)
     {
+        // The total is true only where all positions are known.
+        await LoadAsync(feed);
         feed.BeginRecount(conversationId);
         UnreadRow? snapshot = null;
         (long Unread, long Total) counts;

@@ -122,16 +122,14 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 return;
             foreach (var row in rows)
             {
-                // There may be a lane already: a sync or a recount may have been quicker than this.
+                // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
                 var lane = LaneOf(row.ConversationId);
                 lane.Position = row.Seq;
-                lane.CountedUpTo = row.Seq;
-                if (row.ReadUpTo < lane.ReadUpTo)
-                    continue;
-                totalUnread += row.Unread - lane.Unread;
-                lane.Unread = row.Unread;
-                lane.ReadUpTo = row.ReadUpTo;
+                if (row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.CountedUpTo)
+                    (lane.CountedUpTo, lane.ReadUpTo, lane.Unread) = (row.Seq, row.ReadUpTo, row.Unread);
             }
+
+            totalUnread = lanes.Values.Sum(lane => lane.Unread);
 
             // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
             foreach (var (change, _) in early)
