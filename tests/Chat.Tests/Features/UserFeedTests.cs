@@ -3,6 +3,7 @@ using Chat.Socket;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Features;
@@ -21,10 +22,10 @@ public sealed class UserFeedTests : IDisposable
 
     public UserFeedTests()
     {
-        connection = new Connection(socket, new Limits { SendQueueEvents = 10_000 }, clock, new LifeSign(clock))
-        {
-            Token = new TokenReading(new Identity(me, null, null, null), DateTimeOffset.MaxValue, null),
-        };
+        var limits = new Limits { SendQueueEvents = 10_000 };
+        var place = new Admission(hub, limits, clock).TryEnter(null);
+        connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, clock, new LifeSign(clock), place);
+        connection.TrySignIn(new TokenReading(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
         hub.Add(connection);
         hub.Join(connection);
         feed = new UserFeed(me, hub, clock);
