@@ -171,12 +171,17 @@ public sealed class BlockingModule : ICarterModule
             [.. own.OrderByDescending(block => block.BlockedAt).Select(block => new BlockAdded(block.BlockedId, null, block.BlockedAt))]));
     }
 
-    private static async Task<IResult> AddAsync(Guid userId, HttpContext http, BlockingHandler handler)
+    private static async Task<IResult> AddAsync(Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
+        if ((await directory.ResolveAsync(userId, null)).Error is { } error)
+            return error.ToProblem();
         var (added, refused) = await handler.AddAsync(http.User.UserId(), userId, null, from: null);
         return refused is null ? TypedResults.Ok(added) : refused.ToProblem();
     }
 
-    private static async Task<IResult> RemoveAsync(Guid userId, HttpContext http, BlockingHandler handler) =>
-        TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), userId, null, from: null));
+    private static async Task<IResult> RemoveAsync(Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    {
+        var (other, error) = await directory.ResolveAsync(userId, null);
+        return error is null ? TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), other, null, from: null)) : error.ToProblem();
+    }
 }
