@@ -29,6 +29,7 @@ internal static class Slices
         .Add<PresenceSlice>()
         .Add<TypingSlice>()
         .Add<RevocationSlice>()
+        .Add<WarmUpSlice>()
         .Add<HealthSlice>()
         .Add<DevTokenSlice>();
 }
