@@ -33,6 +33,16 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         this.routes = new(() => routes().Append(new NodeRoute<ForwardedFrame>(this)).ToFrozenDictionary(route => route.Name));
     }
 
+    /// <summary>How many users this node listens for.</summary>
+    public int Subscriptions
+    {
+        get
+        {
+            lock (gate)
+                return subscriptions.Count;
+        }
+    }
+
     /// <summary>Sends a frame to all connections of a user, on every node.</summary>
     public void Send(Guid userId, Frame frame, Connection? except = null)
     {
