@@ -90,6 +90,16 @@ public sealed class SocketClient : IAsyncDisposable
     /// </summary>
     public Task Settle() => Ask("ping", new { });
 
+    /// <summary>Forgets all that has come so far: a test's beginning, behind its preparations.</summary>
+    public void Forget()
+    {
+        lock (gate)
+        {
+            frames.Clear();
+            taken.Clear();
+        }
+    }
+
     /// <summary>Closes as a client that leaves.</summary>
     public async Task Leave()
     {
