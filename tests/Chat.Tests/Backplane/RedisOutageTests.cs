@@ -154,7 +154,7 @@ internal sealed class Pair : IAsyncDisposable
         where frame.Type == "message.new"
         let sent = sentAt[frame["message.content"].GetString()!]
         where sent >= @from && sent < to
-        select Stopwatch.GetElapsedTime(sent, frame.At);
+        select Stopwatch.GetElapsedTime(sent, frame.ArrivedAt);
 
     /// <summary>Everything has arrived, once, in one order for both, and the numbers of what is unread say so.</summary>
     public async Task Ends(ChatApp node)

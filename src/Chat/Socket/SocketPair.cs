@@ -1,9 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
-using Chat.Socket;
 
-namespace Chat.Features;
+namespace Chat.Socket;
 
 /// <summary>Both ends of one WebSocket inside this process, past the handshake.</summary>
 internal sealed class SocketPair : IDisposable
