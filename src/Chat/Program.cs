@@ -12,12 +12,13 @@ using JasperFx;
 try
 {
     var builder = WebApplication.CreateBuilder(args);
+    builder.AddDefaults();
     var modules = new List<Type>();
 
     // What Development brings by itself, and what every other environment must be given.
     await using var embedded = await EmbeddedServers.StartAsync(builder.Configuration, builder.Environment);
     DevKey.Configure(builder.Configuration, builder.Environment);
-    StartCheck.Run(builder.Configuration);
+    StartCheck.Run(builder.Configuration, builder.Environment);
 
     builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddTokens(builder.Configuration);
@@ -37,14 +38,18 @@ try
     app.MapCarter();
     HealthSlice.Map(app);
 
-    // db-apply, db-assert, db-patch: the schema is changed by a command, never by a server that starts.
+    // db-apply, db-assert, db-patch: outside Development the schema is changed by a command, never by a server that starts.
+    var database = app.Services.GetRequiredService<DatabaseStart>();
+    await database.WaitAsync();
     if (args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal)))
         return await app.RunJasperFxCommands(args);
+    if (!app.Environment.IsDevelopment())
+        await database.CheckSchemaAsync();
     await app.RunAsync();
     return 0;
 }
-catch (StartException failure)
+catch (Exception failure) when (StartException.LineFor(failure) is { } line)
 {
-    await Console.Error.WriteLineAsync(failure.Message);
+    await Console.Error.WriteLineAsync(line);
     return 1;
 }

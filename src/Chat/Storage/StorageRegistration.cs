@@ -30,6 +30,7 @@ internal static class StorageRegistration
             marten.ApplyAllDatabaseChangesOnStartup();
 
         services.AddSingleton(new Tables(configuration["Storage:Schema"] ?? "chat"));
+        services.AddSingleton<DatabaseStart>();
         services.AddHostedSingleton<Lineage>();
         services.AddHostedSingleton<ConversationLog>();
         return services;

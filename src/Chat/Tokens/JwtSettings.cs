@@ -30,12 +30,15 @@ public sealed class JwtSettings
     internal SymmetricSecurityKey SigningKey => new(Encoding.UTF8.GetBytes(Key!));
 
     /// <summary>What is missing or weak, a line each; empty if the server may start.</summary>
-    public IEnumerable<string> Faults()
+    /// <param name="isDevelopment">Whether an issuer may be reached without encryption, wherever it is.</param>
+    public IEnumerable<string> Faults(bool isDevelopment)
     {
         if (string.IsNullOrWhiteSpace(Authority) && string.IsNullOrEmpty(Key))
             yield return "Jwt__Authority or Jwt__Key is missing: one of them says whose tokens to accept.";
         if (!string.IsNullOrWhiteSpace(Authority) && !string.IsNullOrEmpty(Key))
             yield return "Jwt__Authority and Jwt__Key are both set: give one of them.";
+        if (!string.IsNullOrWhiteSpace(Authority) && !IsTrustworthy(Authority, isDevelopment))
+            yield return "Jwt__Authority must be an https address (http only on the loopback): whoever can change the keys on their way signs for everybody.";
         if (!string.IsNullOrEmpty(Key) && Encoding.UTF8.GetByteCount(Key) < MinKeyBytes)
             yield return $"Jwt__Key is too short: it needs at least {MinKeyBytes} bytes.";
         if (!string.IsNullOrEmpty(Key) && Key.Distinct().Count() < 8)
@@ -45,4 +48,8 @@ public sealed class JwtSettings
         if (string.IsNullOrWhiteSpace(Audience))
             yield return "Jwt__Audience is missing.";
     }
+
+    private static bool IsTrustworthy(string authority, bool isDevelopment) =>
+        Uri.TryCreate(authority, UriKind.Absolute, out var address)
+        && (address.Scheme == Uri.UriSchemeHttps || (address.Scheme == Uri.UriSchemeHttp && (address.IsLoopback || isDevelopment)));
 }

@@ -8,8 +8,12 @@ namespace Chat.Tokens;
 /// <summary>Registers the bearer scheme, for REST and for the socket alike.</summary>
 internal static class TokenRegistration
 {
+    private static readonly TimeSpan KeyRefreshInterval = TimeSpan.FromSeconds(30);
+
     public static IServiceCollection AddTokens(this IServiceCollection services, IConfiguration configuration)
     {
+        // With a new key of the issuer's, the first token waits for it instead of being refused.
+        AppContext.SetSwitch("Switch.Microsoft.IdentityModel.UpdateConfigAsBlocking", true);
         services.AddOptions<JwtSettings>().Bind(configuration.GetSection("Jwt"));
         services.AddSingleton<TokenReader>();
         // What AddAuthentication().AddJwtBearer() does, without data protection: nothing here needs keys on disk.
@@ -27,6 +31,10 @@ internal static class TokenRegistration
     {
         bearer.MapInboundClaims = false;
         bearer.Authority = settings.Authority;
+        // Where http is allowed at all, the start check has allowed it.
+        bearer.RequireHttpsMetadata = false;
+        // A token signed with a key that is not known yet makes us ask the issuer, at most this often.
+        bearer.RefreshInterval = KeyRefreshInterval;
         bearer.TokenValidationParameters = new TokenValidationParameters
         {
             ValidIssuer = settings.Issuer,

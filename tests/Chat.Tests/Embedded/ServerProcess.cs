@@ -6,29 +6,25 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Embedded;
 
-/// <summary>The server as its user starts it: a process of its own, in Development, with nothing configured.</summary>
+/// <summary>The server as its user starts it: a process of its own.</summary>
 internal sealed class ServerProcess : IDisposable
 {
     private readonly Process process;
     private readonly StringBuilder output = new();
     private readonly StringBuilder errors = new();
 
-    private ServerProcess(string dataPath)
+    private ServerProcess(IReadOnlyDictionary<string, string> settings, IEnumerable<string> arguments)
     {
-        var command = new ProcessStartInfo("dotnet", [typeof(EmbeddedServers).Assembly.Location])
+        var command = new ProcessStartInfo("dotnet", arguments)
         {
             WorkingDirectory = AppContext.BaseDirectory,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            Environment =
-            {
-                ["DOTNET_ENVIRONMENT"] = "Development",
-                ["ASPNETCORE_ENVIRONMENT"] = "Development",
-                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
-                ["Embedded__DataPath"] = dataPath,
-            },
+            Environment = { ["ASPNETCORE_URLS"] = "http://127.0.0.1:0" },
         };
+        foreach (var (name, value) in settings)
+            command.Environment[name] = value;
         process = Process.Start(command)!;
         process.OutputDataReceived += (_, line) => Append(output, line.Data);
         process.ErrorDataReceived += (_, line) => Append(errors, line.Data);
@@ -40,19 +36,40 @@ internal sealed class ServerProcess : IDisposable
     public string Output => Read(output);
     public string Errors => Read(errors);
 
-    public static ServerProcess Launch(string dataPath) => new(dataPath);
+    /// <summary>Where it listens.</summary>
+    public Uri Address => new(Output.Split("Now listening on: ")[1].Split('\n')[0].Trim());
 
-    public static async Task<ServerProcess> StartListening(string dataPath)
+    /// <summary>In Development, with nothing configured but the data folder.</summary>
+    public static ServerProcess Launch(string dataPath) => Launch(new Dictionary<string, string>
     {
-        var server = Launch(dataPath);
+        ["DOTNET_ENVIRONMENT"] = "Development",
+        ["ASPNETCORE_ENVIRONMENT"] = "Development",
+        ["Embedded__DataPath"] = dataPath,
+    });
+
+    /// <summary>With these environment variables and arguments.</summary>
+    public static ServerProcess Launch(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>
+        new(settings, [typeof(EmbeddedServers).Assembly.Location, .. arguments]);
+
+    /// <summary>Through <c>dotnet run</c>.</summary>
+    public static ServerProcess LaunchBySdk(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>
+        new(settings, ["run", .. arguments]);
+
+    public static Task<ServerProcess> StartListening(string dataPath) => Listening(Launch(dataPath));
+
+    public static Task<ServerProcess> StartListening(IReadOnlyDictionary<string, string> settings) => Listening(Launch(settings));
+
+    private static async Task<ServerProcess> Listening(ServerProcess server)
+    {
         await Eventually.Holds("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited, seconds: 60);
         Assert.False(server.process.HasExited, server.Errors);
         return server;
     }
 
+    /// <summary>Waits for the exit; then everything that it wrote is there.</summary>
     public async Task<int> Exit()
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await process.WaitForExitAsync(deadline.Token);
         return process.ExitCode;
     }

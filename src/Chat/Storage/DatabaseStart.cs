@@ -1,0 +1,69 @@
+using System.Net.Sockets;
+using Marten;
+using Npgsql;
+using Weasel.Core.Migrations;
+
+namespace Chat.Storage;
+
+/// <summary>
+/// What the database must be like before the server starts: there, letting us in, and with the schema of this
+/// version. Containers start in any order, so a PostgreSQL that does not answer yet is waited for.
+/// </summary>
+internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, ILogger<DatabaseStart> log)
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+    private readonly TimeSpan patience = configuration.GetValue("Storage:StartTimeout", TimeSpan.FromSeconds(30));
+
+    /// <summary>Returns when PostgreSQL lets us in.</summary>
+    /// <exception cref="StartException">It refuses us, or does not answer in time.</exception>
+    public async Task WaitAsync()
+    {
+        for (var began = TimeProvider.System.GetTimestamp(); ; await Task.Delay(Pause))
+        {
+            try
+            {
+                await using var connection = await database.OpenConnectionAsync();
+                return;
+            }
+            catch (NpgsqlException refused) when (!refused.IsTransient)
+            {
+                throw new StartException($"PostgreSQL at {Address} refuses us: {OneLine(refused)} Check ConnectionStrings__Postgres.", refused);
+            }
+            catch (Exception away) when (away is NpgsqlException or SocketException or TimeoutException)
+            {
+                var waited = TimeProvider.System.GetElapsedTime(began);
+                if (waited >= patience)
+                    throw new StartException($"PostgreSQL at {Address} did not answer for {patience.TotalSeconds:0} s: {OneLine(away)} Check ConnectionStrings__Postgres.", away);
+                if (waited < Pause)
+                    Waiting(Address, OneLine(away), patience.TotalSeconds);
+            }
+        }
+    }
+
+    /// <summary>Returns if the schema is the one that this version works with.</summary>
+    /// <exception cref="StartException">It is missing or another one.</exception>
+    public async Task CheckSchemaAsync()
+    {
+        try
+        {
+            await store.Storage.Database.AssertDatabaseMatchesConfigurationAsync();
+        }
+        catch (DatabaseValidationException stale)
+        {
+            throw new StartException($"The schema {store.Options.DatabaseSchemaName} is missing or not of this version: run \"dotnet Chat.dll db-apply\" with the same settings, then start again.", stale);
+        }
+    }
+
+    private string Address => new NpgsqlConnectionStringBuilder(database.ConnectionString) is var connection
+        ? $"{connection.Host}:{connection.Port}"
+        : "";
+
+    private static string OneLine(Exception failure)
+    {
+        var text = (failure as PostgresException)?.MessageText ?? $"{failure.Message} ({failure.InnerException?.Message})";
+        return text.ReplaceLineEndings(" ").Replace(" ()", "", StringComparison.Ordinal).TrimEnd('.') + ".";
+    }
+
+    [LoggerMessage(LogLevel.Warning, "PostgreSQL at {Address} does not answer yet ({Reason}); waiting for it, at most {Seconds} s")]
+    private partial void Waiting(string address, string reason, double seconds);
+}

@@ -1,0 +1,127 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text.Json;
+using Chat.Features;
+using Chat.Tests.Embedded;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Start;
+
+/// <summary>Production as a real process: a start that fails says why in one line, and one that succeeds works.</summary>
+public sealed class ProductionStartTests
+{
+    [Fact]
+    public async Task What_is_missing_is_named_in_one_line()
+    {
+        using var server = ServerProcess.Launch(Production.Nothing);
+
+        var line = await RefusedWith(server);
+
+        Assert.StartsWith("Not configured: ConnectionStrings__Postgres is missing. ConnectionStrings__Redis is missing. Jwt__Authority or Jwt__Key is missing", line, StringComparison.Ordinal);
+        Assert.Contains("Jwt__Issuer is missing. Jwt__Audience is missing.", line, StringComparison.Ordinal);
+        Assert.Empty(server.Output);
+    }
+
+    [Fact]
+    public async Task Dotnet_run_is_production_where_the_environment_says_so()
+    {
+#if DEBUG
+        const string Configuration = "Debug";
+#else
+        const string Configuration = "Release";
+#endif
+        using var server = ServerProcess.LaunchBySdk(Production.Nothing, "--no-build", "-c", Configuration, "--project", Path.Combine(Checkout(), "src", "Chat"));
+
+        Assert.StartsWith("Not configured: ConnectionStrings__Postgres is missing.", await RefusedWith(server), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_postgres_that_never_answers_is_named()
+    {
+        var settings = await Production.Settings();
+        settings["ConnectionStrings__Postgres"] = "Host=127.0.0.1;Port=1;Username=chat";
+        settings["Storage__StartTimeout"] = "00:00:01";
+        using var server = ServerProcess.Launch(settings);
+
+        var line = await RefusedWith(server);
+
+        Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer for 1 s: ", line, StringComparison.Ordinal);
+        Assert.Contains("waiting for it, at most 1 s", server.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_named()
+    {
+        var settings = await Production.Settings();
+        await Run(settings, "db-apply");
+        using var other = new TcpListener(IPAddress.Loopback, 0);
+        other.Start();
+        settings["ASPNETCORE_URLS"] = $"http://{other.LocalEndpoint}";
+        using var server = ServerProcess.Launch(settings);
+
+        var line = await RefusedWith(server);
+
+        Assert.Contains($"http://{other.LocalEndpoint}: address already in use. Stop what listens there", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", server.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_schema_comes_by_command_and_then_the_server_serves()
+    {
+        var settings = await Production.Settings();
+
+        // No server changes the schema here.
+        using (var early = ServerProcess.Launch(settings))
+            Assert.StartsWith($"The schema {settings["Storage__Schema"]} is missing or not of this version: run ", await RefusedWith(early), StringComparison.Ordinal);
+
+        // The commands need no Redis.
+        var offline = new Dictionary<string, string>(settings) { ["ConnectionStrings__Redis"] = "127.0.0.1:1" };
+        using var temp = new TempFolder();
+        Assert.NotEqual(0, await Run(offline, "db-assert"));
+        Assert.Equal(0, await Run(offline, "db-patch", temp.Below("patch.sql")));
+        Assert.Contains("mt_doc_message", await File.ReadAllTextAsync(temp.Below("patch.sql")), StringComparison.Ordinal);
+        Assert.Equal(0, await Run(offline, "db-apply"));
+        Assert.Equal(0, await Run(offline, "db-assert"));
+
+        using var server = await ServerProcess.StartListening(settings);
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        using var http = new HttpClient { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        Assert.Equal(HttpStatusCode.NotFound, (await http.PostAsJsonAsync("/dev/token", new { username = "mallory" })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri("/health/ready", UriKind.Relative))).StatusCode);
+
+        var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
+        var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        using var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
+        await using var client = new SocketClient(socket);
+        Assert.Equal("message.sent", (await client.SendMessage(conversation, "from production", "t1")).Type);
+        var history = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages");
+        Assert.Equal("from production", Assert.Single(history.GetProperty("messages").EnumerateArray()).GetProperty("content").GetString());
+        // Where it was shown, a token would stay in the logs.
+        Assert.DoesNotContain("token=", server.Output, StringComparison.Ordinal);
+    }
+
+    private static async Task<int> Run(IReadOnlyDictionary<string, string> settings, params string[] command)
+    {
+        using var server = ServerProcess.Launch(settings, command);
+        return await server.Exit();
+    }
+
+    /// <summary>The one line of a start that was refused.</summary>
+    private static async Task<string> RefusedWith(ServerProcess server)
+    {
+        Assert.Equal(1, await server.Exit());
+        Assert.DoesNotContain('\n', server.Errors);
+        return server.Errors;
+    }
+
+    private static string Checkout()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Chat.sln")))
+            folder = Path.GetDirectoryName(folder)!;
+        return folder;
+    }
+}
