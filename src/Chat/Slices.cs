@@ -25,6 +25,7 @@ internal static class Slices
         .Add<HistorySlice>()
         .Add<ReadReceiptsSlice>()
         .Add<BlockingSlice>()
+        .Add<WarmUpSlice>()
         .Add<HealthSlice>()
         .Add<DevTokenSlice>();
 }

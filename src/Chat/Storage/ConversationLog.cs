@@ -5,7 +5,7 @@ namespace Chat.Storage;
 
 /// <summary>A message on its way into the log: all but what the conversation gives it.</summary>
 /// <param name="Id">See <see cref="Message.Id"/>; what makes a repeat a repeat.</param>
-/// <param name="ConversationId">Where it is said; the conversation must exist.</param>
+/// <param name="ConversationId">Where it is said.</param>
 /// <param name="SenderId">Who says it.</param>
 /// <param name="Type">See <see cref="Message.Type"/>.</param>
 /// <param name="Content">See <see cref="Message.Content"/>.</param>
@@ -25,6 +25,9 @@ public enum AppendOutcome
 
     /// <summary>A block was in force. Nothing was stored.</summary>
     Blocked,
+
+    /// <summary>There is no such conversation. Nothing was stored.</summary>
+    NoConversation,
 
     /// <summary>The database is away, or the queue is full. To be repeated under the same tempId.</summary>
     Unavailable,
@@ -82,6 +85,13 @@ public sealed partial class ConversationLog : IHostedService
             entry.Answer(AppendOutcome.Unavailable);
         return entry.Answered;
     }
+
+    /// <summary>
+    /// Goes through the motions of an append, <paramref name="committed"/> included, in a session whose transaction is
+    /// the caller's to roll back.
+    /// </summary>
+    internal Task RehearseAsync(IDocumentSession session, MessageDraft draft, Action<Message> committed) =>
+        TransactAsync(session, [new Entry(draft, committed)]);
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -157,13 +167,24 @@ public sealed partial class ConversationLog : IHostedService
     {
         await using var session = store.LightweightSession();
         await session.BeginTransactionAsync(CancellationToken.None);
+        await TransactAsync(session, batch);
+    }
+
+    private async Task TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch)
+    {
         var (heads, known, blocks) = await LockAndLookAsync(session, batch);
 
         var outcomes = new Appended[batch.Count];
         var changed = new HashSet<Guid>();
         for (var i = 0; i < batch.Count; i++)
         {
-            var (draft, head) = (batch[i].Draft, heads[batch[i].Draft.ConversationId]);
+            var draft = batch[i].Draft;
+            if (!heads.TryGetValue(draft.ConversationId, out var head))
+            {
+                outcomes[i] = new Appended(AppendOutcome.NoConversation, null);
+                continue;
+            }
+
             if (known.TryGetValue(draft.Id, out var first))
             {
                 outcomes[i] = new Appended(batch[i].IsSecondTry ? AppendOutcome.Stored : AppendOutcome.Repeated, first);

@@ -143,11 +143,7 @@ internal sealed class Conversations(IDocumentStore store, TimeProvider time) : I
         await using var session = store.LightweightSession();
         if (await session.Query<Block>().AnyAsync(block => block.Id == Block.IdOf(caller, other) || block.Id == Block.IdOf(other, caller)))
             return (default, false, ChatError.Blocked);
-        var now = time.GetWireNow();
-        session.Events.StartStream<Conversation>(id, new ConversationStarted(ConversationKind.Direct, [caller, other], now));
-        session.Insert(new ConversationHead { Id = id, Seq = 0, UpdatedAt = now });
-        foreach (var user in (Guid[])[caller, other])
-            session.Insert(new Member { Id = Member.IdOf(id, user), ConversationId = id, UserId = user });
+        Start(session, id, new ConversationStarted(ConversationKind.Direct, [caller, other], time.GetWireNow()));
         try
         {
             await session.SaveChangesAsync();
@@ -158,6 +154,15 @@ internal sealed class Conversations(IDocumentStore store, TimeProvider time) : I
             // Somebody was faster, and theirs is the same conversation.
             return (id, false, null);
         }
+    }
+
+    /// <summary>All that a new conversation is made of; stored with the session's next save.</summary>
+    public static void Start(IDocumentSession session, Guid id, ConversationStarted started)
+    {
+        session.Events.StartStream<Conversation>(id, started);
+        session.Insert(new ConversationHead { Id = id, Seq = 0, UpdatedAt = started.At });
+        foreach (var user in started.Members)
+            session.Insert(new Member { Id = Member.IdOf(id, user), ConversationId = id, UserId = user });
     }
 
     public void Dispose() => cache.Dispose();

@@ -121,6 +121,7 @@ internal sealed class SendMessageHandler(Conversations conversations, Conversati
         return appended.Outcome switch
         {
             AppendOutcome.Blocked => (appended, ChatError.Blocked with { TempId = send.TempId }),
+            AppendOutcome.NoConversation => (appended, ChatError.Forbidden with { TempId = send.TempId }),
             AppendOutcome.Unavailable => (appended, ChatError.Unavailable with { TempId = send.TempId }),
             _ => (appended, null),
         };

@@ -1,0 +1,150 @@
+using Chat.Socket;
+using Chat.Storage;
+using Chat.Tokens;
+using Marten;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Makes the first message as quick as any other. Before the server listens, it goes through the real message path a
+/// few times: socket, dispatcher, log, delivery, socket. All that this writes is in transactions that are rolled back,
+/// about people and conversations that do not exist: it leaves nothing behind, and nobody hears of it.
+/// </summary>
+public sealed class WarmUpSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice) => slice.Runs<WarmUp>();
+}
+
+/// <summary>Runs once, at the start. A rehearsal that fails costs the first user some time, and the server nothing.</summary>
+internal sealed partial class WarmUp(
+    IDocumentStore store,
+    NpgsqlDataSource database,
+    ConversationLog conversationLog,
+    ConversationViews views,
+    Delivery delivery,
+    Hub hub,
+    SocketDispatcher dispatcher,
+    TokenReader tokens,
+    IOptionsMonitor<JwtBearerOptions> bearer,
+    Limits limits,
+    TimeProvider time,
+    ILogger<WarmUp> log) : IHostedService
+{
+    // The fifth use of a statement is the one that prepares it.
+    private const int Rounds = 6;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>How many rehearsals went through to their end.</summary>
+    public int Rehearsals { get; private set; }
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        try
+        {
+            await LoadKeysAsync(cancellationToken);
+            while (Rehearsals < Rounds)
+            {
+                await RehearseAsync().WaitAsync(Patience, cancellationToken);
+                Rehearsals++;
+            }
+
+            Warm(time.GetElapsedTime(began).TotalMilliseconds);
+        }
+#pragma warning disable CA1031 // Whatever it was, it is no reason not to serve.
+        catch (Exception failure) when (!cancellationToken.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
+            Cold(failure);
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private async Task LoadKeysAsync(CancellationToken cancellationToken)
+    {
+        if (bearer.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is not { } issuer)
+        {
+            await tokens.ReadAsync("e30.e30.");
+            return;
+        }
+
+        try
+        {
+            await issuer.GetConfigurationAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
+        }
+        catch (Exception failure) when (failure is InvalidOperationException or IOException or HttpRequestException or TimeoutException)
+        {
+            // It is asked again with the first token.
+            NoKeys(failure.InnerException?.Message ?? failure.Message);
+        }
+    }
+
+    private async Task RehearseAsync()
+    {
+        var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
+        using var pair = await SocketPair.OpenAsync();
+        var connection = new Connection(pair.Server, limits, time, new LifeSign(time))
+        {
+            Token = new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, null),
+        };
+        await delivery.OpeningAsync(connection);
+        hub.Join(connection);
+        try
+        {
+            var running = connection.RunAsync(dispatcher);
+            // Refused, since there is no such conversation: the way of a frame through the dispatcher and back.
+            await pair.SendAsync(Frame.Of(new SendMessage(conversation, "warm-up", "warm-up", null, null, null), "1"));
+            await pair.ReceiveAsync();
+            await StoreAndDeliverAsync(connection, bob, conversation);
+            connection.Send(new UnreadNotification(conversation, 1, 1));
+            await pair.ReceiveAsync();
+            await views.PageAsync(alice, 1, default);
+            pair.Cut();
+            await running;
+        }
+        finally
+        {
+            hub.Remove(connection);
+            await delivery.ClosedAsync(connection);
+        }
+    }
+
+    private async Task StoreAndDeliverAsync(Connection connection, Guid bob, Guid conversation)
+    {
+        var alice = connection.User.Id;
+        await using var rehearsal = await database.OpenConnectionAsync();
+        await using var transaction = await rehearsal.BeginTransactionAsync();
+        await using var session = store.LightweightSession(Marten.Services.SessionOptions.ForTransaction(transaction));
+        session.Store(new User { Id = alice }, new User { Id = bob });
+        Conversations.Start(session, conversation, new ConversationStarted(ConversationKind.Direct, [alice, bob], time.GetWireNow()));
+        await session.SaveChangesAsync();
+        var stored = (await session.LoadAsync<Conversation>(conversation))!;
+        var draft = new SendMessage(conversation, "warm-up", "warm-up", null, null, null).Draft(alice, stored);
+        await conversationLog.RehearseAsync(
+            session,
+            draft,
+            message => delivery.Committed(message, stored.Members, new PendingReply(connection, Frame.Of(new MessageSent(message.TempId, message), "2"))));
+        await transaction.RollbackAsync();
+
+        // What a transaction of somebody else's does not go through: the log's own loop and session, and a commit.
+        await conversationLog.AppendAsync(draft, _ => { });
+        await using var own = store.LightweightSession();
+        await own.BeginTransactionAsync(CancellationToken.None);
+        own.Delete<Message>(draft.Id);
+        await own.SaveChangesAsync();
+    }
+
+    [LoggerMessage(LogLevel.Information, "Warm after {Milliseconds:0} ms")]
+    private partial void Warm(double milliseconds);
+
+    [LoggerMessage(LogLevel.Warning, "Jwt__Authority does not give its keys yet; until it does, every token is refused ({Reason})")]
+    private partial void NoKeys(string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The warm-up did not get to its end: the first messages will be slower")]
+    private partial void Cold(Exception failure);
+}
