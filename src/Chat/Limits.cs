@@ -15,6 +15,21 @@ public sealed class Limits
     /// <summary>Characters (UTF-16 code units) a message's content may have after trimming.</summary>
     public int MaxContentLength { get; set; } = 4000;
 
+    /// <summary>Connections a node holds; more are closed with 1013.</summary>
+    public int MaxConnections { get; set; } = 100_000;
+
+    /// <summary>Connections to one node that a user may have; more are closed with 1013.</summary>
+    public int MaxConnectionsPerUser { get; set; } = 100;
+
+    /// <summary>Connections to one node from one address; more are closed with 1013. Behind a proxy all come from one.</summary>
+    public int MaxConnectionsPerAddress { get; set; } = 100_000;
+
+    /// <summary>Connections to one node that have shown no token yet; more handshakes get a 503.</summary>
+    public int MaxUnauthenticated { get; set; } = 10_000;
+
+    /// <summary>Handshakes a second that a node answers, over a burst of twice as many; more get a 503.</summary>
+    public int HandshakesPerSecond { get; set; } = 2_000;
+
     /// <summary>Sends a second that a connection may make, over a burst of twice as many.</summary>
     public int MessagesPerSecond { get; set; } = 1000;
 

@@ -23,8 +23,12 @@ internal static class Slices
         .Add<DeliverySlice>()
         .Add<SendMessageSlice>()
         .Add<HistorySlice>()
+        .Add<SyncSlice>()
         .Add<ReadReceiptsSlice>()
         .Add<BlockingSlice>()
+        .Add<PresenceSlice>()
+        .Add<TypingSlice>()
+        .Add<RevocationSlice>()
         .Add<WarmUpSlice>()
         .Add<HealthSlice>()
         .Add<DevTokenSlice>();
@@ -72,6 +76,10 @@ internal static class Slices
 [JsonSerializable(typeof(ConversationHead))]
 //// History
 [JsonSerializable(typeof(MessagePage))]
+//// Sync
+[JsonSerializable(typeof(Synchronize))]
+[JsonSerializable(typeof(SyncConversation))]
+[JsonSerializable(typeof(SyncDone))]
 //// ReadReceipts
 [JsonSerializable(typeof(ReadMessages))]
 [JsonSerializable(typeof(ReceiveMessages))]
@@ -86,6 +94,18 @@ internal static class Slices
 [JsonSerializable(typeof(BlockList))]
 [JsonSerializable(typeof(BlocksChanged))]
 [JsonSerializable(typeof(Block))]
+//// Presence
+[JsonSerializable(typeof(StatusBulk))]
+[JsonSerializable(typeof(UserOnline))]
+[JsonSerializable(typeof(UserOffline))]
+[JsonSerializable(typeof(LastSeen))]
+//// Typing
+[JsonSerializable(typeof(StartTyping))]
+[JsonSerializable(typeof(StopTyping))]
+[JsonSerializable(typeof(TypingUpdate))]
+//// Revocation
+[JsonSerializable(typeof(UserRevoked))]
+[JsonSerializable(typeof(Revocation))]
 //// Health
 [JsonSerializable(typeof(HealthAnswer))]
 //// DevToken

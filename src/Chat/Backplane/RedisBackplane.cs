@@ -17,15 +17,17 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     private readonly Hub hub;
     private readonly RedisConnection redis;
+    private readonly Neighbours neighbours;
     private readonly ILogger<RedisBackplane> log;
     private readonly Lazy<FrozenDictionary<string, NodeRoute>> routes;
     private readonly Dictionary<Guid, Subscription> subscriptions = [];
     private readonly Lock gate = new();
 
-    internal RedisBackplane(Hub hub, RedisConnection redis, Func<IEnumerable<NodeRoute>> routes, ILogger<RedisBackplane> log)
+    internal RedisBackplane(Hub hub, RedisConnection redis, Neighbours neighbours, Func<IEnumerable<NodeRoute>> routes, ILogger<RedisBackplane> log)
     {
         this.hub = hub;
         this.redis = redis;
+        this.neighbours = neighbours;
         this.log = log;
         // Lazy, because the handlers of node events publish, too.
         this.routes = new(() => routes().Append(new NodeRoute<ForwardedFrame>(this)).ToFrozenDictionary(route => route.Name));
@@ -40,15 +42,22 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     /// <summary>Publishes an event to the other nodes that hold connections of a user.</summary>
     public void Publish<TEvent>(Guid userId, TEvent sent)
+        where TEvent : IEvent<TEvent> => Publish([userId], sent);
+
+    /// <summary>Publishes an event, encoded once, for several users: to each one's own channel.</summary>
+    public void Publish<TEvent>(IEnumerable<Guid> users, TEvent sent)
         where TEvent : IEvent<TEvent>
     {
+        if (!neighbours.MayBeThere)
+            return;
         var payload = JsonSerializer.SerializeToUtf8Bytes(sent, TEvent.Json);
         var message = new byte[NodeIdLength + 1 + TEvent.Name.Length + payload.Length];
         redis.NodeId.TryWriteBytes(message);
         message[NodeIdLength] = (byte)TEvent.Name.Length;
         Encoding.ASCII.GetBytes(TEvent.Name, message.AsSpan(NodeIdLength + 1));
         payload.CopyTo(message.AsSpan(NodeIdLength + 1 + TEvent.Name.Length));
-        redis.Database.Publish(redis.Channel(redis.Names.User(userId)), message, CommandFlags.FireAndForget);
+        foreach (var userId in users)
+            redis.Database.Publish(redis.Channel(redis.Names.User(userId)), message, CommandFlags.FireAndForget);
     }
 
     /// <summary>

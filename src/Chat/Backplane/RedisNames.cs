@@ -9,6 +9,9 @@ public sealed class RedisNames(string prefix)
     /// <summary>Channel: what happens to a user, for the nodes that hold a connection of theirs.</summary>
     public string User(Guid userId) => $"{prefix}chat:user:{userId}";
 
+    /// <summary>Channel: the nodes say that they are there.</summary>
+    public string Nodes => $"{prefix}chat:nodes";
+
     /// <summary>Channel: a node's messages to itself, by which it finds out whether pub/sub works.</summary>
     public string Node(Guid nodeId) => $"{prefix}chat:node:{nodeId}";
 

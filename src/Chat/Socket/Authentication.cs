@@ -105,22 +105,29 @@ internal sealed class Authentication(
                 return;
             }
 
-            connection.Token = reading;
+            connection.Renew(reading);
             connection.Send(Frame.Of(Success(connection), id));
             return;
         }
 
         foreach (var observer in identityObservers)
             await observer.SeenAsync(identity);
-        connection.Token = reading;
-        foreach (var observer in connectionObservers)
-            await observer.OpeningAsync(connection);
+        if (!connection.TrySignIn(reading))
+        {
+            connection.Close(Disconnect.TooManyConnections);
+            return;
+        }
 
-        // The first frame, and only then the fan-out: auth_success comes before every live event.
-        connection.Send(Frame.Of(Success(connection), id));
-        hub.Join(connection);
-        foreach (var observer in connectionObservers)
-            await observer.OpenedAsync(connection);
+        try
+        {
+            await OpenAsync(connection, id);
+        }
+        catch
+        {
+            // Signed in and not joined: a connection that would look alive and get nothing.
+            connection.Abort();
+            throw;
+        }
     }
 
     /// <summary>Tells the observers that a connection is gone.</summary>
@@ -131,6 +138,18 @@ internal sealed class Authentication(
             return;
         foreach (var observer in connectionObservers)
             await observer.ClosedAsync(connection);
+    }
+
+    private async ValueTask OpenAsync(Connection connection, string? id)
+    {
+        foreach (var observer in connectionObservers)
+            await observer.OpeningAsync(connection);
+
+        // The first frame, and only then the fan-out: auth_success comes before every live event.
+        connection.Send(Frame.Of(Success(connection), id));
+        hub.Join(connection);
+        foreach (var observer in connectionObservers)
+            await observer.OpenedAsync(connection);
     }
 
     private static void Refuse(Connection connection, string? id, TokenFault fault, string message)

@@ -11,9 +11,11 @@ namespace Chat.Socket;
 public sealed class Connection
 {
     private readonly WebSocket socket;
+    private readonly Transport transport;
     private readonly Limits limits;
     private readonly TimeProvider time;
     private readonly LifeSign lifeSign;
+    private readonly Admission.Place? place;
     private readonly SendQueue queue;
     private readonly TokenBucket sends;
     private readonly Lock gate = new();
@@ -21,13 +23,15 @@ public sealed class Connection
     private bool handling;
     private Disconnect? afterHandling;
 
-    internal Connection(WebSocket socket, Limits limits, TimeProvider time, LifeSign lifeSign)
+    internal Connection(WebSocket socket, Transport transport, Limits limits, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
     {
         this.socket = socket;
+        this.transport = transport;
         this.limits = limits;
         this.time = time;
         this.lifeSign = lifeSign;
-        queue = new SendQueue(socket, limits, time);
+        this.place = place;
+        queue = new SendQueue(socket, Abort, limits, time);
         sends = new TokenBucket(limits.MessagesPerSecond, time);
         ConnectedAt = time.GetUtcNow();
     }
@@ -44,7 +48,10 @@ public sealed class Connection
     /// <summary>Whether a token was accepted.</summary>
     public bool IsAuthenticated => Token is not null;
 
-    internal TokenReading? Token { get; set; }
+    internal TokenReading? Token { get; private set; }
+
+    /// <summary>Whether .NET found a fault in the frames and has closed for it by itself.</summary>
+    internal bool IsFaulted { get; private set; }
 
     /// <summary>Puts a frame into the send queue. A client too slow for its queue is closed with 4408.</summary>
     public void Send(Frame frame)
@@ -60,9 +67,28 @@ public sealed class Connection
     /// <summary>Closes the connection, once what waits has been written. Only the first reason counts.</summary>
     public void Close(Disconnect reason) => queue.Close(reason, discard: false);
 
+    /// <summary>
+    /// Completes when the send queue is at most half full: for answers in many parts, which would otherwise make any
+    /// client a slow one. Live events never wait.
+    /// </summary>
+    internal Task HasRoomAsync() => queue.HasRoomAsync();
+
     /// <summary>Takes a send's permit.</summary>
     /// <returns>Zero, or how long to wait for the next permit.</returns>
     internal TimeSpan TakeSendPermit() => sends.Take();
+
+    /// <summary>Takes the first token.</summary>
+    /// <returns>False if its user has too many connections already.</returns>
+    internal bool TrySignIn(TokenReading token)
+    {
+        if (place?.TryAuthenticate(token.Identity!.Id) != true)
+            return false;
+        Token = token;
+        return true;
+    }
+
+    /// <summary>Takes another token of the same user's in place of the one there is.</summary>
+    internal void Renew(TokenReading token) => Token = token;
 
     /// <summary>Reads no further frame, lets the one in hand be answered, and closes.</summary>
     internal void CloseWhenAnswered(Disconnect reason)
@@ -89,7 +115,11 @@ public sealed class Connection
                 if (end is not null)
                 {
                     queue.Close(end, discard: end == Disconnect.Goodbye);
-                    break;
+                    if (end == Disconnect.Goodbye)
+                        break;
+                    // Reads on until the other side has closed, too: to leave now would reset the connection, and a
+                    // reset may overtake the close.
+                    continue;
                 }
 
                 // A closing connection only waits for the other side's close frame.
@@ -105,6 +135,7 @@ public sealed class Connection
         catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
         {
             // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
+            IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
             queue.Close(Disconnect.Goodbye, discard: true);
         }
     }
@@ -113,7 +144,7 @@ public sealed class Connection
     internal void Check()
     {
         if (queue.IsOverdue || (queue.IsClosing && queue.IsStuck))
-            socket.Abort();
+            Abort();
         else if (queue.IsStuck)
             queue.Close(Disconnect.SlowConsumer, discard: true);
         else if (Token is null && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
@@ -125,7 +156,11 @@ public sealed class Connection
     }
 
     /// <summary>Cuts the socket without a word.</summary>
-    internal void Abort() => socket.Abort();
+    internal void Abort()
+    {
+        transport.Cut();
+        socket.Abort();
+    }
 
     private bool TryBeginHandling()
     {

@@ -27,9 +27,7 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
         }
 
         // The heartbeat cuts those that do not answer the close; here only the wait for it.
-        var deadline = time.GetTimestamp();
-        while (hub.Connections.Count > 0 && time.GetElapsedTime(deadline) < limits.CloseTimeout)
-            await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken);
+        await Task.WhenAny(hub.Emptied, Task.Delay(limits.CloseTimeout, time, cancellationToken));
         foreach (var connection in hub.Connections)
             connection.Abort();
     }

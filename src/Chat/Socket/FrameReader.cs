@@ -39,7 +39,9 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
             }
 
             Grow(length);
-            received = await socket.ReceiveAsync(buffer.AsMemory(length), CancellationToken.None);
+            // No further than one byte too many: .NET waits until the room it is given is full.
+            var room = Math.Min(buffer!.Length, limits.MaxFrameBytes + 1) - length;
+            received = await socket.ReceiveAsync(buffer.AsMemory(length, room), CancellationToken.None);
             if (received is { Count: 0, EndOfMessage: false })
                 emptyFragments++;
         }

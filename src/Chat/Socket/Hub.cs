@@ -10,6 +10,7 @@ public sealed class Hub
 {
     private readonly ConcurrentDictionary<Guid, Connection> all = new();
     private readonly ConcurrentDictionary<Guid, Connection[]> users = new();
+    private readonly TaskCompletionSource emptied = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool isStopping;
 
     /// <summary>Whether the node takes no new connections because it is going down.</summary>
@@ -34,7 +35,14 @@ public sealed class Hub
         }
     }
 
-    internal void StopAccepting() => isStopping = true;
+    /// <summary>Completes when the node is stopping and its last connection is gone.</summary>
+    internal Task Emptied => emptied.Task;
+
+    internal void StopAccepting()
+    {
+        isStopping = true;
+        NoteIfEmptied();
+    }
 
     internal void Add(Connection connection) => all[connection.Id] = connection;
 
@@ -45,6 +53,7 @@ public sealed class Hub
     internal void Remove(Connection connection)
     {
         all.TryRemove(connection.Id, out _);
+        NoteIfEmptied();
         if (!connection.IsAuthenticated)
             return;
         var userId = connection.User.Id;
@@ -57,5 +66,11 @@ public sealed class Hub
             if (done)
                 return;
         }
+    }
+
+    private void NoteIfEmptied()
+    {
+        if (isStopping && all.IsEmpty)
+            emptied.TrySetResult();
     }
 }

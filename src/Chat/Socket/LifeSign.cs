@@ -17,21 +17,21 @@ internal sealed class LifeSign(TimeProvider time)
 }
 
 /// <summary>Hands out the upgraded connection (HTTP/1.1) as a <see cref="WatchedStream"/>.</summary>
-internal sealed class WatchedUpgrade(IHttpUpgradeFeature inner, LifeSign sign) : IHttpUpgradeFeature
+internal sealed class WatchedUpgrade(IHttpUpgradeFeature inner, Transport transport, LifeSign sign) : IHttpUpgradeFeature
 {
     public bool IsUpgradableRequest => inner.IsUpgradableRequest;
 
-    public async Task<Stream> UpgradeAsync() => new WatchedStream(await inner.UpgradeAsync(), sign);
+    public async Task<Stream> UpgradeAsync() => transport.Stream = new WatchedStream(await inner.UpgradeAsync(), sign);
 }
 
 /// <summary>The same for WebSockets over HTTP/2 (RFC 8441).</summary>
-internal sealed class WatchedConnect(IHttpExtendedConnectFeature inner, LifeSign sign) : IHttpExtendedConnectFeature
+internal sealed class WatchedConnect(IHttpExtendedConnectFeature inner, Transport transport, LifeSign sign) : IHttpExtendedConnectFeature
 {
     public bool IsExtendedConnect => inner.IsExtendedConnect;
 
     public string? Protocol => inner.Protocol;
 
-    public async ValueTask<Stream> AcceptAsync() => new WatchedStream(await inner.AcceptAsync(), sign);
+    public async ValueTask<Stream> AcceptAsync() => transport.Stream = new WatchedStream(await inner.AcceptAsync(), sign);
 }
 
 /// <summary>Passes everything through and notes when something was read.</summary>
@@ -74,10 +74,5 @@ internal sealed class WatchedStream(Stream inner, LifeSign sign) : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            inner.Dispose();
-        base.Dispose(disposing);
-    }
+    // Dispose leaves the inner stream alone: it is the request's, and see Transport.
 }

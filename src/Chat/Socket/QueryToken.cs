@@ -8,8 +8,9 @@ namespace Chat.Socket;
 internal sealed record QueryToken(string Value);
 
 /// <summary>
-/// Takes the token out of the socket's query string when the request's context is made: ahead of the host's own
-/// request log, traces and metrics, which would all show it.
+/// Takes the token out of the query string when the request's context is made: ahead of the host's own request log,
+/// traces and metrics, which would all show it. Out of every request's, since a token that was sent to a mistyped
+/// address is no less a secret.
 /// </summary>
 internal sealed class QueryTokenContextFactory(IServiceProvider services) : IHttpContextFactory
 {
@@ -18,7 +19,7 @@ internal sealed class QueryTokenContextFactory(IServiceProvider services) : IHtt
     public HttpContext Create(IFeatureCollection featureCollection)
     {
         var request = featureCollection.GetRequiredFeature<IHttpRequestFeature>();
-        if (request.QueryString.Length > 1 && request.Path.Equals(SocketEndpoint.Path, StringComparison.OrdinalIgnoreCase))
+        if (request.QueryString.Length > 1)
             Hide(request, featureCollection);
         return inner.Create(featureCollection);
     }

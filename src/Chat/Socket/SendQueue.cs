@@ -7,11 +7,12 @@ namespace Chat.Socket;
 /// the thread pool, and only while something waits, so that an idle socket costs no task. Nobody ever waits for a
 /// reader: past its bound the queue refuses, and its connection is closed as a slow consumer.
 /// </summary>
-internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider time) : IThreadPoolWorkItem
+internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, TimeProvider time) : IThreadPoolWorkItem
 {
     private readonly Lock gate = new();
     private readonly Queue<Frame> waiting = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? room;
     private int waitingBytes;
     private bool draining;
     private Disconnect? closing;
@@ -54,7 +55,20 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
             Volatile.Write(ref closingSince, time.GetTimestamp());
             if (discard)
                 waiting.Clear();
+            ReleaseRoom();
             StartDrain();
+        }
+    }
+
+    /// <summary>Completes when the queue is at most half full, or there is nothing to wait for any more.</summary>
+    public Task HasRoomAsync()
+    {
+        lock (gate)
+        {
+            if (closing is not null || !IsHalfFull)
+                return Task.CompletedTask;
+            room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return room.Task;
         }
     }
 
@@ -69,6 +83,14 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
 
     private bool IsFilled(Frame frame, int share) =>
         waiting.Count >= limits.SendQueueEvents / share || waitingBytes + frame.Bytes.Length > limits.SendQueueBytes / share;
+
+    private bool IsHalfFull => waiting.Count > limits.SendQueueEvents / 2 || waitingBytes > limits.SendQueueBytes / 2;
+
+    private void ReleaseRoom()
+    {
+        room?.TrySetResult();
+        room = null;
+    }
 
     private void StartDrain()
     {
@@ -103,8 +125,11 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
         }
         catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
         {
-            // The other side is gone. The receive loop meets the same end and cleans up.
-            socket.Abort();
+            // The other side is gone: the receive loop meets the same end and cleans up. A socket that is over already
+            // is left alone, since .NET itself closes for a protocol error, and an abort would overtake that close.
+            if (socket.State is not (WebSocketState.Aborted or WebSocketState.Closed))
+                abort();
+            Close(Disconnect.Goodbye, discard: true);
             ended.TrySetResult();
         }
     }
@@ -118,6 +143,8 @@ internal sealed class SendQueue(WebSocket socket, Limits limits, TimeProvider ti
             if (waiting.TryDequeue(out frame))
             {
                 waitingBytes -= frame.Bytes.Length;
+                if (room is not null && !IsHalfFull)
+                    ReleaseRoom();
                 return true;
             }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -7,6 +8,7 @@ namespace Chat.Socket;
 /// <summary><c>GET /chat/ws</c>: from a handshake to a connection that runs until it ends.</summary>
 internal sealed class SocketEndpoint(
     Hub hub,
+    Admission admission,
     Authentication authentication,
     SocketDispatcher dispatcher,
     Limits limits,
@@ -17,14 +19,17 @@ internal sealed class SocketEndpoint(
     /// <summary>Puts the watched stream under the WebSockets of .NET; must stand before <c>UseWebSockets</c>.</summary>
     public Task WatchAsync(HttpContext http, RequestDelegate next)
     {
-        if (http.Request.Path != Path)
+        // As routing sees it, to which a slash behind makes no difference.
+        if (!http.Request.Path.Value.AsSpan().TrimEnd('/').Equals(Path, StringComparison.OrdinalIgnoreCase))
             return next(http);
         var sign = new LifeSign(time);
+        var transport = new Transport(http.Features.GetRequiredFeature<IHttpRequestLifetimeFeature>());
         http.Features.Set(sign);
+        http.Features.Set(transport);
         if (http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
-            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, sign));
+            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, transport, sign));
         if (http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
-            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, sign));
+            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, transport, sign));
         return next(http);
     }
 
@@ -32,10 +37,10 @@ internal sealed class SocketEndpoint(
     {
         if (!http.WebSockets.IsWebSocketRequest)
             return TypedResults.Problem("This address speaks WebSocket.", statusCode: (int)HttpStatusCode.UpgradeRequired);
-        if (hub.IsStopping)
+        if (admission.MayShakeHands() is var wait && wait > TimeSpan.Zero)
         {
-            http.Response.Headers.RetryAfter = "1";
-            return TypedResults.Problem("The server is stopping.", statusCode: (int)HttpStatusCode.ServiceUnavailable);
+            http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+            return TypedResults.Problem("The server is stopping, or busy with other handshakes.", statusCode: (int)HttpStatusCode.ServiceUnavailable);
         }
 
         // The socket outlives any trace of its handshake.
@@ -46,12 +51,17 @@ internal sealed class SocketEndpoint(
             // .NET pings only where it also has a time-out; ours (4412, from the heartbeat) comes first.
             KeepAliveTimeout = limits.PingTimeout * 2,
         };
+        var transport = http.Features.GetRequiredFeature<Transport>();
+        http.Features.Set<IHttpRequestLifetimeFeature>(transport);
         using var socket = await http.WebSockets.AcceptWebSocketAsync(accept);
-        var connection = new Connection(socket, limits, time, http.Features.GetRequiredFeature<LifeSign>());
+        using var place = admission.TryEnter(http.Connection.RemoteIpAddress);
+        var connection = new Connection(socket, transport, limits, time, http.Features.GetRequiredFeature<LifeSign>(), place);
         hub.Add(connection);
+        if (place is null)
+            connection.Close(Disconnect.TooManyConnections);
         try
         {
-            if (TokenOf(http) is { } token)
+            if (place is not null && TokenOf(http) is { } token)
                 await authentication.PresentAsync(token, connection, id: null);
             await connection.RunAsync(dispatcher);
         }
@@ -60,6 +70,8 @@ internal sealed class SocketEndpoint(
             await authentication.LeaveAsync(connection);
         }
 
+        if (connection.IsFaulted)
+            await transport.LingerAsync(limits.CloseTimeout, time);
         return TypedResults.Empty;
     }
 

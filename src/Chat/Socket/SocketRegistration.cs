@@ -11,6 +11,7 @@ internal static class SocketRegistration
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<Limits>>().Value);
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
         services.AddSingleton<Hub>();
+        services.AddSingleton<Admission>();
         services.AddSingleton<Authentication>();
         services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<Authentication>(), isOpen: true));
         services.AddSingleton(provider => new SocketDispatcher(

@@ -55,6 +55,12 @@ public sealed partial class ConversationLog : IHostedService
     private const int Shards = 2;
     private const int MaxBatch = 256;
 
+    /// <summary>Every send is answered within 5 s, also if the database hangs; the rest of them is for breaking off.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(4);
+
+    /// <summary>A message that has waited for so long is not tried any more.</summary>
+    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(3);
+
     private readonly IDocumentStore store;
     private readonly TimeProvider time;
     private readonly ILogger<ConversationLog> log;
@@ -79,7 +85,7 @@ public sealed partial class ConversationLog : IHostedService
     /// </param>
     public Task<Appended> AppendAsync(MessageDraft draft, Action<Message> committed)
     {
-        var entry = new Entry(draft, committed);
+        var entry = new Entry(draft, committed, time.GetTimestamp());
         var queue = queues[(uint)draft.ConversationId.GetHashCode() % Shards];
         if (!queue.Writer.TryWrite(entry))
             entry.Answer(AppendOutcome.Unavailable);
@@ -91,7 +97,7 @@ public sealed partial class ConversationLog : IHostedService
     /// the caller's to roll back.
     /// </summary>
     internal Task RehearseAsync(IDocumentSession session, MessageDraft draft, Action<Message> committed) =>
-        TransactAsync(session, [new Entry(draft, committed)]);
+        TransactAsync(session, [new Entry(draft, committed, time.GetTimestamp())], CancellationToken.None);
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -120,15 +126,24 @@ public sealed partial class ConversationLog : IHostedService
         }
     }
 
-    private async Task CommitAsync(IReadOnlyList<Entry> batch)
+    private async Task CommitAsync(IReadOnlyList<Entry> waiting, bool isSecondTry = false)
     {
+        var batch = LeaveOutStale(waiting);
+        if (batch.Count == 0)
+            return;
+        using var patience = new CancellationTokenSource(LongestWait - AgeOf(batch[0]), time);
         try
         {
-            await TransactAsync(batch);
+            await TransactAsync(batch, patience.Token);
         }
-        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
+        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || patience.IsCancellationRequested)
         {
-            await CommitAgainAsync(batch, failure);
+            if (isSecondTry || patience.IsCancellationRequested)
+                RefuseAll(batch, failure.Message);
+            else
+                // A connection that broke may have broken behind the commit. The second look settles that: what the
+                // first try stored is found by its id. No third try: the senders are waiting, and repeat by themselves.
+                await CommitAsync(batch, isSecondTry: true);
         }
 #pragma warning disable CA1031 // One bad item must not take the loop, or the rest of its batch, with it.
         catch (Exception failure)
@@ -147,32 +162,35 @@ public sealed partial class ConversationLog : IHostedService
         }
     }
 
-    // A connection that broke may have broken behind the commit. The second look settles that: what the first try
-    // stored is found by its id. One more try only: the senders are waiting, and they repeat by themselves.
-    private async Task CommitAgainAsync(IReadOnlyList<Entry> batch, Exception first)
+    // Behind a database that hangs a queue piles up, and none of it may wait for its turn to hang: what could no
+    // longer be answered in time is refused untried.
+    private IReadOnlyList<Entry> LeaveOutStale(IReadOnlyList<Entry> batch)
     {
-        try
-        {
-            await TransactAsync(batch);
-        }
-        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
-        {
-            DatabaseAway(batch.Count, first.Message);
-            foreach (var entry in batch)
-                entry.Answer(AppendOutcome.Unavailable);
-        }
+        if (AgeOf(batch[0]) < LatestTry)
+            return batch;
+        RefuseAll([.. batch.Where(entry => AgeOf(entry) >= LatestTry)], "the one before took too long");
+        return [.. batch.Where(entry => !entry.Answered.IsCompleted)];
     }
 
-    private async Task TransactAsync(IReadOnlyList<Entry> batch)
+    private void RefuseAll(IReadOnlyList<Entry> batch, string reason)
+    {
+        DatabaseAway(batch.Count, reason);
+        foreach (var entry in batch)
+            entry.Answer(AppendOutcome.Unavailable);
+    }
+
+    private TimeSpan AgeOf(Entry entry) => time.GetElapsedTime(entry.Since);
+
+    private async Task TransactAsync(IReadOnlyList<Entry> batch, CancellationToken patience)
     {
         await using var session = store.LightweightSession();
-        await session.BeginTransactionAsync(CancellationToken.None);
-        await TransactAsync(session, batch);
+        await session.BeginTransactionAsync(patience);
+        await TransactAsync(session, batch, patience);
     }
 
-    private async Task TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch)
+    private async Task TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
     {
-        var (heads, known, blocks) = await LockAndLookAsync(session, batch);
+        var (heads, known, blocks) = await LockAndLookAsync(session, batch, patience);
 
         var outcomes = new Appended[batch.Count];
         var changed = new HashSet<Guid>();
@@ -209,14 +227,14 @@ public sealed partial class ConversationLog : IHostedService
             session.Update(heads[id]);
         for (var i = 0; i < batch.Count; i++)
             batch[i].IsSecondTry = outcomes[i].Outcome == AppendOutcome.Stored;
-        await session.SaveChangesAsync(CancellationToken.None);
+        await session.SaveChangesAsync(patience);
 
         for (var i = 0; i < batch.Count; i++)
             batch[i].Answer(outcomes[i].Outcome, outcomes[i].Message);
     }
 
     private static async Task<(Dictionary<Guid, ConversationHead> Heads, Dictionary<Guid, Message> Known, HashSet<Guid> Blocks)> LockAndLookAsync(
-        IDocumentSession session, IReadOnlyList<Entry> batch)
+        IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
     {
         // One round trip, in this order: the look is good because the locks are held.
         var look = session.CreateBatchQuery();
@@ -224,7 +242,7 @@ public sealed partial class ConversationLog : IHostedService
             "where id = any(?) order by id for update", batch.Select(entry => entry.Draft.ConversationId).Distinct().ToArray());
         var known = look.Query<Message>("where id = any(?)", batch.Select(entry => entry.Draft.Id).ToArray());
         var blocks = look.Query<Block>("where id = any(?)", batch.SelectMany(entry => entry.Draft.Blocks).Distinct().ToArray());
-        await look.Execute();
+        await look.Execute(patience);
         return (
             (await heads).ToDictionary(head => head.Id),
             (await known).ToDictionary(message => message.Id),
@@ -253,11 +271,14 @@ public sealed partial class ConversationLog : IHostedService
     [LoggerMessage(LogLevel.Error, "A message could not be stored (conversation {ConversationId})")]
     private partial void ItemFailed(Exception failure, Guid conversationId);
 
-    private sealed class Entry(MessageDraft draft, Action<Message> committed)
+    private sealed class Entry(MessageDraft draft, Action<Message> committed, long since)
     {
         private readonly TaskCompletionSource<Appended> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public MessageDraft Draft => draft;
+
+        /// <summary>When it came.</summary>
+        public long Since => since;
 
         /// <summary>Whether a commit that may have stored the draft has been tried: then finding it is no repeat.</summary>
         public bool IsSecondTry { get; set; }

@@ -1,6 +1,7 @@
 using JasperFx;
 using Marten;
 using Npgsql;
+using Weasel.Core;
 
 namespace Chat.Storage;
 
@@ -17,7 +18,7 @@ internal static class StorageRegistration
             var options = new StoreOptions();
             options.DatabaseSchemaName = configuration["Storage:Schema"] ?? "chat";
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
-            options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments());
+            options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
             options.ConfigureWritePolly(_ => { });
@@ -68,14 +69,17 @@ internal static class StorageRegistration
     }
 
     // Answers within 5 s even if the database hangs; statements are prepared; no attempt at Kerberos on each connect.
-    private static string Tune(string connectionString)
+    internal static string Tune(string connectionString)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
-        if (!tuned.ContainsKey("Command Timeout"))
+        // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
+        if (!tuned.ShouldSerialize("Command Timeout"))
             tuned.CommandTimeout = 4;
-        if (!tuned.ContainsKey("Timeout"))
+        if (!tuned.ShouldSerialize("Timeout"))
             tuned.Timeout = 3;
-        if (!tuned.ContainsKey("Max Auto Prepare"))
+        if (!tuned.ShouldSerialize("Cancellation Timeout"))
+            tuned.CancellationTimeout = 500;
+        if (!tuned.ShouldSerialize("Max Auto Prepare"))
             tuned.MaxAutoPrepare = 100;
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         return tuned.ConnectionString;

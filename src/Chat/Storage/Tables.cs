@@ -12,4 +12,8 @@ internal sealed class Tables(string schema)
     public string ConversationHead { get; } = $"{schema}.mt_doc_conversationhead";
 
     public string Member { get; } = $"{schema}.mt_doc_member";
+
+    public string Block { get; } = $"{schema}.mt_doc_block";
+
+    public string LastSeen { get; } = $"{schema}.mt_doc_lastseen";
 }

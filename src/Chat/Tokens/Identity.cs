@@ -9,16 +9,22 @@ namespace Chat.Tokens;
 /// <param name="Picture">The <c>picture</c> claim: a URL.</param>
 public sealed record Identity(Guid Id, string? Username, string? DisplayName, string? Picture)
 {
+    /// <summary>Longer text counts as absent. A username's bound keeps it within what an index of the database can hold.</summary>
+    private const int MaxText = 2048, MaxUsername = 256;
+
+    /// <summary>A UUID as text. Parsing alone would also take one with blanks around it.</summary>
+    private const int SubLength = 36;
+
     /// <summary>Reads the claims of a validated token.</summary>
     /// <returns>Null if <c>sub</c> is missing or not a UUID.</returns>
     public static Identity? From(ClaimsPrincipal principal) =>
-        Guid.TryParseExact(principal.FindFirstValue("sub"), "D", out var id) && id != Guid.Empty
-            ? new Identity(id, Text(principal, "preferred_username"), Text(principal, "name"), Text(principal, "picture"))
+        principal.FindFirstValue("sub") is { Length: SubLength } sub && Guid.TryParseExact(sub, "D", out var id) && id != Guid.Empty
+            ? new Identity(id, Text(principal, "preferred_username", MaxUsername), Text(principal, "name", MaxText), Text(principal, "picture", MaxText))
             : null;
 
     // Claims are somebody else's text: what the database or a screen could choke on counts as absent.
-    private static string? Text(ClaimsPrincipal principal, string claim) =>
-        principal.FindFirstValue(claim)?.Trim() is { Length: > 0 and <= 2048 } text && WireText.IsClean(text) ? text : null;
+    private static string? Text(ClaimsPrincipal principal, string claim, int maxLength) =>
+        principal.FindFirstValue(claim)?.Trim() is { Length: > 0 } text && text.Length <= maxLength && WireText.IsClean(text) ? text : null;
 }
 
 /// <summary>
@@ -28,4 +34,11 @@ public interface IIdentityObserver
 {
     /// <summary>Takes note of the identity. What it cannot store now it must bear to miss.</summary>
     ValueTask SeenAsync(Identity identity);
+}
+
+/// <summary>Which tokens are worth nothing any more, although they are genuine and have not run out.</summary>
+public interface ITokenRevocations
+{
+    /// <summary>Whether a user's tokens that were issued then have been revoked.</summary>
+    bool IsRevoked(Guid userId, DateTimeOffset issuedAt);
 }

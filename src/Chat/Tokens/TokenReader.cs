@@ -21,9 +21,10 @@ public enum TokenFault
 
 /// <summary>What a token says, if it is one of ours.</summary>
 /// <param name="Identity">Null if the token is refused.</param>
+/// <param name="IssuedAt">Since when it speaks for its user; the beginning of time if it does not say.</param>
 /// <param name="ExpiresAt">Until when it speaks for its user.</param>
 /// <param name="Fault">Why it is refused.</param>
-public sealed record TokenReading(Identity? Identity, DateTimeOffset ExpiresAt, TokenFault? Fault);
+public sealed record TokenReading(Identity? Identity, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt, TokenFault? Fault);
 
 /// <summary>
 /// Checks a token that came over the socket, by the very rules that the bearer scheme applies to REST, so that the
@@ -31,8 +32,8 @@ public sealed record TokenReading(Identity? Identity, DateTimeOffset ExpiresAt, 
 /// </summary>
 public sealed class TokenReader(IOptionsMonitor<JwtBearerOptions> bearer, TimeProvider time)
 {
-    private static readonly TokenReading Invalid = new(null, default, TokenFault.TokenInvalid);
-    private static readonly TokenReading Expired = new(null, default, TokenFault.TokenExpired);
+    private static readonly TokenReading Invalid = new(null, default, default, TokenFault.TokenInvalid);
+    private static readonly TokenReading Expired = new(null, default, default, TokenFault.TokenExpired);
     private readonly JsonWebTokenHandler handler = new() { MapInboundClaims = false };
 
     /// <summary>Checks a token. Never throws: what cannot be read is <see cref="TokenFault.TokenInvalid"/>.</summary>
@@ -46,9 +47,12 @@ public sealed class TokenReader(IOptionsMonitor<JwtBearerOptions> bearer, TimePr
         if (!result.IsValid)
             return result.Exception is SecurityTokenExpiredException ? Expired : Invalid;
         return Identity.From(new ClaimsPrincipal(result.ClaimsIdentity)) is { } identity
-            ? new TokenReading(identity, EndOf(result.SecurityToken), null)
+            ? new TokenReading(identity, IssueOf((JsonWebToken)result.SecurityToken), EndOf(result.SecurityToken), null)
             : Invalid;
     }
+
+    /// <summary>When a token was issued; without iat, the beginning of time.</summary>
+    internal static DateTimeOffset IssueOf(JsonWebToken token) => new(DateTime.SpecifyKind(token.IssuedAt, DateTimeKind.Utc));
 
     // A token accepted within the clock skew has already run out by our clock; it gets the rest of the skew.
     private DateTimeOffset EndOf(SecurityToken token)

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace Chat.Tokens;
@@ -23,11 +24,12 @@ internal static class TokenRegistration
         services.AddSingleton<IPostConfigureOptions<JwtBearerOptions>, JwtBearerPostConfigureOptions>();
         services.AddAuthorization();
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
-            .Configure<IOptions<JwtSettings>, TimeProvider>((bearer, settings, time) => Configure(bearer, settings.Value, time));
+            .Configure<IOptions<JwtSettings>, ITokenRevocations, TimeProvider>(
+                (bearer, settings, revocations, time) => Configure(bearer, settings.Value, revocations, time));
         return services;
     }
 
-    private static void Configure(JwtBearerOptions bearer, JwtSettings settings, TimeProvider time)
+    private static void Configure(JwtBearerOptions bearer, JwtSettings settings, ITokenRevocations revocations, TimeProvider time)
     {
         bearer.MapInboundClaims = false;
         bearer.Authority = settings.Authority;
@@ -46,7 +48,8 @@ internal static class TokenRegistration
                 : [SecurityAlgorithms.RsaSha256, SecurityAlgorithms.RsaSsaPssSha256, SecurityAlgorithms.EcdsaSha256],
             ClockSkew = JwtSettings.ClockSkew,
             // The default validator reads the machine's clock; ours reads the server's.
-            LifetimeValidator = (notBefore, expires, _, rules) => InItsLifetime(notBefore, expires, rules.ClockSkew, time),
+            LifetimeValidator = (notBefore, expires, token, rules) =>
+                InItsLifetime(notBefore, expires, rules.ClockSkew, time) && !IsRevoked(token, revocations),
         };
         bearer.Events = new JwtBearerEvents
         {
@@ -64,13 +67,18 @@ internal static class TokenRegistration
         };
     }
 
+    // What has no readable sub is refused for that, elsewhere.
+    private static bool IsRevoked(SecurityToken token, ITokenRevocations revocations) =>
+        token is JsonWebToken jwt && Guid.TryParse(jwt.Subject, out var userId) && revocations.IsRevoked(userId, TokenReader.IssueOf(jwt));
+
     private static bool InItsLifetime(DateTime? notBefore, DateTime? expires, TimeSpan skew, TimeProvider time)
     {
         var now = time.GetUtcNow().UtcDateTime;
         if (expires is null)
             throw new SecurityTokenNoExpirationException("The token has no exp.");
-        if (expires + skew <= now)
+        // The skew goes to our side: a token's own times may lie at the end of what a DateTime holds.
+        if (expires <= now - skew)
             throw new SecurityTokenExpiredException("The token has run out.") { Expires = expires.Value };
-        return notBefore is null || notBefore - skew <= now;
+        return notBefore is null || notBefore <= now + skew;
     }
 }

@@ -1,11 +1,14 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
 using Chat.Features;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Features;
 
-public sealed class SendMessageTests(SharedApp shared) : IClassFixture<SharedApp>
+public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<SharedCluster>
 {
-    private readonly ChatApp app = shared.App;
+    private readonly ChatApp app = cluster.First;
 
     [Fact]
     public async Task A_message_is_acknowledged_delivered_and_read_back()
@@ -27,4 +30,371 @@ public sealed class SendMessageTests(SharedApp shared) : IClassFixture<SharedApp
         Assert.Equal(1, (await atBob.Next("notification.unread"))["totalUnread"].GetInt64());
         Assert.Equal(sent["message.id"].GetGuid(), Assert.Single(await app.History(bob, conversation)).GetProperty("id").GetGuid());
     }
+
+    [Fact]
+    public async Task A_message_has_all_its_fields_and_no_others()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        await using var atAlice = await app.Connect(alice);
+        var conversation = await app.OpenDirect(alice, bob);
+
+        var message = (await atAlice.SendMessage(conversation, "hello", "t1"))["message"];
+
+        Assert.Equal(
+            ["id", "conversationId", "seq", "changedSeq", "senderId", "type", "content", "sentAt", "tempId"],
+            message.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(conversation, message.GetProperty("conversationId").GetGuid());
+        Assert.Equal(alice.Id, message.GetProperty("senderId").GetGuid());
+        Assert.Equal("text", message.GetProperty("type").GetString());
+        Assert.Equal(1, message.GetProperty("changedSeq").GetInt64());
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", message.GetProperty("sentAt").GetString());
+        Assert.Matches("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", message.GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task Every_connection_is_told_what_is_meant_for_it()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var sending = await app.Connect(alice);
+        await using var other = await app.Connect(alice);
+        await using var phone = await app.Connect(bob);
+        await using var laptop = await app.Connect(bob);
+
+        var sent = await sending.SendMessage(conversation, "hello", "t1");
+
+        Assert.Empty(await sending.AllSettled("message.new"));
+        Assert.Equal("t1", Assert.Single(await other.AllSettled("message.new"))["message.tempId"].GetString());
+        Assert.Empty(other.All("message.sent"));
+        foreach (var receiving in new[] { phone, laptop })
+        {
+            var arrived = Assert.Single(await receiving.AllSettled("message.new"));
+            Assert.Equal(sent["message.id"].GetGuid(), arrived["message.id"].GetGuid());
+            Assert.False(arrived["message"].TryGetProperty("tempId", out _));
+            var unread = Assert.Single(receiving.All("notification.unread"));
+            Assert.Equal((conversation, 1, 1), (unread["conversationId"].GetGuid(), unread["unread"].GetInt64(), unread["totalUnread"].GetInt64()));
+        }
+
+        foreach (var member in new[] { sending, other, phone, laptop })
+        {
+            var updated = Assert.Single(member.All("conversation.updated"));
+            Assert.Equal(conversation, updated["conversationId"].GetGuid());
+            Assert.Equal(1, updated["seq"].GetInt64());
+            Assert.Equal(sent["message.id"].GetGuid(), updated["lastMessage.id"].GetGuid());
+        }
+
+        Assert.Empty(sending.All("notification.unread"));
+        Assert.Empty(other.All("notification.unread"));
+        Assert.All(new[] { other, phone, laptop }, client => Assert.All(client.All("message.new"), frame => Assert.Null(frame.Id)));
+    }
+
+    [Fact]
+    public async Task Unread_numbers_are_those_of_the_conversation_and_of_all()
+    {
+        var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
+        var (withAlice, withCarol) = (await app.OpenDirect(alice, bob), await app.OpenDirect(carol, bob));
+        await app.SendOverRest(carol, withCarol, "before bob connects");
+        await using var atBob = await app.Connect(bob);
+
+        await app.SendOverRest(alice, withAlice, "one");
+        await app.SendOverRest(alice, withAlice, "two");
+        await app.SendOverRest(carol, withCarol, "three");
+        await app.SendOverRest(bob, withCarol, "his own does not count");
+        await app.SendOverRest(alice, withAlice, "four");
+
+        Assert.Equal(
+            [(withAlice, 1, 2), (withAlice, 2, 3), (withCarol, 2, 4), (withAlice, 3, 5)],
+            (await atBob.AllSettled("notification.unread")).Select(told =>
+                (told["conversationId"].GetGuid(), told["unread"].GetInt64(), told["totalUnread"].GetInt64())));
+    }
+
+    [Fact]
+    public async Task A_repeat_gets_the_same_answer_and_is_neither_stored_nor_pushed()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await app.Connect(bob);
+
+        var first = await atAlice.SendMessage(conversation, "hello", "t1");
+        var between = await atAlice.SendMessage(conversation, "another", "t2");
+        var again = await atAlice.SendMessage(conversation, "hello", "t1");
+        var different = await atAlice.SendMessage(conversation, "something else", "t1");
+
+        Assert.Equal(first.Payload.GetRawText(), again.Payload.GetRawText());
+        Assert.Equal(first.Payload.GetRawText(), different.Payload.GetRawText());
+        Assert.Equal(2, between["message.seq"].GetInt64());
+        Assert.Equal(["hello", "another"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
+        Assert.Equal(2, (await atBob.AllSettled("message.new")).Count);
+        Assert.Equal(2, (await atAlice.AllSettled("conversation.updated")).Count);
+    }
+
+    [Fact]
+    public async Task The_same_tempId_is_anothers_own_and_another_conversations_own()
+    {
+        var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
+        var (withBob, withCarol) = (await app.OpenDirect(alice, bob), await app.OpenDirect(alice, carol));
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await app.Connect(bob);
+
+        var ids = new HashSet<Guid>
+        {
+            (await atAlice.SendMessage(withBob, "one", "t1"))["message.id"].GetGuid(),
+            (await atBob.SendMessage(withBob, "two", "t1"))["message.id"].GetGuid(),
+            (await atAlice.SendMessage(withCarol, "three", "t1"))["message.id"].GetGuid(),
+        };
+
+        Assert.Equal(3, ids.Count);
+        Assert.Equal(2, (await app.History(alice, withBob)).Count);
+    }
+
+    [Fact]
+    public async Task The_same_send_at_once_from_two_sockets_two_nodes_and_REST_is_one_message()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var here = await app.Connect(alice);
+        await using var alsoHere = await app.Connect(alice);
+        await using var there = await cluster.Second.Connect(alice);
+        await using var bobHere = await app.Connect(bob);
+        await using var bobThere = await cluster.Second.Connect(bob);
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 30).Select(i => new[] { here, alsoHere, there }[i % 3].SendMessage(conversation, "once", "t1")));
+        var overRest = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => (i % 2 == 0 ? app : cluster.Second).SendOverRest(alice, conversation, "once", "t1")));
+
+        Assert.All(answers, answer => Assert.Equal("message.sent", answer.Type));
+        Assert.Single(answers.Select(answer => answer["message"].GetRawText()).Distinct());
+        Assert.All(overRest, response => Assert.Equal(HttpStatusCode.OK, response.StatusCode));
+
+        // One more behind it on each way it could come: whatever the repeats had pushed would come before.
+        await app.SendOverRest(alice, conversation, "marker");
+        foreach (var receiving in new[] { bobHere, bobThere })
+        {
+            Assert.Equal("once", (await receiving.NextMessage())["message.content"].GetString());
+            Assert.Equal("marker", (await receiving.NextMessage())["message.content"].GetString());
+        }
+
+        Assert.Equal([1, 2], (await app.History(alice, conversation)).Select(message => message.GetProperty("seq").GetInt64()));
+    }
+
+    [Fact]
+    public async Task REST_and_socket_are_one_way()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await cluster.Second.Connect(bob);
+
+        var created = await (await app.SendOverRest(alice, conversation, " over REST ", "t1")).Is(HttpStatusCode.Created);
+        var repeated = await (await cluster.Second.SendOverRest(alice, conversation, "over REST", "t1")).Is(HttpStatusCode.OK);
+        var onSocket = await atAlice.SendMessage(conversation, "over REST", "t1");
+        var socketFirst = await atAlice.SendMessage(conversation, "over the socket", "t2");
+        var restSecond = await (await app.SendOverRest(alice, conversation, "over the socket", "t2")).Is(HttpStatusCode.OK);
+
+        Assert.Equal("over REST", created.GetProperty("content").GetString());
+        Assert.Equal(created.GetRawText(), repeated.GetRawText());
+        Assert.Equal(created.GetRawText(), onSocket["message"].GetRawText());
+        Assert.Equal(socketFirst["message"].GetRawText(), restSecond.GetRawText());
+        Assert.Equal(created.GetProperty("id").GetGuid(), (await atBob.NextMessage())["message.id"].GetGuid());
+        Assert.Equal(socketFirst["message.id"].GetGuid(), (await atBob.NextMessage())["message.id"].GetGuid());
+        Assert.Equal(created.GetRawText(), Assert.Single(await atAlice.AllSettled("message.new"))["message"].GetRawText());
+    }
+
+    [Fact]
+    public async Task Without_a_tempId_every_send_is_a_message()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+
+        var first = await atAlice.SendMessage(conversation, "hello");
+        var second = await atAlice.SendMessage(conversation, "hello");
+
+        Assert.False(first.Payload.TryGetProperty("tempId", out _));
+        Assert.NotEqual(first["message.id"].GetGuid(), second["message.id"].GetGuid());
+        Assert.Equal(2, (await app.History(bob, conversation)).Count);
+    }
+
+    [Fact]
+    public async Task Answers_keep_the_order_of_the_requests()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await app.Connect(bob);
+
+        for (var i = 0; i < 50; i++)
+        {
+            await atAlice.Send("message.send", new { conversationId = conversation, content = $"m{i}", tempId = $"t{i}" }, $"s{i}");
+            // A repeat and a refusal in between: their answers are quicker, and must not overtake.
+            if (i % 10 == 5)
+                await atAlice.Send("message.send", new { conversationId = conversation, content = "again", tempId = $"t{i - 1}" }, $"r{i}");
+            if (i % 10 == 7)
+                await atAlice.Send("message.send", new { conversationId = conversation, content = "" }, $"e{i}");
+        }
+
+        await atAlice.Settle();
+        var expected = Enumerable.Range(0, 50).SelectMany(i => (i % 10) switch
+        {
+            5 => new[] { $"s{i}", $"r{i}" },
+            7 => [$"s{i}", $"e{i}"],
+            _ => [$"s{i}"],
+        });
+        Assert.Equal(expected, atAlice.Frames.Where(frame => frame.Id is not null && frame.Id[0] != 'q').Select(frame => frame.Id));
+        Assert.Equal(Enumerable.Range(1, 50).Select(i => (long)i), (await atBob.AllSettled("message.new")).Select(frame => frame["message.seq"].GetInt64()));
+    }
+
+    [Fact]
+    public async Task A_strangers_send_looks_the_same_whether_or_not_the_conversation_exists()
+    {
+        var (alice, bob, stranger) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atStranger = await app.Connect(stranger);
+        await using var atBob = await app.Connect(bob);
+
+        var foreign = (await atStranger.SendMessage(conversation, "let me in", "t1")).IsError("FORBIDDEN");
+        var missing = (await atStranger.SendMessage(Guid.NewGuid(), "let me in", "t1")).IsError("FORBIDDEN");
+        var foreignRest = await (await app.SendOverRest(stranger, conversation, "let me in", "t1")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        var missingRest = await (await app.SendOverRest(stranger, Guid.NewGuid(), "let me in", "t1")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+
+        Assert.Equal(foreign.Payload.GetRawText(), missing.Payload.GetRawText());
+        Assert.Equal("t1", foreign["tempId"].GetString());
+        Assert.False(foreign["retryable"].GetBoolean());
+        Assert.Equal(WithoutTrace(foreignRest), WithoutTrace(missingRest));
+        Assert.Empty(await atBob.AllSettled("message.new"));
+        Assert.Empty(await app.History(alice, conversation));
+    }
+
+    [Fact]
+    public async Task A_block_stops_both_directions_and_nothing_turns_up_after_it()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await cluster.Second.Connect(bob);
+        var before = await atBob.SendMessage(conversation, "before", "b0");
+        await atAlice.NextMessage();
+
+        await atAlice.Block(bob);
+        var refused = (await atBob.SendMessage(conversation, "to the one who blocks", "b1")).IsError("BLOCKED");
+        (await atAlice.SendMessage(conversation, "to the one blocked", "a1")).IsError("BLOCKED");
+        await (await app.SendOverRest(bob, conversation, "over REST")).IsProblem(HttpStatusCode.Forbidden, "BLOCKED");
+        var repeat = await atBob.SendMessage(conversation, "before", "b0");
+
+        Assert.Equal("b1", refused["tempId"].GetString());
+        Assert.Equal(before["message"].GetRawText(), repeat["message"].GetRawText());
+        Assert.Single(await app.History(alice, conversation));
+
+        await atAlice.Unblock(bob);
+        Assert.Equal(2, (await atBob.SendMessage(conversation, "after", "b2"))["message.seq"].GetInt64());
+        Assert.Equal("after", (await atAlice.NextMessage())["message.content"].GetString());
+        Assert.Equal(["before", "after"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
+        Assert.Empty(await atBob.AllSettled("message.new"));
+
+        // Refused once is not refused for ever: the tempId is still free.
+        Assert.Equal("message.sent", (await atBob.SendMessage(conversation, "to the one who blocks", "b1")).Type);
+    }
+
+    public static TheoryData<string, string> GoodContents => new()
+    {
+        { "a", "a" },
+        { " \t\r\n a b \u3000\u2003 ", "a b" },
+        { new string('x', 4000), new string('x', 4000) },
+        { $"  {new string('x', 4000)}  ", new string('x', 4000) },
+        { string.Concat(Enumerable.Repeat("😀", 4000)), string.Concat(Enumerable.Repeat("😀", 4000)) },
+        { "\"quoted\" \\ <b>&amp;</b> \u202E \u0001 \u007F é e\u0301", "\"quoted\" \\ <b>&amp;</b> \u202E \u0001 \u007F é e\u0301" },
+    };
+
+    [Theory]
+    [MemberData(nameof(GoodContents))]
+    public async Task Content_within_its_bounds_comes_back_as_it_was(string content, string stored)
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await app.Connect(bob);
+
+        var sent = await atAlice.SendMessage(conversation, content);
+
+        Assert.Equal(stored, sent["message.content"].GetString());
+        Assert.Equal(stored, (await atBob.NextMessage())["message.content"].GetString());
+        Assert.Equal(stored, Assert.Single(await app.History(bob, conversation)).GetProperty("content").GetString());
+    }
+
+    public static TheoryData<string, string> BadFields => new()
+    {
+        { """{"content":""}""", "content" },
+        { """{"content":" \n\u3000 "}""", "content" },
+        { """{"content":null}""", "content" },
+        { "{}", "content" },
+        { """{"content":"a\u0000b"}""", "content" },
+        { $$"""{"content":"{{new string('x', 4001)}}"}""", "content" },
+        { $$"""{"content":"{{string.Concat(Enumerable.Repeat("😀", 4001))}}"}""", "content" },
+        { """{"content":"a","tempId":""}""", "tempId" },
+        { $$"""{"content":"a","tempId":"{{new string('t', 65)}}"}""", "tempId" },
+        { """{"content":"a","tempId":"\u0000"}""", "tempId" },
+        { """{"content":"a","type":"image"}""", "type" },
+        { """{"content":"a","replyTo":"00000000-0000-0000-0000-000000000001"}""", "replyTo" },
+        { """{"content":"a","attachments":[]}""", "attachments" },
+        { """{"content":5}""", "content" },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadFields))]
+    public async Task A_field_outside_its_bounds_is_named(string fields, string field)
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        var payload = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(fields)!;
+
+        var overRest = await app.Http(alice).PostAsJsonAsync($"/chat/conversations/{conversation}/messages", payload);
+        payload["conversationId"] = JsonSerializer.SerializeToElement(conversation);
+        var onSocket = await atAlice.Ask("message.send", payload);
+
+        Assert.False(onSocket.IsError("VALIDATION_ERROR", field)["retryable"].GetBoolean());
+        await overRest.IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
+        Assert.Empty(await app.History(alice, conversation));
+    }
+
+    [Fact]
+    public async Task The_longest_tempId_and_an_explicit_type_are_fine()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        var tempId = string.Concat(Enumerable.Repeat("😀", 64));
+
+        var sent = await atAlice.Ask("message.send", new { conversationId = conversation, content = "a", type = "text", tempId, replyTo = (string?)null });
+
+        Assert.Equal(tempId, sent["tempId"].GetString());
+    }
+
+    [Fact]
+    public async Task Too_many_sends_are_told_when_to_come_back()
+    {
+        await using var own = await ChatApp.Start(new() { ["Limits:MessagesPerSecond"] = "2" }, fakeClock: true);
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await own.OpenDirect(alice, bob);
+        await using var atAlice = await own.Connect(alice);
+        await using var other = await own.Connect(alice);
+
+        for (var i = 0; i < 4; i++)
+            Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "in the burst", $"t{i}")).Type);
+        var refused = (await atAlice.SendMessage(conversation, "too much", "t4")).IsError("RATE_LIMITED");
+
+        Assert.Equal("t4", refused["tempId"].GetString());
+        Assert.Equal(500, refused["retryAfterMs"].GetInt32());
+        Assert.True(refused["retryable"].GetBoolean());
+        Assert.Equal("message.sent", (await other.SendMessage(conversation, "the bound is a connection's", "t5")).Type);
+
+        own.Clock!.Advance(TimeSpan.FromMilliseconds(499));
+        Assert.InRange((await atAlice.SendMessage(conversation, "too early", "t4")).IsError("RATE_LIMITED")["retryAfterMs"].GetInt32(), 1, 2);
+        own.Clock.Advance(TimeSpan.FromMilliseconds(2));
+        Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "as told", "t4")).Type);
+        Assert.Equal(6, (await own.History(bob, conversation)).Count);
+    }
+
+    private static string WithoutTrace(JsonElement problem) =>
+        string.Join(' ', problem.EnumerateObject().Where(field => field.Name != "traceId").Select(field => field.ToString()));
 }

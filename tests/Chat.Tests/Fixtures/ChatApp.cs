@@ -60,16 +60,19 @@ public sealed class ChatApp : IAsyncDisposable
     public static TestUser NewUser(string? username = null) => new(Guid.NewGuid(), username ?? $"user-{Guid.NewGuid():N}");
 
     /// <summary>A token as the application behind which this server stands would mint it.</summary>
-    public string TokenFor(TestUser user, TimeSpan? lifetime = null)
+    public string TokenFor(TestUser user, TimeSpan? lifetime = null, string? scope = null)
     {
         var now = (Clock?.GetUtcNow() ?? DateTimeOffset.UtcNow).UtcDateTime;
+        var claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString(), ["preferred_username"] = user.Username };
+        if (scope is not null)
+            claims["scope"] = scope;
         return new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
         {
             Issuer = Issuer,
             Audience = Audience,
             IssuedAt = now,
             Expires = now + (lifetime ?? TimeSpan.FromHours(1)),
-            Claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString(), ["preferred_username"] = user.Username },
+            Claims = claims,
             SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(Key)), SecurityAlgorithms.HmacSha256),
         });
     }
@@ -138,7 +141,12 @@ public sealed class ChatApp : IAsyncDisposable
 
         if (!onKestrel)
             return new ChatApp(name, settings, clock, await AlbaHost.For<Program>(Configure), null);
-        var factory = new WebApplicationFactory<Program>().WithWebHostBuilder(Configure);
+        // The address, too: the port of UseKestrel alone loses against the default one.
+        var factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
+        {
+            Configure(host);
+            host.UseUrls("http://127.0.0.1:0");
+        });
         factory.UseKestrel(0);
         factory.StartServer();
         return new ChatApp(name, settings, clock, null, factory);

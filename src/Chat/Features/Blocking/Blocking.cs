@@ -19,7 +19,8 @@ public sealed class BlockingSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Services.AddSingleton<Blocks>();
+        // Observers by function: those that hear of a block also ask for blocks.
+        slice.Services.AddSingleton<Blocks>().AddSingleton<Func<IEnumerable<IBlockObserver>>>(provider => provider.GetServices<IBlockObserver>);
         slice.On<AddBlock, BlockingHandler>()
             .On<RemoveBlock, BlockingHandler>()
             .OnNode<BlocksChanged, Blocks>()
@@ -118,6 +119,7 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         if (blocker == blocked)
             return (null, ChatError.Invalid("userId", "Nobody blocks themselves."));
         var id = Block.IdOf(blocker, blocked);
+        var wereApart = await blocks.AreApartAsync(blocker, blocked);
         await using var session = store.LightweightSession();
         var block = await session.LoadAsync<Block>(id);
         if (block is null)
@@ -129,19 +131,20 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         }
 
         var added = new BlockAdded(blocked, username, block.BlockedAt);
-        blocks.Changed(blocker, blocked);
+        await blocks.ChangedAsync(blocker, blocked, wereApart);
         backplane.Send(blocker, Frame.Of(added), from);
         return (added, null);
     }
 
     public async Task<BlockRemoved> RemoveAsync(Guid blocker, Guid blocked, string? username, Connection? from)
     {
+        var wereApart = await blocks.AreApartAsync(blocker, blocked);
         await using var session = store.LightweightSession();
         session.Delete<Block>(Block.IdOf(blocker, blocked));
         await session.SaveChangesAsync();
 
         var removed = new BlockRemoved(blocked, username);
-        blocks.Changed(blocker, blocked);
+        await blocks.ChangedAsync(blocker, blocked, wereApart);
         backplane.Send(blocker, Frame.Of(removed), from);
         return removed;
     }
@@ -168,12 +171,17 @@ public sealed class BlockingModule : ICarterModule
             [.. own.OrderByDescending(block => block.BlockedAt).Select(block => new BlockAdded(block.BlockedId, null, block.BlockedAt))]));
     }
 
-    private static async Task<IResult> AddAsync(Guid userId, HttpContext http, BlockingHandler handler)
+    private static async Task<IResult> AddAsync(Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
+        if ((await directory.ResolveAsync(userId, null)).Error is { } error)
+            return error.ToProblem();
         var (added, refused) = await handler.AddAsync(http.User.UserId(), userId, null, from: null);
         return refused is null ? TypedResults.Ok(added) : refused.ToProblem();
     }
 
-    private static async Task<IResult> RemoveAsync(Guid userId, HttpContext http, BlockingHandler handler) =>
-        TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), userId, null, from: null));
+    private static async Task<IResult> RemoveAsync(Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    {
+        var (other, error) = await directory.ResolveAsync(userId, null);
+        return error is null ? TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), other, null, from: null)) : error.ToProblem();
+    }
 }

@@ -5,11 +5,21 @@ using Marten;
 
 namespace Chat.Features;
 
+/// <summary>Told when a block begins or ends.</summary>
+public interface IBlockObserver
+{
+    /// <summary>Between these two something changed; who blocked whom does not matter.</summary>
+    /// <param name="one">The one.</param>
+    /// <param name="other">The other.</param>
+    /// <param name="isApart">Whether there is a block between them now, in either direction.</param>
+    ValueTask BlockChangedAsync(Guid one, Guid other, bool isApart);
+}
+
 /// <summary>
 /// Whom a user must not hear of, nor be heard by: the quick check in front of presence, typing and receipts. Cached
 /// for two seconds at most, and forgotten at once when a block changes, here or on another node.
 /// </summary>
-internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, TimeProvider time) : INodeHandler<BlocksChanged>
+internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Func<IEnumerable<IBlockObserver>> observers, TimeProvider time) : INodeHandler<BlocksChanged>
 {
     private const int MaxCached = 100_000;
     private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(2);
@@ -31,12 +41,27 @@ internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Tim
         return apart;
     }
 
-    /// <summary>Forgets what was cached of two people, on every node.</summary>
-    public void Changed(Guid one, Guid other)
+    /// <summary>Whether there is a block between two people, in either direction: asks the database.</summary>
+    public async Task<bool> AreApartAsync(Guid one, Guid other)
+    {
+        var (first, second) = (Block.IdOf(one, other), Block.IdOf(other, one));
+        await using var session = store.QuerySession();
+        return await session.Query<Block>().AnyAsync(block => block.Id == first || block.Id == second);
+    }
+
+    /// <summary>Forgets what was cached of two people, on every node, and tells the observers.</summary>
+    /// <param name="one">The one.</param>
+    /// <param name="other">The other.</param>
+    /// <param name="wereApart">Whether there was a block before: a second one changes nothing that anybody sees.</param>
+    public async Task ChangedAsync(Guid one, Guid other, bool wereApart)
     {
         Forget(one, other);
         backplane.Publish(one, new BlocksChanged(other));
         backplane.Publish(other, new BlocksChanged(one));
+        if (await AreApartAsync(one, other) is var areApart && areApart == wereApart)
+            return;
+        foreach (var observer in observers())
+            await observer.BlockChangedAsync(one, other, areApart);
     }
 
     public void Handle(Guid userId, BlocksChanged received) => Forget(userId, received.Other);

@@ -111,7 +111,7 @@ public sealed record Member
 }
 
 /// <summary>Opens conversations and finds them again, from a cache where possible: members are asked on every send.</summary>
-internal sealed class Conversations(IDocumentStore store, TimeProvider time) : IDisposable
+internal sealed class Conversations(IDocumentStore store, Blocks blocks, TimeProvider time) : IDisposable
 {
     private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 1_000_000 });
 
@@ -140,9 +140,9 @@ internal sealed class Conversations(IDocumentStore store, TimeProvider time) : I
         if (await FindAsync(id, caller) is not null)
             return (id, false, null);
 
-        await using var session = store.LightweightSession();
-        if (await session.Query<Block>().AnyAsync(block => block.Id == Block.IdOf(caller, other) || block.Id == Block.IdOf(other, caller)))
+        if (await blocks.AreApartAsync(caller, other))
             return (default, false, ChatError.Blocked);
+        await using var session = store.LightweightSession();
         Start(session, id, new ConversationStarted(ConversationKind.Direct, [caller, other], time.GetWireNow()));
         try
         {

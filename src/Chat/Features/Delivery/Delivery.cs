@@ -97,7 +97,7 @@ internal sealed partial class Delivery(
     public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
 
     /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
-    public void Committed(Message message, IEnumerable<Guid> members, PendingReply? reply = null)
+    public void Committed(Message message, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
     {
         var change = new Change(message);
         var replied = reply is null;
@@ -109,9 +109,9 @@ internal sealed partial class Delivery(
                 feed.Offer(change, own);
                 replied |= own is not null;
             }
-
-            backplane.Publish(member, new ChangeCommitted(message));
         }
+
+        backplane.Publish(members, new ChangeCommitted(message));
 
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)
@@ -134,6 +134,8 @@ internal sealed partial class Delivery(
     /// <summary>Counts one conversation anew, for the connections to this node.</summary>
     public async Task<(long Unread, long Total)> RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null)
     {
+        // The total is true only where all positions are known.
+        await LoadAsync(feed);
         feed.BeginRecount(conversationId);
         UnreadRow? snapshot = null;
         (long Unread, long Total) counts;
@@ -177,7 +179,10 @@ internal sealed partial class Delivery(
         backplane.Unsubscribe(userId);
         lock (gate)
         {
-            if (feeds.TryGetValue(userId, out var feed) && --feed.Connections == 0)
+            if (!feeds.TryGetValue(userId, out var feed))
+                return ValueTask.CompletedTask;
+            feed.Forget(connection);
+            if (--feed.Connections == 0)
                 feeds.TryRemove(userId, out _);
         }
 

@@ -13,7 +13,7 @@ namespace Chat.Features;
 /// </summary>
 internal sealed partial class DeliveryRepair(
     Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, TimeProvider time, ILogger<DeliveryRepair> log)
-    : BackgroundService
+    : LoopService(time, log)
 {
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
@@ -21,38 +21,11 @@ internal sealed partial class DeliveryRepair(
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
     private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        RunAsync("position check", CheckAsync, stoppingToken),
-        RunAsync("recount", RecountAsync, stoppingToken));
-
-    private async Task RunAsync(string name, Func<CancellationToken, Task> loop, CancellationToken stopping)
-    {
-        while (!stopping.IsCancellationRequested)
-        {
-            try
-            {
-                await loop(stopping);
-            }
-            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
-            {
-                return;
-            }
-#pragma warning disable CA1031 // The loops go on whatever happens: they are what makes other failures harmless.
-            catch (Exception failure)
-#pragma warning restore CA1031
-            {
-                if (DatabaseFailure.IsUnavailable(failure))
-                    DatabaseAway(name, failure.Message);
-                else
-                    LoopFailed(failure, name);
-                await Task.Delay(LongestHold, time, CancellationToken.None);
-            }
-        }
-    }
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
 
     private async Task CheckAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Tick, time);
+        using var timer = new PeriodicTimer(Tick, Time);
         for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
         {
             await FillGapsAsync();
@@ -143,10 +116,4 @@ internal sealed partial class DeliveryRepair(
 
     [LoggerMessage(LogLevel.Information, "Fetched {Count} changes of {ConversationId} that had not arrived (Redis connected: {IsConnected})")]
     private partial void Repaired(int count, Guid conversationId, bool isConnected);
-
-    [LoggerMessage(LogLevel.Warning, "The database is away: the {Loop} waits ({Reason})")]
-    private partial void DatabaseAway(string loop, string reason);
-
-    [LoggerMessage(LogLevel.Error, "The {Loop} failed and goes on")]
-    private partial void LoopFailed(Exception failure, string loop);
 }

@@ -3,45 +3,6 @@ using Chat.Storage;
 
 namespace Chat.Features;
 
-/// <summary>One numbered change of a conversation on its way to people, with its frames, each encoded at most once.</summary>
-/// <param name="message">The message in its present state, tempId included.</param>
-internal sealed class Change(Message message)
-{
-    private Frame? toSender;
-    private Frame? toOthers;
-    private Frame? updated;
-
-    public Message Message => message;
-
-    /// <summary>The frames for one of the conversation's members. Racing encoders are harmless: the bytes are equal.</summary>
-    public Frame New(bool isSender) => isSender
-        ? toSender ??= Frame.Of(new MessageArrived(message))
-        : toOthers ??= Frame.Of(new MessageArrived(message.For(Guid.Empty)));
-
-    public Frame Updated() =>
-        updated ??= Frame.Of(new ConversationUpdated(message.ConversationId, message.For(Guid.Empty), message.ChangedSeq));
-}
-
-/// <summary>The answer to the send that made a change: goes out in the change's place in the order.</summary>
-/// <param name="connection">Where the send came from.</param>
-/// <param name="frame">The answer.</param>
-internal sealed class PendingReply(Connection connection, Frame frame)
-{
-    private readonly TaskCompletionSource sent = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public Connection Connection => connection;
-
-    /// <summary>Completes when the answer is in the connection's queue.</summary>
-    public Task Sent => sent.Task;
-
-    public void Send()
-    {
-        // Once: it may be released early and come up again in its order.
-        if (sent.TrySetResult())
-            connection.Send(frame);
-    }
-}
-
 /// <summary>
 /// What one user's connections to this node have been given, conversation by conversation: the position up to which
 /// every change was delivered, and the unread count that follows from it. Changes may be offered by the local log, by
@@ -122,9 +83,14 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 return;
             foreach (var row in rows)
             {
-                totalUnread += row.Unread;
-                lanes[row.ConversationId] = new Lane { Position = row.Seq, CountedUpTo = row.Seq, ReadUpTo = row.ReadUpTo, Unread = row.Unread };
+                // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
+                var lane = LaneOf(row.ConversationId);
+                lane.Position = row.Seq;
+                if (row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.CountedUpTo)
+                    (lane.CountedUpTo, lane.ReadUpTo, lane.Unread) = (row.Seq, row.ReadUpTo, row.Unread);
             }
+
+            totalUnread = lanes.Values.Sum(lane => lane.Unread);
 
             // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
             foreach (var (change, _) in early)
@@ -174,6 +140,37 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
+    /// <summary>
+    /// Lets a sync answer in this feed's order: takes out of what was found in the database what this connection has
+    /// been pushed already, sends the rest, and pushes nothing of it later.
+    /// </summary>
+    /// <param name="connection">The connection that syncs.</param>
+    /// <param name="conversationId">The conversation.</param>
+    /// <param name="found">What was found, ascending by <see cref="Message.ChangedSeq"/>.</param>
+    /// <param name="hasMore">Whether more was found than this.</param>
+    /// <param name="send">Sends what is left, and whether there is more.</param>
+    public void Catch(Connection connection, Guid conversationId, IReadOnlyList<Message> found, bool hasMore, Action<IReadOnlyList<Message>, bool> send)
+    {
+        lock (gate)
+        {
+            var given = LaneOf(conversationId).GivenTo(connection);
+            var rest = found.TakeWhile(message => message.ChangedSeq < given.LiveFrom).ToArray();
+            if (rest.Length > 0)
+                given.CaughtUpTo = Math.Max(given.CaughtUpTo, rest[^1].ChangedSeq);
+            send(rest, hasMore && rest.Length == found.Count);
+        }
+    }
+
+    /// <summary>A connection is gone.</summary>
+    public void Forget(Connection connection)
+    {
+        lock (gate)
+        {
+            foreach (var lane in lanes.Values)
+                lane.Forget(connection);
+        }
+    }
+
     /// <summary>Every position: what the position check compares with the database.</summary>
     public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
     {
@@ -214,9 +211,22 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         var message = change.Message;
         var isSender = message.SenderId == userId;
         lane.Position = message.ChangedSeq;
+        foreach (var connection in hub.ConnectionsOf(userId))
+        {
+            var given = lane.GivenTo(connection);
+            var isCaught = message.ChangedSeq <= given.CaughtUpTo;
+            if (!isCaught)
+                given.LiveFrom = Math.Min(given.LiveFrom, message.ChangedSeq);
+            if (connection == reply?.Connection)
+                reply.Send();
+            else if (!isCaught)
+                connection.Send(change.New(isSender));
+            if (!isCaught)
+                connection.Send(change.Updated());
+        }
+
+        // Its connection may have left the hub while the commit was under way.
         reply?.Send();
-        hub.Send(userId, change.New(isSender), except: reply?.Connection);
-        hub.Send(userId, change.Updated());
         if (isSender)
             return;
 
@@ -233,8 +243,36 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
     private readonly record struct Held(Change Change, PendingReply? Reply, long Since);
 
+    /// <summary>What one connection has been given of one conversation.</summary>
+    private sealed class Given
+    {
+        /// <summary>The first number that was pushed to it; everything after was pushed, too.</summary>
+        public long LiveFrom { get; set; } = long.MaxValue;
+
+        /// <summary>The last number that a sync gave it.</summary>
+        public long CaughtUpTo { get; set; }
+    }
+
     private sealed class Lane
     {
+        // A user has a handful of connections: a list is smaller and quicker than a dictionary.
+        private readonly List<(Connection Connection, Given Given)> given = [];
+
+        public Given GivenTo(Connection connection)
+        {
+            foreach (var (known, own) in given)
+            {
+                if (known == connection)
+                    return own;
+            }
+
+            var added = new Given();
+            given.Add((connection, added));
+            return added;
+        }
+
+        public void Forget(Connection connection) => given.RemoveAll(known => known.Connection == connection);
+
         public long Position { get; set; }
 
         /// <summary>Messages up to here are in <see cref="Unread"/>, whether delivered yet or not.</summary>

@@ -41,7 +41,15 @@ internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
 {
     public ValueTask<ChatError?> HandleAsync(Ping received, EventContext context)
     {
-        context.Reply(new Pong(received.Timestamp, time.GetUtcNow()));
-        return default;
+        try
+        {
+            context.Reply(new Pong(received.Timestamp, time.GetUtcNow()));
+            return default;
+        }
+        catch (JsonException)
+        {
+            // How the writer refuses a lone surrogate, which the reader lets through in a value that it does not look into.
+            return new(ChatError.Invalid("timestamp", "A value without lone surrogates."));
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Net.Http.Json;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Features;
@@ -8,6 +9,10 @@ internal static class SendMessageHooks
     public static Task<Received> SendMessage(this SocketClient client, Guid conversation, string content, string? tempId = null) => client.Ask(
         "message.send",
         tempId is null ? new { conversationId = conversation, content } : new { conversationId = conversation, content, tempId });
+
+    /// <summary>Sends a message over REST.</summary>
+    public static Task<HttpResponseMessage> SendOverRest(this ChatApp app, TestUser sender, Guid conversation, string content, string? tempId = null) =>
+        app.Http(sender).PostAsJsonAsync($"/chat/conversations/{conversation}/messages", new { content, tempId });
 
     /// <summary>The next message that somebody else sent, or another device of the user's.</summary>
     public static Task<Received> NextMessage(this SocketClient client) => client.Next("message.new");

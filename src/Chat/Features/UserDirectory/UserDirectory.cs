@@ -51,12 +51,13 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
 
     public async ValueTask SeenAsync(Identity identity)
     {
-        if (seen.TryGetValue(identity, out _))
+        // By user, and not by what was said: a name that is changed back is a change, too.
+        if (seen.TryGetValue(identity.Id, out Identity? latest) && latest == identity)
             return;
         try
         {
             await StoreAsync(identity);
-            seen.Set(identity, true, new MemoryCacheEntryOptions
+            seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
                 AbsoluteExpiration = time.GetUtcNow() + Remembered,
@@ -113,7 +114,9 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         }
         catch (Exception failure) when (IsNameTaken(failure))
         {
+            // Looked up once more, because it may be another device of theirs that has just taken the name.
             await using var again = store.LightweightSession();
+            known = await again.LoadAsync<User>(identity.Id);
             again.Store(wanted with { Username = known?.Username, UsernameKey = known?.UsernameKey });
             await again.SaveChangesAsync();
         }

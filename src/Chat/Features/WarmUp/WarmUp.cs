@@ -3,6 +3,7 @@ using Chat.Storage;
 using Chat.Tokens;
 using Marten;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -27,6 +28,7 @@ internal sealed partial class WarmUp(
     ConversationViews views,
     Delivery delivery,
     Hub hub,
+    Admission admission,
     SocketDispatcher dispatcher,
     TokenReader tokens,
     IOptionsMonitor<JwtBearerOptions> bearer,
@@ -88,10 +90,9 @@ internal sealed partial class WarmUp(
     {
         var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
         using var pair = await SocketPair.OpenAsync();
-        var connection = new Connection(pair.Server, limits, time, new LifeSign(time))
-        {
-            Token = new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, null),
-        };
+        using var place = admission.TryEnter(null)!;
+        var connection = new Connection(pair.Server, new Transport(new HttpRequestLifetimeFeature()), limits, time, new LifeSign(time), place);
+        connection.TrySignIn(new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
         await delivery.OpeningAsync(connection);
         hub.Join(connection);
         try

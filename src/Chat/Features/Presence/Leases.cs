@@ -1,0 +1,133 @@
+using Chat.Backplane;
+using StackExchange.Redis;
+
+namespace Chat.Features;
+
+/// <summary>What a change to somebody's leases came to.</summary>
+internal enum Transition
+{
+    /// <summary>They were there before and still are, or were away and still are.</summary>
+    None,
+
+    /// <summary>They were away and are there now.</summary>
+    CameOnline,
+
+    /// <summary>They were there and are away now.</summary>
+    WentOffline,
+}
+
+/// <summary>
+/// The leases in Redis. <c>online:{userId}</c> is a sorted set of the user's connections by the end of their lease,
+/// changed only in transactions on this one key (which a cluster allows), so that of all nodes exactly one sees a
+/// person come or go. <c>leases</c> is a sorted set of all users who are online: where somebody's latest lease runs
+/// out because their node died, one node claims them from it and tells.
+/// </summary>
+/// <remarks>
+/// Times are Redis' own, by an offset that every refresh measures: nodes whose clocks differ agree all the same. A
+/// lease is shorter than the key's time to live, so that a run-out lease is still there to be found by the sweep.
+/// </remarks>
+internal sealed class Leases(RedisConnection redis, TimeProvider time)
+{
+    /// <summary>How often a node renews the leases of its connections.</summary>
+    public static readonly TimeSpan Refresh = TimeSpan.FromSeconds(12);
+
+    private const int MaxSwept = 200;
+    private static readonly TimeSpan Length = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan KeyLife = TimeSpan.FromSeconds(60);
+    private long offsetMilliseconds;
+
+    /// <summary>When a lease that ends then was last renewed.</summary>
+    public static DateTimeOffset RenewedAt(double end) => DateTimeOffset.FromUnixTimeMilliseconds((long)end) - Length;
+
+    /// <summary>Measures how far Redis' clock is from ours.</summary>
+    public async Task SynchronizeAsync()
+    {
+        var answer = (RedisResult[])(await redis.Database.ExecuteAsync("TIME"))!;
+        var redisNow = ((long)answer[0] * 1000) + ((long)answer[1] / 1000);
+        Volatile.Write(ref offsetMilliseconds, redisNow - time.GetUtcNow().ToUnixTimeMilliseconds());
+    }
+
+    /// <summary>A connection has come: takes its lease.</summary>
+    public async Task<Transition> AddAsync(Guid userId, Guid connectionId)
+    {
+        var now = Now();
+        var end = now + Length.TotalMilliseconds;
+        var key = redis.Names.Online(userId);
+        var change = redis.Database.CreateTransaction();
+        var expired = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, now);
+        var added = change.SortedSetAddAsync(key, connectionId.ToString(), end);
+        var left = change.SortedSetLengthAsync(key);
+        _ = change.KeyExpireAsync(key, KeyLife);
+        await change.ExecuteAsync();
+        await redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), end);
+        // Leases that ran out unnoticed: nobody was told that the user had gone, so nobody is told that they are back.
+        return await added && await left == 1 && await expired == 0 ? Transition.CameOnline : Transition.None;
+    }
+
+    /// <summary>A connection has gone: gives its lease back.</summary>
+    public async Task<Transition> RemoveAsync(Guid userId, Guid connectionId)
+    {
+        var key = redis.Names.Online(userId);
+        var change = redis.Database.CreateTransaction();
+        _ = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, Now());
+        var removed = change.SortedSetRemoveAsync(key, connectionId.ToString());
+        var left = change.SortedSetLengthAsync(key);
+        await change.ExecuteAsync();
+        if (!await removed || await left > 0)
+            return Transition.None;
+        await redis.Database.SortedSetRemoveAsync(redis.Names.Leases, userId.ToString());
+        return Transition.WentOffline;
+    }
+
+    /// <summary>Renews the leases of this node's connections; puts back what Redis has lost.</summary>
+    public async Task RenewAsync(IReadOnlyCollection<(Guid UserId, Guid ConnectionId)> connections)
+    {
+        await SynchronizeAsync();
+        var end = Now() + Length.TotalMilliseconds;
+        var sent = new List<Task>(connections.Count * 3);
+        foreach (var (userId, connectionId) in connections)
+        {
+            var key = redis.Names.Online(userId);
+            sent.Add(redis.Database.SortedSetAddAsync(key, connectionId.ToString(), end));
+            sent.Add(redis.Database.KeyExpireAsync(key, KeyLife));
+            sent.Add(redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), end));
+        }
+
+        await Task.WhenAll(sent);
+    }
+
+    /// <summary>Claims the users whose leases ran out, on whichever node they were. No two nodes get the same one.</summary>
+    /// <returns>Those who are offline now, with the end of their last lease.</returns>
+    public async Task<IReadOnlyList<(Guid UserId, double End)>> SweepAsync()
+    {
+        var now = Now();
+        var late = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Names.Leases, stop: now, take: MaxSwept);
+        var gone = new List<(Guid, double)>();
+        foreach (var entry in late)
+        {
+            var userId = Guid.Parse((string)entry.Element!);
+            if (!await redis.Database.SortedSetRemoveAsync(redis.Names.Leases, entry.Element))
+                continue;
+            var key = redis.Names.Online(userId);
+            var change = redis.Database.CreateTransaction();
+            _ = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, now);
+            var left = change.SortedSetLengthAsync(key);
+            await change.ExecuteAsync();
+            if (await left == 0)
+                gone.Add((userId, entry.Score));
+        }
+
+        return gone;
+    }
+
+    /// <summary>Which of these users hold a lease.</summary>
+    public async Task<IReadOnlySet<Guid>> OnlineAsync(IReadOnlyCollection<Guid> users)
+    {
+        var now = Now();
+        var counts = users.Select(user => (user, Count: redis.Database.SortedSetLengthAsync(redis.Names.Online(user), now, double.PositiveInfinity))).ToArray();
+        await Task.WhenAll(counts.Select(asked => asked.Count));
+        return counts.Where(asked => asked.Count.Result > 0).Select(asked => asked.user).ToHashSet();
+    }
+
+    private double Now() => time.GetUtcNow().ToUnixTimeMilliseconds() + Volatile.Read(ref offsetMilliseconds);
+}

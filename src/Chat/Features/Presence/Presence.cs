@@ -1,0 +1,102 @@
+using System.Text.Json.Serialization.Metadata;
+using Carter;
+using Chat.Rest;
+using Chat.Socket;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Who is there. A person is online while any of their connections, on any node, holds a lease in Redis
+/// (<see cref="Leases"/>); several devices are one person. A real change is told once, to the people one shares a
+/// conversation with and no block lies between (<see cref="PresenceWorker"/>). The first thing to be shed under load:
+/// its frames are droppable, and nothing on the message path waits for it.
+/// </summary>
+public sealed class PresenceSlice : ISlice
+{
+    /// <inheritdoc/>
+    public static void Register(SliceBuilder slice)
+    {
+        slice.Services.AddSingleton<Leases>().AddSingleton<Contacts>();
+        slice.Runs<PresenceWorker>()
+            .ObserveConnections<PresenceWorker>()
+            .Rest<PresenceModule>()
+            .Documents(options => options.Schema.For<LastSeen>());
+        slice.Services.AddSingleton<IBlockObserver>(provider => provider.GetRequiredService<PresenceWorker>());
+    }
+}
+
+/// <summary>Whether somebody is there, and since when not.</summary>
+/// <param name="UserId">The person.</param>
+/// <param name="Online">Whether any of their connections is open.</param>
+/// <param name="LastSeenAt">When they were last there; only of somebody who is not.</param>
+public sealed record UserStatus(Guid UserId, bool Online, DateTimeOffset? LastSeenAt);
+
+/// <summary>The event <c>status.bulk</c>: right after <c>auth_success</c>. Also the answer of <c>GET /chat/presence</c>.</summary>
+/// <param name="Users">Everybody the user shares a conversation with.</param>
+public sealed record StatusBulk(IReadOnlyList<UserStatus> Users) : IEvent<StatusBulk>
+{
+    /// <inheritdoc/>
+    public static string Name => "status.bulk";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<StatusBulk> Json => ChatJson.Wire.StatusBulk;
+}
+
+/// <summary>The event <c>user.online</c>: the first connection of somebody, over all devices and nodes.</summary>
+/// <param name="UserId">The person.</param>
+/// <param name="OnlineAt">When.</param>
+public sealed record UserOnline(Guid UserId, DateTimeOffset OnlineAt) : IEvent<UserOnline>
+{
+    /// <inheritdoc/>
+    public static string Name => "user.online";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<UserOnline> Json => ChatJson.Wire.UserOnline;
+}
+
+/// <summary>The event <c>user.offline</c>: the last connection is gone.</summary>
+/// <param name="UserId">The person.</param>
+/// <param name="LastSeenAt">When they were last there.</param>
+public sealed record UserOffline(Guid UserId, DateTimeOffset LastSeenAt) : IEvent<UserOffline>
+{
+    /// <inheritdoc/>
+    public static string Name => "user.offline";
+
+    /// <inheritdoc/>
+    public static JsonTypeInfo<UserOffline> Json => ChatJson.Wire.UserOffline;
+}
+
+/// <summary>When somebody went offline last: written then, and never while they are there.</summary>
+public sealed record LastSeen
+{
+    /// <summary>The user's id.</summary>
+    public required Guid Id { get; init; }
+
+    /// <summary>When.</summary>
+    public required DateTimeOffset At { get; init; }
+}
+
+/// <summary>The REST side.</summary>
+public sealed class PresenceModule : ICarterModule
+{
+    private const int MaxAsked = 200;
+
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/presence", GetAsync).RequireAuthorization();
+
+    private static async Task<IResult> GetAsync(string? userIds, HttpContext http, PresenceWorker presence)
+    {
+        var asked = new HashSet<Guid>();
+        foreach (var text in (userIds ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (!Guid.TryParseExact(text, "D", out var id))
+                return ChatError.Invalid("userIds", "User ids, separated by commas.").ToProblem();
+            asked.Add(id);
+        }
+
+        if (asked.Count is < 1 or > MaxAsked)
+            return ChatError.Invalid("userIds", $"1 to {MaxAsked} ids.").ToProblem();
+        var all = await presence.StatusForAsync(http.User.UserId());
+        return TypedResults.Ok(new StatusBulk([.. all.Where(status => asked.Contains(status.UserId))]));
+    }
+}

@@ -1,0 +1,34 @@
+using System.Text;
+using Chat.Tests.Fixtures;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace Chat.Features;
+
+internal static class UserDirectoryHooks
+{
+    /// <summary>Signs a user in over REST with these claims: whatever the directory takes note of, it has noted then.</summary>
+    public static async Task SignIn(this ChatApp app, Guid user, params (string Claim, string Value)[] claims)
+    {
+        var token = new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
+        {
+            Issuer = ChatApp.Issuer,
+            Audience = ChatApp.Audience,
+            Claims = claims.Append(("sub", user.ToString())).ToDictionary(claim => claim.Item1, claim => (object)claim.Item2),
+            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(ChatApp.Key)), SecurityAlgorithms.HmacSha256),
+        });
+        using var http = app.Http();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", token);
+        (await http.GetAsync("/chat/unread")).EnsureSuccessStatusCode();
+    }
+
+    /// <summary>What others see of a user: the user, as a member of a conversation with somebody.</summary>
+    public static async Task<(string? Username, string? Name, string? Picture)> Seen(this ChatApp app, Guid user)
+    {
+        var somebody = ChatApp.NewUser();
+        var member = (await app.Conversation(somebody, await app.OpenDirect(somebody, new TestUser(user, "")))).Member(new TestUser(user, ""));
+        return (Field("username"), Field("name"), Field("picture"));
+
+        string? Field(string name) => member.TryGetProperty(name, out var value) ? value.GetString() : null;
+    }
+}

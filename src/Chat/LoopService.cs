@@ -1,0 +1,59 @@
+using Chat.Storage;
+using StackExchange.Redis;
+
+namespace Chat;
+
+/// <summary>
+/// A hosted service made of endless loops. A loop that fails is said once and begun anew after a pause: these are the
+/// loops that make other failures harmless, so none of them may end with the first one. With the host they all end.
+/// </summary>
+/// <param name="time">The clock of the pauses.</param>
+/// <param name="log">Where failures are said.</param>
+internal abstract partial class LoopService(TimeProvider time, ILogger log) : BackgroundService
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    /// <summary>The clock.</summary>
+    protected TimeProvider Time => time;
+
+    /// <summary>The loops, each with the name that the log gives it.</summary>
+    protected abstract IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops { get; }
+
+    protected sealed override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Task.WhenAll(Loops.Select(loop => RunAsync(loop.Name, loop.Body, stoppingToken)));
+
+    /// <summary>Whether PostgreSQL or Redis was away: to be expected, and over by itself.</summary>
+    protected static bool IsAway(Exception failure) =>
+        failure is RedisException or TimeoutException || DatabaseFailure.IsUnavailable(failure);
+
+    private async Task RunAsync(string name, Func<CancellationToken, Task> body, CancellationToken stopping)
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await body(stopping);
+            }
+            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+            {
+                return;
+            }
+#pragma warning disable CA1031 // See the type's summary.
+            catch (Exception failure)
+#pragma warning restore CA1031
+            {
+                if (IsAway(failure))
+                    Waiting(name, failure.Message);
+                else
+                    Failed(failure, name);
+                await Task.Delay(Pause, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "PostgreSQL or Redis is away: the {Loop} waits ({Reason})")]
+    private partial void Waiting(string loop, string reason);
+
+    [LoggerMessage(LogLevel.Error, "The {Loop} failed and begins anew")]
+    private partial void Failed(Exception failure, string loop);
+}

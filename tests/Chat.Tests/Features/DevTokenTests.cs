@@ -1,0 +1,72 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+using Chat.Tokens;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Chat.Tests.Features;
+
+public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    private readonly ChatApp app = shared.App;
+
+    [Fact]
+    public async Task The_same_username_is_the_same_user_and_their_token_lets_them_in()
+    {
+        var username = $"Dev-{Guid.NewGuid():N}";
+
+        var first = await (await Ask(new { username })).Is(HttpStatusCode.OK);
+        var again = await (await Ask(new { username = $" {username.ToUpperInvariant()} " })).Is(HttpStatusCode.OK);
+        var other = await (await Ask(new { username = $"{username}-2" })).Is(HttpStatusCode.OK);
+
+        Assert.Equal(first.GetProperty("userId").GetGuid(), again.GetProperty("userId").GetGuid());
+        Assert.NotEqual(first.GetProperty("userId").GetGuid(), other.GetProperty("userId").GetGuid());
+        await using var client = await app.Open(bearer: first.GetProperty("token").GetString());
+        Assert.Equal(first.GetProperty("userId").GetGuid(), (await client.Next("auth_success"))["userId"].GetGuid());
+        var found = await (await app.AskForDirect(ChatApp.NewUser(), new { username })).Is(HttpStatusCode.Created);
+        Assert.Contains(found.GetProperty("members").EnumerateArray(), member => member.GetProperty("userId").GetGuid() == first.GetProperty("userId").GetGuid());
+    }
+
+    [Fact]
+    public async Task Asked_for_many_times_at_once_it_is_still_one_user()
+    {
+        var username = $"Dev-{Guid.NewGuid():N}";
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(async _ => await (await Ask(new { username })).Is(HttpStatusCode.OK)));
+
+        Assert.Single(answers.Select(answer => answer.GetProperty("userId").GetGuid()).Distinct());
+        await (await app.AskForDirect(ChatApp.NewUser(), new { username })).Is(HttpStatusCode.Created);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"username":""}""")]
+    [InlineData("""{"username":"   "}""")]
+    [InlineData("""{"username":"a\u0000"}""")]
+    [InlineData("""{"username":"12345678901234567890123456789012345678901234567890123456789012345"}""")]
+    [InlineData("""{"username":5}""")]
+    public async Task A_username_is_needed(string body) =>
+        await (await Ask(JsonSerializer.Deserialize<JsonElement>(body))).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
+
+    [Theory]
+    [InlineData("Development", ChatApp.Key, 1)]
+    [InlineData("Development", null, 0)]
+    [InlineData("Production", ChatApp.Key, 0)]
+    [InlineData("Staging", ChatApp.Key, 0)]
+    public async Task Tokens_are_handed_out_in_Development_alone(string environment, string? key, int routes)
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = environment });
+        builder.Services.AddSingleton(TimeProvider.System).AddSingleton<UserDirectory>(_ => throw new NotSupportedException()).AddOptions<JwtSettings>().Configure(jwt => jwt.Key = key);
+        await using var bare = builder.Build();
+
+        new DevTokenModule().AddRoutes(bare);
+
+        Assert.Equal(routes, ((IEndpointRouteBuilder)bare).DataSources.Sum(source => source.Endpoints.Count));
+    }
+
+    private Task<HttpResponseMessage> Ask(object body) => app.Http().PostAsJsonAsync("/dev/token", body);
+}

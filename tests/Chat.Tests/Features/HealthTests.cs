@@ -1,0 +1,39 @@
+using System.Net;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Chat.Tests.Features;
+
+public sealed class HealthTests
+{
+    [Fact]
+    public async Task A_node_that_stops_is_live_and_not_ready()
+    {
+        await using var app = await ChatApp.Start();
+
+        Assert.Equal(
+            """{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok"}}""",
+            (await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.OK)).GetRawText());
+        Assert.Equal("""{"status":"ok","checks":{}}""", (await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK)).GetRawText());
+
+        app.Services.GetRequiredService<Hub>().StopAccepting();
+
+        Assert.Equal(
+            """{"status":"unavailable","checks":{"server":"stopping","postgres":"ok","redis":"ok","pubsub":"ok"}}""",
+            (await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.ServiceUnavailable)).GetRawText());
+        await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task A_node_without_Redis_says_so()
+    {
+        // Port 1 is nobody's: the connection is refused at once.
+        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = "127.0.0.1:1,connectTimeout=100,connectRetry=0" });
+
+        Assert.Equal(
+            """{"status":"unavailable","checks":{"server":"ok","postgres":"ok","redis":"does not answer","pubsub":"a message to oneself does not come back"}}""",
+            (await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.ServiceUnavailable)).GetRawText());
+        await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
+    }
+}

@@ -1,0 +1,334 @@
+using System.Net;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Features;
+
+public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<SharedCluster>
+{
+    private readonly ChatApp app = cluster.First;
+
+    [Fact]
+    public async Task Reading_is_acknowledged_with_what_it_changed()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 5);
+        var (other, _) = await talk.WithAnother(2);
+
+        var ack = await talk.AtBob.Read(talk.Id, 3);
+        var rest = await talk.AtBob.Read(talk.Id);
+        var again = await talk.AtBob.Read(talk.Id);
+
+        Assert.Equal("message.read_ack", ack.Type);
+        Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"], ack.Payload.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(talk.Id, ack["conversationId"].GetGuid());
+        Assert.Equal((3, 3, 2, 4), NumbersOf(ack));
+        Assert.Equal((2, 5, 0, 2), NumbersOf(rest));
+        Assert.Equal((0, 5, 0, 2), NumbersOf(again));
+        var (total, unread) = await app.Unread(talk.Bob);
+        Assert.Equal(2, total);
+        Assert.Equal([KeyValuePair.Create(other, 2L)], unread);
+    }
+
+    [Fact]
+    public async Task Everybody_concerned_is_told_of_a_reading()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 4);
+        await using var bobElsewhere = await cluster.Second.Connect(talk.Bob);
+
+        var ack = await talk.AtBob.Read(talk.Id, 3);
+
+        foreach (var atAlice in new[] { talk.AtAlice, talk.AliceElsewhere })
+        {
+            var update = await atAlice.Next("message.read_update");
+            Assert.Equal(["conversationId", "messageIds", "upTo", "readBy", "readAt"], update.Payload.EnumerateObject().Select(field => field.Name));
+            Assert.Equal(talk.Messages.Take(3), update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
+            Assert.Equal((talk.Id, 3, talk.Bob.Id), (update["conversationId"].GetGuid(), update["upTo"].GetInt64(), update["readBy"].GetGuid()));
+            Assert.Equal(ack["readAt"].GetString(), update["readAt"].GetString());
+        }
+
+        foreach (var device in new[] { talk.BobsOther, bobElsewhere })
+        {
+            var told = await device.Next("notification.unread");
+            Assert.Equal((talk.Id, 1, 1), (told["conversationId"].GetGuid(), told["unread"].GetInt64(), told["totalUnread"].GetInt64()));
+        }
+
+        Assert.Empty(await talk.AtBob.AllSettled("notification.unread"));
+        Assert.Empty(talk.AtBob.All("message.read_update"));
+        Assert.Empty(await talk.BobsOther.AllSettled("message.read_update"));
+    }
+
+    [Fact]
+    public async Task Ones_own_messages_are_not_among_those_marked()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 2);
+        await talk.AtBob.SendMessage(talk.Id, "bob's own");
+        var last = await talk.AtAlice.SendMessage(talk.Id, "m4");
+
+        var ack = await talk.AtBob.Read(talk.Id);
+        var update = await talk.AtAlice.Next("message.read_update");
+
+        Assert.Equal((3, 4, 0, 0), NumbersOf(ack));
+        Assert.Equal([.. talk.Messages, last["message.id"].GetGuid()], update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
+    }
+
+    [Fact]
+    public async Task A_cursor_never_goes_back()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 5);
+        await talk.AtBob.Read(talk.Id, 4);
+        await talk.AtAlice.Next("message.read_update");
+
+        var back = await talk.AtBob.Read(talk.Id, 2);
+
+        Assert.Equal((0, 4, 1, 1), NumbersOf(back));
+        Assert.Empty((await talk.AtAlice.AllSettled("message.read_update")).Skip(1));
+        Assert.Equal(4, (await app.Conversation(talk.Alice, talk.Id)).Member(talk.Bob).GetProperty("readUpTo").GetInt64());
+    }
+
+    [Fact]
+    public async Task Cursors_moved_at_once_on_two_nodes_end_at_the_furthest_and_mark_each_message_once()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 40);
+        await using var bobElsewhere = await cluster.Second.Connect(talk.Bob);
+
+        var acks = await Task.WhenAll(Enumerable.Range(1, 40).OrderBy(number => number * 7 % 40).Select(number =>
+            new[] { talk.AtBob, talk.BobsOther, bobElsewhere }[number % 3].Read(talk.Id, number)));
+
+        Assert.All(acks, ack => Assert.Equal("message.read_ack", ack.Type));
+        Assert.All(acks, ack => Assert.InRange(ack["unread"].GetInt64(), 0, 40 - ack["upTo"].GetInt64()));
+        Assert.Equal(40, acks.Sum(ack => ack["markedCount"].GetInt32()));
+        var view = await app.Conversation(talk.Alice, talk.Id);
+        Assert.Equal((40, 40), (view.Member(talk.Bob).GetProperty("readUpTo").GetInt64(), view.Member(talk.Bob).GetProperty("deliveredUpTo").GetInt64()));
+        Assert.Equal(0, (await app.Unread(talk.Bob)).Total);
+        await Eventually.Holds("every message is told once", () => MarkedIds(talk.AtAlice).Count >= 40);
+        Assert.Equal(talk.Messages.Order(), MarkedIds(talk.AtAlice).Order());
+    }
+
+    [Fact]
+    public async Task Delivered_is_told_to_the_others_and_never_goes_back()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 5);
+
+        await talk.AtBob.Deliver(talk.Id, 3);
+        await talk.AtBob.Deliver(talk.Id, 2);
+        await talk.AtBob.Deliver(talk.Id, 3);
+        await talk.AtBob.Deliver(talk.Id, 4);
+
+        foreach (var atAlice in new[] { talk.AtAlice, talk.AliceElsewhere })
+        {
+            var first = await atAlice.Next("message.delivered_update");
+            Assert.Equal(["conversationId", "upTo", "userId", "deliveredAt"], first.Payload.EnumerateObject().Select(field => field.Name));
+            Assert.Equal((talk.Id, 3, talk.Bob.Id), (first["conversationId"].GetGuid(), first["upTo"].GetInt64(), first["userId"].GetGuid()));
+            Assert.Equal(4, (await atAlice.Next("message.delivered_update"))["upTo"].GetInt64());
+        }
+
+        Assert.Equal(2, (await talk.AtAlice.AllSettled("message.delivered_update")).Count);
+        Assert.Empty(talk.AtBob.All("message.delivered_update"));
+        Assert.Equal(5, (await app.Unread(talk.Bob)).Total);
+        var view = (await app.Conversation(talk.Alice, talk.Id)).Member(talk.Bob);
+        Assert.Equal((0, 4), (view.GetProperty("readUpTo").GetInt64(), view.GetProperty("deliveredUpTo").GetInt64()));
+    }
+
+    [Fact]
+    public async Task Read_implies_delivered()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 3);
+
+        await talk.AtBob.Read(talk.Id, 2);
+        await talk.AtBob.Deliver(talk.Id, 1);
+
+        var view = (await app.Conversation(talk.Alice, talk.Id)).Member(talk.Bob);
+        Assert.Equal((2, 2), (view.GetProperty("readUpTo").GetInt64(), view.GetProperty("deliveredUpTo").GetInt64()));
+        Assert.Empty(await talk.AtAlice.AllSettled("message.delivered_update"));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    [InlineData(long.MinValue)]
+    [InlineData(3)]
+    [InlineData(long.MaxValue)]
+    public async Task A_number_that_is_not_there_is_refused(long upTo)
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 2);
+
+        (await talk.AtBob.Read(talk.Id, upTo)).IsError("VALIDATION_ERROR", "upTo");
+        (await talk.AtBob.Ask("message.delivered", new { conversationId = talk.Id, upTo })).IsError("VALIDATION_ERROR", "upTo");
+        await (await app.ReadOverRest(talk.Bob, talk.Id, upTo)).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "upTo");
+
+        Assert.Equal(2, (await app.Unread(talk.Bob)).Total);
+        Assert.Empty(await talk.AtAlice.AllSettled("message.read_update"));
+    }
+
+    [Fact]
+    public async Task Fields_are_needed_and_of_their_type()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 1);
+
+        (await talk.AtBob.Ask("message.read", new { })).IsError("VALIDATION_ERROR", "conversationId");
+        (await talk.AtBob.Ask("message.read", new { conversationId = talk.Id, upTo = 1.5 })).IsError("VALIDATION_ERROR", "upTo");
+        (await talk.AtBob.Ask("message.delivered", new { conversationId = talk.Id })).IsError("VALIDATION_ERROR", "upTo");
+        (await talk.AtBob.Ask("message.delivered", new { upTo = 1 })).IsError("VALIDATION_ERROR", "conversationId");
+    }
+
+    [Fact]
+    public async Task Strangers_are_told_the_same_whether_or_not_the_conversation_exists()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 1);
+        var stranger = ChatApp.NewUser();
+        await using var atStranger = await app.Connect(stranger);
+
+        foreach (var id in new[] { talk.Id, Guid.NewGuid() })
+        {
+            (await atStranger.Read(id, 1)).IsError("FORBIDDEN");
+            (await atStranger.Ask("message.delivered", new { conversationId = id, upTo = 1 })).IsError("FORBIDDEN");
+            await (await app.ReadOverRest(stranger, id, 1)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        }
+
+        Assert.Empty(await talk.AtAlice.AllSettled("message.read_update"));
+    }
+
+    [Fact]
+    public async Task Nothing_to_read_is_fine()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 0);
+
+        Assert.Equal((0, 0, 0, 0), NumbersOf(await talk.AtBob.Read(talk.Id)));
+        Assert.Empty(await talk.AtAlice.AllSettled("message.read_update"));
+    }
+
+    [Fact]
+    public async Task REST_reads_like_the_socket()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 3);
+        var (other, _) = await talk.WithAnother(1);
+
+        var ack = await (await cluster.Second.ReadOverRest(talk.Bob, talk.Id, 2)).Is(HttpStatusCode.OK);
+
+        Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"], ack.EnumerateObject().Select(field => field.Name));
+        Assert.Equal((2, 2, 1, 2), NumbersOf(new Received("", null, ack)));
+        Assert.Equal(2, (await talk.AtAlice.Next("message.read_update"))["upTo"].GetInt64());
+        foreach (var device in new[] { talk.AtBob, talk.BobsOther })
+            await Eventually.Holds("the reader is told", () => device.All("notification.unread").Count > 0 && device.UnreadOf(talk.Id) == (1, 2));
+
+        var everything = await (await app.Http(talk.Bob).PostAsync($"/chat/conversations/{talk.Id}/read", null)).Is(HttpStatusCode.OK);
+        Assert.Equal((1, 3, 0, 1), NumbersOf(new Received("", null, everything)));
+        Assert.Equal([KeyValuePair.Create(other, 1L)], (await app.Unread(talk.Bob)).Conversations);
+    }
+
+    [Fact]
+    public async Task The_numbers_are_right_for_a_reader_who_is_not_connected()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        for (var i = 0; i < 3; i++)
+            await app.SendOverRest(alice, conversation, "hello");
+
+        var ack = await (await app.ReadOverRest(bob, conversation, 1)).Is(HttpStatusCode.OK);
+
+        Assert.Equal((1, 1, 2, 2), NumbersOf(new Received("", null, ack)));
+    }
+
+    [Fact]
+    public async Task Between_blocked_people_there_are_no_receipts()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 4);
+
+        await talk.AtAlice.Block(talk.Bob);
+        Assert.Equal((2, 2, 2, 2), NumbersOf(await talk.AtBob.Read(talk.Id, 2)));
+        await talk.AtBob.Deliver(talk.Id, 3);
+        Assert.Empty(await talk.AtAlice.AllSettled("message.read_update"));
+        Assert.Empty(talk.AtAlice.All("message.delivered_update"));
+
+        await talk.AtAlice.Unblock(talk.Bob);
+        await talk.AtBob.Read(talk.Id, 4);
+        var update = await talk.AtAlice.Next("message.read_update");
+        Assert.Equal(4, update["upTo"].GetInt64());
+        Assert.Equal(talk.Messages.Skip(2), update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
+
+        // The same the other way round: the one who blocks is not seen reading either.
+        await talk.AtBob.SendMessage(talk.Id, "m5");
+        await talk.AtBob.Block(talk.Alice);
+        await talk.AtBob.Read(talk.Id);
+        await talk.AtAlice.Read(talk.Id);
+        Assert.Empty(await talk.AtBob.AllSettled("message.read_update"));
+        Assert.Single(await talk.AtAlice.AllSettled("message.read_update"));
+    }
+
+    [Fact]
+    public async Task A_block_on_one_node_silences_receipts_on_the_other_at_once()
+    {
+        await using var talk = await Talk.Start(app, cluster.Second, messages: 4);
+        await using var bobElsewhere = await cluster.Second.Connect(talk.Bob);
+        await bobElsewhere.Read(talk.Id, 1);
+        await talk.AliceElsewhere.Next("message.read_update");
+
+        await talk.AtAlice.Block(talk.Bob);
+        // Alice's own connection there hears of the block behind what forgets the second node's cached blocks.
+        await talk.AliceElsewhere.Next("block.added");
+        await bobElsewhere.Read(talk.Id, 2);
+
+        Assert.Empty((await talk.AliceElsewhere.AllSettled("message.read_update")).Skip(1));
+    }
+
+    private static (int Marked, long UpTo, long Unread, long Total) NumbersOf(Received ack) =>
+        (ack["markedCount"].GetInt32(), ack["upTo"].GetInt64(), ack["unread"].GetInt64(), ack["totalUnread"].GetInt64());
+
+    private static IReadOnlyList<Guid> MarkedIds(SocketClient client) =>
+        [.. client.All("message.read_update").SelectMany(update => update["messageIds"].EnumerateArray()).Select(id => id.GetGuid())];
+
+    /// <summary>Alice has written to Bob, who has read nothing. Alice is on both nodes, Bob on the first, twice.</summary>
+    private sealed class Talk : IAsyncDisposable
+    {
+        private readonly ChatApp app;
+
+        private Talk(ChatApp app) => this.app = app;
+
+        public TestUser Alice { get; } = ChatApp.NewUser();
+
+        public TestUser Bob { get; } = ChatApp.NewUser();
+
+        public Guid Id { get; private set; }
+
+        public IReadOnlyList<Guid> Messages { get; private set; } = [];
+
+        public SocketClient AtAlice { get; private set; } = null!;
+
+        public SocketClient AliceElsewhere { get; private set; } = null!;
+
+        public SocketClient AtBob { get; private set; } = null!;
+
+        public SocketClient BobsOther { get; private set; } = null!;
+
+        public static async Task<Talk> Start(ChatApp app, ChatApp elsewhere, int messages)
+        {
+            var talk = new Talk(app);
+            talk.Id = await app.OpenDirect(talk.Alice, talk.Bob);
+            talk.AtAlice = await app.Connect(talk.Alice);
+            var ids = new List<Guid>();
+            for (var i = 0; i < messages; i++)
+                ids.Add((await talk.AtAlice.SendMessage(talk.Id, $"m{i}"))["message.id"].GetGuid());
+            talk.Messages = ids;
+            talk.AliceElsewhere = await elsewhere.Connect(talk.Alice);
+            talk.AtBob = await app.Connect(talk.Bob);
+            talk.BobsOther = await app.Connect(talk.Bob);
+            return talk;
+        }
+
+        /// <summary>Somebody else has written to Bob, too, before he looks.</summary>
+        public async Task<(Guid Id, TestUser Carol)> WithAnother(int messages)
+        {
+            var carol = ChatApp.NewUser();
+            var other = await app.OpenDirect(carol, Bob);
+            for (var i = 0; i < messages; i++)
+                await app.SendOverRest(carol, other, "from carol");
+            return (other, carol);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var client in new[] { AtAlice, AliceElsewhere, AtBob, BobsOther })
+                await client.DisposeAsync();
+        }
+    }
+}

@@ -1,0 +1,298 @@
+using Chat.Features;
+using Chat.Socket;
+using Chat.Storage;
+using Chat.Tests.Fixtures;
+using Chat.Tokens;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Chat.Tests.Features;
+
+/// <summary>One feed alone, with a real connection of which only the socket is a recording.</summary>
+public sealed class UserFeedTests : IDisposable
+{
+    private readonly Guid conversation = Guid.NewGuid();
+    private readonly Guid other = Guid.NewGuid();
+    private readonly FakeTimeProvider clock = new();
+    private readonly Hub hub = new();
+    private readonly Recording socket = new();
+    private readonly Connection connection;
+    private readonly UserFeed feed;
+    private readonly Guid me = Guid.NewGuid();
+
+    public UserFeedTests()
+    {
+        var limits = new Limits { SendQueueEvents = 10_000 };
+        var place = new Admission(hub, limits, clock).TryEnter(null);
+        connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, clock, new LifeSign(clock), place);
+        connection.TrySignIn(new TokenReading(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
+        hub.Add(connection);
+        hub.Join(connection);
+        feed = new UserFeed(me, hub, clock);
+    }
+
+    public void Dispose() => socket.Dispose();
+
+    [Fact]
+    public async Task Changes_in_order_are_delivered_at_once()
+    {
+        feed.Load([]);
+
+        Assert.True(Offer(1));
+        Assert.True(Offer(2));
+
+        Assert.Equal([1, 2], await Delivered());
+        Assert.Equal([(1, 1), (2, 2)], await Unread());
+    }
+
+    [Fact]
+    public async Task What_comes_early_is_held_until_what_is_missing_has_come()
+    {
+        feed.Load([]);
+
+        Assert.False(Offer(3));
+        Assert.False(Offer(2));
+        Assert.Empty(await Delivered());
+        Assert.Equal([(conversation, 0, 2)], feed.Gaps());
+
+        Assert.True(Offer(1));
+        Assert.Equal([1, 2, 3], await Delivered());
+        Assert.Empty(feed.Gaps());
+    }
+
+    [Fact]
+    public async Task What_comes_again_is_left_out()
+    {
+        feed.Load([]);
+        foreach (var number in new[] { 1, 1, 3, 3, 2, 1, 2, 3 })
+            Offer(number);
+
+        Assert.Equal([1, 2, 3], await Delivered());
+        Assert.Equal([(1, 1), (2, 2), (3, 3)], await Unread());
+    }
+
+    [Fact]
+    public async Task Any_order_with_any_repeats_comes_out_as_one_order()
+    {
+        for (var seed = 0; seed < 200; seed++)
+        {
+            using var test = new UserFeedTests();
+            var random = new Random(seed);
+            var start = random.Next(4);
+            test.feed.Load([new UnreadRow(test.conversation, start, 0, start)]);
+            var offers = Enumerable.Range(1, start + 12).SelectMany(number => Enumerable.Repeat(number, random.Next(1, 4))).ToArray();
+            random.Shuffle(offers);
+            var isSender = Enumerable.Range(0, start + 13).Select(_ => random.Next(3) == 0).ToArray();
+
+            foreach (var number in offers)
+                test.Offer(number, isSender[number] ? test.me : test.other);
+
+            Assert.Equal(Enumerable.Range(start + 1, 12).Select(number => (long)number), await test.Delivered());
+            var unread = start + Enumerable.Range(start + 1, 12).Count(number => !isSender[number]);
+            Assert.Equal((unread, unread), (await test.Unread()).LastOrDefault((start, start)));
+        }
+    }
+
+    [Fact]
+    public async Task Before_the_positions_are_known_everything_waits()
+    {
+        Assert.True(Offer(4));
+        Assert.True(Offer(3));
+        Assert.False(feed.IsLoaded);
+        Assert.Empty(await Delivered());
+
+        // The snapshot knows 3 already and 4 not yet; both came after the feed was made, so both are to be delivered.
+        feed.Load([new UnreadRow(conversation, 3, 1, 2)]);
+
+        Assert.True(feed.IsLoaded);
+        Assert.Equal([3, 4], await Delivered());
+        Assert.Equal([(2, 2), (3, 3)], await Unread());
+    }
+
+    [Fact]
+    public async Task Loading_twice_changes_nothing()
+    {
+        feed.Load([new UnreadRow(conversation, 3, 1, 2)]);
+        feed.Load([new UnreadRow(conversation, 9, 1, 8)]);
+
+        Offer(4);
+
+        Assert.Equal([4], await Delivered());
+        Assert.Equal([(3, 3)], await Unread());
+    }
+
+    [Fact]
+    public async Task Ones_own_messages_are_delivered_and_not_counted()
+    {
+        feed.Load([]);
+        Offer(1, me);
+        Offer(2);
+        Offer(3, me);
+
+        Assert.Equal([1, 2, 3], await Delivered());
+        Assert.Equal([(1, 1)], await Unread());
+    }
+
+    [Fact]
+    public async Task Conversations_do_not_wait_for_each_other()
+    {
+        var second = Guid.NewGuid();
+        feed.Load([new UnreadRow(second, 7, 7, 0)]);
+
+        Assert.False(Offer(2));
+        Assert.True(Offer(8, within: second));
+
+        Assert.Equal([8], await Delivered());
+    }
+
+    [Fact]
+    public async Task A_reply_goes_out_in_its_changes_place()
+    {
+        feed.Load([]);
+        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
+
+        Assert.False(feed.Offer(new Change(Message(2, me)), reply));
+        Assert.False(reply.Sent.IsCompleted);
+        Offer(1);
+
+        Assert.True(reply.Sent.IsCompleted);
+        Assert.Equal(
+            ["message.new", "conversation.updated", "notification.unread", "message.sent", "conversation.updated"],
+            (await Frames()).Select(frame => frame.Type));
+    }
+
+    [Fact]
+    public async Task A_reply_is_not_held_for_long_and_not_sent_twice()
+    {
+        feed.Load([]);
+        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
+        feed.Offer(new Change(Message(2, me)), reply);
+
+        clock.Advance(TimeSpan.FromSeconds(0.9));
+        feed.ReleaseReplies(TimeSpan.FromSeconds(1));
+        Assert.False(reply.Sent.IsCompleted);
+        clock.Advance(TimeSpan.FromSeconds(0.1));
+        feed.ReleaseReplies(TimeSpan.FromSeconds(1));
+        Assert.True(reply.Sent.IsCompleted);
+        Offer(1);
+
+        Assert.Single(await Frames(), frame => frame.Type == "message.sent");
+        Assert.Equal([1], await Delivered());
+    }
+
+    [Fact]
+    public async Task A_reply_to_what_was_delivered_already_goes_out_at_once()
+    {
+        feed.Load([new UnreadRow(conversation, 5, 5, 0)]);
+        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
+
+        Assert.True(feed.Offer(new Change(Message(2, me)), reply));
+
+        Assert.Equal(["message.sent"], (await Frames()).Select(frame => frame.Type));
+    }
+
+    [Fact]
+    public async Task A_recount_takes_the_snapshot_and_adds_what_came_past_it()
+    {
+        feed.Load([new UnreadRow(conversation, 3, 0, 3)]);
+
+        feed.BeginRecount(conversation);
+        Offer(4);
+        Offer(5);
+        // Counted when 4 was committed and 5 was not: the cursor stands at 2.
+        Assert.Equal((3, 3), feed.EndRecount(conversation, new UnreadRow(conversation, 4, 2, 2)));
+        Offer(6);
+
+        Assert.Equal([(4, 4), (5, 5), (4, 4)], await Unread());
+    }
+
+    [Fact]
+    public async Task A_message_that_the_snapshot_counted_is_not_counted_again_when_it_comes()
+    {
+        feed.Load([new UnreadRow(conversation, 3, 0, 3)]);
+
+        feed.BeginRecount(conversation);
+        Assert.Equal((2, 2), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 3, 2)));
+        Offer(4);
+        Offer(5);
+        Offer(6);
+
+        Assert.Equal([(2, 2), (2, 2), (3, 3)], await Unread());
+    }
+
+    [Fact]
+    public void An_older_snapshot_after_a_newer_one_changes_nothing()
+    {
+        feed.Load([new UnreadRow(conversation, 5, 0, 5)]);
+
+        feed.BeginRecount(conversation);
+        feed.BeginRecount(conversation);
+        Assert.Equal((1, 1), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 4, 1)));
+        Assert.Equal((1, 1), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 2, 3)));
+        Assert.Equal([(conversation, 5, 4)], feed.Positions());
+    }
+
+    [Fact]
+    public void The_total_is_that_of_all_conversations()
+    {
+        var second = Guid.NewGuid();
+        feed.Load([new UnreadRow(conversation, 5, 0, 5), new UnreadRow(second, 2, 0, 2)]);
+
+        feed.BeginRecount(conversation);
+        Assert.Equal((0, 2), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 5, 0)));
+        feed.BeginRecount(second);
+        Assert.Equal((2, 2), feed.EndRecount(second, snapshot: null));
+    }
+
+    [Fact]
+    public async Task A_recount_under_way_while_the_positions_are_loaded_counts_nothing_twice()
+    {
+        var second = Guid.NewGuid();
+
+        feed.BeginRecount(conversation);
+        feed.Load([new UnreadRow(conversation, 5, 2, 3), new UnreadRow(second, 1, 0, 1)]);
+        Assert.Equal((0, 1), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 5, 0)));
+        Offer(6);
+
+        Assert.Equal([(1, 2)], await Unread());
+    }
+
+    [Fact]
+    public async Task A_recount_that_ends_before_the_positions_are_loaded_counts_nothing_twice()
+    {
+        feed.BeginRecount(conversation);
+        feed.EndRecount(conversation, new UnreadRow(conversation, 5, 2, 3));
+        feed.Load([new UnreadRow(conversation, 5, 2, 3)]);
+        Offer(6);
+
+        Assert.Equal([(4, 4)], await Unread());
+    }
+
+    private bool Offer(long number, Guid? sender = null, Guid? within = null) => feed.Offer(new Change(Message(number, sender ?? other, within)));
+
+    private Message Message(long number, Guid sender, Guid? within = null) => new()
+    {
+        Id = Guid.NewGuid(),
+        ConversationId = within ?? conversation,
+        Seq = number,
+        ChangedSeq = number,
+        SenderId = sender,
+        Type = "text",
+        Content = $"m{number}",
+        SentAt = DateTimeOffset.UnixEpoch,
+    };
+
+    private async Task<IReadOnlyList<long>> Delivered() =>
+        [.. (await Frames()).Where(frame => frame.Type == "message.new").Select(frame => frame["message.seq"].GetInt64())];
+
+    private async Task<IReadOnlyList<(long Unread, long Total)>> Unread() =>
+        [.. (await Frames()).Where(frame => frame.Type == "notification.unread").Select(frame => (frame["unread"].GetInt64(), frame["totalUnread"].GetInt64()))];
+
+    // A marker of our own shows that everything before it has been written.
+    private async Task<IReadOnlyList<Received>> Frames()
+    {
+        var marker = $"marker {Guid.NewGuid()}";
+        connection.Send(Frame.Of(ChatError.Internal, marker));
+        return [.. (await socket.Until(marker)).Where(frame => frame.Type != "error")];
+    }
+}

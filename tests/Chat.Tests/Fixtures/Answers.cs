@@ -1,0 +1,47 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+
+namespace Chat.Tests.Fixtures;
+
+/// <summary>What a refusal must look like, on the socket and over REST.</summary>
+internal static class Answers
+{
+    /// <summary>The frame is an error with this code.</summary>
+    public static Received IsError(this Received frame, string code, string? field = null)
+    {
+        Assert.Equal("error", frame.Type);
+        Assert.Equal(code, frame["code"].GetString());
+        Assert.Equal(field, frame.Payload.TryGetProperty("field", out var named) ? named.GetString() : null);
+        return frame;
+    }
+
+    /// <summary>The response is problem details with this status and code.</summary>
+    public static async Task<JsonElement> IsProblem(this HttpResponseMessage response, HttpStatusCode status, string code, string? field = null)
+    {
+        Assert.Equal(status, response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        var problem = await response.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal(code, problem.GetProperty("code").GetString());
+        if (field is not null)
+            Assert.Equal(field, problem.GetProperty("field").GetString());
+        return problem;
+    }
+
+    /// <summary>The response's JSON, whose status must be this one.</summary>
+    public static async Task<JsonElement> Is(this HttpResponseMessage response, HttpStatusCode status)
+    {
+        Assert.True(status == response.StatusCode, $"{response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
+        return await response.Content.ReadFromJsonAsync<JsonElement>();
+    }
+
+    /// <summary>Everything of this type that has come so far.</summary>
+    public static IReadOnlyList<Received> All(this SocketClient client, string type) => [.. client.Frames.Where(frame => frame.Type == type)];
+
+    /// <summary>Everything of this type that has come for sure, after a round trip.</summary>
+    public static async Task<IReadOnlyList<Received>> AllSettled(this SocketClient client, string type)
+    {
+        await client.Settle();
+        return client.All(type);
+    }
+}

@@ -1,0 +1,256 @@
+using System.CodeDom.Compiler;
+using System.Collections;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Text.Json.Serialization.Metadata;
+using System.Text.RegularExpressions;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Chat.Tests;
+
+/// <summary>The rules of the house, which no compiler keeps. A failure names the type or file that broke one.</summary>
+public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    private const int LongestMainFile = 300;
+    private const int LongestMedian = 170;
+    private const BindingFlags Statics = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.DeclaredOnly;
+
+    /// <summary>Which part of the server may know which other one. Everybody may use what is in Chat itself.</summary>
+    private static readonly Dictionary<string, string[]> Arrows = new()
+    {
+        ["Chat.Storage"] = [],
+        ["Chat.Tokens"] = [],
+        ["Chat.Embedded"] = ["Chat.Tokens"],
+        ["Chat.Socket"] = ["Chat.Storage", "Chat.Tokens"],
+        ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
+        ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
+        ["Chat.Features"] = ["Chat.Backplane", "Chat.Rest", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
+    };
+
+    /// <summary>Which feature uses which other one: all of it, and no more.</summary>
+    private static readonly Dictionary<string, string[]> Uses = new()
+    {
+        ["Blocking"] = ["UserDirectory"],
+        ["Conversations"] = ["Unread", "UserDirectory"],
+        ["Delivery"] = ["Unread"],
+        ["DevToken"] = ["UserDirectory"],
+        ["History"] = ["Conversations"],
+        ["ReadReceipts"] = ["Blocking", "Conversations", "Delivery"],
+        ["SendMessage"] = ["Conversations", "Delivery"],
+    };
+
+    private static readonly Assembly Server = typeof(Program).Assembly;
+    private static readonly Type[] Types = [.. Server.GetTypes().Where(type => !type.IsNested && IsOurs(type))];
+    private static readonly string Root = FindRoot();
+
+    [Fact]
+    public void Every_slice_is_in_the_list_of_slices()
+    {
+        var registered = References.Of(typeof(Slices)).OfType<Type>().Where(type => type.IsAssignableTo(typeof(ISlice)) && type != typeof(ISlice));
+
+        Assert.Equal(SliceTypes().Select(type => type.Name).Order(), registered.Select(type => type.Name).Order());
+    }
+
+    [Fact]
+    public void Every_slice_is_in_a_folder_and_a_main_file_with_its_name()
+    {
+        var folders = Directory.GetDirectories(Source("Features")).Select(folder => Path.GetFileName(folder)).ToArray();
+
+        Assert.Equal(SliceTypes().Select(type => type.Name).Order(), folders.Select(folder => $"{folder}Slice").Order());
+        Assert.All(folders, folder => Assert.Contains($"class {folder}Slice : ISlice", File.ReadAllText(Source("Features", folder, $"{folder}.cs")), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Main_files_are_short()
+    {
+        var lengths = Directory.GetDirectories(Source("Features"))
+            .Select(folder => Path.GetFileName(folder))
+            .Select(name => (Name: name, Lines: File.ReadAllLines(Source("Features", name, $"{name}.cs")).Length))
+            .OrderBy(file => file.Lines)
+            .ToArray();
+
+        Assert.All(lengths, file => Assert.True(file.Lines <= LongestMainFile, $"{file.Name}: {file.Lines} lines"));
+        Assert.InRange(lengths[lengths.Length / 2].Lines, 1, LongestMedian - 1);
+    }
+
+    [Fact]
+    public void Every_event_has_a_name_of_its_own()
+    {
+        var names = Events().Select(NameOf).ToArray();
+
+        Assert.Equal(names.Distinct(), names);
+        Assert.All(names, name => Assert.Matches("^[a-z]+([._][a-z]+)*$", name));
+    }
+
+    [Fact]
+    public void Every_event_is_known_to_the_one_JSON_context() => Assert.All(Events(), type =>
+    {
+        Assert.NotNull(ChatJson.Wire.GetTypeInfo(type));
+        var own = (JsonTypeInfo)type.GetProperty("Json", Statics)!.GetValue(null)!;
+        Assert.Equal(type, own.Type);
+        Assert.Same(ChatJson.Wire.Options, own.Options);
+    });
+
+    [Fact]
+    public void Every_event_from_clients_has_exactly_one_handler_which_is_registered()
+    {
+        var handled = Types.SelectMany(type => type.GetInterfaces())
+            .Where(contract => contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IHandler<>))
+            .Select(contract => NameOf(contract.GetGenericArguments()[0]))
+            .Order()
+            .ToArray();
+
+        Assert.Equal(handled.Distinct(), handled);
+        Assert.Equal(handled, shared.App.Services.GetRequiredService<SocketDispatcher>().Names.Order());
+    }
+
+    [Fact]
+    public void Only_the_socket_core_knows_WebSockets() =>
+        Assert.Equal(
+            [typeof(Connection).Namespace],
+            Types.Where(type => References.TypesOf(type).Any(used => used.Namespace == "System.Net.WebSockets")).Select(type => type.Namespace).Distinct());
+
+    [Fact]
+    public void The_arrows_between_the_parts_point_one_way()
+    {
+        var broken = from type in Types
+                     where type.Namespace is { } part && Arrows.ContainsKey(part)
+                     from used in References.TypesOf(type)
+                     where used.Assembly == Server && used.Namespace is not (null or "Chat") && used.Namespace != type.Namespace && IsOurs(used)
+                     where !Arrows[type.Namespace!].Contains(used.Namespace)
+                     select $"{type} uses {used}";
+
+        Assert.Empty(broken);
+        Assert.Equal(Arrows.Keys.Order(), Types.Select(type => type.Namespace).Where(name => name is not (null or "Chat")).Distinct().Order());
+    }
+
+    [Fact]
+    public void A_feature_uses_the_others_that_it_may_use_and_no_more()
+    {
+        var features = FeaturesByType();
+        var uses = from type in Types
+                   where type.Namespace == "Chat.Features"
+                   let feature = features[NameWithoutArity(type)]
+                   from used in References.TypesOf(type)
+                   where used.Assembly == Server && used.Namespace == "Chat.Features"
+                   let other = features[NameWithoutArity(used)]
+                   where other != feature
+                   select (feature, other);
+
+        var allowed = Uses.SelectMany(entry => entry.Value, (entry, other) => $"{entry.Key} -> {other}").ToArray();
+        var actual = uses.Distinct().Select(use => $"{use.feature} -> {use.other}").ToArray();
+        Assert.Empty(actual.Except(allowed));
+        Assert.Empty(allowed.Except(actual));
+    }
+
+    [Fact]
+    public void Nothing_static_changes()
+    {
+        var changeable = from type in Server.GetTypes()
+                         where IsOurs(References.Outermost(type)) && !type.IsDefined(typeof(CompilerGeneratedAttribute)) && !IsGenerated(type)
+                         from field in type.GetFields(Statics)
+                         where !field.IsLiteral && !field.IsDefined(typeof(CompilerGeneratedAttribute))
+                         where !field.IsInitOnly || IsCollectionThatChanges(field.FieldType)
+                         select $"{type}.{field.Name}";
+        var settable = from type in Server.GetTypes()
+                       where IsOurs(References.Outermost(type)) && !IsGenerated(type)
+                       from property in type.GetProperties(Statics)
+                       where property.CanWrite
+                       select $"{type}.{property.Name}";
+
+        Assert.Empty(changeable.Concat(settable));
+    }
+
+    [Fact]
+    public void There_is_one_clock()
+    {
+        var forbidden = new[] { "System.DateTime.get_UtcNow", "System.DateTime.get_Now", "System.DateTimeOffset.get_UtcNow", "System.DateTimeOffset.get_Now", "System.Environment.get_TickCount64", "System.Environment.get_TickCount" };
+        var broken = from type in Types
+                     where type.Namespace != "Chat.Embedded"
+                     from used in References.Of(type)
+                     let name = used is Type ? $"{used}" : $"{used.DeclaringType}.{used.Name}"
+                     where forbidden.Contains(name) || (used as Type ?? used.DeclaringType) == typeof(System.Diagnostics.Stopwatch)
+                     select $"{type} uses {name}";
+
+        Assert.Empty(broken);
+    }
+
+    [Fact]
+    public void No_test_sleeps()
+    {
+        string[] sleeps = [$"Task.{"Delay"}(", $"Thread.{"Sleep"}("];
+        var sleeping = from file in SourceFiles(Path.Combine(Root, "tests")).Concat(SourceFiles(Source("Features")).Where(file => file.EndsWith(".Hooks.cs", StringComparison.Ordinal)))
+                       where Path.GetFileName(file) != "Eventually.cs"
+                       let text = File.ReadAllText(file)
+                       where sleeps.Any(sleep => text.Contains(sleep, StringComparison.Ordinal))
+                       select Path.GetRelativePath(Root, file);
+
+        Assert.Empty(sleeping);
+    }
+
+    [Fact]
+    public void No_hook_is_in_the_server() =>
+        Assert.DoesNotContain(Server.GetTypes(), type => type.Name.EndsWith("Hooks", StringComparison.Ordinal));
+
+    [Fact]
+    public void The_rules_see_what_they_look_for()
+    {
+        // Were these empty, every rule above would hold of nothing.
+        Assert.Contains(typeof(SocketRoute), References.TypesOf(typeof(SocketDispatcher)));
+        Assert.Contains(References.Of(typeof(TimeInABody)), used => used.Name == "get_UtcNow");
+        Assert.Contains(typeof(System.Diagnostics.Stopwatch), References.TypesOf(typeof(TimeInABody)));
+        Assert.True(Types.Length > 100);
+        Assert.True(Events().Count > 20);
+        Assert.True(FeaturesByType().Count > 50);
+    }
+
+    private static IEnumerable<Type> SliceTypes() => Types.Where(type => type.IsClass && type.IsAssignableTo(typeof(ISlice)));
+
+    private static IReadOnlyList<Type> Events() => [.. Types.Where(type => type.GetInterfaces().Any(contract =>
+        contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IEvent<>) && contract.GetGenericArguments()[0] == type))];
+
+    private static string NameOf(Type type) => (string)type.GetProperty("Name", Statics)!.GetValue(null)!;
+
+    // Source generators put types of their own into the assembly, in namespaces of theirs.
+    private static bool IsOurs(Type type) =>
+        (type.Namespace is null or "Chat" || type.Namespace.StartsWith("Chat.", StringComparison.Ordinal)) && !type.Name.StartsWith('<') && !IsGenerated(type);
+
+    private static bool IsGenerated(Type type) => type.IsDefined(typeof(GeneratedCodeAttribute)) && type != typeof(ChatJson);
+
+    private static bool IsCollectionThatChanges(Type type) =>
+        !type.IsArray && type.IsAssignableTo(typeof(IEnumerable)) && type.GetMethod("Add") is not null
+        && type.Namespace is not ("System.Collections.Frozen" or "System.Collections.Immutable");
+
+    private static string NameWithoutArity(Type type) => type.Name.Split('`')[0];
+
+    private static Dictionary<string, string> FeaturesByType() =>
+        (from file in SourceFiles(Source("Features"))
+         where !file.EndsWith(".Hooks.cs", StringComparison.Ordinal)
+         from Match declared in Declaration().Matches(File.ReadAllText(file))
+         select (Type: declared.Groups[1].Value, Feature: Path.GetFileName(Path.GetDirectoryName(file)!)))
+        .Distinct()
+        .ToDictionary(declared => declared.Type, declared => declared.Feature);
+
+    private static IEnumerable<string> SourceFiles(string folder) => Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
+        .Where(file => !Path.GetRelativePath(folder, file).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"));
+
+    private static string Source(params ReadOnlySpan<string> names) => Path.Combine([Root, "src", "Chat", .. names]);
+
+    private static string FindRoot()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Chat.sln")))
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside of the checkout.");
+        return folder;
+    }
+
+    [GeneratedRegex(@"^(?:public |internal )(?:static |sealed |abstract |partial |readonly )*(?:class|interface|enum|struct|record(?: struct)?) (\w+)", RegexOptions.Multiline)]
+    private static partial Regex Declaration();
+
+    private static class TimeInABody
+    {
+        public static (DateTime, System.Diagnostics.Stopwatch) Now() => (DateTime.UtcNow, System.Diagnostics.Stopwatch.StartNew());
+    }
+}

@@ -1,0 +1,34 @@
+namespace Chat.Tests.Model;
+
+/// <summary>I7: what reaches devices.</summary>
+public static class Arriving
+{
+    /// <summary>I7. What a device caught up with when it connected and what was pushed since must be everything.</summary>
+    public static IEnumerable<string> Everything(History history)
+    {
+        foreach (var connection in history.Connections)
+        {
+            // Its own send is not pushed to the connection that acknowledged it, unless it is a repeat there: then the
+            // first try came over another connection, and this one was told as any other.
+            var acked = Sends.TriedOnce(history).Where(send => send.Connection == connection.Name && send.Acked is not null).Select(send => send.Acked!.Id).ToHashSet();
+            var news = connection.Frames.Where(frame => frame.Type == "message.new").Select(frame => frame.Message!).ToArray();
+            foreach (var again in news.GroupBy(message => message.Id).Where(same => same.Count() > 1))
+                yield return $"{connection} got {again.First()} {again.Count()} times";
+            foreach (var own in news.Where(message => acked.Contains(message.Id)))
+                yield return $"{connection} got {own}, which it sent itself, as message.sent and as message.new";
+            if (!connection.IsOpen)
+                continue;
+
+            var held = connection.Frames.Where(frame => frame.Type is "message.new" or "message.sent").Select(frame => frame.Message!)
+                .Concat(connection.CaughtUp).Select(message => message.Id).ToHashSet();
+            foreach (var conversation in history.Conversations.Where(conversation => conversation.Members.Contains(connection.UserId)))
+            {
+                var start = connection.Start.GetValueOrDefault(conversation.Id);
+                var missing = history.ViewsOf(conversation).SelectMany(found => found.Messages).DistinctBy(message => message.Id)
+                    .Where(message => message.Seq > start && !held.Contains(message.Id)).OrderBy(message => message.Seq).ToArray();
+                if (missing.Length > 0)
+                    yield return $"{connection} is online and lacks {missing.Length} messages past {start}: {string.Join(", ", missing.Take(5).Select(message => message.ToString()))}";
+            }
+        }
+    }
+}

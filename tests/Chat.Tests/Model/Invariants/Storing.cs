@@ -1,0 +1,71 @@
+namespace Chat.Tests.Model;
+
+/// <summary>I1 to I4: what is in the database.</summary>
+public static class Storing
+{
+    /// <summary>I1.</summary>
+    public static IEnumerable<string> AcknowledgedIsThere(History history)
+    {
+        var held = history.Conversations.ToDictionary(
+            conversation => conversation.Id,
+            conversation => history.ViewsOf(conversation).Select(found => (found.View, Ids: found.Messages.Select(message => message.Id).ToHashSet())).ToArray());
+        return
+            from send in history.Operations
+            where send.Acked is not null
+            from view in held[send.ConversationId!.Value]
+            where !view.Ids.Contains(send.Acked!.Id)
+            select $"{send.Acked} was acknowledged and is not in the history of {view.View} ({send})";
+    }
+
+    /// <summary>I2.</summary>
+    public static IEnumerable<string> AtMostOnce(History history)
+    {
+        // A text may be sent more than once on purpose: then it may be there as often as it was sent.
+        var sent = Sends.Of(history)
+            .SelectMany(tries => tries.Select(send => (send.UserId, send.ConversationId, send.Content)).Distinct())
+            .GroupBy(send => send)
+            .ToDictionary(same => same.Key, same => same.Count());
+        foreach (var (view, messages) in history.Conversations.SelectMany(history.ViewsOf))
+        {
+            foreach (var same in messages.GroupBy(message => message.Id).Where(same => same.Count() > 1))
+                yield return $"{same.First()} is there {same.Count()} times ({view})";
+            foreach (var same in messages.Where(message => message.TempId is not null).GroupBy(message => (message.SenderId, message.TempId)).Where(same => same.Count() > 1))
+                yield return $"tempId {same.Key.TempId} is there {same.Count()} times: {string.Join(", ", same)} ({view})";
+            foreach (var same in messages.Where(message => message.TempId is null).GroupBy(message => (message.SenderId, (Guid?)message.ConversationId, message.Content)))
+            {
+                if (sent.TryGetValue(same.Key, out var times) && same.Count() > times)
+                    yield return $"{same.First()} is there {same.Count()} times and was sent {times} times ({view})";
+            }
+        }
+    }
+
+    /// <summary>I3.</summary>
+    public static IEnumerable<string> NothingInvented(History history)
+    {
+        var sends = history.Operations.Where(operation => operation.Request == Request.Send).ToLookup(send => (send.UserId, send.ConversationId));
+        return history.Stored().Concat(history.Brought().Select(brought => brought.Message)).Distinct()
+            .Where(message => !sends[(message.SenderId, message.ConversationId)].Any(send => send.MayHaveStored(message)))
+            .Select(message => $"nobody sent {message}");
+    }
+
+    /// <summary>I4.</summary>
+    public static IEnumerable<string> NumbersWithoutHoles(History history)
+    {
+        foreach (var conversation in history.Conversations)
+        {
+            foreach (var (view, messages) in history.ViewsOf(conversation))
+            {
+                for (var i = 0; i < messages.Count; i++)
+                {
+                    if (messages[i].Seq == i + 1)
+                        continue;
+                    yield return $"number {i + 1} of {Short.Of(conversation.Id)} is {messages[i]} ({view})";
+                    break;
+                }
+
+                if (view.Conversations.TryGetValue(conversation.Id, out var shown) && (shown.Seq, shown.LastMessageId) != (messages.Count, messages is [.., var last] ? last.Id : null as Guid?))
+                    yield return $"{Short.Of(conversation.Id)} has {messages.Count} messages and says that its number is {shown.Seq} ({view})";
+            }
+        }
+    }
+}

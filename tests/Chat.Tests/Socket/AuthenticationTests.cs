@@ -1,0 +1,236 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>The three ways to say who one is, and which one counts. What is no token of ours: <see cref="ForgedTokenTests"/>.</summary>
+public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    private readonly ChatApp app = shared.App;
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
+
+    [Fact]
+    public async Task By_header()
+    {
+        await using var client = await app.Open(bearer: app.TokenFor(alice));
+
+        await LetsIn(client, alice, id: null);
+    }
+
+    [Fact]
+    public async Task By_query()
+    {
+        await using var client = await app.Open(query: $"?token={app.TokenFor(alice)}");
+
+        await LetsIn(client, alice, id: null);
+    }
+
+    [Fact]
+    public async Task By_query_behind_other_parameters_and_a_trailing_slash()
+    {
+        await using var client = await app.Open(query: $"/?v=1&token={app.TokenFor(alice)}&x=%20");
+
+        await LetsIn(client, alice, id: null);
+    }
+
+    [Fact]
+    public async Task By_first_frame()
+    {
+        await using var client = await app.Open();
+        await client.Send("auth", new { token = app.TokenFor(alice) }, "a1");
+
+        await LetsIn(client, alice, "a1");
+    }
+
+    [Fact]
+    public async Task The_first_frame_has_every_field()
+    {
+        await using var client = await app.Connect(alice);
+
+        var payload = client.Frames[0].Payload;
+        Assert.Equal(
+            ["connectedAt", "connectionId", "epoch", "heartbeat", "limits", "userId"],
+            payload.EnumerateObject().Select(field => field.Name).Order());
+        Assert.Matches(Uuid(), payload.GetProperty("userId").GetString());
+        Assert.Matches(Uuid(), payload.GetProperty("connectionId").GetString());
+        Assert.Matches(Uuid(), payload.GetProperty("epoch").GetString());
+        Assert.Matches(Rfc3339(), payload.GetProperty("connectedAt").GetString());
+        Assert.Equal("""{"pingSeconds":30,"timeoutSeconds":45}""", payload.GetProperty("heartbeat").GetRawText());
+        Assert.Equal(
+            """{"maxFrameBytes":65536,"maxContentLength":4000,"messagesPerSecond":1000,"sendQueue":256}""",
+            payload.GetProperty("limits").GetRawText());
+    }
+
+    [Fact]
+    public async Task Two_connections_have_two_ids_and_one_epoch()
+    {
+        await using var one = await app.Connect(alice);
+        await using var two = await app.Connect(alice);
+
+        Assert.NotEqual(one.Frames[0]["connectionId"].GetGuid(), two.Frames[0]["connectionId"].GetGuid());
+        Assert.Equal(one.Frames[0]["epoch"].GetGuid(), two.Frames[0]["epoch"].GetGuid());
+    }
+
+    [Fact]
+    public async Task The_header_goes_before_the_query()
+    {
+        await using var client = await app.Open($"?token={app.TokenFor(bob)}", app.TokenFor(alice));
+
+        await LetsIn(client, alice, id: null);
+    }
+
+    [Fact]
+    public async Task The_header_goes_before_the_query_also_when_it_is_bad()
+    {
+        await using var client = await app.Open($"?token={app.TokenFor(alice)}", "bad");
+
+        await Refuses(client, "TOKEN_INVALID", id: null);
+    }
+
+    [Theory]
+    [InlineData("?token=bad")]
+    [InlineData("?token=")]
+    [InlineData("?token")]
+    public async Task The_query_goes_before_the_first_frame_also_when_it_is_bad(string query)
+    {
+        await using var client = await app.Open(query);
+
+        await Refuses(client, "TOKEN_INVALID", id: null);
+    }
+
+    [Fact]
+    public async Task Two_tokens_in_the_query_are_no_token()
+    {
+        await using var client = await app.Open($"?token={app.TokenFor(alice)}&token={app.TokenFor(bob)}");
+
+        await Refuses(client, "TOKEN_INVALID", id: null);
+    }
+
+    [Fact]
+    public async Task A_token_that_has_run_out_is_named_so()
+    {
+        await using var byHeader = await app.Open(bearer: app.TokenFor(alice, TimeSpan.FromMinutes(-1)));
+        await Refuses(byHeader, "TOKEN_EXPIRED", id: null);
+
+        await using var byQuery = await app.Open($"?token={app.TokenFor(alice, TimeSpan.FromMinutes(-1))}");
+        await Refuses(byQuery, "TOKEN_EXPIRED", id: null);
+
+        await using var byFrame = await app.Open();
+        await byFrame.Send("auth", new { token = app.TokenFor(alice, TimeSpan.FromMinutes(-1)) }, "a1");
+        await Refuses(byFrame, "TOKEN_EXPIRED", "a1");
+    }
+
+    [Fact]
+    public async Task A_first_frame_without_a_token_is_a_bad_token()
+    {
+        await using var client = await app.Open();
+        await client.Send("auth", new { }, "a1");
+
+        await Refuses(client, "TOKEN_INVALID", "a1");
+    }
+
+    [Theory]
+    [InlineData("ping")]
+    [InlineData("message.send")]
+    [InlineData("no.such.event")]
+    public async Task Before_it_every_event_is_unauthorized_and_the_connection_lives(string type)
+    {
+        await using var client = await app.Open();
+
+        var error = await client.Ask(type, new { });
+        Assert.Equal("error", error.Type);
+        Assert.Equal("UNAUTHORIZED", error["code"].GetString());
+
+        await client.Send("auth", new { token = app.TokenFor(alice) }, "a1");
+        Assert.Equal("auth_success", (await client.ReplyTo("a1")).Type);
+    }
+
+    [Fact]
+    public async Task An_event_before_it_does_nothing()
+    {
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var client = await app.Open();
+
+        var error = await client.SendMessage(conversation, "hello");
+
+        Assert.Equal("UNAUTHORIZED", error["code"].GetString());
+        Assert.Empty(await app.History(alice, conversation));
+    }
+
+    [Fact]
+    public async Task Again_on_a_live_connection_it_is_answered_under_its_id()
+    {
+        await using var client = await app.Connect(alice);
+
+        var again = await client.Ask("auth", new { token = app.TokenFor(alice) });
+
+        Assert.Equal("auth_success", again.Type);
+        Assert.Equal(client.Frames[0].Payload.GetRawText(), again.Payload.GetRawText());
+        await client.Settle();
+    }
+
+    [Fact]
+    public async Task Again_as_another_user_it_ends_the_connection()
+    {
+        await using var client = await app.Connect(alice);
+        await client.Send("auth", new { token = app.TokenFor(bob) }, "a2");
+
+        var refused = await client.ReplyTo("a2");
+        Assert.Equal("auth_failed", refused.Type);
+        Assert.Equal("TOKEN_INVALID", refused["code"].GetString());
+        Assert.Equal(4501, await client.Closed());
+    }
+
+    [Fact]
+    public async Task Again_with_a_bad_token_it_ends_the_connection()
+    {
+        await using var client = await app.Connect(alice);
+        await client.Send("auth", new { token = app.TokenFor(alice, TimeSpan.FromMinutes(-1)) }, "a2");
+
+        var refused = await client.ReplyTo("a2");
+        Assert.Equal("auth_failed", refused.Type);
+        Assert.Equal("TOKEN_EXPIRED", refused["code"].GetString());
+        Assert.Equal(4501, await client.Closed());
+    }
+
+    [Fact]
+    public async Task After_a_refusal_nothing_is_handled_any_more()
+    {
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var client = await app.Connect(alice);
+        await client.Send("auth", new { token = "bad" });
+        // The server may have closed already: then the socket refuses the send, which is just as well.
+        await Record.ExceptionAsync(() => client.Send("message.send", new { conversationId = conversation, content = "hello" }));
+
+        Assert.Equal(4501, await client.Closed());
+        Assert.Empty(await app.History(alice, conversation));
+    }
+
+    private static async Task LetsIn(SocketClient client, TestUser user, string? id)
+    {
+        var accepted = await client.Next("auth_success");
+        Assert.Same(accepted, client.Frames[0]);
+        Assert.Equal(id, accepted.Id);
+        Assert.Equal(user.Id, accepted["userId"].GetGuid());
+        await client.Settle();
+    }
+
+    private static async Task Refuses(SocketClient client, string code, string? id)
+    {
+        var refused = await client.Next("auth_failed");
+        Assert.Equal(code, refused["code"].GetString());
+        Assert.Equal(JsonValueKind.String, refused["message"].ValueKind);
+        Assert.Equal(id, refused.Id);
+        Assert.Equal(4501, await client.Closed());
+        Assert.Single(client.Frames);
+    }
+
+    [GeneratedRegex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    private static partial Regex Uuid();
+
+    [GeneratedRegex(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+    private static partial Regex Rfc3339();
+}

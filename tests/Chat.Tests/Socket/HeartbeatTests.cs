@@ -1,0 +1,109 @@
+using Chat.Features;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>Pings, silence and readers that do not read, on real connections with short limits.</summary>
+public sealed class HeartbeatTests
+{
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
+
+    [Fact]
+    public async Task Who_answers_pings_lives_and_who_does_not_is_closed_with_4412()
+    {
+        await using var app = await ChatApp.Start(
+            new() { ["Limits:PingInterval"] = "00:00:00.4", ["Limits:PingTimeout"] = "00:00:02" }, onKestrel: true);
+        using var answers = await RawSocket.Connect(app, alice);
+        using var silent = await RawSocket.Connect(app, bob);
+
+        var silence = silent.Closed();
+        var pings = 0;
+        while (!silence.IsCompleted)
+        {
+            var ping = await answers.Next(RawFrame.Ping);
+            await answers.Send(RawSocket.Frame(RawFrame.Pong, ping.Payload));
+            pings++;
+        }
+
+        Assert.Equal(4412, await silence);
+        Assert.InRange(pings, 2, 100);
+        await answers.Send(RawSocket.TextFrame("""{"type":"ping","payload":{}}"""));
+        await answers.Next("pong");
+    }
+
+    [Fact]
+    public async Task Who_is_closed_and_does_not_answer_is_cut()
+    {
+        await using var app = await ChatApp.Start(new() { ["Limits:CloseTimeout"] = "00:00:01" }, onKestrel: true);
+        using var socket = await RawSocket.Connect(app, alice);
+        await socket.Send(RawSocket.TextFrame("""{"type":"auth","payload":{"token":"bad"}}"""));
+
+        Assert.Equal(4501, await socket.Closed());
+
+        // RawSocket never answers: the end comes from the server.
+        Assert.Null(await socket.Next());
+        await Eventually.Holds("the hub has forgotten the connection", () => Hub(app).Connections.Count == 0);
+    }
+
+    [Fact]
+    public async Task Who_does_not_read_is_closed_with_4408_and_holds_nobody_up()
+    {
+        // The buffers of system and server in between take some 400 of these, the queue some 100 more.
+        const int Flood = 1000;
+        // The only thing to end this reader is the bound of its queue.
+        await using var app = await ChatApp.Start(new() { ["Limits:WriteTimeout"] = "00:05:00", ["Limits:CloseTimeout"] = "00:05:00" }, onKestrel: true);
+        var conversation = await app.OpenDirect(alice, bob);
+        using var slow = await RawSocket.Connect(app, bob, receiveBuffer: 4096);
+        await using var healthy = await app.Connect(bob);
+        await using var sender = await app.Connect(alice);
+
+        await Send(sender, conversation, Flood, content: new string('x', 4000));
+        for (var seq = 1; seq <= Flood; seq++)
+            Assert.Equal(seq, (await healthy.NextMessage())["message.seq"].GetInt64());
+
+        // It reads at last: what was on its way, and then why it has to go.
+        Assert.Equal(4408, await slow.Closed());
+    }
+
+    [Fact]
+    public async Task A_write_that_does_not_end_is_cut()
+    {
+        // No bound but the time that one write may take.
+        await using var app = await ChatApp.Start(
+            new()
+            {
+                ["Limits:WriteTimeout"] = "00:00:01",
+                ["Limits:SendQueueEvents"] = "1000000",
+                ["Limits:SendQueueBytes"] = "1000000000",
+            },
+            onKestrel: true);
+        var conversation = await app.OpenDirect(alice, bob);
+        using var stuck = await RawSocket.Connect(app, bob, receiveBuffer: 4096);
+        await using var sender = await app.Connect(alice);
+
+        // How much fits into the buffers in between is the system's affair: enough is when it is cut.
+        for (var batch = 0; batch < 50 && Hub(app).ConnectionsOf(bob.Id).Count > 0; batch++)
+            await Send(sender, conversation, 40, content: new string('x', 4000));
+
+        await Eventually.Holds("the stuck connection is cut", () => Hub(app).ConnectionsOf(bob.Id).Count == 0);
+        Assert.Single(Hub(app).ConnectionsOf(alice.Id));
+        await sender.Settle();
+    }
+
+    // In batches, so that the sender's own queue, which the replies go through, never fills up.
+    private static async Task Send(SocketClient sender, Guid conversation, int count, string content)
+    {
+        const int Batch = 40;
+        for (var sent = 0; sent < count; sent += Batch)
+        {
+            for (var i = 1; i < Batch; i++)
+                await sender.Send("message.send", new { conversationId = conversation, content });
+            Assert.Equal("message.sent", (await sender.SendMessage(conversation, content)).Type);
+        }
+    }
+
+    private static Hub Hub(ChatApp app) => app.Services.GetRequiredService<Hub>();
+}

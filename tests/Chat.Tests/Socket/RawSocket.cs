@@ -1,0 +1,179 @@
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>One frame as it was on the wire (RFC 6455, 5.2).</summary>
+internal sealed record RawFrame(int Opcode, bool IsFinal, byte[] Payload)
+{
+    public const int Continuation = 0, Text = 1, Binary = 2, Close = 8, Ping = 9, Pong = 10;
+
+    /// <summary>The envelope's type, of a text frame.</summary>
+    public string? Type => Opcode == Text ? JsonDocument.Parse(Payload).RootElement.GetProperty("type").GetString() : null;
+
+    /// <summary>The code, of a close frame.</summary>
+    public int Code => BinaryPrimitives.ReadUInt16BigEndian(Payload);
+}
+
+/// <summary>
+/// A WebSocket client without a WebSocket: bytes over TCP and a handshake by hand, so that it can do what no decent
+/// client does. It answers no ping and no close, and reads only when it is told to.
+/// </summary>
+internal sealed class RawSocket : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private readonly TcpClient tcp;
+    private readonly Stream stream;
+
+    private RawSocket(TcpClient tcp)
+    {
+        this.tcp = tcp;
+        stream = tcp.GetStream();
+    }
+
+    /// <summary>What the server answered to the handshake.</summary>
+    public int Status { get; private set; }
+
+    /// <summary>A socket past its handshake and its auth_success.</summary>
+    public static async Task<RawSocket> Connect(ChatApp app, TestUser user, int? receiveBuffer = null)
+    {
+        var socket = await Shake(app, $"Authorization: Bearer {app.TokenFor(user)}\r\n", receiveBuffer);
+        Assert.Equal(101, socket.Status);
+        Assert.Equal("auth_success", (await socket.Next())!.Type);
+        return socket;
+    }
+
+    /// <summary>A socket past its handshake, however that went.</summary>
+    public static async Task<RawSocket> Shake(ChatApp app, string headers = "", int? receiveBuffer = null)
+    {
+        var tcp = new TcpClient { NoDelay = true };
+        if (receiveBuffer is { } size)
+            tcp.ReceiveBufferSize = size;
+        await tcp.ConnectAsync("127.0.0.1", app.Address.Port);
+        var socket = new RawSocket(tcp);
+        await socket.Send(Encoding.ASCII.GetBytes(
+            $"GET /chat/ws HTTP/1.1\r\nHost: {app.Address.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+            $"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {Convert.ToBase64String(RandomNumberGenerator.GetBytes(16))}\r\n{headers}\r\n"));
+        var head = new StringBuilder();
+        var single = new byte[1];
+        using var timeout = new CancellationTokenSource(Patience);
+        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
+        {
+            await socket.stream.ReadExactlyAsync(single, timeout.Token);
+            head.Append((char)single[0]);
+        }
+
+        socket.Status = int.Parse(head.ToString().Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        return socket;
+    }
+
+    /// <summary>The bytes of a frame, masked with a fixed key unless asked otherwise.</summary>
+    public static byte[] Frame(int opcode, ReadOnlySpan<byte> payload, bool isFinal = true, bool isMasked = true, int reserved = 0)
+    {
+        byte[] key = [0x12, 0x34, 0x56, 0x78];
+        var mask = isMasked ? 0x80 : 0;
+        var bytes = new List<byte> { (byte)((isFinal ? 0x80 : 0) | (reserved << 4) | opcode) };
+        switch (payload.Length)
+        {
+            case < 126:
+                bytes.Add((byte)(mask | payload.Length));
+                break;
+            case <= ushort.MaxValue:
+                bytes.AddRange([(byte)(mask | 126), (byte)(payload.Length >> 8), (byte)payload.Length]);
+                break;
+            default:
+                var length = new byte[8];
+                BinaryPrimitives.WriteInt64BigEndian(length, payload.Length);
+                bytes.Add((byte)(mask | 127));
+                bytes.AddRange(length);
+                break;
+        }
+
+        if (isMasked)
+            bytes.AddRange(key);
+        for (var i = 0; i < payload.Length; i++)
+            bytes.Add(isMasked ? (byte)(payload[i] ^ key[i % 4]) : payload[i]);
+        return [.. bytes];
+    }
+
+    public static byte[] TextFrame(string text, bool isFinal = true) => Frame(RawFrame.Text, Encoding.UTF8.GetBytes(text), isFinal);
+
+    /// <summary>Sends bytes as they are.</summary>
+    public async Task Send(params byte[][] parts)
+    {
+        using var timeout = new CancellationTokenSource(Patience);
+        foreach (var part in parts)
+            await stream.WriteAsync(part, timeout.Token);
+    }
+
+    /// <summary>Sends bytes to a server that may have had enough of them.</summary>
+    public Task TrySend(params byte[][] parts) => Record.ExceptionAsync(() => Send(parts));
+
+    /// <summary>The next frame; null if the connection is cut.</summary>
+    public async Task<RawFrame?> Next()
+    {
+        using var timeout = new CancellationTokenSource(Patience);
+        try
+        {
+            var head = new byte[2];
+            await stream.ReadExactlyAsync(head, timeout.Token);
+            var length = (long)(head[1] & 0x7F);
+            if (length >= 126)
+            {
+                var more = new byte[length == 126 ? 2 : 8];
+                await stream.ReadExactlyAsync(more, timeout.Token);
+                length = more.Aggregate(0L, (sum, part) => (sum << 8) | part);
+            }
+
+            var payload = new byte[length];
+            await stream.ReadExactlyAsync(payload, timeout.Token);
+            return new RawFrame(head[0] & 0x0F, (head[0] & 0x80) != 0, payload);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The next frame of this opcode; fails if the connection ends before.</summary>
+    public async Task<RawFrame> Next(int opcode)
+    {
+        while (true)
+        {
+            var frame = await Next();
+            Assert.NotNull(frame);
+            if (frame.Opcode == opcode)
+                return frame;
+            Assert.NotEqual(RawFrame.Close, frame.Opcode);
+        }
+    }
+
+    /// <summary>The next event of this type.</summary>
+    public async Task<RawFrame> Next(string type)
+    {
+        while (true)
+        {
+            var frame = await Next(RawFrame.Text);
+            if (frame.Type == type)
+                return frame;
+        }
+    }
+
+    /// <summary>Reads to the end: the code of the close frame, or 1006 if the connection was cut without one.</summary>
+    public async Task<int> Closed()
+    {
+        while (await Next() is { } frame)
+        {
+            if (frame.Opcode == RawFrame.Close)
+                return frame.Code;
+        }
+
+        return 1006;
+    }
+
+    public void Dispose() => tcp.Dispose();
+}

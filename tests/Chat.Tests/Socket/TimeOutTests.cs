@@ -1,0 +1,142 @@
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>What ends a connection after a time, on a clock that the test moves.</summary>
+public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock>
+{
+    private readonly ChatApp app = shared.App;
+    private readonly FakeTimeProvider clock = shared.App.Clock!;
+    private readonly TestUser alice = ChatApp.NewUser();
+
+    [Fact]
+    public async Task Without_a_token_after_ten_seconds_4502()
+    {
+        await using var silent = await app.Open();
+        await using var witness = await app.Connect(alice);
+        clock.Advance(TimeSpan.FromSeconds(9));
+        Assert.Equal("UNAUTHORIZED", (await silent.Ask("ping", new { }))["code"].GetString());
+
+        clock.Advance(TimeSpan.FromSeconds(1));
+
+        // What it sent is no token: errors do not buy time.
+        Assert.Equal(4502, await silent.Closed());
+        await witness.Settle();
+    }
+
+    [Fact]
+    public async Task A_token_in_the_ninth_second_is_in_time()
+    {
+        await using var client = await app.Open();
+        clock.Advance(TimeSpan.FromSeconds(9));
+        await client.Send("auth", new { token = app.TokenFor(alice) });
+        await client.Next("auth_success");
+
+        clock.Advance(TimeSpan.FromSeconds(5));
+
+        await client.Settle();
+    }
+
+    [Fact]
+    public async Task When_the_token_runs_out_4401_at_most_five_seconds_late()
+    {
+        await using var client = await app.Open(bearer: app.TokenFor(alice, TimeSpan.FromSeconds(30)));
+        await client.Next("auth_success");
+        clock.Advance(TimeSpan.FromSeconds(28));
+        await client.Settle();
+
+        clock.Advance(TimeSpan.FromSeconds(7));
+
+        Assert.Equal(4401, await client.Closed());
+    }
+
+    [Fact]
+    public async Task A_fresh_token_puts_the_end_off()
+    {
+        await using var client = await app.Open(bearer: app.TokenFor(alice, TimeSpan.FromSeconds(30)));
+        await client.Next("auth_success");
+        clock.Advance(TimeSpan.FromSeconds(20));
+        Assert.Equal("auth_success", (await client.Ask("auth", new { token = app.TokenFor(alice, TimeSpan.FromSeconds(40)) })).Type);
+
+        clock.Advance(TimeSpan.FromSeconds(35));
+        await client.Settle();
+
+        clock.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(4401, await client.Closed());
+    }
+
+    /// <summary>A renewal replaces the token; it does not add the two up.</summary>
+    [Fact]
+    public async Task A_shorter_token_brings_the_end_nearer()
+    {
+        await using var client = await app.Connect(alice);
+        await client.Ask("auth", new { token = app.TokenFor(alice, TimeSpan.FromSeconds(10)) });
+
+        clock.Advance(TimeSpan.FromSeconds(15));
+
+        Assert.Equal(4401, await client.Closed());
+    }
+
+    [Fact]
+    public async Task Silence_of_45_seconds_4412()
+    {
+        await using var client = await app.Connect(alice);
+        clock.Advance(TimeSpan.FromSeconds(43));
+        await client.Settle();
+        // The round trip was a sign of life: the time starts anew.
+        clock.Advance(TimeSpan.FromSeconds(43));
+        await client.Settle();
+
+        clock.Advance(TimeSpan.FromSeconds(46));
+
+        Assert.Equal(4412, await client.Closed());
+    }
+
+    [Fact]
+    public async Task The_hundredth_error_inside_ten_seconds_4503()
+    {
+        await using var client = await app.Connect(alice);
+        for (var i = 0; i < 99; i++)
+            Assert.Equal("UNKNOWN_EVENT", (await client.Ask("nonsense", new { }))["code"].GetString());
+        await client.Settle();
+        clock.Advance(TimeSpan.FromSeconds(9));
+        await client.Settle();
+
+        await client.SendText("no JSON");
+
+        Assert.Equal(4503, await client.Closed());
+        Assert.Equal(100, client.Frames.Count(frame => frame.Type == "error"));
+    }
+
+    [Fact]
+    public async Task Errors_that_take_longer_than_that_close_nothing()
+    {
+        await using var client = await app.Connect(alice);
+        for (var burst = 0; burst < 4; burst++)
+        {
+            for (var i = 0; i < 90; i++)
+                await client.Send("nonsense", new { });
+            await client.Settle();
+            clock.Advance(TimeSpan.FromSeconds(11));
+            await client.Settle();
+        }
+
+        Assert.Equal(360, client.Frames.Count(frame => frame.Type == "error"));
+    }
+
+    /// <summary>The window slides: it is not enough to be quiet on its edge.</summary>
+    [Fact]
+    public async Task The_ten_seconds_are_any_ten_seconds()
+    {
+        await using var client = await app.Connect(alice);
+        for (var i = 0; i < 60; i++)
+            await client.Send("nonsense", new { });
+        await client.Settle();
+        clock.Advance(TimeSpan.FromSeconds(9));
+        for (var i = 0; i < 40; i++)
+            await Record.ExceptionAsync(() => client.Send("nonsense", new { }));
+
+        Assert.Equal(4503, await client.Closed());
+    }
+}

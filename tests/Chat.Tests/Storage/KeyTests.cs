@@ -1,0 +1,45 @@
+using Chat.Storage;
+
+namespace Chat.Tests.Storage;
+
+public sealed class KeyTests
+{
+    private static readonly Guid One = new("00000000-0000-0000-0000-000000000001");
+    private static readonly Guid Other = new("ffffffff-ffff-ffff-ffff-fffffffffffe");
+
+    [Fact]
+    public void A_key_is_the_same_in_every_year_and_on_every_node() =>
+        // Written down, because ids in the database depend on it: a change here makes every repeat a new message.
+        Assert.Equal(new Guid("c5b1bcbe-e08c-8046-8861-baf9aa021981"), Key.Of("message", One, Other, "t1"));
+
+    [Fact]
+    public void A_key_is_a_UUID_of_version_8() =>
+        Assert.All(Enumerable.Range(0, 200), i => Assert.Matches("^.{14}8.{4}[89ab]", Key.Of("kind", One, Other, $"{i}").ToString()));
+
+    [Fact]
+    public void Every_part_counts_in_its_place()
+    {
+        Guid[] keys =
+        [
+            Key.Of("message", One, Other, "t1"),
+            Key.Of("messag", One, Other, "t1"),
+            Key.Of("message", Other, One, "t1"),
+            Key.Of("message", One, One, "t1"),
+            Key.Of("message", One, Other, "t"),
+            Key.Of("message", One, Other, "T1"),
+            Key.Of("message", One, Other),
+            Key.Of("message", One, Other, "\u00e9"),
+            Key.Of("message", One, Other, "e\u0301"),
+        ];
+
+        Assert.Equal(keys.Length, keys.Distinct().Count());
+    }
+
+    [Fact]
+    public void A_pair_has_no_order()
+    {
+        Assert.Equal(Key.OfPair("direct", One, Other), Key.OfPair("direct", Other, One));
+        Assert.NotEqual(Key.OfPair("direct", One, Other), Key.OfPair("direct", One, One));
+        Assert.NotEqual(Key.OfPair("direct", One, Other), Key.OfPair("other", One, Other));
+    }
+}
