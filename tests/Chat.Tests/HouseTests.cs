@@ -33,12 +33,16 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     private static readonly Dictionary<string, string[]> Uses = new()
     {
         ["Blocking"] = ["UserDirectory"],
-        ["Conversations"] = ["Unread", "UserDirectory"],
+        ["Conversations"] = ["Blocking", "Unread", "UserDirectory"],
         ["Delivery"] = ["Unread"],
         ["DevToken"] = ["UserDirectory"],
         ["History"] = ["Conversations"],
+        ["Presence"] = ["Blocking"],
         ["ReadReceipts"] = ["Blocking", "Conversations", "Delivery"],
         ["SendMessage"] = ["Conversations", "Delivery"],
+        ["Sync"] = ["Conversations", "Delivery"],
+        ["Typing"] = ["Blocking", "Conversations"],
+        ["WarmUp"] = ["Conversations", "Delivery", "SendMessage", "UserDirectory"],
     };
 
     private static readonly Assembly Server = typeof(Program).Assembly;
