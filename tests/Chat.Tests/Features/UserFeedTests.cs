@@ -268,6 +268,42 @@ public sealed class UserFeedTests : IDisposable
         Assert.Equal([(4, 4)], await Unread());
     }
 
+    [Fact]
+    public void Of_two_recounts_at_once_the_newer_snapshot_stays()
+    {
+        feed.Load([new UnreadRow(conversation, 3, 0, 3)]);
+        feed.BeginRecount(conversation);
+        feed.BeginRecount(conversation);
+        feed.EndRecount(conversation, new UnreadRow(conversation, 5, 2, 3));
+        Offer(4);
+        Offer(5);
+
+        // The snapshot of the slower one knows the same cursor, and not yet the messages.
+        Assert.Equal((3, 3), feed.EndRecount(conversation, new UnreadRow(conversation, 3, 2, 1)));
+    }
+
+    [Fact]
+    public async Task A_recount_is_told_in_its_place_among_the_deliveries()
+    {
+        feed.Load([new UnreadRow(conversation, 5, 2, 3)]);
+        using var telling = new ManualResetEventSlim();
+        using var offered = new ManualResetEventSlim();
+        feed.BeginRecount(conversation);
+        var recount = Task.Run(() => feed.EndRecount(conversation, new UnreadRow(conversation, 5, 5, 0), (unread, total) =>
+        {
+            telling.Set();
+            // Whoever delivers now has to wait: what counts one more is not to be told before what counts none.
+            Assert.False(offered.Wait(TimeSpan.FromMilliseconds(50)));
+            connection.Send(Frame.Of(new UnreadNotification(conversation, unread, total)));
+        }));
+        telling.Wait();
+        Offer(6);
+        offered.Set();
+        await recount;
+
+        Assert.Equal([(0, 0), (1, 1)], await Unread());
+    }
+
     private bool Offer(long number, Guid? sender = null, Guid? within = null) => feed.Offer(new Change(Message(number, sender ?? other, within)));
 
     private Message Message(long number, Guid sender, Guid? within = null) => new()

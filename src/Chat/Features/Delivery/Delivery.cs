@@ -122,34 +122,39 @@ internal sealed partial class Delivery(
     /// <param name="userId">Whose.</param>
     /// <param name="conversationId">Where the cursor moved.</param>
     /// <param name="except">A connection that is told otherwise.</param>
-    public async Task<(long Unread, long Total)> CursorMovedAsync(Guid userId, Guid conversationId, Connection? except)
+    /// <param name="tell">Gets the conversation's count and the total, in their place among all that the connections are told. Must not wait.</param>
+    public async Task CursorMovedAsync(Guid userId, Guid conversationId, Connection? except, Action<long, long> tell)
     {
         backplane.Publish(userId, new CursorMoved(conversationId));
         if (feeds.TryGetValue(userId, out var feed))
-            return await RecountAsync(feed, conversationId, except);
+        {
+            await RecountAsync(feed, conversationId, except, tell);
+            return;
+        }
+
         var rows = await unread.LoadAsync(userId);
-        return (rows.Where(row => row.ConversationId == conversationId).Sum(row => row.Unread), rows.Sum(row => row.Unread));
+        tell(rows.Where(row => row.ConversationId == conversationId).Sum(row => row.Unread), rows.Sum(row => row.Unread));
     }
 
     /// <summary>Counts one conversation anew, for the connections to this node.</summary>
-    public async Task<(long Unread, long Total)> RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null)
+    public async Task RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null, Action<long, long>? tell = null)
     {
         // The total is true only where all positions are known.
         await LoadAsync(feed);
         feed.BeginRecount(conversationId);
         UnreadRow? snapshot = null;
-        (long Unread, long Total) counts;
         try
         {
             snapshot = (await unread.LoadAsync(feed.UserId, [conversationId])).Select(row => (UnreadRow?)row).FirstOrDefault();
         }
         finally
         {
-            counts = feed.EndRecount(conversationId, snapshot);
+            feed.EndRecount(conversationId, snapshot, (count, total) =>
+            {
+                hub.Send(feed.UserId, Frame.Of(new UnreadNotification(conversationId, count, total)), except);
+                tell?.Invoke(count, total);
+            });
         }
-
-        hub.Send(feed.UserId, Frame.Of(new UnreadNotification(conversationId, counts.Unread, counts.Total)), except);
-        return counts;
     }
 
     /// <summary>The feed of a user, if they are connected to this node.</summary>

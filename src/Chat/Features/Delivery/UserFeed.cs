@@ -87,7 +87,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 var lane = LaneOf(row.ConversationId);
                 lane.Position = row.Seq;
                 if (row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.CountedUpTo)
-                    (lane.CountedUpTo, lane.ReadUpTo, lane.Unread) = (row.Seq, row.ReadUpTo, row.Unread);
+                    (lane.CountedUpTo, lane.SnapshotSeq, lane.ReadUpTo, lane.Unread) = (row.Seq, row.Seq, row.ReadUpTo, row.Unread);
             }
 
             totalUnread = lanes.Values.Sum(lane => lane.Unread);
@@ -117,25 +117,34 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
-    /// <summary>Takes over a snapshot's count, and adds what was delivered past it meanwhile.</summary>
+    /// <summary>
+    /// Takes over a snapshot's count, adds what was delivered past it meanwhile, and tells: under the same lock as
+    /// deliveries, so that of two counts the newer one is told last.
+    /// </summary>
+    /// <param name="conversationId">Where.</param>
+    /// <param name="snapshot">The snapshot, if it could be had.</param>
+    /// <param name="tell">Gets the conversation's unread count and the total. Must not wait.</param>
     /// <returns>The conversation's unread count, and the total.</returns>
-    public (long Unread, long Total) EndRecount(Guid conversationId, UnreadRow? snapshot)
+    public (long Unread, long Total) EndRecount(Guid conversationId, UnreadRow? snapshot, Action<long, long>? tell = null)
     {
         lock (gate)
         {
             var lane = LaneOf(conversationId);
-            // An older snapshot may come in after a newer one: the cursor tells, since it never goes back.
-            if (snapshot is { } row && row.ReadUpTo >= lane.ReadUpTo)
+            // An older snapshot may come in after a newer one. Neither the cursor nor the number ever goes back, so they tell.
+            if (snapshot is { } row && row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.SnapshotSeq)
             {
                 var unread = row.Unread + lane.CountedMeanwhile!.Count(number => number > row.Seq);
                 totalUnread += unread - lane.Unread;
                 lane.Unread = unread;
                 lane.ReadUpTo = row.ReadUpTo;
+                lane.SnapshotSeq = row.Seq;
                 lane.CountedUpTo = Math.Max(row.Seq, lane.Position);
             }
 
             if (--lane.Recounts == 0)
                 lane.CountedMeanwhile = null;
+            if (snapshot is not null)
+                tell?.Invoke(lane.Unread, totalUnread);
             return (lane.Unread, totalUnread);
         }
     }
@@ -279,6 +288,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         public long CountedUpTo { get; set; }
 
         public long ReadUpTo { get; set; }
+
+        /// <summary>The conversation's number in the snapshot that was counted last.</summary>
+        public long SnapshotSeq { get; set; }
 
         public long Unread { get; set; }
 

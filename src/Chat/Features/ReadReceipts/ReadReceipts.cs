@@ -99,9 +99,7 @@ internal sealed class ReadReceiptsHandler(
 {
     public async ValueTask<ChatError?> HandleAsync(ReadMessages received, EventContext context)
     {
-        var (read, error) = await ReadAsync(received, context.UserId, context.Connection);
-        if (read is not null)
-            context.Reply(read);
+        var (_, error) = await ReadAsync(received, context.UserId, context.Connection, context.Reply);
         return error;
     }
 
@@ -118,7 +116,12 @@ internal sealed class ReadReceiptsHandler(
         return fault;
     }
 
-    public async Task<(MessagesRead? Read, ChatError? Error)> ReadAsync(ReadMessages read, Guid reader, Connection? from)
+    /// <summary>What the socket and REST have in common.</summary>
+    /// <param name="read">How far.</param>
+    /// <param name="reader">Who.</param>
+    /// <param name="from">The connection that asked, if one did.</param>
+    /// <param name="reply">Sends it the answer, whose counts have their place among those that other events tell it.</param>
+    public async Task<(MessagesRead? Read, ChatError? Error)> ReadAsync(ReadMessages read, Guid reader, Connection? from, Action<MessagesRead>? reply = null)
     {
         var (conversation, error) = await FindAsync(read.ConversationId, reader);
         if (conversation is null)
@@ -129,10 +132,15 @@ internal sealed class ReadReceiptsHandler(
 
         var readAt = time.GetWireNow();
         var marked = await MarkedAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
-        var (unread, total) = await delivery.CursorMovedAsync(reader, conversation.Id, except: from);
         if (after.ReadUpTo > before.ReadUpTo)
             await TellOthersAsync(conversation, reader, Frame.Of(new ReadUpdate(conversation.Id, marked, after.ReadUpTo, reader, readAt)));
-        return (new MessagesRead(conversation.Id, marked.Count, after.ReadUpTo, readAt, unread, total), null);
+        MessagesRead? answer = null;
+        await delivery.CursorMovedAsync(reader, conversation.Id, except: from, (unread, total) =>
+        {
+            answer = new MessagesRead(conversation.Id, marked.Count, after.ReadUpTo, readAt, unread, total);
+            reply?.Invoke(answer);
+        });
+        return (answer, null);
     }
 
     private async ValueTask<(Conversation? Conversation, ChatError? Error)> FindAsync(Guid? conversationId, Guid userId)

@@ -31,6 +31,9 @@ public sealed record History
     /// </summary>
     public TimeSpan BlockGrace { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long after a change of presence it may be told.</summary>
+    public TimeSpan PresenceLag { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>How long a connection may outlive its token.</summary>
     public TimeSpan ExpiryGrace { get; init; } = TimeSpan.FromSeconds(5);
 }

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using System.Globalization;
+using Chat.Backplane;
+using Chat.Features;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Chat.Tests.Model;
+
+/// <summary>Two nodes of one installation, for all seeds one after the other.</summary>
+public sealed class TwoNodes : IAsyncLifetime
+{
+    public IReadOnlyList<ChatApp> Nodes { get; private set; } = [];
+
+    public async Task InitializeAsync()
+    {
+        var first = await ChatApp.Start();
+        Nodes = [first, await first.StartNode()];
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var node in Nodes.Reverse())
+            await node.DisposeAsync();
+    }
+}
+
+/// <summary>
+/// Four users on two nodes connect, leave, break off, send, repeat, read and block, all at once and at random; at the
+/// end every invariant must hold. CHAT_TEST_SEED runs one seed, CHAT_TEST_SEEDS as many more.
+/// </summary>
+public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
+{
+    private const int MinSteps = 60;
+    private const int MaxSteps = 150;
+
+    // What is eventual by design: delivery between nodes (five seconds at the latest) and presence.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(12);
+
+    public static TheoryData<int> Seeds => Environment.GetEnvironmentVariable("CHAT_TEST_SEED") is { } seed
+        ? [int.Parse(seed, CultureInfo.InvariantCulture)]
+        : [.. Enumerable.Range(1, 4 + int.Parse(Environment.GetEnvironmentVariable("CHAT_TEST_SEEDS") ?? "0", CultureInfo.InvariantCulture))];
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public async Task Whatever_users_do_the_invariants_hold(int seed)
+    {
+        var random = new Random(seed);
+        var recorder = new Recorder(two.Nodes);
+        TestUser[] users = [.. Enumerable.Range(0, 4).Select(_ => ChatApp.NewUser())];
+        foreach (var (one, other) in ((int, int)[])[(0, 1), (0, 2), (1, 2), (2, 3), (3, 0)])
+            recorder.Conversations.Add(new Conversation(await two.Nodes[0].OpenDirect(users[one], users[other]), [users[one].Id, users[other].Id]));
+        Person[] people = [.. users.Select(user => new Person(user, recorder, new Random(random.Next()),
+            [.. users.Where(other => other != user && recorder.Conversations.Any(known => known.Members.Contains(user.Id) && known.Members.Contains(other.Id)))]))];
+
+        try
+        {
+            var steps = people.Select(_ => random.Next(MinSteps, MaxSteps + 1)).ToArray();
+            await Task.WhenAll(people.Select((person, i) => Task.Run(() => person.Live(steps[i]))));
+            foreach (var device in people.SelectMany(person => person.Open))
+                await device.Client.Settle();
+            await Holds(seed, recorder, users, isOver: false);
+        }
+        finally
+        {
+            // Also after a failure: the next seed runs on the same nodes.
+            foreach (var person in people)
+                await person.Leave();
+        }
+
+        await Holds(seed, recorder, users, isOver: true);
+    }
+
+    private async Task Holds(int seed, Recorder recorder, IReadOnlyList<TestUser> users, bool isOver)
+    {
+        for (var clock = Stopwatch.StartNew(); ; await Task.Delay(50))
+        {
+            var views = new List<View>();
+            foreach (var user in users)
+            {
+                for (var node = 0; node < recorder.Nodes; node++)
+                    views.Add(await recorder.Read(user, node));
+            }
+
+            var history = recorder.Told(views, isOver ? await Leftovers(users) : []);
+            string[] broken = [.. recorder.Odd, .. Invariant.Broken(history).Select(violation => violation.ToString())];
+            if (broken.Length == 0)
+                return;
+            if (clock.Elapsed > Patience)
+                Assert.Fail($"CHAT_TEST_SEED={seed} {(isOver ? "after all have left" : "at the end")}: {broken.Length} broken\n{string.Join('\n', broken.Take(40))}");
+        }
+    }
+
+    private async Task<IReadOnlyList<Leftovers>> Leftovers(IReadOnlyList<TestUser> users)
+    {
+        var left = new List<Leftovers>();
+        foreach (var node in two.Nodes)
+        {
+            var redis = node.Services.GetRequiredService<RedisConnection>();
+            var leases = await redis.Database.SortedSetLengthAsync(redis.Names.Leases);
+            foreach (var user in users)
+                leases += await redis.Database.SortedSetLengthAsync(redis.Names.Online(user.Id));
+            left.Add(new Leftovers(
+                $"node {two.Nodes.ToList().IndexOf(node)}",
+                node.Services.GetRequiredService<Hub>().Connections.Count,
+                node.Services.GetRequiredService<Delivery>().Feeds.Count,
+                node.Services.GetRequiredService<RedisBackplane>().Subscriptions,
+                (int)leases));
+        }
+
+        return left;
+    }
+}
