@@ -12,7 +12,7 @@ public sealed class Limits
     /// <summary>Empty fragments a frame may hold, which no count of bytes would ever stop; more closes with 1009.</summary>
     public int MaxEmptyFragments { get; set; } = 64;
 
-    /// <summary>Characters (UTF-16 code units) a message's content may have after trimming.</summary>
+    /// <summary>Characters (Unicode scalar values) a message's content may have after trimming.</summary>
     public int MaxContentLength { get; set; } = 4000;
 
     /// <summary>Connections a node holds; more are closed with 1013.</summary>

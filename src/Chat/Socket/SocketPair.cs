@@ -1,30 +1,35 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Socket;
 
-/// <summary>Both ends of one WebSocket inside this process, past the handshake.</summary>
+/// <summary>A connection whose client is this process: both ends of one WebSocket, past the handshake.</summary>
 internal sealed class SocketPair : IDisposable
 {
     private readonly WebSocket client;
+    private readonly WebSocket server;
     private readonly byte[] received = new byte[16 * 1024];
 
-    private SocketPair(Stream client, Stream server)
+    private SocketPair(Stream client, Stream server, Admission.Place place, Limits limits, TimeProvider time)
     {
         this.client = WebSocket.CreateFromStream(client, new WebSocketCreationOptions());
-        Server = WebSocket.CreateFromStream(server, new WebSocketCreationOptions { IsServer = true });
+        this.server = WebSocket.CreateFromStream(server, new WebSocketCreationOptions { IsServer = true });
+        Connection = new Connection(this.server, new Transport(new HttpRequestLifetimeFeature()), limits, time, new LifeSign(time), place);
     }
 
-    public WebSocket Server { get; }
+    /// <summary>The server's end.</summary>
+    public Connection Connection { get; }
 
-    public static async Task<SocketPair> OpenAsync()
+    public static async Task<SocketPair> OpenAsync(Admission.Place place, Limits limits, TimeProvider time)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var client = new System.Net.Sockets.Socket(SocketType.Stream, ProtocolType.Tcp);
         await client.ConnectAsync(listener.LocalEndpoint);
-        return new SocketPair(new NetworkStream(client, ownsSocket: true), new NetworkStream(await listener.AcceptSocketAsync(), ownsSocket: true));
+        var server = await listener.AcceptSocketAsync();
+        return new SocketPair(new NetworkStream(client, ownsSocket: true), new NetworkStream(server, ownsSocket: true), place, limits, time);
     }
 
     public async Task SendAsync(Frame frame) => await client.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
@@ -37,6 +42,6 @@ internal sealed class SocketPair : IDisposable
     public void Dispose()
     {
         client.Dispose();
-        Server.Dispose();
+        server.Dispose();
     }
 }
