@@ -3,7 +3,6 @@ using Chat.Storage;
 using Chat.Tokens;
 using Marten;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -91,7 +90,7 @@ internal sealed partial class WarmUp(
         var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
         using var pair = await SocketPair.OpenAsync();
         using var place = admission.TryEnter(null)!;
-        var connection = new Connection(pair.Server, new Transport(new HttpRequestLifetimeFeature()), limits, time, new LifeSign(time), place);
+        var connection = pair.Accept(limits, time, place);
         connection.TrySignIn(new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
         await delivery.OpeningAsync(connection);
         hub.Join(connection);

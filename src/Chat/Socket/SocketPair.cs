@@ -1,23 +1,22 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
-using Chat.Socket;
+using Microsoft.AspNetCore.Http.Features;
 
-namespace Chat.Features;
+namespace Chat.Socket;
 
 /// <summary>Both ends of one WebSocket inside this process, past the handshake.</summary>
 internal sealed class SocketPair : IDisposable
 {
     private readonly WebSocket client;
+    private readonly WebSocket server;
     private readonly byte[] received = new byte[16 * 1024];
 
     private SocketPair(Stream client, Stream server)
     {
         this.client = WebSocket.CreateFromStream(client, new WebSocketCreationOptions());
-        Server = WebSocket.CreateFromStream(server, new WebSocketCreationOptions { IsServer = true });
+        this.server = WebSocket.CreateFromStream(server, new WebSocketCreationOptions { IsServer = true });
     }
-
-    public WebSocket Server { get; }
 
     public static async Task<SocketPair> OpenAsync()
     {
@@ -27,6 +26,10 @@ internal sealed class SocketPair : IDisposable
         await client.ConnectAsync(listener.LocalEndpoint);
         return new SocketPair(new NetworkStream(client, ownsSocket: true), new NetworkStream(await listener.AcceptSocketAsync(), ownsSocket: true));
     }
+
+    /// <summary>The server's end as a connection like any other.</summary>
+    public Connection Accept(Limits limits, TimeProvider time, Admission.Place place) =>
+        new(server, new Transport(new HttpRequestLifetimeFeature()), limits, time, new LifeSign(time), place);
 
     public async Task SendAsync(Frame frame) => await client.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
@@ -38,6 +41,6 @@ internal sealed class SocketPair : IDisposable
     public void Dispose()
     {
         client.Dispose();
-        Server.Dispose();
+        server.Dispose();
     }
 }
