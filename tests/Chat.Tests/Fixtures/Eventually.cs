@@ -13,4 +13,13 @@ public static class Eventually
         for (var clock = Stopwatch.StartNew(); !condition(); await Task.Delay(Interval))
             Assert.True(clock.Elapsed.TotalSeconds < seconds, $"Not within {seconds} s: {what}");
     }
+
+    /// <summary>Returns as soon as nothing is wrong; fails with what still is when the time is over.</summary>
+    /// <param name="fault">Looks, and tells what is wrong; null if nothing is.</param>
+    /// <param name="patience">How long to look.</param>
+    public static async Task IsRight(Func<Task<string?>> fault, TimeSpan patience)
+    {
+        for (var clock = Stopwatch.StartNew(); await fault() is { } wrong; await Task.Delay(Interval))
+            Assert.True(clock.Elapsed < patience, wrong);
+    }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Chat.Backplane;
 using Chat.Features;
@@ -72,9 +71,8 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
         await Holds(seed, recorder, users, isOver: true);
     }
 
-    private async Task Holds(int seed, Recorder recorder, IReadOnlyList<TestUser> users, bool isOver)
-    {
-        for (var clock = Stopwatch.StartNew(); ; await Task.Delay(50))
+    private Task Holds(int seed, Recorder recorder, IReadOnlyList<TestUser> users, bool isOver) => Eventually.IsRight(
+        async () =>
         {
             var views = new List<View>();
             foreach (var user in users)
@@ -85,12 +83,11 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
 
             var history = recorder.Told(views, isOver ? await Leftovers(users) : []);
             string[] broken = [.. recorder.Odd, .. Invariant.Broken(history).Select(violation => violation.ToString())];
-            if (broken.Length == 0)
-                return;
-            if (clock.Elapsed > Patience)
-                Assert.Fail($"CHAT_TEST_SEED={seed} {(isOver ? "after all have left" : "at the end")}: {broken.Length} broken\n{string.Join('\n', broken.Take(40))}");
-        }
-    }
+            return broken.Length == 0
+                ? null
+                : $"CHAT_TEST_SEED={seed} {(isOver ? "after all have left" : "at the end")}: {broken.Length} broken\n{string.Join('\n', broken.Take(40))}";
+        },
+        Patience);
 
     private async Task<IReadOnlyList<Leftovers>> Leftovers(IReadOnlyList<TestUser> users)
     {

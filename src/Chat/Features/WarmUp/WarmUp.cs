@@ -88,9 +88,9 @@ internal sealed partial class WarmUp(
     private async Task RehearseAsync()
     {
         var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
+        using var pair = await SocketPair.OpenAsync();
         using var place = admission.TryEnter(null)!;
-        using var pair = await SocketPair.OpenAsync(place, limits, time);
-        var connection = pair.Connection;
+        var connection = pair.Accept(limits, time, place);
         connection.TrySignIn(new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
         await delivery.OpeningAsync(connection);
         hub.Join(connection);
