@@ -18,7 +18,7 @@ public static class Attending
         foreach (var (connection, replica, _) in Replica.OfOpenConnections(history))
         {
             foreach (var (about, told) in replica.Online.Where(status => status.Value != IsSeen(connection.UserId, status.Key)))
-                yield return $"{connection} was told at last that {Short.Of(about)} is {Word(told)}";
+                yield return $"{connection} was told at last that {Short.Of(about)} is {Word(told)} ({Traces(history, connection, about)})";
         }
 
         foreach (var connection in history.Connections)
@@ -52,6 +52,21 @@ public static class Attending
     }
 
     private static TimeSpan Opened(Connection connection) => connection.Frames.Count > 0 ? connection.Frames[0].At : connection.Opening;
+
+    // What helps to find out why: what was told last, and what happened last.
+    private static string Traces(History history, Connection connection, Guid about)
+    {
+        var told = connection.Frames.Where(frame => frame.Type == "status.bulk" || (frame.Type is "user.online" or "user.offline" && frame.Who("userId") == about))
+            .Select(frame => (frame.At, What: $"told {frame.Type}"));
+        var own = history.Connections.Where(other => other.UserId == about).SelectMany(other => new[] { (At: other.Opening, What: $"{other.Name} opens") }
+            .Concat(other.Frames.Take(1).Select(frame => (frame.At, What: $"{other.Name} is open")))
+            .Concat(other.Closing is { } closing ? [(closing, $"{other.Name} closes")] : []));
+        var blocks = history.Operations.Where(operation => operation.Request is Request.Block or Request.Unblock
+                && ((operation.UserId == about && operation.Other == connection.UserId) || (operation.UserId == connection.UserId && operation.Other == about)))
+            .SelectMany(operation => new[] { (At: operation.Start, What: $"{operation.Request} by {Short.Of(operation.UserId)} begins") }
+                .Concat(operation.Answer is { } answer ? [(answer.At, $"{operation.Request} by {Short.Of(operation.UserId)} is answered")] : []));
+        return string.Join("; ", told.Concat(own).Concat(blocks).OrderBy(trace => trace.At).TakeLast(16).Select(trace => $"{trace.At.TotalMilliseconds:0} {trace.What}"));
+    }
 
     private static string Word(bool isOnline) => isOnline ? "online" : "offline";
 }
