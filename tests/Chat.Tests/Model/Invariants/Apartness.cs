@@ -22,10 +22,11 @@ internal static class Apartness
     public static bool EverSince(History history, Guid one, Guid other, TimeSpan moment) => Blocks(history, one, other).Any(block =>
         !Unblocks(history, block).Any(end => end.Answer is { IsError: false } && block.Answer is not null && end.Start > block.Answer.At && end.Answer.At < moment));
 
-    /// <summary>Whether a block may have begun or ended in this time.</summary>
-    public static bool MayHaveChanged(History history, Guid one, Guid other, TimeSpan from, TimeSpan until) => Blocks(history, one, other)
-        .Concat(Blocks(history, one, other).SelectMany(block => Unblocks(history, block)))
-        .Any(change => change.Start < until && (change.Answer?.At ?? TimeSpan.MaxValue) > from);
+    /// <summary>When a block may have begun, or ended.</summary>
+    public static IEnumerable<TimeSpan> Changes(History history, Guid one, Guid other, bool isEnd) => Blocks(history, one, other)
+        .SelectMany(block => isEnd ? Unblocks(history, block) : [block])
+        .Distinct()
+        .Select(change => change.Start);
 
     /// <summary>Whether there is a block when all has settled.</summary>
     public static bool AtTheEnd(History history, Guid one, Guid other) =>

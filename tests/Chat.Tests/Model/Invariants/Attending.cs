@@ -18,42 +18,54 @@ public static class Attending
         foreach (var (connection, replica, _) in Replica.OfOpenConnections(history))
         {
             foreach (var (about, told) in replica.Online.Where(status => status.Value != IsSeen(connection.UserId, status.Key)))
-                yield return $"{connection} was told at last that {Short.Of(about)} is {Word(told)}";
+                yield return $"{connection} was told at last that {Short.Of(about)} is {Word(told)} ({Traces(history, connection, about)})";
         }
 
         foreach (var connection in history.Connections)
         {
-            foreach (var about in connection.Frames.Where(frame => frame.Type is "user.online" or "user.offline").GroupBy(frame => frame.Who("userId")))
+            foreach (var about in connection.Frames.Where(frame => frame.Type is "user.online" or "user.offline").GroupBy(frame => (UserId: frame.Who("userId"), frame.Type)))
             {
-                // The first may repeat what status.bulk says: a change that was under way when the list was made.
-                foreach (var (earlier, later) in about.Zip(about.Skip(1)).Where(pair => pair.First.Type == pair.Second.Type))
+                var (told, toOnline) = (0, about.Key.Type == "user.online");
+                var changes = Changes(history, connection.UserId, about.Key.UserId, toOnline).Where(at => at > connection.Opening - history.PresenceLag).ToArray();
+                foreach (var frame in about)
                 {
-                    if (!MayHaveChanged(history, connection.UserId, about.Key, earlier.At - history.PresenceLag, later.At, later.Type == "user.online"))
-                        yield return $"{connection} was told {later.Type} of {Short.Of(about.Key)} at {earlier.At.TotalMilliseconds:0} ms and again at {later.At.TotalMilliseconds:0} ms, with no change between";
+                    if (++told > changes.Count(at => at <= frame.At))
+                        yield return $"{connection} was told {frame.Type} of {Short.Of(about.Key.UserId)} for the {told}. time at {frame.At.TotalMilliseconds:0} ms, and it did not happen that often";
                 }
             }
         }
     }
 
-    // Nodes tell what they see, each in its own time, and leave out what is over before they could tell it. So the
-    // same may be told twice if it happened twice: if the person may have been gone, or there, in between.
-    private static bool MayHaveChanged(History history, Guid to, Guid about, TimeSpan from, TimeSpan until, bool toOnline)
+    // When somebody may have come, or gone, as another sees it. A connection that comes or goes while another one of
+    // theirs is certainly there, long enough for its node to have noticed, changes nothing; a block may. Nodes leave
+    // out what is over before they could tell it, so that the same may be told twice in a row if it happened twice.
+    private static IEnumerable<TimeSpan> Changes(History history, Guid to, Guid about, bool toOnline)
     {
-        var own = history.Connections.Where(connection => connection.UserId == about);
-        if (Apartness.MayHaveChanged(history, to, about, from, until))
-            return true;
-        if (!toOnline)
-            return own.Any(connection => connection.Opening < until && (connection.Closing is not { } closing || closing + history.PresenceLag > from));
+        var own = history.Connections.Where(connection => connection.UserId == about).ToArray();
+        var moments = toOnline
+            ? own.Select(connection => (connection, From: connection.Opening, To: Opened(connection) + history.PresenceLag, Noticed: TimeSpan.Zero))
+            : own.Where(connection => !connection.IsOpen).Select(connection => (connection, From: connection.Closing!.Value, To: connection.Closing.Value + history.PresenceLag, Noticed: history.PresenceLag));
+        return moments
+            .Where(moment => !own.Any(other => other != moment.connection && Opened(other) + moment.Noticed <= moment.From && (other.Closing is not { } closing || closing > moment.To)))
+            .Select(moment => moment.From)
+            .Concat(Apartness.Changes(history, to, about, isEnd: toOnline));
+    }
 
-        // Whether the times in which a connection was certainly open leave a gap.
-        var covered = from;
-        foreach (var connection in own.Where(connection => connection.Frames.Count > 0).OrderBy(connection => connection.Frames[0].At))
-        {
-            if (connection.Frames[0].At <= covered && (connection.Closing ?? TimeSpan.MaxValue) > covered)
-                covered = connection.Closing ?? TimeSpan.MaxValue;
-        }
+    private static TimeSpan Opened(Connection connection) => connection.Frames.Count > 0 ? connection.Frames[0].At : connection.Opening;
 
-        return covered < until;
+    // What helps to find out why: what was told last, and what happened last.
+    private static string Traces(History history, Connection connection, Guid about)
+    {
+        var told = connection.Frames.Where(frame => frame.Type == "status.bulk" || (frame.Type is "user.online" or "user.offline" && frame.Who("userId") == about))
+            .Select(frame => (frame.At, What: $"told {frame.Type}"));
+        var own = history.Connections.Where(other => other.UserId == about).SelectMany(other => new[] { (At: other.Opening, What: $"{other.Name} opens") }
+            .Concat(other.Frames.Take(1).Select(frame => (frame.At, What: $"{other.Name} is open")))
+            .Concat(other.Closing is { } closing ? [(closing, $"{other.Name} closes")] : []));
+        var blocks = history.Operations.Where(operation => operation.Request is Request.Block or Request.Unblock
+                && ((operation.UserId == about && operation.Other == connection.UserId) || (operation.UserId == connection.UserId && operation.Other == about)))
+            .SelectMany(operation => new[] { (At: operation.Start, What: $"{operation.Request} by {Short.Of(operation.UserId)} begins") }
+                .Concat(operation.Answer is { } answer ? [(answer.At, $"{operation.Request} by {Short.Of(operation.UserId)} is answered")] : []));
+        return string.Join("; ", told.Concat(own).Concat(blocks).OrderBy(trace => trace.At).TakeLast(16).Select(trace => $"{trace.At.TotalMilliseconds:0} {trace.What}"));
     }
 
     private static string Word(bool isOnline) => isOnline ? "online" : "offline";

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Chat.Tests.Model;
 
 /// <summary>I13: who must not hear of it.</summary>
@@ -74,18 +72,17 @@ public static class Keeping
         }
     }
 
-    // Whom a frame tells of, and whether it gives anything away: in status.bulk "offline" is what a block shows.
+    // Whom a frame tells of, and whether it gives anything away: in status.bulk "offline" is what a block shows, and
+    // when somebody was last seen may be from before it.
     private static IEnumerable<(Guid UserId, string Saying, bool IsNews)> About(ReceivedFrame frame) => frame.Type switch
     {
         "user.online" or "user.offline" or "message.delivered_update" => [(frame.Who("userId"), frame.Type, true)],
         "typing.update" => [(frame.Who("userId"), frame.Type, true)],
         "message.read_update" => [(frame.Who("readBy"), frame.Type, true)],
         "status.bulk" => frame.Payload.GetProperty("users").EnumerateArray().Select(status =>
-            (status.GetProperty("userId").GetGuid(), frame.Type, status.GetProperty("online").GetBoolean() || HasLastSeen(status))),
+            (status.GetProperty("userId").GetGuid(), frame.Type, status.GetProperty("online").GetBoolean())),
         _ => [],
     };
-
-    private static bool HasLastSeen(JsonElement status) => status.TryGetProperty("lastSeenAt", out var at) && at.ValueKind == JsonValueKind.String;
 }
 
 /// <summary>I14: what stays behind.</summary>
