@@ -61,17 +61,17 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         lock (gate)
         {
             if (!subscriptions.TryGetValue(userId, out subscription!))
-                subscriptions.Add(userId, subscription = new Subscription(ListenAsync(userId)));
+                subscriptions.Add(userId, subscription = Listen(userId));
             subscription.Connections++;
         }
 
         try
         {
-            await subscription.Queue.WaitAsync(RedisConnection.Patience);
+            await subscription.Confirmed.WaitAsync(RedisConnection.Patience);
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
         {
-            // The client library goes on trying by itself; the position check delivers meanwhile.
+            // The client library subscribes as soon as Redis is back; the position check delivers meanwhile.
             SubscriptionPending(userId, failure.Message);
         }
     }
@@ -79,13 +79,15 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     /// <summary>Stops listening for a user when the last connection is gone.</summary>
     public void Unsubscribe(Guid userId)
     {
+        Subscription? subscription;
         lock (gate)
         {
-            if (!subscriptions.TryGetValue(userId, out var subscription) || --subscription.Connections > 0)
+            if (!subscriptions.TryGetValue(userId, out subscription) || --subscription.Connections > 0)
                 return;
             subscriptions.Remove(userId);
-            subscription.End();
         }
+
+        _ = EndAsync(subscription);
     }
 
     void INodeHandler<ForwardedFrame>.Handle(Guid userId, ForwardedFrame received) =>
@@ -109,11 +111,25 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         return ValueTask.CompletedTask;
     }
 
-    private async Task<ChannelMessageQueue> ListenAsync(Guid userId)
+    // Fire and forget, because that cannot fail: what a Redis that is away does not hear, the client library says again
+    // once it is back. Under the lock, like the end, because the library loses a listener who comes to a channel in the
+    // very moment in which the last one leaves it.
+    private Subscription Listen(Guid userId)
     {
-        var queue = await redis.Subscriber.SubscribeAsync(redis.Channel(redis.Names.User(userId)));
+        var queue = redis.Subscriber.Subscribe(redis.Channel(redis.Names.User(userId)), CommandFlags.FireAndForget);
         queue.OnMessage(received => Handle(userId, (byte[])received.Message!));
-        return queue;
+        return new Subscription(queue, ConfirmAsync());
+    }
+
+    // Goes behind the subscription on the same connection: what Redis answers in order, it has done in order.
+    private async Task ConfirmAsync() => await redis.Subscriber.PingAsync();
+
+    private async Task EndAsync(Subscription subscription)
+    {
+        // The library unsubscribes only from what it knows to be confirmed.
+        await subscription.Confirmed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        lock (gate)
+            subscription.Queue.Unsubscribe(CommandFlags.FireAndForget);
     }
 
     private void Handle(Guid userId, byte[] message)
@@ -142,16 +158,12 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     [LoggerMessage(LogLevel.Error, "An event from another node for {UserId} could not be handled")]
     private partial void EventFailed(Exception failure, Guid userId);
 
-    private sealed class Subscription(Task<ChannelMessageQueue> queue)
+    private sealed class Subscription(ChannelMessageQueue queue, Task confirmed)
     {
-        public Task<ChannelMessageQueue> Queue => queue;
+        public ChannelMessageQueue Queue => queue;
+
+        public Task Confirmed => confirmed;
 
         public int Connections { get; set; }
-
-        public void End() => queue.ContinueWith(
-            subscribed => subscribed.Result.UnsubscribeAsync(CommandFlags.FireAndForget),
-            CancellationToken.None,
-            TaskContinuationOptions.OnlyOnRanToCompletion,
-            TaskScheduler.Default);
     }
 }

@@ -25,6 +25,8 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
         options.AbortOnConnectFail = false;
         // What waited for a Redis that was away is out of date when it is back.
         options.BacklogPolicy = BacklogPolicy.FailFast;
+        // Even and short: everything that Redis' absence slows down waits for this. The default backs off to ten seconds.
+        options.ReconnectRetryPolicy = new LinearRetry((int)Patience.TotalMilliseconds);
         options.ClientName = $"chat-{NodeId:N}";
     }
 
