@@ -9,7 +9,8 @@ namespace Chat.Features;
 /// Makes the loss of anything between nodes harmless. A gap that is seen is filled from the database within a moment;
 /// a loss that nobody can see is found by the position check: one query every two seconds for what has moved past
 /// what this node delivered. What is behind in two checks in a row is fetched, so that what is just being delivered
-/// is left alone; that makes a change at most five seconds late, with Redis or without.
+/// is left alone; that makes a change at most five seconds late, with Redis or without. When Redis comes back, the checks
+/// follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
     Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, TimeProvider time, ILogger<DeliveryRepair> log)
@@ -20,19 +21,32 @@ internal sealed partial class DeliveryRepair(
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
     private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
+    private int hurriedChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
 
     private async Task CheckAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Tick, Time);
-        for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
+        redis.Restored += Hurry;
+        try
         {
-            await FillGapsAsync();
-            if (tick % TicksPerCheck == 0)
-                await CompareAsync();
+            for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
+            {
+                await FillGapsAsync();
+                if (tick % TicksPerCheck == 0 || IsHurried())
+                    await CompareAsync();
+            }
+        }
+        finally
+        {
+            redis.Restored -= Hurry;
         }
     }
+
+    private bool IsHurried() => Volatile.Read(ref hurriedChecks) > 0 && Interlocked.Decrement(ref hurriedChecks) >= 0;
+
+    private void Hurry() => Volatile.Write(ref hurriedChecks, TicksPerCheck);
 
     private async Task RecountAsync(CancellationToken stopping)
     {
