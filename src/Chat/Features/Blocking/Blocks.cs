@@ -24,20 +24,27 @@ internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Fun
     private const int MaxCached = 100_000;
     private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(2);
     private readonly ConcurrentDictionary<Guid, (long Since, IReadOnlySet<Guid> Apart)> cache = new();
+    private long changes;
+
+    /// <summary>Between these two a block was added or removed, on whichever node. Raised on every node that has one of them.</summary>
+    public event Action<Guid, Guid>? Changed;
 
     /// <summary>Everybody between whom and the user there is a block, whoever made it.</summary>
     public async ValueTask<IReadOnlySet<Guid>> ApartFromAsync(Guid userId)
     {
         if (cache.TryGetValue(userId, out var known) && time.GetElapsedTime(known.Since) < Remembered)
             return known.Apart;
-        // Taken before the query: a block that is added meanwhile makes this entry old, not wrong for long.
+        // Both taken before the query: what has changed meanwhile must not be remembered as it was.
         var since = time.GetTimestamp();
+        var changesBefore = Interlocked.Read(ref changes);
         await using var session = store.QuerySession();
         var blocks = await session.Query<Block>().Where(block => block.BlockerId == userId || block.BlockedId == userId).ToListAsync();
         var apart = blocks.Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet();
         if (cache.Count > MaxCached)
             cache.Clear();
         cache[userId] = (since, apart);
+        if (Interlocked.Read(ref changes) != changesBefore)
+            cache.TryRemove(userId, out _);
         return apart;
     }
 
@@ -68,7 +75,9 @@ internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Fun
 
     private void Forget(Guid one, Guid other)
     {
+        Interlocked.Increment(ref changes);
         cache.TryRemove(one, out _);
         cache.TryRemove(other, out _);
+        Changed?.Invoke(one, other);
     }
 }

@@ -85,22 +85,20 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
     public async ValueTask SetAsync(Conversation conversation, Connection connection, bool isTyping)
     {
         var key = (connection.User.Id, conversation.Id);
-        if (!isTyping && !typists.ContainsKey(key))
+        while (isTyping || typists.ContainsKey(key))
+        {
+            var typist = typists.GetOrAdd(key, _ => new Typist(conversation));
+            if (!typist.Set(connection, isTyping ? Time.GetUtcNow() + Lasts : default))
+                continue;
+            await ShowAsync(key, typist);
             return;
-        var typist = typists.GetOrAdd(key, _ => new Typist(conversation));
-        typist.From = connection;
-        typist.Until = isTyping ? Time.GetUtcNow() + Lasts : default;
-        await ShowAsync(key, typist);
+        }
     }
 
     public ValueTask ClosedAsync(Connection connection)
     {
         foreach (var (_, typist) in typists)
-        {
-            if (typist.From == connection)
-                typist.Until = default;
-        }
-
+            typist.Leave(connection);
         return ValueTask.CompletedTask;
     }
 
@@ -109,46 +107,151 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
     private async Task ExpireAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Tick, Time);
-        while (await timer.WaitForNextTickAsync(stopping))
+        blocks.Changed += CheckAgain;
+        try
         {
-            foreach (var (key, typist) in typists)
-                await ShowAsync(key, typist);
+            while (await timer.WaitForNextTickAsync(stopping))
+            {
+                foreach (var (key, typist) in typists)
+                {
+                    if (typist.TakeCheck())
+                        await HideAsync(key, typist);
+                    await ShowAsync(key, typist);
+                }
+            }
         }
+        finally
+        {
+            blocks.Changed -= CheckAgain;
+        }
+    }
+
+    private void CheckAgain(Guid one, Guid other)
+    {
+        foreach (var ((userId, _), typist) in typists)
+        {
+            if (userId == one || userId == other)
+                typist.WantCheck();
+        }
+    }
+
+    // Who is shown somebody's typing as a block comes between the two is not to see the end of it either.
+    private async Task HideAsync((Guid UserId, Guid ConversationId) key, Typist typist)
+    {
+        var apart = await blocks.ApartFromAsync(key.UserId);
+        foreach (var other in typist.HideFrom(apart))
+            backplane.Send(other, Update(key, isTyping: false));
     }
 
     // Tells the others where what they were told last is no longer so, unless they were told just now.
     private async ValueTask ShowAsync((Guid UserId, Guid ConversationId) key, Typist typist)
     {
-        var now = Time.GetUtcNow();
-        var isTyping = typist.Until > now;
-        if (isTyping == typist.IsShown || now < typist.ShownAt + Quiet)
+        if (typist.Turn(Time.GetUtcNow(), out var isOver) is not { } isTyping)
         {
-            // Kept until the pause is over, so that stopping and starting again cannot get around it.
-            if (!isTyping && !typist.IsShown && now >= typist.ShownAt + Quiet)
+            if (isOver)
                 typists.TryRemove(KeyValuePair.Create(key, typist));
             return;
         }
 
-        (typist.IsShown, typist.ShownAt) = (isTyping, now);
         var apart = await blocks.ApartFromAsync(key.UserId);
-        var frame = Frame.Of(new TypingUpdate(key.ConversationId, key.UserId, isTyping), droppable: true);
-        foreach (var other in typist.Conversation.Members)
-        {
-            if (other != key.UserId && !apart.Contains(other))
-                backplane.Send(other, frame);
-        }
+        var frame = Update(key, isTyping);
+        foreach (var other in isTyping ? typist.ShowTo(typist.Conversation.Members.Where(member => member != key.UserId && !apart.Contains(member))) : typist.HideFromAll())
+            backplane.Send(other, frame);
     }
 
+    private static Frame Update((Guid UserId, Guid ConversationId) key, bool isTyping) =>
+        Frame.Of(new TypingUpdate(key.ConversationId, key.UserId, isTyping), droppable: true);
+
+    /// <summary>One person in one conversation. The receive loops and the clock's meet here, hence the lock.</summary>
     private sealed class Typist(Conversation conversation)
     {
+        private readonly Lock gate = new();
+        private Guid[] shownTo = [];
+        private Connection? from;
+        private DateTimeOffset until;
+        private DateTimeOffset shownAt;
+        private bool isShown;
+        private bool isOver;
+        private bool wantsCheck;
+
         public Conversation Conversation => conversation;
 
-        public Connection? From { get; set; }
+        /// <returns>False if this one is over and done with: take a new one.</returns>
+        public bool Set(Connection connection, DateTimeOffset end)
+        {
+            lock (gate)
+            {
+                (from, until) = (connection, end);
+                return !isOver;
+            }
+        }
 
-        public DateTimeOffset Until { get; set; }
+        public void Leave(Connection connection)
+        {
+            lock (gate)
+            {
+                if (from == connection)
+                    until = default;
+            }
+        }
 
-        public bool IsShown { get; set; }
+        /// <summary>What is to be told now, if anything; what is over may be forgotten.</summary>
+        public bool? Turn(DateTimeOffset now, out bool over)
+        {
+            lock (gate)
+            {
+                var isTyping = until > now;
+                var isQuiet = now < shownAt + Quiet;
+                // Kept until the pause is over, so that stopping and starting again cannot get around it.
+                over = isOver = !isTyping && !isShown && !isQuiet;
+                if (isTyping == isShown || isQuiet)
+                    return null;
+                (isShown, shownAt) = (isTyping, now);
+                return isTyping;
+            }
+        }
 
-        public DateTimeOffset ShownAt { get; set; }
+        public Guid[] ShowTo(IEnumerable<Guid> others)
+        {
+            lock (gate)
+                return shownTo = [.. others];
+        }
+
+        /// <summary>Takes those out who are not to see it any more.</summary>
+        public Guid[] HideFrom(IReadOnlySet<Guid> apart)
+        {
+            lock (gate)
+            {
+                var hidden = Array.FindAll(shownTo, apart.Contains);
+                shownTo = Array.FindAll(shownTo, other => !apart.Contains(other));
+                return hidden;
+            }
+        }
+
+        public Guid[] HideFromAll()
+        {
+            lock (gate)
+            {
+                var hidden = shownTo;
+                shownTo = [];
+                return hidden;
+            }
+        }
+
+        public void WantCheck()
+        {
+            lock (gate)
+                wantsCheck = true;
+        }
+
+        public bool TakeCheck()
+        {
+            lock (gate)
+            {
+                var wanted = wantsCheck;
+                wantsCheck = false;
+                return wanted;
+            }
+        }
     }
 }
