@@ -61,6 +61,7 @@ internal static class StorageRegistration
         options.Column<Message>(nameof(Message.SenderId));
         options.Column<Message>(nameof(Message.ChangedSeq));
         options.Schema.For<Block>().Duplicate(block => block.BlockerId).Duplicate(block => block.BlockedId);
+        options.Column<Block>(nameof(Block.BlockedAt));
         options.Schema.For<Message>()
             .UniqueIndex(Marten.Schema.UniqueIndexType.DuplicatedField, message => message.ConversationId, message => message.Seq)
             .Index(message => new { message.ConversationId, message.ChangedSeq });

@@ -6,7 +6,7 @@ namespace Chat.Features;
 /// <summary>Somebody the user shares a conversation with.</summary>
 /// <param name="OfUser">The user.</param>
 /// <param name="UserId">The other.</param>
-/// <param name="LastSeenAt">When the other went offline last, if ever.</param>
+/// <param name="LastSeenAt">When the other went offline last, if ever. It stands still at a block, as if they had stayed away since.</param>
 /// <param name="IsApart">Whether there is a block between the two.</param>
 internal readonly record struct Contact(Guid OfUser, Guid UserId, DateTimeOffset? LastSeenAt, bool IsApart);
 
@@ -17,15 +17,17 @@ internal sealed class Contacts(NpgsqlDataSource database, Tables tables)
     public async Task<IReadOnlyList<Contact>> LoadAsync(Guid[] users)
     {
         await using var command = database.CreateCommand($"""
-            select pair.user_id, pair.other_id, (seen.data ->> 'at')::timestamptz,
-                   exists (select from {tables.Block} b
-                           where (b.blocker_id = pair.user_id and b.blocked_id = pair.other_id)
-                              or (b.blocker_id = pair.other_id and b.blocked_id = pair.user_id))
+            select pair.user_id, pair.other_id, least(seen.at, block.at), block.at is not null
             from (select distinct own.user_id, other.user_id as other_id
                   from {tables.Member} own
                   join {tables.Member} other on other.conversation_id = own.conversation_id and other.user_id <> own.user_id
                   where own.user_id = any($1)) pair
             left join {tables.LastSeen} seen on seen.id = pair.other_id
+            left join lateral (
+                select min(b.blocked_at) as at
+                from {tables.Block} b
+                where (b.blocker_id = pair.user_id and b.blocked_id = pair.other_id)
+                   or (b.blocker_id = pair.other_id and b.blocked_id = pair.user_id)) block on true
             """);
         command.Parameters.Add(new() { Value = users });
         var contacts = new List<Contact>();

@@ -25,16 +25,24 @@ internal enum Transition
 /// <remarks>
 /// Times are Redis' own, by an offset that every refresh measures: nodes whose clocks differ agree all the same. A
 /// lease is shorter than the key's time to live, so that a run-out lease is still there to be found by the sweep.
+/// The node alone renews, far more often than a lease needs; a client's ping does not, since it would say nothing that
+/// the node does not know: a connection without a sign of life is closed before its lease could run out.
 /// </remarks>
 internal sealed class Leases(RedisConnection redis, TimeProvider time)
 {
     /// <summary>How often a node renews the leases of its connections.</summary>
     public static readonly TimeSpan Refresh = TimeSpan.FromSeconds(12);
 
+    /// <summary>How long after an interruption every node has Redis again and has put its leases back.</summary>
+    public static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
+
     private const int MaxSwept = 200;
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan KeyLife = TimeSpan.FromSeconds(60);
     private long offsetMilliseconds;
+
+    /// <summary>Redis' clock.</summary>
+    public DateTimeOffset RedisTime => DateTimeOffset.FromUnixTimeMilliseconds((long)Now());
 
     /// <summary>When a lease that ends then was last renewed.</summary>
     public static DateTimeOffset RenewedAt(double end) => DateTimeOffset.FromUnixTimeMilliseconds((long)end) - Length;
@@ -73,27 +81,40 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
         var removed = change.SortedSetRemoveAsync(key, connectionId.ToString());
         var left = change.SortedSetLengthAsync(key);
         await change.ExecuteAsync();
-        if (!await removed || await left > 0)
+        if (await left > 0)
             return Transition.None;
+        if (!await removed)
+        {
+            // Redis had lost it. It may have lost another node's for the same person, too: the sweep looks once those
+            // are back, and tells.
+            await redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), Now() + Settling.TotalMilliseconds, When.NotExists);
+            return Transition.None;
+        }
+
         await redis.Database.SortedSetRemoveAsync(redis.Names.Leases, userId.ToString());
         return Transition.WentOffline;
     }
 
-    /// <summary>Renews the leases of this node's connections; puts back what Redis has lost.</summary>
-    public async Task RenewAsync(IReadOnlyCollection<(Guid UserId, Guid ConnectionId)> connections)
+    /// <summary>
+    /// Renews the leases of this node's connections; puts back what Redis has lost. Has sent everything when it
+    /// returns, so that callers settle the order of renewing, taking and giving back.
+    /// </summary>
+    /// <returns>Whose leases had to be put back.</returns>
+    public async Task<IReadOnlyList<Guid>> RenewAsync(IReadOnlyCollection<(Guid UserId, Guid ConnectionId)> connections)
     {
-        await SynchronizeAsync();
         var end = Now() + Length.TotalMilliseconds;
+        var added = new List<(Guid UserId, Task<bool> WasMissing)>(connections.Count);
         var sent = new List<Task>(connections.Count * 3);
         foreach (var (userId, connectionId) in connections)
         {
             var key = redis.Names.Online(userId);
-            sent.Add(redis.Database.SortedSetAddAsync(key, connectionId.ToString(), end));
+            added.Add((userId, redis.Database.SortedSetAddAsync(key, connectionId.ToString(), end)));
             sent.Add(redis.Database.KeyExpireAsync(key, KeyLife));
             sent.Add(redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), end));
         }
 
-        await Task.WhenAll(sent);
+        await Task.WhenAll([.. sent, .. added.Select(own => own.WasMissing)]);
+        return [.. added.Where(own => own.WasMissing.Result).Select(own => own.UserId).Distinct()];
     }
 
     /// <summary>Claims the users whose leases ran out, on whichever node they were. No two nodes get the same one.</summary>

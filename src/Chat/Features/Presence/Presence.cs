@@ -2,6 +2,7 @@ using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Rest;
 using Chat.Socket;
+using Chat.Storage;
 
 namespace Chat.Features;
 
@@ -20,7 +21,7 @@ public sealed class PresenceSlice : ISlice
         slice.Runs<PresenceWorker>()
             .ObserveConnections<PresenceWorker>()
             .Rest<PresenceModule>()
-            .Documents(options => options.Schema.For<LastSeen>());
+            .Documents(options => options.Column<LastSeen>(nameof(LastSeen.At)));
         slice.Services.AddSingleton<IBlockObserver>(provider => provider.GetRequiredService<PresenceWorker>());
     }
 }
@@ -74,6 +75,9 @@ public sealed record LastSeen
 
     /// <summary>When.</summary>
     public required DateTimeOffset At { get; init; }
+
+    /// <summary>When that was found out, by Redis' clock: up to a minute later, if their node died.</summary>
+    public DateTimeOffset ToldAt { get; init; }
 }
 
 /// <summary>The REST side.</summary>

@@ -6,10 +6,10 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// One loop a node that takes leases and gives them back, and tells of what changed. Connections come and go into its
-/// queue and nobody waits for it; it takes what has piled up, cancels out what came and went again, and asks Redis
-/// and PostgreSQL once for all of it: a thousand people coming back are a few round trips, not a thousand. What Redis
-/// could not take is tried again until it can.
+/// Takes leases and gives them back, and tells of what changed. Connections come and go into its queue and nobody
+/// waits for it; it takes what has piled up, cancels out what came and went again, and asks Redis and PostgreSQL once
+/// for all of it: a thousand people coming back are a few round trips, not a thousand. What Redis or PostgreSQL could
+/// not take is tried again until they can.
 /// </summary>
 internal sealed partial class PresenceWorker(
     Hub hub, Leases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, IDocumentStore store, TimeProvider time, ILogger<PresenceWorker> log)
@@ -18,7 +18,17 @@ internal sealed partial class PresenceWorker(
     private const int MaxBatch = 256;
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private readonly Channel<Arrival> queue = Channel.CreateUnbounded<Arrival>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<Announcement> announcements = Channel.CreateUnbounded<Announcement>(new UnboundedChannelOptions { SingleReader = true });
+
+    // The leases that this node has taken and renews. A connection is in here only once its lease was taken: a renewal
+    // that came first would hide that its user has come online.
+    private readonly Dictionary<Guid, Holding> held = [];
+    private readonly Lock gate = new();
     private List<Arrival> pending = [];
+    private List<Announcement> untold = [];
+    private long interruptedAt;
+
+    private bool IsSettling => Volatile.Read(ref interruptedAt) is not 0 and var since && Time.GetElapsedTime(since) < Leases.Settling;
 
     /// <summary>status.bulk: everybody the user shares a conversation with.</summary>
     public async ValueTask OpenedAsync(Connection connection)
@@ -36,18 +46,22 @@ internal sealed partial class PresenceWorker(
     /// <summary>A block makes the two vanish for each other; its end brings those who are there back.</summary>
     public async ValueTask BlockChangedAsync(Guid one, Guid other, bool isApart)
     {
+        IReadOnlySet<Guid> online;
         try
         {
-            var online = await leases.OnlineAsync([one, other]);
-            foreach (var (about, to) in ((Guid, Guid)[])[(one, other), (other, one)])
-            {
-                if (online.Contains(about))
-                    backplane.Send(to, isApart ? Offline(about, Time.GetWireNow()) : Online(about));
-            }
+            online = await leases.OnlineAsync([one, other]).WaitAsync(RedisConnection.Patience);
         }
         catch (Exception failure) when (IsAway(failure))
         {
+            // As far as this node can tell: they must vanish for each other all the same.
             NotUpToDate(failure.Message);
+            online = ((Guid[])[one, other]).Where(user => hub.ConnectionsOf(user).Count > 0).ToHashSet();
+        }
+
+        foreach (var (about, to) in ((Guid, Guid)[])[(one, other), (other, one)])
+        {
+            if (online.Contains(about))
+                backplane.Send(to, isApart ? Offline(about, Time.GetWireNow()) : Online(about));
         }
     }
 
@@ -70,7 +84,8 @@ internal sealed partial class PresenceWorker(
         }
     }
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("presence of arrivals", ArrivalsAsync), ("renewal of leases", RenewalsAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
+        [("presence of arrivals", ArrivalsAsync), ("renewal of leases", RenewalsAsync), ("presence announcements", AnnouncementsAsync)];
 
     /// <summary>Gives back all leases, so that whoever does not come back to another node is offline at once.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -81,10 +96,11 @@ internal sealed partial class PresenceWorker(
         try
         {
             await HandleAsync();
+            await TellAsync();
         }
-        catch (Exception failure) when (IsAway(failure))
+        catch (Exception failure) when (IsAway(failure) || failure is ObjectDisposedException)
         {
-            // The leases run out by themselves, and another node tells.
+            // Away, or a host that does not wait for its services. The leases run out by themselves, and another node tells.
             NotUpToDate(failure.Message);
         }
     }
@@ -108,15 +124,30 @@ internal sealed partial class PresenceWorker(
         {
             while (true)
             {
-                await leases.RenewAsync([.. hub.Connections.Where(connection => connection.IsAuthenticated).Select(connection => (connection.User.Id, connection.Id))]);
+                await RenewAsync();
                 for (var waited = TimeSpan.Zero; waited < Leases.Refresh; waited += Pause)
                 {
-                    await TellAsync([.. (await leases.SweepAsync()).Select(gone => (gone.UserId, Transition.WentOffline, Leases.RenewedAt(gone.End)))]);
+                    // After an interruption the other nodes' leases look run out until those have renewed them.
+                    if (!IsSettling)
+                    {
+                        foreach (var (userId, end) in await leases.SweepAsync())
+                            announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, Leases.RenewedAt(end)));
+                    }
+
                     if (await restored.WaitAsync(0, stopping))
+                    {
+                        Volatile.Write(ref interruptedAt, Time.GetTimestamp());
                         break;
+                    }
+
                     await Task.Delay(Pause, Time, stopping);
                 }
             }
+        }
+        catch (Exception failure) when (IsAway(failure))
+        {
+            Volatile.Write(ref interruptedAt, Time.GetTimestamp());
+            throw;
         }
         finally
         {
@@ -125,46 +156,103 @@ internal sealed partial class PresenceWorker(
         }
     }
 
+    private async Task RenewAsync()
+    {
+        await leases.SynchronizeAsync();
+        Holding[] own;
+        Task<IReadOnlyList<Guid>> renewing;
+        lock (gate)
+        {
+            own = [.. held.Values];
+            renewing = leases.RenewAsync([.. own.Select(holding => (holding.UserId, holding.ConnectionId))]);
+        }
+
+        // Most often Redis has come back empty, and nobody has changed. But where this node was cut off for so long that
+        // another one has told that its people had gone, it is to be told that they are here.
+        var lost = (await renewing).ToHashSet();
+        if (lost.Count == 0)
+            return;
+        await using var session = store.QuerySession();
+        var toldGone = (await session.LoadManyAsync<LastSeen>(lost.ToArray())).ToDictionary(seen => seen.Id, seen => seen.ToldAt);
+        var back = own.Where(holding => lost.Contains(holding.UserId) && toldGone.TryGetValue(holding.UserId, out var at) && at >= holding.Since);
+        foreach (var userId in back.Select(holding => holding.UserId).Distinct())
+            announcements.Writer.TryWrite(new Announcement(userId, Transition.CameOnline, Time.GetWireNow()));
+    }
+
     private async Task HandleAsync()
     {
         // A connection that came and went again while Redis was busy never mattered.
         var wanted = pending.GroupBy(arrival => arrival.ConnectionId).Where(own => own.Count() == 1).SelectMany(own => own).ToArray();
-        var changes = wanted.Select(arrival => arrival.IsHere
-            ? leases.AddAsync(arrival.UserId, arrival.ConnectionId)
-            : leases.RemoveAsync(arrival.UserId, arrival.ConnectionId)).ToArray();
-        var transitions = await Task.WhenAll(changes);
-        pending = [];
+        Task<Transition>[] asked;
+        var now = leases.RedisTime;
+        lock (gate)
+        {
+            // From here on nothing renews what is given back.
+            foreach (var arrival in wanted.Where(arrival => !arrival.IsHere))
+                held.Remove(arrival.ConnectionId);
+            asked = [.. wanted.Select(arrival => arrival.IsHere
+                ? leases.AddAsync(arrival.UserId, arrival.ConnectionId)
+                : leases.RemoveAsync(arrival.UserId, arrival.ConnectionId))];
+        }
 
-        var now = Time.GetWireNow();
-        // Somebody who has come and gone within one batch, on two connections, has not changed.
-        var changed = wanted.Zip(transitions, (arrival, transition) => (arrival.UserId, transition))
-            .Where(change => change.transition != Transition.None)
-            .GroupBy(change => change.UserId)
-            .Where(own => own.Count() % 2 == 1)
-            .Select(own => (own.Key, own.Last().transition, now));
-        await TellAsync([.. changed]);
+        var transitions = await Task.WhenAll(asked);
+        lock (gate)
+        {
+            foreach (var arrival in wanted.Where(arrival => arrival.IsHere))
+                held[arrival.ConnectionId] = new Holding(arrival.UserId, arrival.ConnectionId, now);
+        }
+
+        pending = [];
+        foreach (var (arrival, transition) in wanted.Zip(transitions).Where(outcome => outcome.Second != Transition.None))
+            announcements.Writer.TryWrite(new Announcement(arrival.UserId, transition, Time.GetWireNow()));
     }
 
-    private async Task TellAsync(IReadOnlyCollection<(Guid UserId, Transition Transition, DateTimeOffset At)> changed)
+    private async Task AnnouncementsAsync(CancellationToken stopping)
     {
-        if (changed.Count == 0)
+        while (untold.Count > 0 || await announcements.Reader.WaitToReadAsync(stopping))
+        {
+            // After an interruption the other nodes may not listen again yet, and nothing would repeat what they miss.
+            if (IsSettling)
+                await Task.Delay(Pause, Time, stopping);
+            else
+                await TellAsync();
+        }
+    }
+
+    private async Task TellAsync()
+    {
+        while (untold.Count < MaxBatch && announcements.Reader.TryRead(out var announcement))
+            untold.Add(announcement);
+        if (untold.Count == 0)
             return;
+
         await using var session = store.LightweightSession();
-        foreach (var (userId, _, at) in changed.Where(change => change.Transition == Transition.WentOffline))
-            session.Store(new LastSeen { Id = userId, At = at });
+        foreach (var (userId, _, at) in untold.Where(change => change.Transition == Transition.WentOffline))
+            session.Store(new LastSeen { Id = userId, At = at, ToldAt = leases.RedisTime });
         await session.SaveChangesAsync();
 
-        var told = (await contacts.LoadAsync([.. changed.Select(change => change.UserId)])).ToLookup(contact => contact.OfUser);
+        // Who has come and gone meanwhile, or gone and come, has not changed.
+        var changed = untold.GroupBy(change => change.UserId).Where(own => own.Count() % 2 == 1).Select(own => own.Last()).ToArray();
+        var users = changed.Select(change => change.UserId).ToArray();
+        var told = (await contacts.LoadAsync(users)).ToLookup(contact => contact.OfUser);
+        // Last of all, because another node may have seen them come back meanwhile, and told it: what is told last stays.
+        var online = await leases.OnlineAsync(users);
         foreach (var (userId, transition, at) in changed)
         {
+            // Redis may have lost the lease of somebody who is right here.
+            var isOnline = online.Contains(userId) || (transition == Transition.CameOnline && hub.ConnectionsOf(userId).Count > 0);
+            if (isOnline != (transition == Transition.CameOnline))
+                continue;
             var frame = transition == Transition.CameOnline ? Online(userId) : Offline(userId, at);
             foreach (var contact in told[userId].Where(contact => !contact.IsApart))
                 backplane.Send(contact.UserId, frame);
         }
+
+        untold = [];
     }
 
     private static UserStatus Status(Contact contact, bool isOnline) =>
-        new(contact.UserId, isOnline, isOnline || contact.IsApart ? null : contact.LastSeenAt);
+        new(contact.UserId, isOnline, isOnline ? null : contact.LastSeenAt);
 
     private Frame Online(Guid userId) => Frame.Of(new UserOnline(userId, Time.GetWireNow()), droppable: true);
 
@@ -174,4 +262,8 @@ internal sealed partial class PresenceWorker(
     private partial void NotUpToDate(string reason);
 
     private readonly record struct Arrival(Guid UserId, Guid ConnectionId, bool IsHere);
+
+    private readonly record struct Holding(Guid UserId, Guid ConnectionId, DateTimeOffset Since);
+
+    private readonly record struct Announcement(Guid UserId, Transition Transition, DateTimeOffset At);
 }
