@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
@@ -8,6 +9,9 @@ namespace Chat.Tests.Fixtures;
 /// <summary>One frame from the server.</summary>
 public sealed record Received(string Type, string? Id, JsonElement Payload)
 {
+    /// <summary>When it came, by <see cref="Stopwatch"/>.</summary>
+    public long At { get; } = Stopwatch.GetTimestamp();
+
     /// <summary>A field of the payload, by its path: <c>frame["message.seq"]</c>.</summary>
     public JsonElement this[string path] => path.Split('.').Aggregate(Payload, (element, name) => element.GetProperty(name));
 }
@@ -85,6 +89,16 @@ public sealed class SocketClient : IAsyncDisposable
     /// proves that nothing came.
     /// </summary>
     public Task Settle() => Ask("ping", new { });
+
+    /// <summary>Forgets all that has come so far: a test's beginning, behind its preparations.</summary>
+    public void Forget()
+    {
+        lock (gate)
+        {
+            frames.Clear();
+            taken.Clear();
+        }
+    }
 
     /// <summary>Closes as a client that leaves.</summary>
     public async Task Leave()
