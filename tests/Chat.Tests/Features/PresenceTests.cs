@@ -1,26 +1,337 @@
+using System.Net;
 using Chat.Features;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Features;
 
-public sealed class PresenceTests(SharedApp shared) : IClassFixture<SharedApp>
+public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<PresenceNodes>
 {
-    private readonly ChatApp app = shared.App;
+    private readonly TwoNodes nodes = shared.Nodes;
+    private readonly ChatApp app = shared.Nodes.One;
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
     public async Task Coming_and_going_is_told_once_to_the_people_one_talks_with()
     {
-        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
-        Assert.False((await atAlice.Next("status.bulk"))["users"][0].GetProperty("online").GetBoolean());
+        Assert.False((await atAlice.Next("status.bulk"))["users"][0].IsOnline());
 
         var atBob = await app.Connect(bob);
         Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
-        Assert.True((await atBob.Next("status.bulk"))["users"][0].GetProperty("online").GetBoolean());
+        Assert.True((await atBob.Next("status.bulk"))["users"][0].IsOnline());
         await atBob.Leave();
 
         Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
-        Assert.Equal(2, atAlice.Frames.Count(frame => frame.Type.StartsWith("user.", StringComparison.Ordinal)));
+        Assert.Equal(2, Changes(atAlice));
+    }
+
+    [Fact]
+    public async Task Several_devices_on_several_nodes_are_one_person()
+    {
+        await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        SocketClient[] devices = [await nodes.One.Connect(bob), await nodes.Two.Connect(bob), await nodes.Two.Connect(bob)];
+        await atAlice.Next("user.online");
+        await Eventually.Holds("all have their lease", () => app.HeldLeases(bob) == 3);
+
+        foreach (var device in devices[..^1])
+            await device.Leave();
+        await Eventually.Holds("two have given it back", () => app.HeldLeases(bob) == 1);
+        await nodes.Settle((alice, atAlice));
+        Assert.Equal(1, Changes(atAlice));
+
+        await devices[^1].Leave();
+        await atAlice.Next("user.offline");
+        await nodes.Settle((alice, atAlice));
+        Assert.Equal(2, Changes(atAlice));
+    }
+
+    [Fact]
+    public async Task Coming_back_on_another_node_ends_as_online_whatever_overtakes_what()
+    {
+        await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        var atBob = await nodes.One.Connect(bob);
+        await atAlice.Next("user.online");
+        for (var i = 0; i < 10; i++)
+        {
+            var (before, node) = (atBob, i % 2 == 0 ? nodes.Two : nodes.One);
+            var leaving = before.Leave();
+            atBob = await node.Connect(bob);
+            await leaving;
+        }
+
+        await Eventually.Holds("one lease is left", () => app.HeldLeases(bob) == 1);
+        // Behind all that was to be announced: somebody else's coming, told by each node.
+        foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
+        {
+            var last = ChatApp.NewUser();
+            await app.OpenDirect(alice, last);
+            await using var atLast = await node.Connect(last);
+            while ((await atAlice.Next("user.online"))["userId"].GetGuid() != last.Id)
+            {
+            }
+        }
+
+        await nodes.Settle((alice, atAlice));
+        Assert.Equal("user.online", atAlice.Frames.Last(frame => IsChange(frame) && frame["userId"].GetGuid() == bob.Id).Type);
+        await atBob.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Those_of_a_killed_node_go_offline_by_one_announcement_and_are_remembered_as_last_seen_then()
+    {
+        await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var alsoAlice = await nodes.Two.Connect(alice);
+        var before = DateTimeOffset.UtcNow;
+        await app.HoldLease(bob);
+        Assert.True((await app.Presence(alice, bob))[bob.Id].IsOnline());
+
+        // Both nodes sweep.
+        await app.ExpireLeases(bob);
+
+        foreach (var client in (SocketClient[])[atAlice, alsoAlice])
+            Assert.Equal(bob.Id, (await client.Next("user.offline"))["userId"].GetGuid());
+        var status = (await app.Presence(alice, bob))[bob.Id];
+        Assert.False(status.IsOnline());
+        Assert.InRange(status.GetProperty("lastSeenAt").GetDateTimeOffset(), before.AddSeconds(-60), DateTimeOffset.UtcNow);
+        await nodes.Settle((alice, atAlice), (alice, alsoAlice));
+        Assert.Equal((1, 1), (Changes(atAlice), Changes(alsoAlice)));
+    }
+
+    [Fact]
+    public async Task Who_was_told_gone_while_their_node_was_cut_off_is_told_back()
+    {
+        await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await nodes.Two.Connect(bob);
+        await atAlice.Next("user.online");
+
+        // Their leases run out, a node claims them; and with the next renewal the node that has Bob is heard of again.
+        await app.ExpireLeases(bob);
+        await atAlice.Next("user.offline");
+
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+        Assert.True((await app.Presence(alice, bob))[bob.Id].IsOnline());
+    }
+
+    [Fact]
+    public async Task What_Redis_loses_is_put_back_within_fifteen_seconds_and_nobody_is_told_anything()
+    {
+        await app.OpenDirect(alice, bob);
+        await using var atAlice = await shared.Come(nodes.One, alice);
+        await using var atBob = await shared.Come(nodes.Two, bob);
+        await atAlice.Next("user.online");
+        var leaver = ChatApp.NewUser();
+        await app.OpenDirect(alice, leaver);
+        var atLeaver = await nodes.Two.Connect(leaver);
+        await atAlice.Next("user.online");
+
+        await app.LoseLeases(alice, bob, leaver);
+        // Who leaves before anything is put back leaves all the same.
+        await atLeaver.Leave();
+        await Eventually.Holds("the leases are back", () => app.HeldLeases(alice) == 1 && app.HeldLeases(bob) == 1, seconds: 15);
+
+        Assert.Equal(leaver.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        await nodes.Settle((alice, atAlice), (bob, atBob));
+        Assert.True((await app.Presence(alice, bob))[bob.Id].IsOnline());
+        Assert.Equal((3, 0), (Changes(atAlice), Changes(atBob)));
+    }
+
+    [Fact]
+    public async Task When_somebody_was_last_seen_outlives_the_nodes()
+    {
+        var first = await ChatApp.Start();
+        var other = await first.StartNode();
+        await first.OpenDirect(alice, bob);
+        var before = DateTimeOffset.UtcNow;
+        var atBob = await first.Connect(bob);
+        await atBob.Next("status.bulk");
+        await atBob.Settle();
+        // A stop gives back every lease, and tells.
+        await first.DisposeAsync();
+
+        await using (other)
+        {
+            var status = (await other.Presence(alice, bob))[bob.Id];
+            Assert.False(status.IsOnline());
+            Assert.InRange(status.GetProperty("lastSeenAt").GetDateTimeOffset(), before.AddMilliseconds(-1), DateTimeOffset.UtcNow);
+            await using var atAlice = await other.Connect(alice);
+            Assert.Equal(status.GetRawText(), (await atAlice.Next("status.bulk"))["users"][0].GetRawText());
+        }
+
+        await atBob.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_block_makes_both_vanish_for_each_other_and_its_end_brings_them_back()
+    {
+        await app.OpenDirect(alice, bob);
+        await using var atAlice = await shared.Come(nodes.One, alice);
+        await using var atBob = await shared.Come(nodes.Two, bob);
+        await atAlice.Next("user.online");
+
+        await atAlice.Block(bob);
+        Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(alice.Id, (await atBob.Next("user.offline"))["userId"].GetGuid());
+        // Nothing more changes for anybody: twice the same, the other way round, and half of it taken back.
+        await atAlice.Block(bob);
+        await atBob.Block(alice);
+        await atAlice.Unblock(bob);
+        await nodes.Settle((alice, atAlice), (bob, atBob));
+        Assert.Equal((2, 1), (Changes(atAlice), Changes(atBob)));
+
+        await atBob.Unblock(alice);
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(alice.Id, (await atBob.Next("user.online"))["userId"].GetGuid());
+    }
+
+    [Fact]
+    public async Task The_blocked_one_sees_somebody_who_went_away_at_the_block()
+    {
+        await app.OpenDirect(alice, bob);
+        var atAlice = await nodes.One.Connect(alice);
+        var atBob = await nodes.Two.Connect(bob);
+        await atAlice.Next("user.online");
+        var blockedAt = (await atAlice.Block(bob))["blockedAt"].GetDateTimeOffset();
+        await atBob.Next("user.offline");
+        await atBob.Leave();
+
+        foreach (var isThere in (bool[])[true, false])
+        {
+            if (!isThere)
+            {
+                await atAlice.Leave();
+                await Eventually.Holds("she is gone", () => app.HeldLeases(alice) == 0);
+            }
+
+            await using var again = await nodes.Two.Connect(bob);
+            var shown = (await again.Next("status.bulk"))["users"][0];
+            Assert.Equal((false, blockedAt), (shown.IsOnline(), shown.GetProperty("lastSeenAt").GetDateTimeOffset()));
+            Assert.Equal(shown.GetRawText(), (await app.Presence(bob, alice))[alice.Id].GetRawText());
+            await nodes.Settle((bob, again));
+            Assert.Equal(0, Changes(again));
+        }
+    }
+
+    [Fact]
+    public async Task Presence_over_REST_leaves_strangers_out()
+    {
+        var stranger = ChatApp.NewUser();
+        await app.OpenDirect(alice, bob);
+        await using var atBob = await nodes.Two.Connect(bob);
+        await using var atStranger = await nodes.Two.Connect(stranger);
+        await Eventually.Holds("both are there", () => app.HeldLeases(bob) == 1 && app.HeldLeases(stranger) == 1);
+
+        var told = await app.Presence(alice, bob, stranger, alice, ChatApp.NewUser());
+
+        Assert.Equal(bob.Id, Assert.Single(told).Key);
+        Assert.True(told[bob.Id].IsOnline());
+        Assert.Empty(await app.Presence(stranger, alice, bob));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("?userIds=")]
+    [InlineData("?userIds=,,")]
+    [InlineData("?userIds=bob")]
+    [InlineData("?userIds={00000000-0000-0000-0000-000000000001}")]
+    public async Task Presence_over_REST_refuses_what_is_no_list_of_ids(string query)
+    {
+        var answer = await app.Http(alice).GetAsync($"/chat/presence{query}");
+
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("VALIDATION_ERROR", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Presence_over_REST_takes_two_hundred_ids_and_a_token()
+    {
+        var many = Enumerable.Range(0, 200).Select(_ => ChatApp.NewUser()).ToArray();
+        Assert.Empty(await app.Presence(alice, many));
+        var tooMany = string.Join(',', many.Append(bob).Select(user => user.Id));
+        Assert.Equal(HttpStatusCode.BadRequest, (await app.Http(alice).GetAsync($"/chat/presence?userIds={tooMany}")).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await app.Http().GetAsync($"/chat/presence?userIds={bob.Id}")).StatusCode);
+    }
+
+    [Fact]
+    public async Task Of_many_who_take_and_give_back_at_once_each_change_is_seen_by_exactly_one()
+    {
+        var leases = nodes.One.Leases();
+        var others = nodes.Two.Leases();
+        for (var round = 0; round < 20; round++)
+        {
+            var connections = Enumerable.Range(0, 16).Select(_ => Guid.NewGuid()).ToArray();
+            var user = Guid.NewGuid();
+
+            var came = await Task.WhenAll(connections.Select((id, i) => Task.Run(() => (i % 2 == 0 ? leases : others).AddAsync(user, id))));
+            Assert.Equal(1, came.Count(transition => transition == Transition.CameOnline));
+            Assert.Equal(15, came.Count(transition => transition == Transition.None));
+
+            var went = await Task.WhenAll(connections.Select((id, i) => Task.Run(() => (i % 2 == 0 ? leases : others).RemoveAsync(user, id))));
+            Assert.Equal(1, went.Count(transition => transition == Transition.WentOffline));
+            Assert.Equal(15, went.Count(transition => transition == Transition.None));
+        }
+    }
+
+    [Fact]
+    public async Task Of_many_who_sweep_one_gets_each_user_who_is_gone_and_none_who_is_there()
+    {
+        // Nodes of an installation of their own, whose clock stands still, so that only this test sweeps.
+        await using var still = await TwoNodes.Start(fakeClock: true);
+        var (gone, there) = (Enumerable.Range(0, 20).Select(_ => ChatApp.NewUser()).ToArray(), ChatApp.NewUser());
+        foreach (var user in gone.Append(there))
+        {
+            await still.One.HoldLease(user);
+            await still.One.ExpireLeases(user);
+        }
+
+        var back = await still.Two.Leases().AddAsync(there.Id, Guid.NewGuid());
+        var swept = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() => (i % 2 == 0 ? still.One : still.Two).Leases().SweepAsync())));
+
+        Assert.Equal(Transition.None, back);
+        Assert.Equal(gone.Select(user => user.Id).Order(), swept.SelectMany(claimed => claimed).Select(claimed => claimed.UserId).Order());
+        Assert.Empty(await still.One.Leases().SweepAsync());
+    }
+
+    private static bool IsChange(Received frame) => frame.Type is "user.online" or "user.offline";
+
+    private static int Changes(SocketClient client) => client.Frames.Count(IsChange);
+}
+
+/// <summary>Two nodes for the presence tests, whose users do not meet, and one who sees them all come.</summary>
+public sealed class PresenceNodes : IAsyncLifetime
+{
+    private readonly TestUser witness = ChatApp.NewUser();
+    private SocketClient atWitness = null!;
+
+    public TwoNodes Nodes { get; private set; } = null!;
+
+    /// <summary>Connects somebody, and returns once everybody has been told.</summary>
+    public async Task<SocketClient> Come(ChatApp node, TestUser user)
+    {
+        await node.OpenDirect(user, witness);
+        var client = await node.Connect(user);
+        while ((await atWitness.Next("user.online"))["userId"].GetGuid() != user.Id)
+        {
+        }
+
+        return client;
+    }
+
+    public async Task InitializeAsync()
+    {
+        Nodes = await TwoNodes.Start();
+        atWitness = await Nodes.One.Connect(witness);
+        await Eventually.Holds("the witness is there", () => Nodes.One.HeldLeases(witness) == 1);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await atWitness.DisposeAsync();
+        await Nodes.DisposeAsync();
     }
 }

@@ -1,0 +1,162 @@
+using Chat.Features;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Features;
+
+/// <summary>Two nodes whose time stands still until a test moves it.</summary>
+public sealed class TypingTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
+    private TwoNodes nodes = null!;
+    private SocketClient atAlice = null!;
+    private SocketClient atBob = null!;
+    private Guid conversation;
+
+    public async Task InitializeAsync()
+    {
+        nodes = await TwoNodes.Start(fakeClock: true);
+        conversation = await nodes.One.OpenDirect(alice, bob);
+        atAlice = await nodes.One.Connect(alice);
+        atBob = await nodes.Two.Connect(bob);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await atAlice.DisposeAsync();
+        await atBob.DisposeAsync();
+        await nodes.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Typing_ends_by_itself_six_seconds_after_the_last_start()
+    {
+        await atAlice.StartTyping(conversation);
+        Assert.True(await atBob.NextTyping());
+        await Pass(4);
+        await atAlice.StartTyping(conversation);
+        await Pass(5.75);
+        Assert.Equal(1, Updates(atBob));
+
+        await Pass(0.5);
+        Assert.False(await atBob.NextTyping());
+        await Ends(updates: 2);
+    }
+
+    [Fact]
+    public async Task Typing_ends_with_the_connection()
+    {
+        await atAlice.StartTyping(conversation);
+        Assert.True(await atBob.NextTyping());
+        await Pass(2);
+
+        atAlice.Cut();
+        await Eventually.Holds("the node has seen it", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 0);
+        await Until(() => Updates(atBob) == 2);
+        Assert.False(await atBob.NextTyping());
+    }
+
+    [Fact]
+    public async Task The_others_hear_of_it_at_most_once_in_two_seconds_and_in_the_end_what_is_so()
+    {
+        for (var i = 0; i < 20; i++)
+        {
+            await atAlice.StartTyping(conversation);
+            await atAlice.StopTyping(conversation);
+        }
+
+        await nodes.Settle((alice, atAlice), (bob, atBob));
+        Assert.Equal(1, Updates(atBob));
+        Assert.True(await atBob.NextTyping());
+
+        await Pass(2.25);
+        Assert.False(await atBob.NextTyping());
+        await Ends(updates: 2);
+    }
+
+    [Fact]
+    public async Task Going_on_typing_tells_nobody_anything_new()
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            await atAlice.StartTyping(conversation);
+            await Pass(2.5);
+        }
+
+        await Ends(updates: 1);
+    }
+
+    [Fact]
+    public async Task A_block_hides_typing_at_once_and_its_end_too()
+    {
+        await atAlice.StartTyping(conversation);
+        Assert.True(await atBob.NextTyping());
+
+        // Bob's node has to tell Alice's, which has to stop showing it: before she stops.
+        await atBob.Block(alice);
+        await Pass(0.5);
+        await Until(() => Updates(atBob) == 2);
+        Assert.False(await atBob.NextTyping());
+        await Pass(2.25);
+        await atAlice.StopTyping(conversation);
+        await Pass(2.25);
+        await atAlice.StartTyping(conversation);
+        await atBob.StartTyping(conversation);
+        await Pass(2.25);
+        await Ends(updates: 2);
+        Assert.Equal(0, Updates(atAlice));
+    }
+
+    [Fact]
+    public async Task Typing_is_shown_again_after_the_block()
+    {
+        await atBob.Block(alice);
+        await atBob.Unblock(alice);
+        await nodes.Settle((alice, atAlice), (bob, atBob));
+
+        await atAlice.StartTyping(conversation);
+
+        Assert.True(await atBob.NextTyping());
+        await Ends(updates: 1);
+    }
+
+    [Fact]
+    public async Task Nobody_types_where_they_do_not_belong()
+    {
+        await using var atStranger = await nodes.One.Connect(ChatApp.NewUser());
+
+        var foreign = await atStranger.Ask("typing.start", new { conversationId = conversation });
+        var missing = await atStranger.Ask("typing.start", new { conversationId = Guid.NewGuid() });
+        var none = await atStranger.Ask("typing.stop", new { });
+
+        Assert.Equal(("error", "FORBIDDEN"), (foreign.Type, foreign["code"].GetString()));
+        Assert.Equal(foreign.Payload.GetRawText(), missing.Payload.GetRawText());
+        Assert.Equal(("VALIDATION_ERROR", "conversationId"), (none["code"].GetString(), none["field"].GetString()));
+        await Ends(updates: 0);
+    }
+
+    private static int Updates(SocketClient client) => client.Frames.Count(frame => frame.Type == "typing.update");
+
+    // Lets time go by in steps that no timer sleeps through.
+    private async Task Pass(double seconds)
+    {
+        for (var passed = TimeSpan.Zero; passed < TimeSpan.FromSeconds(seconds); passed += Tick)
+        {
+            nodes.One.Clock!.Advance(Tick);
+            await nodes.Settle((alice, atAlice), (bob, atBob));
+        }
+    }
+
+    private Task Until(Func<bool> condition) => Eventually.Holds("it is told", () =>
+    {
+        nodes.One.Clock!.Advance(Tick);
+        return condition();
+    });
+
+    private async Task Ends(int updates)
+    {
+        await nodes.Settle((alice, atAlice), (bob, atBob));
+        Assert.Equal(updates, Updates(atBob));
+    }
+}
