@@ -1,0 +1,131 @@
+using Chat.Features;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Backplane;
+
+/// <summary>Redis killed and started again, empty. The nodes' clock stands still unless a test moves it.</summary>
+public sealed class RedisRestartTests
+{
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
+    private readonly TestUser carol = ChatApp.NewUser();
+
+    [RedisFact]
+    public async Task After_a_restart_the_nodes_listen_again_also_for_those_who_came_meanwhile()
+    {
+        await using var redis = await RedisServer.Start();
+        await using var nodes = await TwoNodes.Start(redis.ConnectionString, fakeClock: true);
+        var (withBob, withCarol) = (await nodes.One.OpenDirect(alice, bob), await nodes.One.OpenDirect(alice, carol));
+        await using var atAlice = await nodes.One.Connect(alice);
+        await using var atBob = await nodes.Two.Connect(bob);
+
+        await redis.Kill();
+        await using var atCarol = await nodes.Two.Connect(carol);
+        // Comes and goes without a trace.
+        var passing = ChatApp.NewUser();
+        await using (var atPassing = await nodes.Two.Connect(passing))
+            await atPassing.Leave();
+        await redis.StartAgain();
+
+        await Eventually.Holds("the node listens for all three", () => Restored(nodes) && Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1 && Listeners(nodes, carol) == 1);
+        Assert.Equal(0, Listeners(nodes, passing));
+        // Nothing but pub/sub brings this over.
+        await atAlice.StartTyping(withBob);
+        await atAlice.StartTyping(withCarol);
+        Assert.True(await atBob.NextTyping());
+        Assert.True(await atCarol.NextTyping());
+        await nodes.Settle((alice, atAlice), (bob, atBob), (carol, atCarol));
+        Assert.Equal(1, atCarol.Frames.Count(frame => frame.Type == "typing.update"));
+
+        await atCarol.Leave();
+        await Eventually.Holds("and stops when she leaves", () => Listeners(nodes, carol) == 0);
+    }
+
+    [RedisFact]
+    public async Task What_was_published_while_Redis_was_away_is_fetched_as_soon_as_it_is_back()
+    {
+        await using var redis = await RedisServer.Start();
+        await using var nodes = await TwoNodes.Start(redis.ConnectionString, fakeClock: true);
+        var conversation = await nodes.One.OpenDirect(alice, bob);
+        await using var atAlice = await nodes.One.Connect(alice);
+        await using var atBob = await nodes.Two.Connect(bob);
+        var restored = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        await redis.Kill();
+        foreach (var text in (string[])["one", "two"])
+            Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, text)).Type);
+        await atBob.Settle();
+        Assert.DoesNotContain(atBob.Frames, frame => frame.Type == "message.new");
+        nodes.Two.Redis().Restored += restored.SetResultOnce;
+        await redis.StartAgain();
+        await restored.Task.WaitAsync(TimeSpan.FromSeconds(15));
+
+        // Well inside the time that the ordinary check takes, which wants to see it behind twice, two seconds apart.
+        for (var tick = 0; tick < 6 && !atBob.Frames.Any(frame => frame.Type == "message.new"); tick++)
+        {
+            nodes.Two.Clock!.Advance(TimeSpan.FromMilliseconds(250));
+            await atBob.Settle();
+        }
+
+        Assert.Equal("one", (await atBob.NextMessage())["message.content"].GetString());
+        Assert.Equal("two", (await atBob.NextMessage())["message.content"].GetString());
+    }
+
+    [RedisFact]
+    public async Task Presence_is_right_again_after_a_restart()
+    {
+        await using var redis = await RedisServer.Start();
+        await using var nodes = await TwoNodes.Start(redis.ConnectionString);
+        foreach (var other in (TestUser[])[bob, carol])
+            await nodes.One.OpenDirect(alice, other);
+        await using var atAlice = await nodes.One.Connect(alice);
+        var atBob = await nodes.Two.Connect(bob);
+        await atAlice.Next("user.online");
+
+        await redis.Kill();
+        await using var atCarol = await nodes.Two.Connect(carol);
+        await atBob.Leave();
+        await redis.StartAgain();
+
+        Assert.Equal(carol.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        var told = await nodes.One.Presence(alice, bob, carol);
+        Assert.Equal((false, true), (told[bob.Id].IsOnline(), told[carol.Id].IsOnline()));
+        Assert.True((await nodes.Two.Presence(carol, alice))[alice.Id].IsOnline());
+        await nodes.Settle((alice, atAlice), (carol, atCarol));
+        Assert.Equal(3, atAlice.Frames.Count(frame => frame.Type.StartsWith("user.", StringComparison.Ordinal)));
+        Assert.DoesNotContain(atCarol.Frames, frame => frame.Type.StartsWith("user.", StringComparison.Ordinal));
+        await atBob.DisposeAsync();
+    }
+
+    [RedisFact]
+    public async Task A_node_starts_without_Redis_and_takes_it_when_it_comes()
+    {
+        await using var redis = await RedisServer.Start();
+        await redis.Kill();
+        await using var nodes = await TwoNodes.Start($"{redis.ConnectionString},connectTimeout=1000");
+        var conversation = await nodes.One.OpenDirect(alice, bob);
+        await using var atAlice = await nodes.One.Connect(alice);
+        await using var atBob = await nodes.Two.Connect(bob);
+
+        Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "hi")).Type);
+        Assert.Equal("hi", (await atBob.NextMessage())["message.content"].GetString());
+
+        await redis.StartAgain();
+        foreach (var client in (SocketClient[])[atAlice, atBob])
+            await client.Next("user.online");
+        await Eventually.Holds("both nodes listen", () => Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1);
+        await atAlice.StartTyping(conversation);
+        Assert.True(await atBob.NextTyping());
+    }
+
+    private static bool Restored(TwoNodes nodes) => nodes.One.Redis().IsConnected && nodes.Two.Redis().IsConnected;
+
+    private static long Listeners(TwoNodes nodes, TestUser user) => BackplaneTests.Listeners(nodes.One, user);
+}
+
+file static class Signal
+{
+    /// <summary>For events that may be raised more than once.</summary>
+    public static void SetResultOnce(this TaskCompletionSource signal) => signal.TrySetResult();
+}
