@@ -49,11 +49,14 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
 
         await atAlice.StartTyping(conversation);
         await atAlice.SendMessage(conversation, "hi");
+        string[] types = ["typing.update", "message.new", "conversation.updated", "notification.unread"];
+        foreach (var type in types)
+            await atBob.Next(type);
         // The channel keeps its order: when this has come, so has the echo of all before it.
         Publish(nodes.One, bob, Foreign("frame", Marker("behind")));
         await atBob.ReplyTo("behind");
 
-        foreach (var type in (string[])["typing.update", "message.new", "conversation.updated", "notification.unread"])
+        foreach (var type in types)
             Assert.Single(atBob.Frames, frame => frame.Type == type);
     }
 
