@@ -37,12 +37,12 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
 
         using var ending = new CancellationTokenSource();
         var talking = pairs.Select(pair => pair.Talk(Pace, ending.Token)).ToArray();
-        await Task.Delay(TimeSpan.FromSeconds(2));
+        await Eventually.After(TimeSpan.FromSeconds(2));
         var killedAt = Stopwatch.GetTimestamp();
         await redis.Kill();
         await using var atComer = await nodes.Two.Connect(comer);
         await atLeaver.Leave();
-        await Task.Delay(Outage - Stopwatch.GetElapsedTime(killedAt));
+        await Eventually.After(Outage - Stopwatch.GetElapsedTime(killedAt));
         await redis.StartAgain();
         var startedAt = Stopwatch.GetTimestamp();
 
@@ -95,7 +95,7 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
 
         using var ending = new CancellationTokenSource();
         var talking = pairs.Select(pair => pair.Talk(Pace * 2, ending.Token)).ToArray();
-        await Task.Delay(TimeSpan.FromSeconds(3));
+        await Eventually.After(TimeSpan.FromSeconds(3));
         var cutAt = Stopwatch.GetTimestamp();
         foreach (var client in clients)
             client.Cut();
@@ -195,7 +195,7 @@ internal sealed class Pair : IAsyncDisposable
             sentAt[content] = Stopwatch.GetTimestamp();
             var answer = await client.SendMessage(conversation, content, content);
             Assert.Equal("message.sent", answer.Type);
-            await Task.Delay(pace, ending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Eventually.After(pace, ending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

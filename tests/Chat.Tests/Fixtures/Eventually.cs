@@ -14,6 +14,10 @@ public static class Eventually
             Assert.True(clock.Elapsed.TotalSeconds < seconds, $"Not within {seconds} s: {what}");
     }
 
+    /// <summary>Lets time pass that is itself what an experiment is about: how long a server is away, or a load lasts.</summary>
+    public static Task After(TimeSpan time, CancellationToken ending = default) =>
+        time <= TimeSpan.Zero ? Task.CompletedTask : Task.Delay(time, ending);
+
     /// <summary>Returns as soon as nothing is wrong; fails with what still is when the time is over.</summary>
     /// <param name="fault">Looks, and tells what is wrong; null if nothing is.</param>
     /// <param name="patience">How long to look.</param>

@@ -73,17 +73,19 @@ public sealed class RedisServer : IAsyncDisposable
     public async Task StartAgain()
     {
         shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Watch, Binary!, port.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardInput = true })!;
-        for (var clock = Stopwatch.StartNew(); ; await Task.Delay(20))
+        await Eventually.IsRight(RefusalAsync, StartLimit);
+    }
+
+    private async Task<string?> RefusalAsync()
+    {
+        try
         {
-            try
-            {
-                await using var connection = await ConnectionMultiplexer.ConnectAsync($"{ConnectionString},connectRetry=1,connectTimeout=500");
-                return;
-            }
-            catch (RedisConnectionException) when (clock.Elapsed < StartLimit)
-            {
-                // Does not listen yet.
-            }
+            await using var connection = await ConnectionMultiplexer.ConnectAsync($"{ConnectionString},connectRetry=1,connectTimeout=500");
+            return null;
+        }
+        catch (RedisConnectionException refused)
+        {
+            return refused.Message;
         }
     }
 
