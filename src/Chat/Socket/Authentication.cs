@@ -145,9 +145,8 @@ internal sealed class Authentication(
         foreach (var observer in connectionObservers)
             await observer.OpeningAsync(connection);
 
-        // The first frame, and only then the fan-out: auth_success comes before every live event.
-        connection.Send(Frame.Of(Success(connection), id));
-        hub.Join(connection);
+        // auth_success comes before every live event, and no live event falls between the two.
+        connection.SendAhead(Frame.Of(Success(connection), id), () => hub.Join(connection));
         foreach (var observer in connectionObservers)
             await observer.OpenedAsync(connection);
     }

@@ -60,6 +60,9 @@ public sealed class Connection
             queue.Close(Disconnect.SlowConsumer, discard: true);
     }
 
+    /// <summary>Puts the first frame of an accepted user into the queue, ahead of all that joining brings.</summary>
+    internal void SendAhead(Frame frame, Action join) => queue.AddAhead(frame, join);
+
     /// <summary>Puts an event into the send queue.</summary>
     public void Send<TEvent>(TEvent sent)
         where TEvent : IEvent<TEvent> => Send(Frame.Of(sent));

@@ -42,6 +42,19 @@ internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, T
         }
     }
 
+    /// <summary>
+    /// Adds a frame, and from then on lets others add: whatever they send because of <paramref name="letIn"/> comes
+    /// behind this frame, and nothing that they send after it is missed.
+    /// </summary>
+    public void AddAhead(Frame frame, Action letIn)
+    {
+        lock (gate)
+        {
+            letIn();
+            TryAdd(frame);
+        }
+    }
+
     /// <summary>Ends the socket with a close frame, behind what waits; only the first call counts.</summary>
     /// <param name="reason">What the close frame says.</param>
     /// <param name="discard">Leave out what waits, because nobody reads it.</param>
