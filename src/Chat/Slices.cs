@@ -99,6 +99,7 @@ internal static class Slices
 [JsonSerializable(typeof(UserOnline))]
 [JsonSerializable(typeof(UserOffline))]
 [JsonSerializable(typeof(LastSeen))]
+[JsonSerializable(typeof(PresenceChanged))]
 //// Typing
 [JsonSerializable(typeof(StartTyping))]
 [JsonSerializable(typeof(StopTyping))]

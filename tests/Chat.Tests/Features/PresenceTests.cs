@@ -84,10 +84,10 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     public async Task Those_of_a_killed_node_go_offline_by_one_announcement_and_are_remembered_as_last_seen_then()
     {
         await app.OpenDirect(alice, bob);
-        await using var atAlice = await app.Connect(alice);
-        await using var alsoAlice = await nodes.Two.Connect(alice);
         var before = DateTimeOffset.UtcNow;
         await app.HoldLease(bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var alsoAlice = await nodes.Two.Connect(alice);
         Assert.True((await app.Presence(alice, bob))[bob.Id].IsOnline());
 
         // Both nodes sweep.
@@ -187,6 +187,28 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await atBob.Unblock(alice);
         Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
         Assert.Equal(alice.Id, (await atBob.Next("user.online"))["userId"].GetGuid());
+    }
+
+    [Fact]
+    public async Task Whoever_goes_away_just_before_a_block_is_away_for_the_other()
+    {
+        await app.OpenDirect(alice, bob);
+        await using var atAlice = await shared.Come(nodes.One, alice);
+        // A quick end and a block race: neither who tells of the going nor the block may rely on the other to tell it.
+        for (var i = 1; i <= 10; i++)
+        {
+            var atBob = await nodes.Two.Connect(bob);
+            Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+            var leaving = atBob.Leave();
+            Assert.Equal("block.added", (await atAlice.Block(bob)).Type);
+            await leaving;
+
+            Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+            await Eventually.Holds("his lease is given back", () => app.HeldLeases(bob) == 0);
+            Assert.Equal("block.removed", (await atAlice.Unblock(bob)).Type);
+            await nodes.Settle((alice, atAlice));
+            Assert.Equal(2 * i, Changes(atAlice));
+        }
     }
 
     [Fact]

@@ -119,7 +119,6 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         if (blocker == blocked)
             return (null, ChatError.Invalid("userId", "Nobody blocks themselves."));
         var id = Block.IdOf(blocker, blocked);
-        var wereApart = await blocks.AreApartAsync(blocker, blocked);
         await using var session = store.LightweightSession();
         var block = await session.LoadAsync<Block>(id);
         if (block is null)
@@ -131,20 +130,19 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         }
 
         var added = new BlockAdded(blocked, username, block.BlockedAt);
-        await blocks.ChangedAsync(blocker, blocked, wereApart);
+        await blocks.ChangedAsync(blocker, blocked);
         backplane.Send(blocker, Frame.Of(added), from);
         return (added, null);
     }
 
     public async Task<BlockRemoved> RemoveAsync(Guid blocker, Guid blocked, string? username, Connection? from)
     {
-        var wereApart = await blocks.AreApartAsync(blocker, blocked);
         await using var session = store.LightweightSession();
         session.Delete<Block>(Block.IdOf(blocker, blocked));
         await session.SaveChangesAsync();
 
         var removed = new BlockRemoved(blocked, username);
-        await blocks.ChangedAsync(blocker, blocked, wereApart);
+        await blocks.ChangedAsync(blocker, blocked);
         backplane.Send(blocker, Frame.Of(removed), from);
         return removed;
     }

@@ -8,11 +8,13 @@ namespace Chat.Features;
 /// <summary>Told when a block begins or ends.</summary>
 public interface IBlockObserver
 {
-    /// <summary>Between these two something changed; who blocked whom does not matter.</summary>
+    /// <summary>
+    /// Between these two a block was added or removed; who blocked whom does not matter, and there may be another one
+    /// between them before or after it.
+    /// </summary>
     /// <param name="one">The one.</param>
     /// <param name="other">The other.</param>
-    /// <param name="isApart">Whether there is a block between them now, in either direction.</param>
-    ValueTask BlockChangedAsync(Guid one, Guid other, bool isApart);
+    ValueTask BlockChangedAsync(Guid one, Guid other);
 }
 
 /// <summary>
@@ -59,16 +61,13 @@ internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Fun
     /// <summary>Forgets what was cached of two people, on every node, and tells the observers.</summary>
     /// <param name="one">The one.</param>
     /// <param name="other">The other.</param>
-    /// <param name="wereApart">Whether there was a block before: a second one changes nothing that anybody sees.</param>
-    public async Task ChangedAsync(Guid one, Guid other, bool wereApart)
+    public async Task ChangedAsync(Guid one, Guid other)
     {
         Forget(one, other);
         backplane.Publish(one, new BlocksChanged(other));
         backplane.Publish(other, new BlocksChanged(one));
-        if (await AreApartAsync(one, other) is var areApart && areApart == wereApart)
-            return;
         foreach (var observer in observers())
-            await observer.BlockChangedAsync(one, other, areApart);
+            await observer.BlockChangedAsync(one, other);
     }
 
     public void Handle(Guid userId, BlocksChanged received) => Forget(userId, received.Other);

@@ -8,8 +8,8 @@ namespace Chat.Features;
 
 /// <summary>
 /// Who is there. A person is online while any of their connections, on any node, holds a lease in Redis
-/// (<see cref="Leases"/>); several devices are one person. A real change is told once, to the people one shares a
-/// conversation with and no block lies between (<see cref="PresenceWorker"/>). The first thing to be shed under load:
+/// (<see cref="Leases"/>, <see cref="PresenceWorker"/>); several devices are one person. A real change is told once, to the
+/// people one shares a conversation with and no block lies between (<see cref="PresenceViews"/>). The first thing to be shed under load:
 /// its frames are droppable, and nothing on the message path waits for it.
 /// </summary>
 public sealed class PresenceSlice : ISlice
@@ -18,11 +18,14 @@ public sealed class PresenceSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddSingleton<Leases>().AddSingleton<Contacts>();
-        slice.Runs<PresenceWorker>()
+        slice.Runs<PresenceViews>()
+            .ObserveConnections<PresenceViews>()
+            .OnNode<PresenceChanged, PresenceViews>()
+            .Runs<PresenceWorker>()
             .ObserveConnections<PresenceWorker>()
             .Rest<PresenceModule>()
             .Documents(options => options.Column<LastSeen>(nameof(LastSeen.At)));
-        slice.Services.AddSingleton<IBlockObserver>(provider => provider.GetRequiredService<PresenceWorker>());
+        slice.Services.AddSingleton<IBlockObserver>(provider => provider.GetRequiredService<PresenceViews>());
     }
 }
 
@@ -88,7 +91,7 @@ public sealed class PresenceModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/presence", GetAsync).RequireAuthorization();
 
-    private static async Task<IResult> GetAsync(string? userIds, HttpContext http, PresenceWorker presence)
+    private static async Task<IResult> GetAsync(string? userIds, HttpContext http, PresenceViews presence)
     {
         var asked = new HashSet<Guid>();
         foreach (var text in (userIds ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))

@@ -12,8 +12,8 @@ namespace Chat.Features;
 /// not take is tried again until they can.
 /// </summary>
 internal sealed partial class PresenceWorker(
-    Hub hub, Leases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, IDocumentStore store, TimeProvider time, ILogger<PresenceWorker> log)
-    : LoopService(time, log), IConnectionObserver, IBlockObserver
+    Leases leases, Contacts contacts, PresenceViews views, RedisConnection redis, IDocumentStore store, TimeProvider time, ILogger<PresenceWorker> log)
+    : LoopService(time, log), IConnectionObserver
 {
     private const int MaxBatch = 256;
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
@@ -30,58 +30,16 @@ internal sealed partial class PresenceWorker(
 
     private bool IsSettling => Volatile.Read(ref interruptedAt) is not 0 and var since && Time.GetElapsedTime(since) < Leases.Settling;
 
-    /// <summary>status.bulk: everybody the user shares a conversation with.</summary>
-    public async ValueTask OpenedAsync(Connection connection)
+    public ValueTask OpenedAsync(Connection connection)
     {
-        connection.Send(new StatusBulk(await StatusForAsync(connection.User.Id)));
         queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsHere: true));
+        return ValueTask.CompletedTask;
     }
 
     public ValueTask ClosedAsync(Connection connection)
     {
         queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsHere: false));
         return ValueTask.CompletedTask;
-    }
-
-    /// <summary>A block makes the two vanish for each other; its end brings those who are there back.</summary>
-    public async ValueTask BlockChangedAsync(Guid one, Guid other, bool isApart)
-    {
-        IReadOnlySet<Guid> online;
-        try
-        {
-            online = await leases.OnlineAsync([one, other]).WaitAsync(RedisConnection.Patience);
-        }
-        catch (Exception failure) when (IsAway(failure))
-        {
-            // As far as this node can tell: they must vanish for each other all the same.
-            NotUpToDate(failure.Message);
-            online = ((Guid[])[one, other]).Where(user => hub.ConnectionsOf(user).Count > 0).ToHashSet();
-        }
-
-        foreach (var (about, to) in ((Guid, Guid)[])[(one, other), (other, one)])
-        {
-            if (online.Contains(about))
-                backplane.Send(to, isApart ? Offline(about, Time.GetWireNow()) : Online(about));
-        }
-    }
-
-    /// <summary>The status of all contacts of a user, as the user may see it.</summary>
-    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId)
-    {
-        IReadOnlyList<Contact> all = [];
-        try
-        {
-            all = await contacts.LoadAsync([userId]);
-            var visible = all.Where(contact => !contact.IsApart).Select(contact => contact.UserId).ToArray();
-            var online = redis.IsConnected ? await leases.OnlineAsync(visible).WaitAsync(RedisConnection.Patience) : new HashSet<Guid>();
-            return [.. all.Select(contact => Status(contact, online.Contains(contact.UserId)))];
-        }
-        catch (Exception failure) when (IsAway(failure))
-        {
-            // Better a list that says "away" than a connection that does not open.
-            NotUpToDate(failure.Message);
-            return [.. all.Select(contact => Status(contact, isOnline: false))];
-        }
     }
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
@@ -231,32 +189,11 @@ internal sealed partial class PresenceWorker(
             session.Store(new LastSeen { Id = userId, At = at, ToldAt = leases.RedisTime });
         await session.SaveChangesAsync();
 
-        // Who has come and gone meanwhile, or gone and come, has not changed.
-        var changed = untold.GroupBy(change => change.UserId).Where(own => own.Count() % 2 == 1).Select(own => own.Last()).ToArray();
-        var users = changed.Select(change => change.UserId).ToArray();
-        var told = (await contacts.LoadAsync(users)).ToLookup(contact => contact.OfUser);
-        // Last of all, because another node may have seen them come back meanwhile, and told it: what is told last stays.
-        var online = await leases.OnlineAsync(users);
-        foreach (var (userId, transition, at) in changed)
-        {
-            // Redis may have lost the lease of somebody who is right here.
-            var isOnline = online.Contains(userId) || (transition == Transition.CameOnline && hub.ConnectionsOf(userId).Count > 0);
-            if (isOnline != (transition == Transition.CameOnline))
-                continue;
-            var frame = transition == Transition.CameOnline ? Online(userId) : Offline(userId, at);
-            foreach (var contact in told[userId].Where(contact => !contact.IsApart))
-                backplane.Send(contact.UserId, frame);
-        }
-
+        // Whether it is so, and still so, is found out where it is told.
+        foreach (var contact in await contacts.LoadAsync([.. untold.Select(change => change.UserId).Distinct()]))
+            views.MayHaveChanged(to: contact.UserId, about: contact.OfUser);
         untold = [];
     }
-
-    private static UserStatus Status(Contact contact, bool isOnline) =>
-        new(contact.UserId, isOnline, isOnline ? null : contact.LastSeenAt);
-
-    private Frame Online(Guid userId) => Frame.Of(new UserOnline(userId, Time.GetWireNow()), droppable: true);
-
-    private static Frame Offline(Guid userId, DateTimeOffset lastSeenAt) => Frame.Of(new UserOffline(userId, lastSeenAt), droppable: true);
 
     [LoggerMessage(LogLevel.Warning, "Presence is not up to date: Redis or PostgreSQL is away ({Reason})")]
     private partial void NotUpToDate(string reason);

@@ -1,0 +1,210 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Serialization.Metadata;
+using System.Threading.Channels;
+using Chat.Backplane;
+using Chat.Socket;
+
+namespace Chat.Features;
+
+/// <summary>Node event: what the channel's user sees of somebody's presence may have changed.</summary>
+/// <param name="UserId">Of whom.</param>
+internal sealed record PresenceChanged(Guid UserId) : IEvent<PresenceChanged>
+{
+    public static string Name => "presence";
+
+    public static JsonTypeInfo<PresenceChanged> Json => ChatJson.Wire.PresenceChanged;
+}
+
+/// <summary>
+/// What this node's users have been told of others. Whoever changes something only hints at it; here the truth, leases
+/// and blocks together, is read anew, one user's view at a time, and told where it differs from what was told last. So
+/// hints may come twice, late, or in any order: what is told last is true, and the same is never told twice.
+/// </summary>
+internal sealed partial class PresenceViews(
+    Hub hub, Leases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time, ILogger<PresenceViews> log)
+    : LoopService(time, log), IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>
+{
+    private const int MaxBatch = 1024;
+    private readonly ConcurrentDictionary<Guid, View> views = new();
+    private readonly Lock gate = new();
+    private readonly Channel<(Guid To, Guid About)> hints = Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
+    private List<(Guid To, Guid About)> pending = [];
+
+    /// <summary>Somebody's presence, as a user sees it, may have changed: to be told on every node where that user is.</summary>
+    public void MayHaveChanged(Guid to, Guid about)
+    {
+        Hint(to, about);
+        backplane.Publish(to, new PresenceChanged(about));
+    }
+
+    public ValueTask OpeningAsync(Connection connection)
+    {
+        lock (gate)
+            views.GetOrAdd(connection.User.Id, _ => new View()).Connections++;
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>status.bulk: everybody the user shares a conversation with. What is news in it, the user's other connections hear, too.</summary>
+    public async ValueTask OpenedAsync(Connection connection)
+    {
+        var userId = connection.User.Id;
+        var view = views[userId];
+        await view.Turn.WaitAsync();
+        try
+        {
+            var (all, isKnown) = await LookAsync(userId, view.Online);
+            foreach (var status in all)
+            {
+                Tell(userId, view, status, except: connection);
+                // Redis is away, and nobody may hint at it again when it is back.
+                if (!isKnown)
+                    Hint(userId, status.UserId);
+            }
+
+            view.Online ??= [.. all.Where(status => status.Online).Select(status => status.UserId)];
+            connection.Send(new StatusBulk(all));
+        }
+        finally
+        {
+            view.Turn.Release();
+        }
+    }
+
+    public ValueTask ClosedAsync(Connection connection)
+    {
+        lock (gate)
+        {
+            if (views.TryGetValue(connection.User.Id, out var view) && --view.Connections == 0)
+                views.TryRemove(connection.User.Id, out _);
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A block makes the two vanish for each other; its end brings those who are there back.</summary>
+    public async ValueTask BlockChangedAsync(Guid one, Guid other)
+    {
+        backplane.Publish(one, new PresenceChanged(other));
+        backplane.Publish(other, new PresenceChanged(one));
+        (Guid, Guid)[] both = [(one, other), (other, one)];
+        try
+        {
+            await ShowAsync(both);
+        }
+        catch (Exception failure) when (IsAway(failure))
+        {
+            NotUpToDate(failure.Message);
+            foreach (var (to, about) in both)
+                Hint(to, about);
+        }
+    }
+
+    /// <summary>The status of all contacts of a user, as the user may see it.</summary>
+    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId) => (await LookAsync(userId, told: null)).All;
+
+    void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => Hint(userId, received.UserId);
+
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("presence views", ShowHintsAsync)];
+
+    private void Hint(Guid to, Guid about)
+    {
+        if (views.ContainsKey(to))
+            hints.Writer.TryWrite((to, about));
+    }
+
+    private async Task ShowHintsAsync(CancellationToken stopping)
+    {
+        while (pending.Count > 0 || await hints.Reader.WaitToReadAsync(stopping))
+        {
+            while (pending.Count < MaxBatch && hints.Reader.TryRead(out var hint))
+                pending.Add(hint);
+            await ShowAsync(pending);
+            pending = [];
+        }
+    }
+
+    private async Task ShowAsync(IReadOnlyCollection<(Guid To, Guid About)> pairs)
+    {
+        // In one order everywhere, so that nobody waits in a circle.
+        var own = pairs.Select(pair => pair.To).Distinct().Order()
+            .Select(userId => (UserId: userId, View: views.GetValueOrDefault(userId)))
+            .Where(found => found.View is not null)
+            .ToDictionary(found => found.UserId, found => found.View!);
+        if (own.Count == 0)
+            return;
+        foreach (var view in own.Values)
+            await view.Turn.WaitAsync();
+        try
+        {
+            var found = await contacts.LoadAsync([.. pairs.Where(pair => own.ContainsKey(pair.To)).Distinct()]);
+            foreach (var contact in found.Where(contact => contact.IsApart))
+                Tell(contact.OfUser, own[contact.OfUser], Status(contact, isOnline: false));
+            var visible = found.Where(contact => !contact.IsApart).ToArray();
+            var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Patience);
+            foreach (var contact in visible)
+                Tell(contact.OfUser, own[contact.OfUser], Status(contact, online.Contains(contact.UserId)));
+        }
+        finally
+        {
+            foreach (var view in own.Values)
+                view.Turn.Release();
+        }
+    }
+
+    // Where Redis is away, what was told last is the best there is; and for somebody new here a list that says "away"
+    // is better than a connection that does not open.
+    private async Task<(IReadOnlyList<UserStatus> All, bool IsKnown)> LookAsync(Guid userId, HashSet<Guid>? told)
+    {
+        IReadOnlyList<Contact> all = [];
+        try
+        {
+            all = await contacts.LoadAsync([userId]);
+            if (redis.IsConnected)
+            {
+                var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience);
+                return ([.. all.Select(contact => Status(contact, online.Contains(contact.UserId)))], true);
+            }
+        }
+        catch (Exception failure) when (IsAway(failure))
+        {
+            NotUpToDate(failure.Message);
+        }
+
+        return ([.. all.Select(contact => Status(contact, !contact.IsApart && told?.Contains(contact.UserId) == true))], false);
+    }
+
+    private void Tell(Guid to, View view, UserStatus status, Connection? except = null)
+    {
+        // Before their first status.bulk nobody was told anything.
+        if (view.Online is not { } online || status.Online == online.Contains(status.UserId))
+            return;
+        if (status.Online)
+            online.Add(status.UserId);
+        else
+            online.Remove(status.UserId);
+        var now = Time.GetWireNow();
+        var frame = status.Online
+            ? Frame.Of(new UserOnline(status.UserId, now), droppable: true)
+            : Frame.Of(new UserOffline(status.UserId, status.LastSeenAt ?? now), droppable: true);
+        hub.Send(to, frame, except);
+    }
+
+    private static UserStatus Status(Contact contact, bool isOnline) =>
+        new(contact.UserId, isOnline, isOnline ? null : contact.LastSeenAt);
+
+    [LoggerMessage(LogLevel.Warning, "Presence is not up to date: Redis or PostgreSQL is away ({Reason})")]
+    private partial void NotUpToDate(string reason);
+
+    /// <summary>One user of this node.</summary>
+    private sealed class View
+    {
+        /// <summary>Held while the truth is read and told.</summary>
+        public SemaphoreSlim Turn { get; } = new(1);
+
+        /// <summary>Guarded by the lock on all views.</summary>
+        public int Connections { get; set; }
+
+        /// <summary>Whom the user's connections believe to be there; null before the first of them was told.</summary>
+        public HashSet<Guid>? Online { get; set; }
+    }
+}
