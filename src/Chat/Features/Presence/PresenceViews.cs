@@ -26,6 +26,7 @@ internal sealed partial class PresenceViews(
 {
     private const int MaxBatch = 1024;
     private readonly ConcurrentDictionary<Guid, View> views = new();
+    private readonly ConcurrentDictionary<Connection, StatusBulk> openings = new();
     private readonly Lock gate = new();
     private readonly Channel<(Guid To, Guid About)> hints = Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
     private List<(Guid To, Guid About)> pending = [];
@@ -37,44 +38,57 @@ internal sealed partial class PresenceViews(
         backplane.Publish(to, new PresenceChanged(about));
     }
 
-    public ValueTask OpeningAsync(Connection connection)
-    {
-        lock (gate)
-            views.GetOrAdd(connection.User.Id, _ => new View()).Connections++;
-        return ValueTask.CompletedTask;
-    }
-
-    /// <summary>status.bulk: everybody the user shares a conversation with. What is news in it, the user's other connections hear, too.</summary>
-    public async ValueTask OpenedAsync(Connection connection)
+    /// <summary>
+    /// Before auth_success: reads what status.bulk will say, so that whatever changes after auth_success is told on top
+    /// of it. What is news in it, the user's other connections hear at once. Nothing is told until it is out.
+    /// </summary>
+    public async ValueTask OpeningAsync(Connection connection)
     {
         var userId = connection.User.Id;
-        var view = views[userId];
-        await view.Turn.WaitAsync();
-        try
+        View view;
+        lock (gate)
         {
-            var (all, isKnown) = await LookAsync(userId, view.Online);
-            foreach (var status in all)
-            {
-                Tell(userId, view, status, except: connection);
-                // Redis is away, and nobody may hint at it again when it is back.
-                if (!isKnown)
-                    Hint(userId, status.UserId);
-            }
+            view = views.GetOrAdd(userId, _ => new View());
+            view.Connections.Add(connection);
+        }
 
-            view.Online ??= [.. all.Where(status => status.Online).Select(status => status.UserId)];
-            connection.Send(new StatusBulk(all));
-        }
-        finally
+        await view.Turn.WaitAsync();
+        openings[connection] = new StatusBulk([]);
+        var (all, isKnown) = await LookAsync(userId, view.Online);
+        foreach (var status in all)
         {
-            view.Turn.Release();
+            Tell(userId, view, status);
+            // Redis is away, and nobody may hint at it again when it is back.
+            if (!isKnown)
+                Hint(userId, status.UserId);
         }
+
+        view.Online ??= [.. all.Where(status => status.Online).Select(status => status.UserId)];
+        openings[connection] = new StatusBulk(all);
+    }
+
+    /// <summary>status.bulk: everybody the user shares a conversation with.</summary>
+    public ValueTask OpenedAsync(Connection connection)
+    {
+        if (openings.TryRemove(connection, out var bulk))
+        {
+            connection.Send(bulk);
+            views[connection.User.Id].Turn.Release();
+        }
+
+        return ValueTask.CompletedTask;
     }
 
     public ValueTask ClosedAsync(Connection connection)
     {
         lock (gate)
         {
-            if (views.TryGetValue(connection.User.Id, out var view) && --view.Connections == 0)
+            if (!views.TryGetValue(connection.User.Id, out var view) || !view.Connections.Remove(connection))
+                return ValueTask.CompletedTask;
+            // Its opening failed half way.
+            if (openings.TryRemove(connection, out _))
+                view.Turn.Release();
+            if (view.Connections.Count == 0)
                 views.TryRemove(connection.User.Id, out _);
         }
 
@@ -173,7 +187,7 @@ internal sealed partial class PresenceViews(
         return ([.. all.Select(contact => Status(contact, !contact.IsApart && told?.Contains(contact.UserId) == true))], false);
     }
 
-    private void Tell(Guid to, View view, UserStatus status, Connection? except = null)
+    private void Tell(Guid to, View view, UserStatus status)
     {
         // Before their first status.bulk nobody was told anything.
         if (view.Online is not { } online || status.Online == online.Contains(status.UserId))
@@ -186,7 +200,7 @@ internal sealed partial class PresenceViews(
         var frame = status.Online
             ? Frame.Of(new UserOnline(status.UserId, now), droppable: true)
             : Frame.Of(new UserOffline(status.UserId, status.LastSeenAt ?? now), droppable: true);
-        hub.Send(to, frame, except);
+        hub.Send(to, frame);
     }
 
     private static UserStatus Status(Contact contact, bool isOnline) =>
@@ -198,11 +212,11 @@ internal sealed partial class PresenceViews(
     /// <summary>One user of this node.</summary>
     private sealed class View
     {
-        /// <summary>Held while the truth is read and told.</summary>
+        /// <summary>Held while the truth is read and told; of a new connection, up to its status.bulk.</summary>
         public SemaphoreSlim Turn { get; } = new(1);
 
         /// <summary>Guarded by the lock on all views.</summary>
-        public int Connections { get; set; }
+        public HashSet<Connection> Connections { get; } = [];
 
         /// <summary>Whom the user's connections believe to be there; null before the first of them was told.</summary>
         public HashSet<Guid>? Online { get; set; }
