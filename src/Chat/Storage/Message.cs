@@ -55,6 +55,9 @@ public sealed record ConversationHead
 
     /// <summary>When the latest change was made.</summary>
     public required DateTimeOffset UpdatedAt { get; init; }
+
+    /// <summary>The id of the direct conversation of two people.</summary>
+    public static Guid IdOfDirect(Guid one, Guid other) => Key.OfPair("direct", one, other);
 }
 
 /// <summary>
@@ -74,6 +77,12 @@ public sealed record Block
 
     /// <summary>Since when.</summary>
     public required DateTimeOffset BlockedAt { get; init; }
+
+    /// <summary>
+    /// How far each of the two had come in their direct conversation when the block began, by user: all that the other
+    /// one sees of it until it ends.
+    /// </summary>
+    public IReadOnlyList<Member> Frozen { get; init; } = [];
 
     /// <summary>The id of the block of one person by another.</summary>
     public static Guid IdOf(Guid blocker, Guid blocked) => Key.Of("block", blocker, blocked);

@@ -11,6 +11,34 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     private readonly ChatApp app = cluster.First;
 
     [Fact]
+    public async Task Receipts_stand_still_behind_a_block_and_come_back_with_its_end()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await app.Connect(bob);
+        foreach (var content in new[] { "one", "two" })
+            await atAlice.SendMessage(conversation, content);
+        await atBob.Read(conversation, 1);
+
+        await atAlice.Block(bob);
+        await atBob.Read(conversation);
+        await atBob.Block(alice);
+        Assert.Equal(1, await ReadUpTo(bob, seenBy: alice));
+        Assert.Equal(2, await ReadUpTo(bob, seenBy: bob));
+
+        await atAlice.Unblock(bob);
+        Assert.Equal(1, await ReadUpTo(bob, seenBy: alice));
+
+        await atBob.Unblock(alice);
+        Assert.Equal(2, await ReadUpTo(bob, seenBy: alice));
+
+        async Task<long> ReadUpTo(TestUser of, TestUser seenBy) =>
+            (await app.Conversation(seenBy, conversation)).GetProperty("members").EnumerateArray()
+            .Single(member => member.GetProperty("userId").GetGuid() == of.Id).GetProperty("readUpTo").GetInt64();
+    }
+
+    [Fact]
     public async Task A_block_is_told_to_the_blockers_own_connections_and_to_nobody_else()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());

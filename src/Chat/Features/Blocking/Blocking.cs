@@ -124,7 +124,14 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         if (block is null)
         {
             // Two devices at once: the later one only moves the date by a moment.
-            block = new Block { Id = id, BlockerId = blocker, BlockedId = blocked, BlockedAt = time.GetWireNow() };
+            block = new Block
+            {
+                Id = id,
+                BlockerId = blocker,
+                BlockedId = blocked,
+                BlockedAt = time.GetWireNow(),
+                Frozen = await FreezeAsync(session, blocker, blocked),
+            };
             session.Store(block);
             await session.SaveChangesAsync();
         }
@@ -133,6 +140,15 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         await blocks.ChangedAsync(blocker, blocked);
         backplane.Send(blocker, Frame.Of(added), from);
         return (added, null);
+    }
+
+    // Where the other one blocks already, both have seen nothing new of each other since then.
+    private static async Task<IReadOnlyList<Member>> FreezeAsync(IQuerySession session, Guid blocker, Guid blocked)
+    {
+        if (await session.LoadAsync<Block>(Block.IdOf(blocked, blocker)) is { } reverse)
+            return reverse.Frozen;
+        var conversation = ConversationHead.IdOfDirect(blocker, blocked);
+        return await session.LoadManyAsync<Member>(Member.IdOf(conversation, blocker), Member.IdOf(conversation, blocked));
     }
 
     public async Task<BlockRemoved> RemoveAsync(Guid blocker, Guid blocked, string? username, Connection? from)

@@ -103,7 +103,9 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         var second = session.CreateBatchQuery();
         var usersFound = second.LoadMany<User>().ById([.. members.SelectMany(own => own).Select(member => member.UserId).Distinct()]);
         var messagesFound = second.LoadMany<Message>().ById([.. heads.Values.Select(head => head.LastMessageId).OfType<Guid>()]);
+        var blocksFound = second.LoadMany<Block>().ById([.. conversations.Values.SelectMany(conversation => conversation.BlocksAround(userId))]);
         await second.Execute();
+        var frozen = (await blocksFound).SelectMany(block => block.Frozen).Where(member => member.UserId != userId).ToLookup(member => member.Id);
         var users = (await usersFound).ToDictionary(user => user.Id);
         var messages = (await messagesFound).ToDictionary(message => message.Id);
         var counts = (await unread.LoadAsync(userId, ids)).ToDictionary(row => row.ConversationId);
@@ -111,11 +113,14 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         return [.. ids.Select(id => new ConversationView(
             id,
             conversations[id].Kind,
-            [.. conversations[id].Members.Select(user => View(members[id].First(member => member.UserId == user), users.GetValueOrDefault(user)))],
+            [.. conversations[id].Members.Select(user => View(Seen(members[id].First(member => member.UserId == user)), users.GetValueOrDefault(user)))],
             heads[id].Seq,
             heads[id].LastMessageId is { } last ? messages[last].For(userId) : null,
             heads[id].UpdatedAt,
             counts[id].Unread))];
+
+        // Behind a block the other one's cursors stand still.
+        Member Seen(Member member) => frozen[member.Id].FirstOrDefault(member);
     }
 
     private static MemberView View(Member member, User? user) =>

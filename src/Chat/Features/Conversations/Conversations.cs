@@ -77,37 +77,10 @@ public sealed partial record Conversation
     /// <summary>Whether the user belongs to it.</summary>
     public bool Has(Guid userId) => Array.IndexOf(Members, userId) >= 0;
 
-    /// <summary>The id of the direct conversation of two people.</summary>
-    public static Guid IdOfDirect(Guid one, Guid other) => Key.OfPair("direct", one, other);
-}
-
-/// <summary>One person in one conversation, and how far they have come. Cursors never go back.</summary>
-public sealed record Member
-{
-    /// <summary>Made from conversation and user.</summary>
-    public required Guid Id { get; init; }
-
-    /// <summary>The conversation.</summary>
-    public required Guid ConversationId { get; init; }
-
-    /// <summary>The person.</summary>
-    public required Guid UserId { get; init; }
-
-    /// <summary>Everything up to this number was read.</summary>
-    public long ReadUpTo { get; init; }
-
-    /// <summary>Everything up to this number has reached a device of theirs. Never behind <see cref="ReadUpTo"/>.</summary>
-    public long DeliveredUpTo { get; init; }
-
-    /// <summary>The member further on; where they are further already, they stay.</summary>
-    public static Member Moved(Member member, long upTo, bool isRead) => member with
-    {
-        ReadUpTo = isRead ? Math.Max(member.ReadUpTo, upTo) : member.ReadUpTo,
-        DeliveredUpTo = Math.Max(member.DeliveredUpTo, upTo),
-    };
-
-    /// <summary>The document's id.</summary>
-    public static Guid IdOf(Guid conversation, Guid user) => Key.Of("member", conversation, user);
+    /// <summary>The ids that a block between a user and the other one would have; in a group blocks have no say.</summary>
+    public Guid[] BlocksAround(Guid userId) => Kind == ConversationKind.Direct
+        ? [.. Members.Where(other => other != userId).SelectMany(IEnumerable<Guid> (other) => [Block.IdOf(userId, other), Block.IdOf(other, userId)])]
+        : [];
 }
 
 /// <summary>Opens conversations and finds them again, from a cache where possible: members are asked on every send.</summary>
@@ -136,7 +109,7 @@ internal sealed class Conversations(IDocumentStore store, Blocks blocks, TimePro
     {
         if (caller == other)
             return (default, false, ChatError.Invalid("userId", "A conversation takes two people."));
-        var id = Conversation.IdOfDirect(caller, other);
+        var id = ConversationHead.IdOfDirect(caller, other);
         if (await FindAsync(id, caller) is not null)
             return (id, false, null);
 

@@ -66,9 +66,7 @@ public sealed record SendMessage(
         Text,
         Content!.Trim(),
         TempId,
-        conversation.Kind == ConversationKind.Direct
-            ? [.. conversation.Members.Where(member => member != sender).SelectMany(IEnumerable<Guid> (other) => [Block.IdOf(sender, other), Block.IdOf(other, sender)])]
-            : []);
+        conversation.BlocksAround(sender));
 }
 
 /// <summary>The event <c>message.sent</c>: the message is committed.</summary>
