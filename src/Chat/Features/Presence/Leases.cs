@@ -40,12 +40,22 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan KeyLife = TimeSpan.FromSeconds(60);
     private long offsetMilliseconds;
+    private long interruptedAt;
 
     /// <summary>Redis' clock.</summary>
     public DateTimeOffset RedisTime => DateTimeOffset.FromUnixTimeMilliseconds((long)Now());
 
     /// <summary>When a lease that ends then was last renewed.</summary>
     public static DateTimeOffset RenewedAt(double end) => DateTimeOffset.FromUnixTimeMilliseconds((long)end) - Length;
+
+    /// <summary>
+    /// Whether Redis was away a moment ago. Until every node has put back what it holds, a lease that is not there says
+    /// nothing.
+    /// </summary>
+    public bool IsSettling => Volatile.Read(ref interruptedAt) is not 0 and var since && time.GetElapsedTime(since) < Settling;
+
+    /// <summary>Redis was away, or has just come back.</summary>
+    public void NoteInterruption() => Volatile.Write(ref interruptedAt, time.GetTimestamp());
 
     /// <summary>Measures how far Redis' clock is from ours.</summary>
     public async Task SynchronizeAsync()

@@ -25,6 +25,7 @@ internal sealed partial class PresenceViews(
     : LoopService(time, log), IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>
 {
     private const int MaxBatch = 1024;
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<Guid, View> views = new();
     private readonly ConcurrentDictionary<Connection, StatusBulk> openings = new();
     private readonly Lock gate = new();
@@ -118,7 +119,8 @@ internal sealed partial class PresenceViews(
 
     void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => Hint(userId, received.UserId);
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("presence views", ShowHintsAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
+        [("presence views", ShowHintsAsync), ("presence views after an outage", LookAgainAsync)];
 
     private void Hint(Guid to, Guid about)
     {
@@ -130,10 +132,39 @@ internal sealed partial class PresenceViews(
     {
         while (pending.Count > 0 || await hints.Reader.WaitToReadAsync(stopping))
         {
+            if (leases.IsSettling)
+            {
+                await Task.Delay(Pause, Time, stopping);
+                continue;
+            }
+
             while (pending.Count < MaxBatch && hints.Reader.TryRead(out var hint))
                 pending.Add(hint);
             await ShowAsync(pending);
             pending = [];
+        }
+    }
+
+    // What was looked at while Redis was away, or before the other nodes had put their leases back, may be wrong, and
+    // nobody hints at it again.
+    private async Task LookAgainAsync(CancellationToken stopping)
+    {
+        using var restored = new SemaphoreSlim(0);
+        void Wake() => restored.Release();
+        redis.Restored += Wake;
+        try
+        {
+            while (true)
+            {
+                await restored.WaitAsync(stopping);
+                leases.NoteInterruption();
+                foreach (var contact in await contacts.LoadAsync([.. views.Keys]))
+                    Hint(contact.OfUser, contact.UserId);
+            }
+        }
+        finally
+        {
+            redis.Restored -= Wake;
         }
     }
 
@@ -154,6 +185,13 @@ internal sealed partial class PresenceViews(
             foreach (var contact in found.Where(contact => contact.IsApart))
                 Tell(contact.OfUser, own[contact.OfUser], Status(contact, isOnline: false));
             var visible = found.Where(contact => !contact.IsApart).ToArray();
+            if (leases.IsSettling)
+            {
+                foreach (var contact in visible)
+                    Hint(contact.OfUser, contact.UserId);
+                return;
+            }
+
             var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Patience);
             foreach (var contact in visible)
                 Tell(contact.OfUser, own[contact.OfUser], Status(contact, online.Contains(contact.UserId)));
@@ -165,26 +203,30 @@ internal sealed partial class PresenceViews(
         }
     }
 
-    // Where Redis is away, what was told last is the best there is; and for somebody new here a list that says "away"
-    // is better than a connection that does not open.
+    // A lease that is there is always true. One that is not says nothing while Redis is away or has just come back: then
+    // what was told last is the best there is, and for somebody new here a list that says "away" is better than a
+    // connection that does not open.
     private async Task<(IReadOnlyList<UserStatus> All, bool IsKnown)> LookAsync(Guid userId, HashSet<Guid>? told)
     {
         IReadOnlyList<Contact> all = [];
+        IReadOnlySet<Guid> online = new HashSet<Guid>();
+        var isKnown = redis.IsConnected && !leases.IsSettling;
         try
         {
             all = await contacts.LoadAsync([userId]);
             if (redis.IsConnected)
-            {
-                var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience);
-                return ([.. all.Select(contact => Status(contact, online.Contains(contact.UserId)))], true);
-            }
+                online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience);
         }
         catch (Exception failure) when (IsAway(failure))
         {
+            isKnown = false;
             NotUpToDate(failure.Message);
         }
 
-        return ([.. all.Select(contact => Status(contact, !contact.IsApart && told?.Contains(contact.UserId) == true))], false);
+        return ([.. all.Select(contact => Status(contact, IsOnline(contact)))], isKnown);
+
+        bool IsOnline(Contact contact) =>
+            !contact.IsApart && (online.Contains(contact.UserId) || (!isKnown && told?.Contains(contact.UserId) == true));
     }
 
     private void Tell(Guid to, View view, UserStatus status)

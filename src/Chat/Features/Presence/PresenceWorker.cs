@@ -26,9 +26,6 @@ internal sealed partial class PresenceWorker(
     private readonly Lock gate = new();
     private List<Arrival> pending = [];
     private List<Announcement> untold = [];
-    private long interruptedAt;
-
-    private bool IsSettling => Volatile.Read(ref interruptedAt) is not 0 and var since && Time.GetElapsedTime(since) < Leases.Settling;
 
     public ValueTask OpenedAsync(Connection connection)
     {
@@ -86,7 +83,7 @@ internal sealed partial class PresenceWorker(
                 for (var waited = TimeSpan.Zero; waited < Leases.Refresh; waited += Pause)
                 {
                     // After an interruption the other nodes' leases look run out until those have renewed them.
-                    if (!IsSettling)
+                    if (!leases.IsSettling)
                     {
                         foreach (var (userId, end) in await leases.SweepAsync())
                             announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, Leases.RenewedAt(end)));
@@ -94,7 +91,7 @@ internal sealed partial class PresenceWorker(
 
                     if (await restored.WaitAsync(0, stopping))
                     {
-                        Volatile.Write(ref interruptedAt, Time.GetTimestamp());
+                        leases.NoteInterruption();
                         break;
                     }
 
@@ -104,7 +101,7 @@ internal sealed partial class PresenceWorker(
         }
         catch (Exception failure) when (IsAway(failure))
         {
-            Volatile.Write(ref interruptedAt, Time.GetTimestamp());
+            leases.NoteInterruption();
             throw;
         }
         finally
@@ -170,7 +167,7 @@ internal sealed partial class PresenceWorker(
         while (untold.Count > 0 || await announcements.Reader.WaitToReadAsync(stopping))
         {
             // After an interruption the other nodes may not listen again yet, and nothing would repeat what they miss.
-            if (IsSettling)
+            if (leases.IsSettling)
                 await Task.Delay(Pause, Time, stopping);
             else
                 await TellAsync();
