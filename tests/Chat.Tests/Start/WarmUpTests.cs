@@ -14,7 +14,7 @@ public sealed class WarmUpTests
     {
         await using var app = await ChatApp.Start();
 
-        Assert.Equal(6, app.Services.GetRequiredService<WarmUp>().Rehearsals);
+        Assert.Equal(WarmUp.Rounds, app.Services.GetRequiredService<WarmUp>().Rehearsals);
         Assert.Equal(["mt_doc_lineagedocument"], await TablesWithRows(app));
         Assert.Empty(app.Services.GetRequiredService<Hub>().Connections);
         Assert.Empty(app.Services.GetRequiredService<Hub>().Users);
@@ -26,7 +26,7 @@ public sealed class WarmUpTests
     {
         await using var app = await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = "http://127.0.0.1:1" });
 
-        Assert.Equal(6, app.Services.GetRequiredService<WarmUp>().Rehearsals);
+        Assert.Equal(WarmUp.Rounds, app.Services.GetRequiredService<WarmUp>().Rehearsals);
     }
 
     [Fact]
