@@ -57,14 +57,20 @@ internal sealed class Cluster(
     });
 
     /// <summary>How many sockets a node holds, as the system counts them.</summary>
-    public static int ConnectionsTo(ChatNode node)
-    {
-        const string Established = "01";
-        var local = string.Create(CultureInfo.InvariantCulture, $":{node.Port:X4}");
-        return File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6"))
-            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            .Count(fields => fields[1].EndsWith(local, StringComparison.Ordinal) && fields[3] == Established);
-    }
+    public static int ConnectionsTo(ChatNode node) => Established(node.Port).Count;
+
+    /// <summary>Whether the server's side of a connection is there.</summary>
+    public static bool IsEstablished(int serverPort, int clientPort) =>
+        Established(serverPort).Exists(remote => remote.EndsWith(Hex(clientPort), StringComparison.Ordinal));
+
+    // Who is connected to a port, as the kernel lists it: address and port in hexadecimal digits, and the state.
+    private static List<string> Established(int port) => File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6"))
+        .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Where(fields => fields[1].EndsWith(Hex(port), StringComparison.Ordinal) && fields[3] == "01")
+        .Select(fields => fields[2])
+        .ToList();
+
+    private static string Hex(int port) => string.Create(CultureInfo.InvariantCulture, $":{port:X4}");
 
     public async ValueTask DisposeAsync()
     {

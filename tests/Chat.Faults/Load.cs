@@ -57,6 +57,9 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>Whether devices read everything when they connect, so that what they hold can be compared at the end.</summary>
     public bool TakesSnapshots { get; private set; }
 
+    /// <summary>How many sends were answered UNAVAILABLE.</summary>
+    public int Refused => operations.Count(operation => operation is { Request: Request.Send, Answer.Code: "UNAVAILABLE" });
+
     /// <summary>How often which close code came.</summary>
     public IReadOnlyDictionary<int, int> Closes => closes;
 
@@ -88,6 +91,17 @@ internal sealed class Load : IAsyncDisposable
         operations.Enqueue(operation);
         return operation;
     }
+
+    /// <summary>How long acks took, 99 of 100 at most, of what was sent in a part of the time.</summary>
+    public TimeSpan AckP99(TimeSpan from, TimeSpan to)
+    {
+        var took = operations.Where(send => send.Request == Request.Send && send.Start >= from && send.Start < to && send.Answer is { IsError: false })
+            .Select(send => send.Answer!.At - send.Start).Order().ToArray();
+        return took.Length == 0 ? TimeSpan.Zero : took[(int)(0.99 * (took.Length - 1))];
+    }
+
+    /// <summary>The tries of one send, in order.</summary>
+    public IReadOnlyList<Operation> Tries(string tempId) => [.. operations.Where(operation => operation.TempId == tempId).OrderBy(operation => operation.Start)];
 
     public void Note(string finding) => odd.Enqueue(finding);
 

@@ -126,6 +126,13 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         return saying;
     }
 
+    /// <summary>One try of a send, under a tempId of the caller's.</summary>
+    public Task<Operation?> TryAsync(string content, string tempId, bool overRest)
+    {
+        var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now, ConversationId = person.Conversation.Id, Content = content, TempId = tempId };
+        return overRest ? CallAsync(asked) : AskAsync(asked);
+    }
+
     public async Task LeaveAsync()
     {
         if (Current is { } line)

@@ -95,38 +95,35 @@ internal sealed class Line : IDisposable
         }
     }
 
+    /// <summary>Asks, and waits for all parts of the answer; those that came, if it does not come to its end.</summary>
+    public async Task<IReadOnlyList<ReceivedFrame>> CollectAsync(string type, object payload, Func<ReceivedFrame, bool> isLast, TimeSpan patience)
+    {
+        var id = $"q{Interlocked.Increment(ref lastId)}";
+        var parts = new ConcurrentQueue<ReceivedFrame>();
+        var end = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        waiting[id] = frame =>
+        {
+            if (frame is not null)
+                parts.Enqueue(frame);
+            if (frame is null || isLast(frame))
+                end.TrySetResult();
+        };
+        await WriteAsync(type, payload, id);
+        await end.Task.WaitAsync(patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        waiting.TryRemove(id, out _);
+        return [.. parts];
+    }
+
     /// <summary>Asks for what was missed, until nothing is; false if that did not come to its end.</summary>
     public async Task<bool> CatchUpAsync(TimeSpan patience)
     {
         var seen = new Dictionary<Guid, long>(Start);
         while (true)
         {
-            var id = $"q{Interlocked.Increment(ref lastId)}";
-            var parts = new List<ReceivedFrame>();
-            var end = new TaskCompletionSource<ReceivedFrame?>(TaskCreationOptions.RunContinuationsAsynchronously);
-            waiting[id] = frame =>
-            {
-                if (frame is { Type: "sync.conversation" })
-                    parts.Add(frame);
-                else
-                    end.TrySetResult(frame);
-            };
-            await WriteAsync("sync", new { conversations = seen }, id);
-            try
-            {
-                if (await end.Task.WaitAsync(patience) is not { Type: "sync.done" })
-                    return false;
-            }
-            catch (TimeoutException)
-            {
+            var parts = await CollectAsync("sync", new { conversations = seen }, frame => frame.Type != "sync.conversation", patience);
+            if (parts is not [.., { Type: "sync.done" }])
                 return false;
-            }
-            finally
-            {
-                waiting.TryRemove(id, out _);
-            }
-
-            var found = parts.SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).ToArray();
+            var found = parts.SkipLast(1).SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).ToArray();
             lock (gate)
                 CaughtUp.AddRange(found);
             foreach (var message in found)
@@ -135,7 +132,7 @@ internal sealed class Line : IDisposable
                 seen[message.ConversationId] = Math.Max(seen.GetValueOrDefault(message.ConversationId), message.Seq);
             }
 
-            if (!parts.Any(part => part.Payload.GetProperty("hasMore").GetBoolean()))
+            if (!parts.SkipLast(1).Any(part => part.Payload.GetProperty("hasMore").GetBoolean()))
                 return true;
         }
     }

@@ -5,7 +5,7 @@ using Npgsql;
 namespace Chat.Faults;
 
 /// <summary>A PostgreSQL of the bench's, as durable as a real one, which can be stopped in every way there is.</summary>
-internal sealed class PostgresServer(PostgresFiles files, string data, int port, string logFile, Reaper reaper) : IAsyncDisposable
+internal sealed class PostgresServer(PostgresFiles files, string folder, int port, string logFile, Reaper reaper) : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private Child? child;
@@ -15,7 +15,8 @@ internal sealed class PostgresServer(PostgresFiles files, string data, int port,
 
     public int Port => port;
 
-    public string Data => data;
+    /// <summary>The data folder, from the next start on.</summary>
+    public string Data { get; set; } = folder;
 
     public static string ConnectionTo(int port, int poolSize = 40) => string.Create(
         CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={port};Username={PostgresFiles.Name};Database={PostgresFiles.Name};SSL Mode=Disable;Maximum Pool Size={poolSize}");
@@ -27,7 +28,7 @@ internal sealed class PostgresServer(PostgresFiles files, string data, int port,
     {
         string[] settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=128MB", "timezone=UTC", "log_timezone=UTC", .. Settings];
         child = Child.Start(
-            files.Account.Command(files.Binaries.Postgres, ["-D", data, "-p", port.ToString(CultureInfo.InvariantCulture), .. settings.SelectMany(setting => (string[])["-c", setting])]),
+            files.Account.Command(files.Binaries.Postgres, ["-D", Data, "-p", port.ToString(CultureInfo.InvariantCulture), .. settings.SelectMany(setting => (string[])["-c", setting])]),
             logFile,
             reaper);
         await Wait.UntilAsync("PostgreSQL lets us in", StartLimit, async () =>
@@ -45,6 +46,17 @@ internal sealed class PostgresServer(PostgresFiles files, string data, int port,
                 return false;
             }
         });
+    }
+
+    /// <summary>It may have given up by itself, or not.</summary>
+    public async Task StartIfStoppedAsync()
+    {
+        // One that is about to give up has not yet.
+        await Task.Delay(1000);
+        if (child!.IsRunning)
+            return;
+        await child.DisposeAsync();
+        await StartAsync();
     }
 
     /// <summary>Waits for nobody: what is under way is rolled back (<c>fast</c>).</summary>
