@@ -70,6 +70,8 @@ internal static class StorageRegistration
     }
 
     // Answers within 5 s even if the database hangs; statements are prepared; no attempt at Kerberos on each connect.
+    // A node whose machine vanishes says no goodbye: PostgreSQL itself must end the transaction that it was in, or its
+    // lock holds up a conversation until TCP gives up, which takes hours.
     internal static string Tune(string connectionString)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
@@ -82,6 +84,8 @@ internal static class StorageRegistration
             tuned.CancellationTimeout = 500;
         if (!tuned.ShouldSerialize("Max Auto Prepare"))
             tuned.MaxAutoPrepare = 100;
+        if (!tuned.ShouldSerialize("Options"))
+            tuned.Options = "-c idle_in_transaction_session_timeout=4s";
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         return tuned.ConnectionString;
     }
