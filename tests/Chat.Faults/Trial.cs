@@ -75,16 +75,25 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
     /// Lets the crowd fall silent, waits until everything has settled, and holds what happened against every promise;
     /// then sees everybody leave.
     /// </summary>
-    public async Task JudgeAsync(Cluster cluster, Load load, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null)
+    /// <param name="cluster">The installation.</param>
+    /// <param name="load">The crowd.</param>
+    /// <param name="watcher">Has seen enough.</param>
+    /// <param name="recoversWithin">When answers must come again.</param>
+    /// <param name="presenceSettlesWithin">How long presence may take to be right.</param>
+    /// <param name="losesReceipts">Whether the fault may cost the news of somebody's having read, which goes from node to node once.</param>
+    public async Task JudgeAsync(
+        Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, bool losesReceipts = false)
     {
         await load.FallSilentAsync(Patience);
+        if (watcher is not null)
+            await watcher.DisposeAsync();
         await Wait.HoldsAsync(TimeSpan.FromSeconds(20), () => HoldEverythingAsync(load));
         var began = Stopwatch.GetTimestamp();
         History history;
         IReadOnlyList<Violation> broken;
         do
         {
-            history = load.Told(await ViewsAsync(load), []);
+            history = load.Told(await ViewsAsync(load), []) with { TellsReceipts = !losesReceipts };
             broken = Invariant.Broken(history);
         }
         while (broken.Count > 0 && Stopwatch.GetElapsedTime(began) < (presenceSettlesWithin ?? TimeSpan.FromSeconds(15)));
