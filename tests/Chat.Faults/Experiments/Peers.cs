@@ -11,6 +11,7 @@ namespace Chat.Faults;
 internal static class Peers
 {
     private const int Handshake = 4096;
+    private const int AtOnce = 16;
 
     /// <summary>In a busy place, devices that do not read. Each costs its queue and no more; then it is closed.</summary>
     public static async Task SlowReadersAsync(Trial trial)
@@ -27,10 +28,11 @@ internal static class Peers
             for (var i = 0; i < trial.Sized(20, 100); i++)
                 readers.Add(await OpenAsync(cluster.Nodes[0].Port, load.People[i % 2], receiveBuffer: 4096));
             var talking = load.Devices.First(device => device.Person == load.People[0]);
-            var text = new string('x', 3000);
+            // The system takes some megabytes for each of them before the node notices anything.
+            var text = new string('x', 3900);
             var stopped = Stopwatch.GetTimestamp();
             while (Cluster.ConnectionsTo(cluster.Nodes[0]) > load.Devices.Count + readers.Count / 10 && Stopwatch.GetElapsedTime(stopped) < TimeSpan.FromSeconds(trial.Sized(25, 45)))
-                await talking.SayAsync($"{text} {talking.Said.Count}");
+                await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(i => talking.SayAsync($"{text} {talking.Said.Count} {i}")));
             trial.Note("closed after", Stopwatch.GetElapsedTime(stopped));
             var left = await Wait.HoldsAsync(TimeSpan.FromSeconds(20), () => Task.FromResult(readers.TrueForAll(IsCut)));
             trial.Expect(left is not null, $"{readers.Count(reader => !IsCut(reader))} of {readers.Count} devices that do not read were not closed");
