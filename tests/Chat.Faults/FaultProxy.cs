@@ -54,6 +54,9 @@ internal sealed class FaultProxy : IAsyncDisposable
     /// <summary>How many connections it has cut.</summary>
     public int Cuts { get; private set; }
 
+    /// <summary>The ports from which it is connected to the server.</summary>
+    public IReadOnlyList<int> Ports => [.. links.Keys.Select(link => link.Port)];
+
     /// <summary>Both directions at once.</summary>
     public void Set(Way way) => (Requests, Answers) = (way, way);
 
@@ -136,6 +139,7 @@ internal sealed class FaultProxy : IAsyncDisposable
         try
         {
             await server.ConnectAsync(IPAddress.Loopback, target, stopping.Token);
+            link.Port = ((IPEndPoint)server.LocalEndPoint!).Port;
             // Either direction may end alone, as TCP has it; but what breaks one breaks both.
             Task[] pumps = [PumpAsync(link, client, server, () => Requests, isAnswer: false), PumpAsync(link, server, client, () => Answers, isAnswer: true)];
             await await Task.WhenAny(pumps);
@@ -212,6 +216,8 @@ internal sealed class FaultProxy : IAsyncDisposable
 
     private sealed class Link(TcpSocket client, TcpSocket server) : IDisposable
     {
+        public int Port { get; set; }
+
         public void Reset()
         {
             foreach (var socket in (TcpSocket[])[client, server])

@@ -55,11 +55,11 @@ public sealed partial class ConversationLog : IHostedService
     private const int Shards = 2;
     private const int MaxBatch = 256;
 
-    /// <summary>Every send is answered within 5 s, also if the database hangs; the rest of them is for breaking off.</summary>
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(4);
+    /// <summary>Every send is answered within 5 s, also if the database hangs; what comes before the log has the rest.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3.5);
 
     /// <summary>A message that has waited for so long is not tried any more.</summary>
-    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(2.5);
 
     private readonly IDocumentStore store;
     private readonly TimeProvider time;
@@ -131,14 +131,16 @@ public sealed partial class ConversationLog : IHostedService
         var batch = LeaveOutStale(waiting);
         if (batch.Count == 0)
             return;
-        using var patience = new CancellationTokenSource(LongestWait - AgeOf(batch[0]), time);
+        var patience = LongestWait - AgeOf(batch[0]);
+        var attempt = TransactAsync(batch, patience);
         try
         {
-            await TransactAsync(batch, patience.Token);
+            // Breaking off takes seconds of its own if the network swallows everything: nobody waits for that.
+            await attempt.WaitAsync(patience, time);
         }
-        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || patience.IsCancellationRequested)
+        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || failure is OperationCanceledException)
         {
-            if (isSecondTry || patience.IsCancellationRequested)
+            if (isSecondTry || AgeOf(batch[0]) >= LatestTry)
                 RefuseAll(batch, failure.Message);
             else
                 // A connection that broke may have broken behind the commit. The second look settles that: what the
@@ -181,11 +183,12 @@ public sealed partial class ConversationLog : IHostedService
 
     private TimeSpan AgeOf(Entry entry) => time.GetElapsedTime(entry.Since);
 
-    private async Task TransactAsync(IReadOnlyList<Entry> batch, CancellationToken patience)
+    private async Task TransactAsync(IReadOnlyList<Entry> batch, TimeSpan patience)
     {
+        using var end = new CancellationTokenSource(patience, time);
         await using var session = store.LightweightSession();
-        await session.BeginTransactionAsync(patience);
-        await TransactAsync(session, batch, patience);
+        await session.BeginTransactionAsync(end.Token);
+        await TransactAsync(session, batch, end.Token);
     }
 
     private async Task TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
@@ -276,6 +279,7 @@ public sealed partial class ConversationLog : IHostedService
     private sealed class Entry(MessageDraft draft, Action<Message> committed, long since)
     {
         private readonly TaskCompletionSource<Appended> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int isAnswered;
 
         public MessageDraft Draft => draft;
 
@@ -287,8 +291,11 @@ public sealed partial class ConversationLog : IHostedService
 
         public Task<Appended> Answered => answer.Task;
 
+        /// <summary>Only the first answer counts: a transaction that was given up may still come to its end.</summary>
         public void Answer(AppendOutcome outcome, Message? message = null)
         {
+            if (Interlocked.Exchange(ref isAnswered, 1) == 1)
+                return;
             if (outcome == AppendOutcome.Stored)
                 committed(message!);
             answer.TrySetResult(new Appended(outcome, message));

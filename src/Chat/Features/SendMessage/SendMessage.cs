@@ -82,8 +82,11 @@ public sealed record MessageSent(string? TempId, Message Message) : IEvent<Messa
 }
 
 /// <summary>Check, commit, publish, reply.</summary>
-internal sealed class SendMessageHandler(Conversations conversations, ConversationLog log, Delivery delivery, Limits limits) : IHandler<SendMessage>
+internal sealed class SendMessageHandler(Conversations conversations, ConversationLog log, Delivery delivery, Limits limits, TimeProvider time) : IHandler<SendMessage>
 {
+    /// <summary>For a look by primary key, mostly into memory: so that this and the log together stay within 5 s.</summary>
+    private static readonly TimeSpan LookPatience = TimeSpan.FromSeconds(1);
+
     public async ValueTask<ChatError?> HandleAsync(SendMessage received, EventContext context)
     {
         if (context.Connection.TakeSendPermit() is var wait && wait > TimeSpan.Zero)
@@ -109,7 +112,7 @@ internal sealed class SendMessageHandler(Conversations conversations, Conversati
     {
         if (send.Fault(limits) is { } fault)
             return (default, fault with { TempId = send.TempId });
-        var conversation = await conversations.FindAsync(send.ConversationId!.Value, sender);
+        var conversation = await conversations.FindAsync(send.ConversationId!.Value, sender).AsTask().WaitAsync(LookPatience, time);
         if (conversation is null)
             return (default, ChatError.Forbidden with { TempId = send.TempId });
 

@@ -46,6 +46,9 @@ public sealed record User
 /// <summary>Keeps the directory up to date from tokens, and looks people up in it.</summary>
 internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
 {
+    // Nobody has to be known to be let in: it must not hold up a request for long.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
     private readonly MemoryCache seen = new(new MemoryCacheOptions { SizeLimit = 100_000 });
 
@@ -56,7 +59,7 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
             return;
         try
         {
-            await StoreAsync(identity);
+            await StoreAsync(identity).WaitAsync(Patience, time);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
