@@ -1,5 +1,5 @@
-// Reads docs/asyncapi.yaml as every AsyncAPI tool does and fails on whatever the parser finds wrong with it, examples
-// that do not fit their schemas included. Errors and warnings fail; hints are shown.
+// Reads docs/asyncapi.yaml as every AsyncAPI tool does and fails on whatever the parser finds wrong with its form. That
+// its examples, the server and docs/protocol.md agree with it is for Chat.Tests. Errors and warnings fail, hints are shown.
 import { readFile } from 'node:fs/promises';
 import { Parser } from '@asyncapi/parser';
 
