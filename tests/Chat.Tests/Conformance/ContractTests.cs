@@ -83,7 +83,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         var examples = Messages()[name]!["examples"]!.AsArray();
 
-        Assert.Contains($"`{name}", File.ReadAllText(Checkout.PathOf("docs", "protocol.md")), StringComparison.Ordinal);
+        Assert.Matches($"(`|\"type\": \"){name.Replace(".", "\\.", StringComparison.Ordinal)}[`\" ]", File.ReadAllText(Checkout.PathOf("docs", "protocol.md")));
         Assert.NotEmpty(examples);
         Assert.All(examples, example => Assert.Null(Contracts.Fault($"event {name}", example!["payload"]!.ToJsonString())));
     }

@@ -21,7 +21,10 @@ internal static class EventsPage
                 Operation(page, operation, document);
         }
 
-        page.Append("## Events\n\n");
+        page.Append("## closes\n\n| code | why | come back? |\n| --- | --- | --- |\n");
+        foreach (var close in document["x-close-codes"]!.AsArray())
+            page.Append($"| {close!["code"]} | {close["meaning"]} | {((bool)close["reconnect"]! ? "yes" : "no")} |\n");
+        page.Append("\n## Events\n\n");
         foreach (var (name, message) in document["components"]!["messages"]!.AsObject())
             Event(page, name, message!, document);
         page.Append("## What they are made of\n\n");
