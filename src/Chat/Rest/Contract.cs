@@ -52,7 +52,8 @@ internal static class Contract
         http.Response.Headers.ContentSecurityPolicy =
             $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-        page.WithTitle("Chat").WithNonce(nonce).DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools();
+        page.WithTitle("Chat").WithNonce(nonce).AddPreferredSecuritySchemes(Scheme)
+            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton();
     }
 
     private static Task DescribeDocument(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellation)

@@ -46,7 +46,7 @@ public sealed class DevTokenModule : ICarterModule
                 .Named("issueDevToken", "A token for whoever asks. In Development alone.", "Good for twelve hours. The same username always gets the same user.")
                 .Takes(new AskForDevToken("alice"))
                 .Answers(StatusCodes.Status200OK, "The token.", new DevToken("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Example.Alice))
-                .Refuses(ChatError.Invalid("username", $"1 to {MaxUsername} characters."));
+                .Refuses(ChatError.Invalid("username", $"1 to {MaxUsername} characters."), ChatError.Missing("There is no such address outside of Development."));
         }
     }
 

@@ -32,7 +32,7 @@ public sealed record SendMessage(
     [property: NotInBody] Guid? ConversationId,
     [property: Required, MinLength(1)] string? Content,
     [property: MinLength(1), MaxLength(SendMessage.MaxTempId)] string? TempId,
-    [property: AllowedValues(SendMessage.Text)] string? Type,
+    string? Type,
     [property: NotInBody] JsonElement? ReplyTo,
     [property: NotInBody] JsonElement? Attachments) : IEvent<SendMessage>
 {
