@@ -56,10 +56,10 @@ public sealed partial class ConversationLog : IHostedService
     private const int MaxBatch = 256;
 
     /// <summary>Every send is answered within 5 s, also if the database hangs; what comes before the log has the rest.</summary>
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3.5);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3);
 
     /// <summary>A message that has waited for so long is not tried any more.</summary>
-    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(2);
 
     private readonly IDocumentStore store;
     private readonly TimeProvider time;
