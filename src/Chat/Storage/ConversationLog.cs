@@ -202,7 +202,6 @@ public sealed partial class ConversationLog : IHostedService
             var draft = batch[i].Draft;
             if (!heads.TryGetValue(draft.ConversationId, out var head))
             {
-                HeadMissing(draft.ConversationId, heads.Count, batch.Count);
                 outcomes[i] = new Appended(AppendOutcome.NoConversation, null);
                 continue;
             }
@@ -270,9 +269,6 @@ public sealed partial class ConversationLog : IHostedService
 
     [LoggerMessage(LogLevel.Warning, "The database is away: {Count} messages were answered UNAVAILABLE ({Reason})")]
     private partial void DatabaseAway(int count, string reason);
-
-    [LoggerMessage(LogLevel.Warning, "The head of {ConversationId} was not found ({Found} were, for {Count} messages)")]
-    private partial void HeadMissing(Guid conversationId, int found, int count);
 
     [LoggerMessage(LogLevel.Warning, "A batch of {Count} messages failed and is tried one by one ({Reason})")]
     private partial void BatchSplit(int count, string reason);
