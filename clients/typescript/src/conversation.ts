@@ -12,19 +12,16 @@ export function see(known: ConversationState, message: Message): ConversationSta
 }
 
 /**
- * Takes in what lies past the number `after`. A part without more holds all that was not told live on this
- * connection; so it reaches to the first number that was, although numbers in between may be missing in it: a message
- * that was changed twice has only its latest one.
+ * Takes in what lies past the number `after`, up to the last number that came. Numbers that are missing in between are
+ * not missed: of a message that was changed twice there is only its latest state.
  */
-export function cover(known: ConversationState, after: number, messages: readonly Message[], hasMore: boolean): ConversationState {
+export function cover(known: ConversationState, after: number, messages: readonly Message[]): ConversationState {
   const next = messages.reduce(
     (conversation, message) => merge(conversation, { seq: message.changedSeq, lastMessage: message, updatedAt: message.sentAt }),
     holding(known, messages),
   );
   if (after > next.position) return advance(next, messages.map((message) => message.changedSeq));
-  const last = messages.at(-1)?.changedSeq ?? after;
-  const firstAhead = next.ahead[0];
-  const reaches = hasMore || firstAhead === undefined ? last : Math.max(last, firstAhead - 1);
+  const reaches = messages.at(-1)?.changedSeq ?? after;
   return advance(reaches > next.position ? { ...next, position: reaches } : next, []);
 }
 

@@ -110,7 +110,7 @@ export function bench(own: Partial<ChatOptions> & { answer?: typeof politely; re
     fetch: async (input) => {
       const { pathname } = new URL(String(input));
       const path = pathname.replace('/base', '');
-      const body = rest?.(path) ?? nothing[path];
+      const body = (await rest?.(path)) ?? nothing[path];
       return body instanceof Response ? body : body === undefined ? new Response('', { status: 404 }) : Response.json(body);
     },
     ...options,

@@ -1,5 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -25,8 +25,7 @@ const root = fileURLToPath(new URL('../../../../', import.meta.url));
  * own. Tests run in other processes, and some want it to die: so there is a small door for them.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dll = ['Release', 'Debug'].map((kind) => join(root, `src/Chat/bin/${kind}/net10.0/Chat.dll`)).find((path) => existsSync(path));
-  if (!dll) throw new Error('There is no built server: run "dotnet build src/Chat" first.');
+  const dll = built() ?? build();
   const folder = mkdtempSync(join(tmpdir(), 'chat-clients-'));
   const url = `http://127.0.0.1:${await freePort()}`;
   let server: ChildProcess | undefined;
@@ -34,7 +33,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
   async function start(): Promise<void> {
     output = '';
-    const started = spawn('dotnet', [dll!], {
+    const started = spawn('dotnet', [dll], {
       cwd: join(root, 'src/Chat'),
       env: {
         ...process.env,
@@ -77,6 +76,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await end('SIGTERM');
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   };
+}
+
+/** The server as it was built last. */
+function built(): string | undefined {
+  return ['Release', 'Debug']
+    .map((kind) => join(root, `src/Chat/bin/${kind}/net10.0/Chat.dll`))
+    .filter((path) => existsSync(path))
+    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+}
+
+function build(): string {
+  const { status, stdout } = spawnSync('dotnet', ['build', 'src/Chat', '--nologo', '-nodeReuse:false'], { cwd: root, encoding: 'utf8' });
+  const dll = built();
+  if (status !== 0 || !dll) throw new Error(`The server cannot be built:\n${stdout}`);
+  return dll;
 }
 
 async function isReady(url: string): Promise<boolean> {
