@@ -16,6 +16,8 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     private readonly ILogger<RedisConnection> log;
     private ConnectionMultiplexer? multiplexer;
     private bool isCluster;
+    private int returns;
+    private TaskCompletionSource returned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Reads the connection string; <see cref="StartAsync"/> connects.</summary>
     public RedisConnection(IConfiguration configuration, ServerMetrics metrics, ILogger<RedisConnection> log)
@@ -47,10 +49,21 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     /// <summary>Whether commands can be sent at the moment.</summary>
     public bool IsConnected => multiplexer is { IsConnected: true };
 
-    /// <summary>Raised when Redis is back. Subscriptions are renewed by themselves; what was published is lost.</summary>
-    public event Action? Restored;
+    /// <summary>
+    /// How often Redis has come back so far. Subscriptions are renewed by themselves; what was published is lost, and
+    /// whoever must make up for it does so for each number that they have not done it for.
+    /// </summary>
+    public int Returns => Volatile.Read(ref returns);
 
     private ConnectionMultiplexer Multiplexer => multiplexer ?? throw new InvalidOperationException("The host has not started.");
+
+    /// <summary>Completes once Redis has come back more often than so many times.</summary>
+    public Task BackAsync(int seen, CancellationToken stopping)
+    {
+        // Taken before the look: a return in between completes it.
+        var next = Volatile.Read(ref returned).Task;
+        return Returns > seen ? Task.CompletedTask : next.WaitAsync(stopping);
+    }
 
     /// <summary>The channel of a name: a sharded one (Redis 7) where the server is a cluster.</summary>
     public RedisChannel Channel(string name) => isCluster ? RedisChannel.Sharded(name) : RedisChannel.Literal(name);
@@ -68,7 +81,8 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
         multiplexer.ConnectionRestored += (_, restored) =>
         {
             Back(restored.ConnectionType);
-            Restored?.Invoke();
+            Interlocked.Increment(ref returns);
+            Interlocked.Exchange(ref returned, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         };
     }
 

@@ -22,6 +22,7 @@ internal sealed partial class DeliveryRepair(
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
     private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
+    private int returnsSeen;
     private int hurriedChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
@@ -29,25 +30,23 @@ internal sealed partial class DeliveryRepair(
     private async Task CheckAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Tick, Time);
-        redis.Restored += Hurry;
-        try
+        for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
         {
-            for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
-            {
-                await FillGapsAsync();
-                if (tick % (redis.IsConnected ? TicksPerCheck : TicksPerCheck / 2) == 0 || IsHurried())
-                    await CompareAsync();
-            }
-        }
-        finally
-        {
-            redis.Restored -= Hurry;
+            await FillGapsAsync();
+            if (IsHurried() || tick % (redis.IsConnected ? TicksPerCheck : TicksPerCheck / 2) == 0)
+                await CompareAsync();
         }
     }
 
-    private bool IsHurried() => Volatile.Read(ref hurriedChecks) > 0 && Interlocked.Decrement(ref hurriedChecks) >= 0;
-
-    private void Hurry() => Volatile.Write(ref hurriedChecks, TicksPerCheck);
+    private bool IsHurried()
+    {
+        if (redis.Returns is var returns && returns > returnsSeen)
+            (returnsSeen, hurriedChecks) = (returns, TicksPerCheck);
+        if (hurriedChecks == 0)
+            return false;
+        hurriedChecks--;
+        return true;
+    }
 
     private async Task RecountAsync(CancellationToken stopping)
     {

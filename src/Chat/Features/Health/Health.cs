@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Chat.Backplane;
 using Chat.Socket;
+using Chat.Tokens;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
@@ -11,7 +12,7 @@ namespace Chat.Features;
 /// <summary>
 /// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
 /// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
-/// work, and the node is not stopping; 503 with what does not.
+/// work, the keys that tokens are checked with are there, and the node is not stopping; 503 with what is not so.
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
@@ -32,7 +33,8 @@ public sealed class HealthSlice : ISlice
             .AddCheck<StoppingCheck>("server", tags: [Ready])
             .AddCheck<PostgresCheck>("postgres", tags: [Ready])
             .AddCheck<RedisCheck>("redis", tags: [Ready])
-            .AddCheck<PubSubCheck>("pubsub", tags: [Ready]);
+            .AddCheck<PubSubCheck>("pubsub", tags: [Ready])
+            .AddCheck<IssuerCheck>("issuer", tags: [Ready]);
     }
 
     /// <summary>Maps both addresses; health checks are endpoints of their own, not Carter routes.</summary>
@@ -102,6 +104,12 @@ internal sealed class RedisCheck(RedisConnection redis) : IHealthCheck
             return HealthCheckResult.Unhealthy("does not answer");
         }
     }
+}
+
+internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        await keys.AskAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("its keys are missing");
 }
 
 /// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing.</summary>

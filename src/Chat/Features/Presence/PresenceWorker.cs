@@ -72,13 +72,11 @@ internal sealed partial class PresenceWorker(
 
     private async Task RenewalsAsync(CancellationToken stopping)
     {
-        var restored = new SemaphoreSlim(0);
-        void Wake() => restored.Release();
-        redis.Restored += Wake;
         try
         {
             while (true)
             {
+                var returns = redis.Returns;
                 await RenewAsync();
                 for (var waited = TimeSpan.Zero; waited < Leases.Refresh; waited += Pause)
                 {
@@ -89,7 +87,7 @@ internal sealed partial class PresenceWorker(
                             announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, Leases.RenewedAt(end)));
                     }
 
-                    if (await restored.WaitAsync(0, stopping))
+                    if (redis.Returns > returns)
                     {
                         leases.NoteInterruption();
                         break;
@@ -103,11 +101,6 @@ internal sealed partial class PresenceWorker(
         {
             leases.NoteInterruption();
             throw;
-        }
-        finally
-        {
-            redis.Restored -= Wake;
-            restored.Dispose();
         }
     }
 
