@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Chat.Socket;
 using Chat.Storage;
+using Microsoft.AspNetCore.Diagnostics;
 
 namespace Chat.Rest;
 
@@ -22,7 +23,7 @@ internal static class Problems
 
     /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
     public static IServiceCollection AddProblems(this IServiceCollection services) =>
-        services.AddProblemDetails(options => options.CustomizeProblemDetails = Complete);
+        services.AddExceptionHandler<DatabaseAwayLog>().AddProblemDetails(options => options.CustomizeProblemDetails = Complete);
 
     /// <summary>The error boundary of REST: a database that is away is a 503, anything else that is thrown a 500.</summary>
     public static void UseProblems(this WebApplication app)
@@ -30,7 +31,7 @@ internal static class Problems
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
             StatusCodeSelector = StatusOf,
-            SuppressDiagnosticsCallback = failed => StatusOf(failed.Exception) < 500,
+            SuppressDiagnosticsCallback = failed => StatusOf(failed.Exception) != StatusCodes.Status500InternalServerError,
         });
         app.UseStatusCodePages();
     }
@@ -93,6 +94,20 @@ internal static class Problems
     }
 
     private static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
+}
+
+/// <summary>Says in one line, as the socket does, that a request found the database away.</summary>
+internal sealed partial class DatabaseAwayLog(ILogger<DatabaseAwayLog> log) : IExceptionHandler
+{
+    public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+    {
+        if (DatabaseFailure.IsUnavailable(exception))
+            DatabaseAway(httpContext.Request.Method, httpContext.GetEndpoint()?.DisplayName ?? "", exception.Message);
+        return new(false);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The database is away: {Method} {Endpoint} was answered 503 ({Reason})")]
+    private partial void DatabaseAway(string method, string endpoint, string reason);
 }
 
 /// <summary>
