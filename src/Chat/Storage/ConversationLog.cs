@@ -193,7 +193,8 @@ public sealed partial class ConversationLog : IHostedService
 
     private async Task TransactAsync(IReadOnlyList<Entry> batch, CancellationToken patience)
     {
-        await using var session = store.LightweightSession();
+        // With a patience of its own: to break a slow commit off sooner, and do it again, would only make it slower.
+        await using var session = store.LightweightSession(new Marten.Services.SessionOptions { Timeout = (int)LongestWait.TotalSeconds });
         using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
         var began = time.GetTimestamp();
         await session.BeginTransactionAsync(patience);

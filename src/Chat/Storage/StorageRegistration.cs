@@ -75,15 +75,17 @@ internal static class StorageRegistration
             .Index(message => new { message.ConversationId, message.ChangedSeq });
     }
 
-    // Answers within 5 s even if the database hangs or has no connection left: one wait for either, and room for the rest; statements are prepared; no attempt at Kerberos on each connect.
+    // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
+    // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
+    // at Kerberos on each connect.
     internal static string Tune(string connectionString)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
         if (!tuned.ShouldSerialize("Command Timeout"))
-            tuned.CommandTimeout = 3;
+            tuned.CommandTimeout = 2;
         if (!tuned.ShouldSerialize("Timeout"))
-            tuned.Timeout = 3;
+            tuned.Timeout = 2;
         if (!tuned.ShouldSerialize("Cancellation Timeout"))
             tuned.CancellationTimeout = 500;
         if (!tuned.ShouldSerialize("Max Auto Prepare"))

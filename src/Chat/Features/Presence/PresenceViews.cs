@@ -161,8 +161,12 @@ internal sealed partial class PresenceViews(
             await redis.BackAsync(lookedAgain, stopping);
             var returns = redis.Returns;
             leases.NoteInterruption();
-            foreach (var contact in await contacts.LoadAsync([.. views.Keys]))
-                Hint(contact.OfUser, contact.UserId);
+            foreach (var part in views.Keys.Chunk(MaxBatch))
+            {
+                foreach (var contact in await contacts.LoadAsync(part))
+                    Hint(contact.OfUser, contact.UserId);
+            }
+
             // Not before: with PostgreSQL away, too, the loop comes here again.
             lookedAgain = returns;
         }

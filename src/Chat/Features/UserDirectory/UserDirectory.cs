@@ -49,7 +49,7 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
 
     /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
     private readonly MemoryCache seen = new(new MemoryCacheOptions { SizeLimit = 100_000 });
 
     public async ValueTask SeenAsync(Identity identity)
