@@ -11,6 +11,9 @@ namespace Chat.Rest;
 /// <summary>Errors over REST: problem details (RFC 9457) with the same codes as on the socket.</summary>
 internal static class Problems
 {
+    /// <summary>The one status in use for which the framework knows no type.</summary>
+    private const string TooManyRequests = "https://tools.ietf.org/html/rfc6585#section-4";
+
     /// <summary>
     /// A refused request's answer. Not a member and not there look the same, so what is FORBIDDEN on the socket is a
     /// 404 here.
@@ -18,7 +21,7 @@ internal static class Problems
     public static IResult ToProblem(this ChatError error)
     {
         var shown = error.Code == ErrorCode.Forbidden ? ChatError.Missing("There is no such conversation.") : error;
-        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), extensions: Extensions(shown));
+        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: shown.Code == ErrorCode.RateLimited ? TooManyRequests : null, extensions: Extensions(shown));
     }
 
     /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
@@ -93,7 +96,7 @@ internal static class Problems
         return extensions;
     }
 
-    private static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
+    public static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
 }
 
 /// <summary>Says in one line, as the socket does, that a request found the database away.</summary>

@@ -27,6 +27,7 @@ internal static class StorageRegistration
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
             options.ConfigurePolly(_ => { });
+            options.Logger(new StatementLog());
             options.ConfigureWritePolly(_ => { });
             MessageDocuments(options);
             foreach (var documents in provider.GetServices<Action<StoreOptions>>())

@@ -60,7 +60,7 @@ public sealed class SecretTests
         {
             // The last part is the secret one: with the others alone nobody gets in.
             var secret = token.Split('.')[^1];
-            Assert.DoesNotContain(seen.Lines, line => line.Contains(secret, StringComparison.Ordinal));
+            Assert.Empty(seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal)));
         }
     }
 
