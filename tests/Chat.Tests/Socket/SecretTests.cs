@@ -60,7 +60,8 @@ public sealed class SecretTests
         {
             // The last part is the secret one: with the others alone nobody gets in.
             var secret = token.Split('.')[^1];
-            Assert.Empty(seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal)));
+            var told = seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal)).Select(line => line[..Math.Min(line.Length, 400)]).ToArray();
+        Assert.True(told.Length == 0, string.Join('\n', told.Take(10)));
         }
     }
 
