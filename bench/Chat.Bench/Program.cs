@@ -11,16 +11,14 @@ internal static class Program
         try
         {
             if (arguments is [])
-                throw new BenchException($"Which scenario? {string.Join(", ", Scenarios.Keys)}, compare");
+                throw new BenchException($"Which scenario? {string.Join(", ", Scenarios.Keys.Concat(Sessions.Keys))}");
             var options = new Options(arguments[1..]);
             if (arguments[0] == "floor-server")
                 return await FloorServer.RunAsync(options);
 
             var machine = Machine.Look();
             var progress = new Progress();
-            var reports = arguments[0] == "compare"
-                ? await Compare.RunAsync(options, progress)
-                : await RunAsync(arguments[0], options, progress);
+            var reports = await RunAsync(arguments[0], options, progress);
             Console.WriteLine(machine);
             foreach (var report in reports)
                 report.Print();
@@ -35,15 +33,32 @@ internal static class Program
         }
     }
 
+    /// <summary>Those that need one server.</summary>
     private static IReadOnlyDictionary<string, Func<Target, Options, Progress, Task<Report>>> Scenarios { get; } =
         new Dictionary<string, Func<Target, Options, Progress, Task<Report>>>
         {
             ["pairs"] = Pairs.RunAsync,
             ["paced"] = Paced.RunAsync,
+            ["idle"] = Idle.RunAsync,
+            ["storm"] = Storm.RunAsync,
+            ["fanout"] = Fanout.RunAsync,
+            ["history"] = History.RunAsync,
+            ["seed"] = Seed.RunAsync,
+        };
+
+    /// <summary>Those that start one server after the other.</summary>
+    private static IReadOnlyDictionary<string, Func<Options, Progress, Task<IReadOnlyList<Report>>>> Sessions { get; } =
+        new Dictionary<string, Func<Options, Progress, Task<IReadOnlyList<Report>>>>
+        {
+            ["compare"] = Compare.RunAsync,
+            ["start"] = Start.RunAsync,
+            ["growth"] = Growth.RunAsync,
         };
 
     private static async Task<IReadOnlyList<Report>> RunAsync(string name, Options options, Progress progress)
     {
+        if (Sessions.TryGetValue(name, out var session))
+            return await session(options, progress);
         if (!Scenarios.TryGetValue(name, out var scenario))
             throw new BenchException($"There is no scenario {name}.");
         await using var target = await Target.OpenAsync(options, progress);

@@ -19,7 +19,7 @@ internal interface IClientOwner
 }
 
 /// <summary>One WebSocket of the load generator's: it costs a few hundred bytes, and nothing a frame.</summary>
-internal sealed class Client
+internal sealed class Client : IWatched
 {
     private readonly EventLoop loop;
     private readonly IClientOwner owner;
@@ -71,7 +71,7 @@ internal sealed class Client
         IsOpen = false;
     }
 
-    /// <summary>Called by the loop.</summary>
+    /// <inheritdoc/>
     public void Ready(int events)
     {
         if (socket < 0)

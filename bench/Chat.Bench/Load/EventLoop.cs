@@ -4,6 +4,13 @@ using System.Runtime.InteropServices;
 
 namespace Chat.Bench.Load;
 
+/// <summary>Something that waits for a socket.</summary>
+internal interface IWatched
+{
+    /// <summary>Something may be read or written.</summary>
+    void Ready(int events);
+}
+
 /// <summary>
 /// One thread for all sockets and timers of the load generator. Times are ticks of <see cref="Stopwatch"/>.
 /// </summary>
@@ -20,21 +27,21 @@ internal sealed class EventLoop : IDisposable
 
     private readonly int epoll = Native.CreateEpoll(0);
     private readonly int[] polls = new int[MaxEvents * Words];
-    private readonly List<Client> clients = [];
+    private readonly List<IWatched> watched = [];
     private readonly PriorityQueue<Action<long>, long> timers = new();
 
-    /// <summary>What every client reads into: only one is read at a time.</summary>
+    /// <summary>What everybody reads into: only one socket is read at a time.</summary>
     public byte[] Buffer { get; } = new byte[256 * 1024];
 
     public static long Now => Stopwatch.GetTimestamp();
 
     public static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
 
-    /// <summary>A number for the client, under which <see cref="Watch"/> knows it.</summary>
-    public int Register(Client client)
+    /// <summary>A number under which <see cref="Watch"/> knows it.</summary>
+    public int Register(IWatched one)
     {
-        clients.Add(client);
-        return clients.Count - 1;
+        watched.Add(one);
+        return watched.Count - 1;
     }
 
     public void Watch(int socket, int number, int events, bool isNew) => Control(isNew ? Add : Change, socket, number, events);
@@ -78,7 +85,7 @@ internal sealed class EventLoop : IDisposable
         var timeout = new Native.TimeSpec { Seconds = (long)rest.TotalSeconds, Nanoseconds = rest.Ticks % TimeSpan.TicksPerSecond * 100 };
         var count = Native.WaitForEpoll(epoll, events, MaxEvents, &timeout, 0);
         for (var i = 0; i < count; i++)
-            clients[events[(i * Words) + OwnWord]].Ready(events[i * Words]);
+            watched[events[(i * Words) + OwnWord]].Ready(events[i * Words]);
     }
 
     private unsafe void Control(int operation, int socket, int number, int events)

@@ -47,6 +47,15 @@ internal sealed record Population(string Run, IReadOnlyList<Person> People, IRea
         return (await answer.Content.ReadFromJsonAsync<JsonObject>())!["id"]!.GetValue<Guid>();
     }
 
+    /// <summary>Says something over REST.</summary>
+    public static async Task SayAsync(HttpClient http, Person sender, Guid conversation, string content)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/chat/conversations/{conversation}/messages") { Content = JsonContent.Create(new { content }) };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", sender.Token);
+        using var answer = await http.SendAsync(request);
+        answer.EnsureSuccessStatusCode();
+    }
+
     /// <summary>The handshake of each.</summary>
     public byte[][] Upgrades(Target target) => [.. People.Select((person, i) => Upgrade(target, person, i))];
 

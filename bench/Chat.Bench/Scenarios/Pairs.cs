@@ -44,12 +44,17 @@ internal static class Paced
 {
     public static async Task<Report> RunAsync(Target target, Options options, Progress progress)
     {
-        var (sockets, rate) = (options.Number("sockets", 500), options.Number("rate", 1000));
-        using var scene = await Scene.OpenAsync(target, options, progress, sockets);
+        using var scene = await Scene.OpenAsync(target, options, progress, options.Number("sockets", 500));
+        return await RunAsync(scene, target, options, progress);
+    }
+
+    public static async Task<Report> RunAsync(Scene scene, Target target, Options options, Progress progress)
+    {
+        var rate = options.Number("rate", 1000);
         var run = new Conversing(target, options, progress);
         var (lanes, next) = (scene.Tally.Lanes, 0);
         return await run.RunAsync(
-            $"paced: {target.Name}, {target.Urls.Count} nodes, {sockets} sockets, {rate}/s",
+            $"paced: {target.Name}, {target.Urls.Count} nodes, {scene.Fleet.Clients.Length} sockets, {rate}/s",
             scene.Loop, scene.Fleet, scene.Tally,
             began => Pace.Keep(scene.Loop, began, rate, due =>
             {
@@ -72,9 +77,11 @@ internal sealed class Scene(EventLoop loop, Fleet fleet, Tally tally) : IDisposa
 
     public Tally Tally => tally;
 
-    public static async Task<Scene> OpenAsync(Target target, Options options, Progress progress, int sockets)
+    public static async Task<Scene> OpenAsync(Target target, Options options, Progress progress, int sockets) =>
+        Open(target, options, progress, await Population.CreateAsync(target, sockets, progress));
+
+    public static Scene Open(Target target, Options options, Progress progress, Population population)
     {
-        var population = await Population.CreateAsync(target, sockets, progress);
         var (loop, tally) = (new EventLoop(), new Tally());
         progress.Follow(loop);
         // On several nodes, partners sit on different ones.

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Chat.Embedded;
 using Npgsql;
 
@@ -36,6 +37,9 @@ internal sealed class Backends : IAsyncDisposable
     public int PostgresId { get; }
 
     public int RedisId => redis.Id;
+
+    /// <summary>For whoever signs in at a server on these: the same key for all, so that a token outlives a server.</summary>
+    public Tokens Tokens { get; } = new(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), "chat-bench", "chat", null);
 
     /// <summary>Starts both; with <c>--data</c> the database is kept from run to run.</summary>
     public static async Task<Backends> StartAsync(Options options, Progress progress)

@@ -14,8 +14,16 @@ internal sealed class Launch
     private Launch(Backends backends, string program, string[] arguments, Dictionary<string, string> variables, string readyPath) =>
         (this.backends, this.program, this.arguments, this.variables, this.readyPath) = (backends, program, arguments, variables, readyPath);
 
-    /// <summary>The server in Production, with its default settings.</summary>
-    public static Launch Chat(Options options, Backends backends, Tokens tokens) => new(
+    /// <summary>The server that the options name.</summary>
+    public static Launch For(Options options, Backends backends) => options.Text("server") switch
+    {
+        null or "chat" => Chat(options, backends),
+        "floor" => Floor(backends),
+        var other => throw new BenchException($"--server is chat or floor, not {other}."),
+    };
+
+    // In Production, with its default settings.
+    private static Launch Chat(Options options, Backends backends) => new(
         backends,
         Path.GetFullPath(options.Text("chat") ?? Path.Combine(AppContext.BaseDirectory, "Chat.dll")),
         [],
@@ -25,14 +33,14 @@ internal sealed class Launch
             ["DOTNET_ENVIRONMENT"] = "Production",
             ["ConnectionStrings__Postgres"] = backends.Postgres,
             ["ConnectionStrings__Redis"] = backends.Redis,
-            ["Jwt__Key"] = tokens.Key,
-            ["Jwt__Issuer"] = tokens.Issuer,
-            ["Jwt__Audience"] = tokens.Audience,
+            ["Jwt__Key"] = backends.Tokens.Key,
+            ["Jwt__Issuer"] = backends.Tokens.Issuer,
+            ["Jwt__Audience"] = backends.Tokens.Audience,
         },
         "/health/ready");
 
-    /// <summary>The floor, out of this very program.</summary>
-    public static Launch Floor(Backends backends) => new(
+    // Out of this very program.
+    private static Launch Floor(Backends backends) => new(
         backends, Path.Combine(AppContext.BaseDirectory, "Chat.Bench.dll"), ["floor-server", "--postgres", backends.Postgres], [], "/ready");
 
     /// <summary>Applies the schema.</summary>
@@ -47,9 +55,9 @@ internal sealed class Launch
 
     /// <summary>Starts a process and waits until it is ready.</summary>
     /// <returns>Where it listens, and how long that took.</returns>
-    public async Task<(Uri Url, Child Process, TimeSpan Took)> StartAsync()
+    public async Task<(Uri Url, Child Process, TimeSpan Took)> StartAsync(Uri? address = null)
     {
-        var url = new Uri($"http://127.0.0.1:{Backends.FreePort()}");
+        var url = address ?? new Uri($"http://127.0.0.1:{Backends.FreePort()}");
         var began = Stopwatch.GetTimestamp();
         var process = Child.Start(
             Path.GetDirectoryName(program)!,

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Cryptography;
 
 namespace Chat.Bench.Servers;
 
@@ -8,10 +7,11 @@ internal sealed class Target : IAsyncDisposable
 {
     private readonly List<Child> nodes = [];
     private readonly IPEndPoint[] ends;
-    private readonly int[] ids;
     private readonly int postgresId;
     private readonly int redisId;
     private readonly Backends? owned;
+    private Launch? launch;
+    private int[] ids;
 
     private Target(string name, IReadOnlyList<Uri> urls, Tokens tokens, Backends? backends, Backends? owned, IReadOnlyList<Child> nodes, int[] ids)
     {
@@ -69,6 +69,23 @@ internal sealed class Target : IAsyncDisposable
     /// <summary>Starts a server on backends that are there already.</summary>
     public static Task<Target> StartAsync(Options options, Progress progress, Backends backends) => StartAsync(options, progress, backends, owned: null);
 
+    /// <summary>Starts every node anew, at its old address.</summary>
+    /// <param name="asCrash">Give the old ones no chance to say good-bye.</param>
+    public async Task RestartAsync(bool asCrash)
+    {
+        if (launch is null)
+            throw new BenchException("Only a server of the bench's own can be started anew.");
+        for (var i = 0; i < nodes.Count; i++)
+        {
+            if (asCrash)
+                nodes[i].Kill();
+            await nodes[i].DisposeAsync();
+            (_, nodes[i], _) = await launch.StartAsync(Urls[i]);
+        }
+
+        ids = [.. nodes.Select(node => node.Id)];
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var node in nodes)
@@ -81,8 +98,7 @@ internal sealed class Target : IAsyncDisposable
     {
         var name = options.Text("server") ?? "chat";
         progress.Say($"starting {name}");
-        var tokens = new Tokens(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), "chat-bench", "chat", null);
-        var launch = name == "floor" ? Launch.Floor(backends) : Launch.Chat(options, backends, tokens);
+        var launch = Launch.For(options, backends);
         await launch.PrepareAsync();
         var (urls, nodes) = (new List<Uri>(), new List<Child>());
         try
@@ -101,6 +117,6 @@ internal sealed class Target : IAsyncDisposable
             throw;
         }
 
-        return new Target(name, urls, tokens, backends, owned, nodes, []);
+        return new Target(name, urls, backends.Tokens, backends, owned, nodes, []) { launch = launch };
     }
 }
