@@ -8,8 +8,15 @@ namespace Chat.Bench.Scenarios;
 /// </summary>
 internal sealed class Conversing(Target target, Options options, Progress progress)
 {
+    private const string Gaps = """
+        select count(*) from chat.mt_doc_conversationhead h left join
+            (select conversation_id, count(*) as many, max(seq) as last from chat.mt_doc_message group by conversation_id) m
+            on m.conversation_id = h.id
+        where h.seq <> coalesce(m.many, 0) or h.seq <> coalesce(m.last, 0)
+        """;
+
     private static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(15);
-    private readonly TimeSpan warmUp = options.Seconds("warm-up", 5);
+    private readonly TimeSpan warmUp = options.Seconds("warm-up", 10);
     private readonly TimeSpan measured = options.Seconds("seconds", 15);
 
     /// <summary>When the senders are to stop; until then they go on.</summary>
@@ -81,11 +88,4 @@ internal sealed class Conversing(Target target, Options options, Progress progre
             faults.Add($"{gaps} conversations have a gap in their numbers, or a head that does not fit.");
         return faults;
     }
-
-    private const string Gaps = """
-        select count(*) from chat.mt_doc_conversationhead h left join
-            (select conversation_id, count(*) as many, max(seq) as last from chat.mt_doc_message group by conversation_id) m
-            on m.conversation_id = h.id
-        where h.seq <> coalesce(m.many, 0) or h.seq <> coalesce(m.last, 0)
-        """;
 }

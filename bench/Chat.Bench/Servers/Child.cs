@@ -10,7 +10,11 @@ internal sealed class Child : IAsyncDisposable
     private readonly Process process;
     private readonly string logFile;
 
-    private Child(Process process, string logFile) => (this.process, this.logFile) = (process, logFile);
+    private Child(Process process, string logFile)
+    {
+        (this.process, this.logFile) = (process, logFile);
+        AppDomain.CurrentDomain.ProcessExit += KillAtExit;
+    }
 
     public int Id => process.Id;
 
@@ -71,6 +75,10 @@ internal sealed class Child : IAsyncDisposable
             }
         }
 
+        AppDomain.CurrentDomain.ProcessExit -= KillAtExit;
         process.Dispose();
     }
+
+    // When the bench itself is told to stop, nobody else would end what it has started.
+    private void KillAtExit(object? sender, EventArgs e) => process.Kill();
 }
