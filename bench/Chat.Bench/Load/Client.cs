@@ -15,7 +15,7 @@ internal interface IClientOwner
     void Received(Client client, FrameKind kind, ReadOnlySpan<byte> frame, long now);
 
     /// <summary>Not connected, or no longer.</summary>
-    void Closed(Client client, string reason);
+    void Closed(Client client, bool wasOpen, string reason);
 }
 
 /// <summary>One WebSocket of the load generator's: it costs a few hundred bytes, and nothing a frame.</summary>
@@ -48,7 +48,7 @@ internal sealed class Client : IWatched
         (request, rest, isConnected, isUpgraded) = (upgrade, [], false, false);
         socket = Native.Connect(target, source);
         if (socket < 0)
-            owner.Closed(this, $"no socket (error {Marshal.GetLastPInvokeError()})");
+            owner.Closed(this, wasOpen: false, $"no socket (error {Marshal.GetLastPInvokeError()})");
         else
             loop.Watch(socket, number, Native.Readable | Native.Writable, isNew: true);
     }
@@ -103,8 +103,9 @@ internal sealed class Client : IWatched
 
     private void Close(string reason)
     {
+        var wasOpen = IsOpen;
         Drop();
-        owner.Closed(this, reason);
+        owner.Closed(this, wasOpen, reason);
     }
 
     private void Read(ReadOnlySpan<byte> bytes)

@@ -54,7 +54,7 @@ internal sealed class Fleet : IClientOwner, IDisposable
     /// <summary>Tries that did not succeed.</summary>
     public int Refused { get; private set; }
 
-    /// <summary>What became of connections that were there already: none of it should happen.</summary>
+    /// <summary>What became of connections that were there already, and not cut by us: none of it should happen.</summary>
     public Dictionary<string, int> Losses { get; } = [];
 
     /// <summary>Called with each client that is let in, and when.</summary>
@@ -104,16 +104,15 @@ internal sealed class Fleet : IClientOwner, IDisposable
 
     public void Received(Client client, FrameKind kind, ReadOnlySpan<byte> frame, long now) => frames.Received(client, kind, frame, now);
 
-    public void Closed(Client client, string reason)
+    public void Closed(Client client, bool wasOpen, string reason)
     {
-        if (!isReconnecting)
-        {
-            Open--;
+        Open -= wasOpen ? 1 : 0;
+        if (wasOpen || !isReconnecting)
             Losses[reason] = Losses.GetValueOrDefault(reason) + 1;
+        if (!isReconnecting)
             return;
-        }
 
-        Refused++;
+        Refused += wasOpen ? 0 : 1;
         LatestRefusal = reason;
         var backOff = Math.Min(LongestBackOff.TotalSeconds, FirstBackOff.TotalSeconds * Math.Pow(2, tries[client.Index]++));
         loop.At(EventLoop.Now + EventLoop.Ticks(TimeSpan.FromSeconds(backOff * (0.5 + chance.NextDouble()))), _ => Connect(client.Index));

@@ -92,6 +92,7 @@ internal static class Storm
         report.Add("tries refused", fleet.Refused - refusedBefore, "");
         if (!restart)
             report.Add("CPU server", (used.Server - before.Server) * 1000 / sockets, "ms/socket").Add("CPU PostgreSQL", (used.Postgres - before.Postgres) * 1000 / sockets, "ms/socket");
+        report.Faults.AddRange(fleet.Losses.Select(loss => $"{loss.Value} connections were lost once they were back: {loss.Key}"));
         if (!areAllBack)
             report.Faults.Add($"Only {fleet.Open} of {sockets} came back. The latest refusal: {fleet.LatestRefusal}");
         return report;
