@@ -12,13 +12,15 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private readonly ConfigurationOptions options;
+    private readonly ServerMetrics metrics;
     private readonly ILogger<RedisConnection> log;
     private ConnectionMultiplexer? multiplexer;
     private bool isCluster;
 
     /// <summary>Reads the connection string; <see cref="StartAsync"/> connects.</summary>
-    public RedisConnection(IConfiguration configuration, ILogger<RedisConnection> log)
+    public RedisConnection(IConfiguration configuration, ServerMetrics metrics, ILogger<RedisConnection> log)
     {
+        this.metrics = metrics;
         this.log = log;
         Names = new RedisNames(configuration["Redis:Prefix"] ?? "");
         options = ConfigurationOptions.Parse(configuration.GetConnectionString("Redis")!);
@@ -58,7 +60,11 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     {
         multiplexer = await ConnectionMultiplexer.ConnectAsync(options);
         isCluster = multiplexer.GetServers().Any(server => server.ServerType == ServerType.Cluster);
-        multiplexer.ConnectionFailed += (_, failed) => Lost(failed.ConnectionType, failed.FailureType);
+        multiplexer.ConnectionFailed += (_, failed) =>
+        {
+            Lost(failed.ConnectionType, failed.FailureType);
+            metrics.RedisLost();
+        };
         multiplexer.ConnectionRestored += (_, restored) =>
         {
             Back(restored.ConnectionType);

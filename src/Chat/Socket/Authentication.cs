@@ -163,5 +163,5 @@ internal sealed class Authentication(
         connection.ConnectedAt,
         lineage.Epoch,
         new AuthSuccess.Beat((int)limits.PingInterval.TotalSeconds, (int)limits.PingTimeout.TotalSeconds),
-        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength, limits.MessagesPerSecond, limits.SendQueueEvents));
+        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength, Math.Min(limits.MessagesPerSecond, limits.MessagesPerSecondPerUser), limits.SendQueueEvents));
 }

@@ -14,7 +14,7 @@ namespace Chat.Features;
 /// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
-    Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, TimeProvider time, ILogger<DeliveryRepair> log)
+    Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
     : LoopService(time, log)
 {
     private const int TicksPerCheck = 8;
@@ -67,12 +67,12 @@ internal sealed partial class DeliveryRepair(
             foreach (var (conversationId, position, firstHeld) in feed.Gaps())
             {
                 feed.ReleaseReplies(LongestHold);
-                await FetchAsync(feed, conversationId, position, firstHeld - 1);
+                metrics.GapRepaired(await FetchAsync(feed, conversationId, position, firstHeld - 1));
             }
         }
     }
 
-    private async Task FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
+    private async Task<int> FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
     {
         await using var session = store.QuerySession();
         var missing = await session.Query<Message>()
@@ -83,6 +83,7 @@ internal sealed partial class DeliveryRepair(
         foreach (var message in missing)
             feed.Offer(new Change(message));
         Repaired(missing.Count, conversationId, redis.IsConnected);
+        return missing.Count;
     }
 
     private async Task CompareAsync()
@@ -96,7 +97,7 @@ internal sealed partial class DeliveryRepair(
             if (readUpTo > readSeen)
                 await delivery.RecountAsync(feed, conversationId);
             if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
-                await FetchAsync(feed, conversationId, position, seenBehind);
+                metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, seenBehind));
             if (seq > position)
                 behind[(userId, conversationId)] = seq;
         }

@@ -21,6 +21,13 @@ public sealed class HealthSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Runs<PubSubCheck>();
+        slice.Services.Configure<HealthCheckPublisherOptions>(options =>
+        {
+            options.Delay = TimeSpan.Zero;
+            options.Period = TimeSpan.FromSeconds(10);
+            options.Predicate = check => check.Tags.Contains(Ready);
+        });
+        slice.Services.AddSingleton<IHealthCheckPublisher, HealthMetrics>();
         slice.Services.AddHealthChecks()
             .AddCheck<StoppingCheck>("server", tags: [Ready])
             .AddCheck<PostgresCheck>("postgres", tags: [Ready])
@@ -46,6 +53,17 @@ public sealed class HealthSlice : ISlice
 /// <param name="Status"><c>ok</c> or <c>unavailable</c>.</param>
 /// <param name="Checks">Each part: <c>ok</c>, or what is wrong with it.</param>
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
+
+/// <summary>Makes a metric of what readiness says, so that it can be seen by who does not ask for readiness.</summary>
+internal sealed class HealthMetrics(ServerMetrics metrics) : IHealthCheckPublisher
+{
+    public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
+    {
+        foreach (var (part, entry) in report.Entries)
+            metrics.Health(part, entry.Status == HealthStatus.Healthy);
+        return Task.CompletedTask;
+    }
+}
 
 internal sealed class StoppingCheck(Hub hub) : IHealthCheck
 {

@@ -12,7 +12,7 @@ namespace Chat.Features;
 /// not take is tried again until they can.
 /// </summary>
 internal sealed partial class PresenceWorker(
-    Leases leases, Contacts contacts, PresenceViews views, RedisConnection redis, IDocumentStore store, TimeProvider time, ILogger<PresenceWorker> log)
+    Leases leases, Contacts contacts, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
     : LoopService(time, log), IConnectionObserver
 {
     private const int MaxBatch = 256;
@@ -189,6 +189,8 @@ internal sealed partial class PresenceWorker(
         // Whether it is so, and still so, is found out where it is told.
         foreach (var contact in await contacts.LoadAsync([.. untold.Select(change => change.UserId).Distinct()]))
             views.MayHaveChanged(to: contact.UserId, about: contact.OfUser);
+        foreach (var change in untold)
+            metrics.PresenceChanged(change.Transition == Transition.CameOnline);
         untold = [];
     }
 

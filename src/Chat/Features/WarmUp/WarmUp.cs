@@ -32,6 +32,7 @@ internal sealed partial class WarmUp(
     TokenReader tokens,
     IOptionsMonitor<JwtBearerOptions> bearer,
     Limits limits,
+    ServerMetrics metrics,
     TimeProvider time,
     ILogger<WarmUp> log) : IHostedService
 {
@@ -90,7 +91,7 @@ internal sealed partial class WarmUp(
         var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
         using var pair = await SocketPair.OpenAsync();
         using var place = admission.TryEnter(null)!;
-        var connection = pair.Accept(limits, time, place);
+        var connection = pair.Accept(limits, metrics, time, place);
         connection.TrySignIn(new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
         await delivery.OpeningAsync(connection);
         hub.Join(connection);
