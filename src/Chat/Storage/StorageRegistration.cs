@@ -13,10 +13,13 @@ internal static class StorageRegistration
         var connectionString = Tune(configuration.GetConnectionString("Postgres")!);
         services.AddSingleton(provider =>
             new NpgsqlDataSourceBuilder(connectionString).UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>()).Build());
+        var tables = new Tables(configuration["Storage:Schema"] ?? "chat");
+        services.AddSingleton(tables);
         var marten = services.AddMarten(provider =>
         {
             var options = new StoreOptions();
-            options.DatabaseSchemaName = configuration["Storage:Schema"] ?? "chat";
+            options.DatabaseSchemaName = tables.Schema;
+            options.Storage.ExtendedSchemaObjects.Add(AppendFunction.In(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
@@ -30,7 +33,6 @@ internal static class StorageRegistration
         if (isDevelopment)
             marten.ApplyAllDatabaseChangesOnStartup();
 
-        services.AddSingleton(new Tables(configuration["Storage:Schema"] ?? "chat"));
         services.AddSingleton<DatabaseStart>();
         services.AddHostedSingleton<Lineage>();
         services.AddHostedSingleton<ConversationLog>();
