@@ -84,6 +84,9 @@ internal static class StorageRegistration
             tuned.CancellationTimeout = 500;
         if (!tuned.ShouldSerialize("Max Auto Prepare"))
             tuned.MaxAutoPrepare = 100;
+        // Far more than a node has use for, and few enough for several nodes and a tool on PostgreSQL's default of 100.
+        if (!tuned.ShouldSerialize("Maximum Pool Size"))
+            tuned.MaxPoolSize = 30;
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         return tuned.ConnectionString;
     }
