@@ -21,7 +21,7 @@ try
     DevKey.Configure(builder.Configuration, builder.Environment);
     StartCheck.Run(builder.Configuration, builder.Environment);
 
-    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration));
     builder.Services.AddTokens(builder.Configuration);
     builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSocket();

@@ -56,11 +56,11 @@ internal sealed partial class ConversationLog : IHostedService
     private const int Shards = 2;
     private const int MaxBatch = 256;
 
-    /// <summary>Every send is answered within 5 s, also if the database hangs; the rest of them is for breaking off.</summary>
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(4);
+    /// <summary>Every send is answered within 5 s, also if the database hangs; what comes before the log has the rest.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3);
 
     /// <summary>A message that has waited for so long is not tried any more.</summary>
-    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(2);
 
     private readonly NpgsqlDataSource database;
     private readonly Tables tables;
@@ -127,10 +127,10 @@ internal sealed partial class ConversationLog : IHostedService
 
     private async Task RunAsync(ChannelReader<Entry> queue)
     {
-        var batch = new List<Entry>(MaxBatch);
         while (await queue.WaitToReadAsync())
         {
-            batch.Clear();
+            // A list of its own: a transaction that was given up still has the last one.
+            var batch = new List<Entry>();
             while (batch.Count < MaxBatch && queue.TryRead(out var entry))
                 batch.Add(entry);
             await CommitAsync(batch);
@@ -142,14 +142,15 @@ internal sealed partial class ConversationLog : IHostedService
         var batch = LeaveOutStale(waiting);
         if (batch.Count == 0)
             return;
-        using var patience = new CancellationTokenSource(LongestWait - AgeOf(batch[0]), time);
+        var patience = LongestWait - AgeOf(batch[0]);
         try
         {
-            await TransactAsync(batch, isSecondTry, patience.Token);
+            // Breaking off takes seconds of its own if the network swallows everything: nobody waits for that.
+            await TransactAsync(batch, isSecondTry, patience).WaitAsync(patience, time);
         }
-        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || patience.IsCancellationRequested)
+        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || failure is OperationCanceledException)
         {
-            if (isSecondTry || patience.IsCancellationRequested)
+            if (isSecondTry || AgeOf(batch[0]) >= LatestTry)
                 RefuseAll(batch, failure.Message);
             else
                 // A connection that broke may have broken behind the commit. The second look settles that: what the
@@ -193,12 +194,13 @@ internal sealed partial class ConversationLog : IHostedService
 
     private TimeSpan AgeOf(Entry entry) => time.GetElapsedTime(entry.Since);
 
-    private async Task TransactAsync(IReadOnlyList<Entry> batch, bool isSecondTry, CancellationToken patience)
+    private async Task TransactAsync(IReadOnlyList<Entry> batch, bool isSecondTry, TimeSpan patience)
     {
+        using var end = new CancellationTokenSource(patience, time);
         using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
         var began = time.GetTimestamp();
-        await using var connection = await database.OpenConnectionAsync(patience);
-        var (stored, repeated) = await TransactAsync(connection, batch, isSecondTry, patience);
+        await using var connection = await database.OpenConnectionAsync(end.Token);
+        var (stored, repeated) = await TransactAsync(connection, batch, isSecondTry, end.Token);
         metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(began));
     }
 
@@ -231,6 +233,9 @@ internal sealed partial class ConversationLog : IHostedService
             };
         }
 
+        foreach (var entry in batch)
+            Failpoint.Reach(Failpoint.AfterCommit, entry.Draft.Content);
+
         var (stored, repeated) = (0, 0);
         foreach (var entry in batch)
         {
@@ -261,6 +266,9 @@ internal sealed partial class ConversationLog : IHostedService
     [LoggerMessage(LogLevel.Warning, "The database is away: {Count} messages were answered UNAVAILABLE ({Reason})")]
     private partial void DatabaseAway(int count, string reason);
 
+    [LoggerMessage(LogLevel.Warning, "The head of {ConversationId} was not found ({Found} were, for {Count} messages)")]
+    private partial void HeadMissing(Guid conversationId, int found, int count);
+
     [LoggerMessage(LogLevel.Warning, "A batch of {Count} messages failed and is tried one by one ({Reason})")]
     private partial void BatchSplit(int count, string reason);
 
@@ -270,6 +278,7 @@ internal sealed partial class ConversationLog : IHostedService
     private sealed class Entry(MessageDraft draft, Action<Message> committed, long since)
     {
         private readonly TaskCompletionSource<Appended> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int isAnswered;
 
         public MessageDraft Draft => draft;
 
@@ -281,8 +290,11 @@ internal sealed partial class ConversationLog : IHostedService
 
         public Task<Appended> Answered => answer.Task;
 
+        /// <summary>Only the first answer counts: a transaction that was given up may still come to its end.</summary>
         public void Answer(AppendOutcome outcome, Message? message = null)
         {
+            if (Interlocked.Exchange(ref isAnswered, 1) == 1)
+                return;
             if (outcome == AppendOutcome.Stored)
             {
                 using var span = Tracing.Commit(Sent);

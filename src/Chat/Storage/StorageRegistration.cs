@@ -81,6 +81,8 @@ internal static class StorageRegistration
     // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
     // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
     // at Kerberos on each connect.
+    // A node whose machine vanishes says no goodbye: PostgreSQL itself must end the transaction that it was in, or its
+    // lock holds up a conversation until TCP gives up, which takes hours.
     internal static string Tune(string connectionString)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
@@ -96,6 +98,8 @@ internal static class StorageRegistration
         // Far more than a node has use for, and few enough for several nodes and a tool on PostgreSQL's default of 100.
         if (!tuned.ShouldSerialize("Maximum Pool Size"))
             tuned.MaxPoolSize = 30;
+        if (!tuned.ShouldSerialize("Options"))
+            tuned.Options = "-c idle_in_transaction_session_timeout=4s";
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         return tuned.ConnectionString;
     }

@@ -113,6 +113,7 @@ internal sealed partial class Delivery(
             }
         }
 
+        Failpoint.Reach(Failpoint.AfterAck, message.Content, grace: 200);
         backplane.Publish(members, new ChangeCommitted(message, span?.Id));
 
         // The sender's last connection may have gone while the commit was under way.

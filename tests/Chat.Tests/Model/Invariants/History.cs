@@ -34,6 +34,15 @@ public sealed record History
     /// <summary>How long after a change of presence it may be told.</summary>
     public TimeSpan PresenceLag { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// Whether every receipt must have been told. It is told once, from node to node: a node that dies or a Redis that is
+    /// away takes it along, and what is held is behind until the next one or a fresh look. Never ahead.
+    /// </summary>
+    public bool TellsReceipts { get; init; } = true;
+
+    /// <summary>How long a send may be without an answer.</summary>
+    public TimeSpan AnswerLimit { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long a connection may outlive its token.</summary>
     public TimeSpan ExpiryGrace { get; init; } = TimeSpan.FromSeconds(5);
 }
@@ -125,6 +134,9 @@ public sealed record Connection
 
     /// <summary>When the client began to leave or was cut off; null if it is there to the end.</summary>
     public TimeSpan? Closing { get; init; }
+
+    /// <summary>When the client knew that it was closed, if that was later than <see cref="Closing"/>.</summary>
+    public TimeSpan? Ended { get; init; }
 
     /// <summary>When its token ran out, if that was in the run.</summary>
     public TimeSpan? ExpiresAt { get; init; }
