@@ -266,9 +266,6 @@ internal sealed partial class ConversationLog : IHostedService
     [LoggerMessage(LogLevel.Warning, "The database is away: {Count} messages were answered UNAVAILABLE ({Reason})")]
     private partial void DatabaseAway(int count, string reason);
 
-    [LoggerMessage(LogLevel.Warning, "The head of {ConversationId} was not found ({Found} were, for {Count} messages)")]
-    private partial void HeadMissing(Guid conversationId, int found, int count);
-
     [LoggerMessage(LogLevel.Warning, "A batch of {Count} messages failed and is tried one by one ({Reason})")]
     private partial void BatchSplit(int count, string reason);
 

@@ -138,8 +138,8 @@ internal sealed class SendMessageHandler(
         return appended.Outcome switch
         {
             AppendOutcome.Blocked => (appended, ChatError.Blocked with { TempId = send.TempId }),
-            // The conversation was found a moment ago: that its head was not is the database's trouble, not a refusal.
-            AppendOutcome.NoConversation or AppendOutcome.Unavailable => (appended, ChatError.Unavailable with { TempId = send.TempId }),
+            AppendOutcome.NoConversation => (appended, ChatError.Forbidden with { TempId = send.TempId }),
+            AppendOutcome.Unavailable => (appended, ChatError.Unavailable with { TempId = send.TempId }),
             _ => (appended, null),
         };
     }
