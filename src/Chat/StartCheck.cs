@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Chat.Telemetry;
 using Chat.Tokens;
 using Npgsql;
 using StackExchange.Redis;
@@ -26,6 +27,7 @@ internal static partial class StartCheck
             .. (configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(environment.IsDevelopment()),
             .. LimitFaults(configuration.GetSection("Limits")),
             .. StorageFaults(configuration.GetSection("Storage")),
+            .. AdminSettings.Faults(configuration.GetSection("Admin")),
             .. FailpointFaults(configuration.GetSection(Failpoint.Section), environment),
         ];
         if (faults.Length > 0)

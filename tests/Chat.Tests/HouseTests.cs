@@ -26,6 +26,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Socket"] = ["Chat.Storage", "Chat.Tokens"],
         ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
+        ["Chat.Telemetry"] = [],
         ["Chat.Features"] = ["Chat.Backplane", "Chat.Rest", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
     };
 
@@ -33,7 +34,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     private static readonly Dictionary<string, string[]> Uses = new()
     {
         ["Blocking"] = ["UserDirectory"],
-        ["Conversations"] = ["Blocking", "Unread", "UserDirectory"],
+        ["Conversations"] = ["Blocking", "Presence", "Unread", "UserDirectory"],
         ["Delivery"] = ["Unread"],
         ["DevToken"] = ["UserDirectory"],
         ["History"] = ["Conversations"],

@@ -46,10 +46,10 @@ public sealed record User
 /// <summary>Keeps the directory up to date from tokens, and looks people up in it.</summary>
 internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
 {
-    // Nobody has to be known to be let in: it must not hold up a request for long.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
-
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
+
+    /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
     private readonly MemoryCache seen = new(new MemoryCacheOptions { SizeLimit = 100_000 });
 
     public async ValueTask SeenAsync(Identity identity)
@@ -57,9 +57,10 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         // By user, and not by what was said: a name that is changed back is a change, too.
         if (seen.TryGetValue(identity.Id, out Identity? latest) && latest == identity)
             return;
+        var storing = StoreAsync(identity);
         try
         {
-            await StoreAsync(identity).WaitAsync(Patience, time);
+            await storing.WaitAsync(Patience);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
@@ -70,6 +71,8 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         {
             // A sign-in must not fail for this; the next one tells the directory the same.
             NotStored(identity.Id, failure.Message);
+            // It may still get there, or fail: nobody waits for it any more.
+            _ = storing.ContinueWith(late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
 
