@@ -1,6 +1,7 @@
 using Carter;
 using Chat;
 using Chat.Backplane;
+using Chat.Edge;
 using Chat.Embedded;
 using Chat.Features;
 using Chat.Rest;
@@ -13,6 +14,8 @@ try
 {
     var builder = WebApplication.CreateBuilder(args);
     builder.AddDefaults();
+    // db-apply, db-assert, db-patch: outside Development the schema is changed by a command, never by a server that starts.
+    var isCommand = args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal));
     var modules = new List<Type>();
 
     // What Development brings by itself, and what every other environment must be given.
@@ -21,30 +24,39 @@ try
     StartCheck.Run(builder.Configuration, builder.Environment);
 
     builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton<Audit>();
+    builder.Services.AddEdge(builder.Configuration);
     builder.Services.AddTokens(builder.Configuration);
-    builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment());
+    builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment(), isCommand);
     builder.Services.AddSocket();
     builder.Services.AddBackplane();
     Slices.AddAll(new SliceBuilder(builder.Services, modules));
     builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
     builder.Services.AddProblems();
+    builder.Services.AddRequestLimit();
     builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
 
     await using var app = builder.Build();
+    app.UseEdge();
     app.UseProblems();
+    app.UseCors();
     app.UseAuthentication();
     app.UseAuthorization();
+    app.UseRateLimiter();
     app.MapSocket();
     app.MapCarter();
     HealthSlice.Map(app);
 
-    // db-apply, db-assert, db-patch: outside Development the schema is changed by a command, never by a server that starts.
     var database = app.Services.GetRequiredService<DatabaseStart>();
     await database.WaitAsync();
-    if (args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal)))
+    if (isCommand)
         return await app.RunJasperFxCommands(args);
     if (!app.Environment.IsDevelopment())
+    {
         await database.CheckSchemaAsync();
+        await database.WarnOfLossAsync();
+    }
+
     await app.RunAsync();
     return 0;
 }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Chat.Edge;
 using Chat.Tokens;
 using Npgsql;
 using StackExchange.Redis;
@@ -26,6 +27,8 @@ internal static partial class StartCheck
             .. (configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(environment.IsDevelopment()),
             .. LimitFaults(configuration.GetSection("Limits")),
             .. StorageFaults(configuration.GetSection("Storage")),
+            .. Origins.Faults(configuration["Origins:Allowed"]),
+            .. Proxies.Faults(configuration),
         ];
         if (faults.Length > 0)
             throw new StartException("Not configured: " + string.Join(' ', faults));

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using Chat.Edge;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Socket;
@@ -11,6 +12,8 @@ internal sealed class SocketEndpoint(
     Admission admission,
     Authentication authentication,
     SocketDispatcher dispatcher,
+    Origins origins,
+    Audit audit,
     Limits limits,
     TimeProvider time)
 {
@@ -37,6 +40,12 @@ internal sealed class SocketEndpoint(
     {
         if (!http.WebSockets.IsWebSocketRequest)
             return TypedResults.Problem("This address speaks WebSocket.", statusCode: (int)HttpStatusCode.UpgradeRequired);
+        if (!origins.Admits(http.Request))
+        {
+            audit.OriginRefused();
+            return TypedResults.Problem("Pages of this origin may not connect.", statusCode: (int)HttpStatusCode.Forbidden);
+        }
+
         if (admission.MayShakeHands() is var wait && wait > TimeSpan.Zero)
         {
             http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using JasperFx;
 using Marten;
 using Npgsql;
@@ -8,9 +9,9 @@ namespace Chat.Storage;
 /// <summary>Sets up Marten and the documents that the message path lives on; the slices add their own.</summary>
 internal static class StorageRegistration
 {
-    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment)
+    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment, bool forCommand)
     {
-        var connectionString = Tune(configuration.GetConnectionString("Postgres")!);
+        var connectionString = Tune(configuration.GetConnectionString("Postgres")!, forCommand);
         services.AddSingleton(provider =>
             new NpgsqlDataSourceBuilder(connectionString).UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>()).Build());
         var marten = services.AddMarten(provider =>
@@ -70,9 +71,17 @@ internal static class StorageRegistration
     }
 
     // Answers within 5 s even if the database hangs; statements are prepared; no attempt at Kerberos on each connect.
-    internal static string Tune(string connectionString)
+    // A command that changes the schema takes as long as it takes: an index on a large table is no fault.
+    internal static string Tune(string connectionString, bool forCommand = false)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
+        if (forCommand)
+        {
+            tuned.CommandTimeout = 0;
+            tuned.GssEncryptionMode = GssEncryptionMode.Disable;
+            return tuned.ConnectionString;
+        }
+
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
         if (!tuned.ShouldSerialize("Command Timeout"))
             tuned.CommandTimeout = 4;
@@ -83,6 +92,11 @@ internal static class StorageRegistration
         if (!tuned.ShouldSerialize("Max Auto Prepare"))
             tuned.MaxAutoPrepare = 100;
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
+        // PostgreSQL keeps time, too: of a node that was cut off or stands still, it ends the statement, and the
+        // transaction whose locks all other nodes wait for. As options, because those outlive the pool's reset.
+        var patience = tuned.CommandTimeout * 2;
+        if (!tuned.ShouldSerialize("Options"))
+            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={patience}s -c idle_in_transaction_session_timeout={patience * 2}s");
         return tuned.ConnectionString;
     }
 }

@@ -91,7 +91,7 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 }
 
 /// <summary>Both events, and what REST needs of them.</summary>
-internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, TimeProvider time)
+internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, Audit audit, Limits limits, TimeProvider time)
     : IHandler<AddBlock>, IHandler<RemoveBlock>
 {
     public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
@@ -123,6 +123,9 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         var block = await session.LoadAsync<Block>(id);
         if (block is null)
         {
+            // Each block is looked up wherever its maker is seen, and the list is one answer.
+            if (await session.Query<Block>().CountAsync(own => own.BlockerId == blocker) >= limits.MaxBlocks)
+                return (null, ChatError.Invalid("userId", $"Nobody blocks more than {limits.MaxBlocks} people."));
             // Two devices at once: the later one only moves the date by a moment.
             block = new Block
             {
@@ -134,6 +137,7 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
             };
             session.Store(block);
             await session.SaveChangesAsync();
+            audit.Blocked(blocker, blocked);
         }
 
         var added = new BlockAdded(blocked, username, block.BlockedAt);
@@ -156,6 +160,7 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         await using var session = store.LightweightSession();
         session.Delete<Block>(Block.IdOf(blocker, blocked));
         await session.SaveChangesAsync();
+        audit.Unblocked(blocker, blocked);
 
         var removed = new BlockRemoved(blocked, username);
         await blocks.ChangedAsync(blocker, blocked);

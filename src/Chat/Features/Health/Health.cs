@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Chat.Backplane;
 using Chat.Socket;
+using Chat.Storage;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
@@ -11,7 +12,8 @@ namespace Chat.Features;
 /// <summary>
 /// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
 /// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
-/// work, and the node is not stopping; 503 with what does not.
+/// work, and the node is not stopping; 503 with what does not. Outside Development a PostgreSQL that may lose what it
+/// has confirmed is <c>degraded</c>: still a 200, because no other node would be better off.
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
@@ -37,13 +39,13 @@ public sealed class HealthSlice : ISlice
 
     private static Task WriteAsync(HttpContext http, HealthReport report) => http.Response.WriteAsJsonAsync(
         new HealthAnswer(
-            report.Status == HealthStatus.Healthy ? "ok" : "unavailable",
+            report.Status switch { HealthStatus.Healthy => "ok", HealthStatus.Degraded => "degraded", _ => "unavailable" },
             report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? "ok" : entry.Value.Description ?? "failed")),
         ChatJson.Wire.HealthAnswer);
 }
 
 /// <summary>The answer of both addresses.</summary>
-/// <param name="Status"><c>ok</c> or <c>unavailable</c>.</param>
+/// <param name="Status"><c>ok</c>, <c>degraded</c> or <c>unavailable</c>.</param>
 /// <param name="Checks">Each part: <c>ok</c>, or what is wrong with it.</param>
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
 
@@ -53,15 +55,16 @@ internal sealed class StoppingCheck(Hub hub) : IHealthCheck
         Task.FromResult(hub.IsStopping ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
 }
 
-internal sealed class PostgresCheck(NpgsqlDataSource database) : IHealthCheck
+internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment environment) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            await using var command = database.CreateCommand("select 1");
-            await command.ExecuteScalarAsync(cancellationToken).WaitAsync(RedisConnection.Patience * 2, cancellationToken);
-            return HealthCheckResult.Healthy();
+            var loses = await DatabaseStart.LosesAsync(database, cancellationToken).WaitAsync(RedisConnection.Patience * 2, cancellationToken);
+            return loses is null || environment.IsDevelopment()
+                ? HealthCheckResult.Healthy()
+                : HealthCheckResult.Degraded($"{loses} off: may lose what was acknowledged");
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Backplane;
+using Chat.Rest;
 using Chat.Socket;
 using Chat.Tokens;
 using Marten;
@@ -112,9 +113,10 @@ public sealed class RevocationModule : ICarterModule
         app.MapPost("/admin/users/{id:guid}/revoke", RevokeAsync).RequireAuthorization(policy => policy.RequireAssertion(
             caller => caller.User.FindAll("scope").Any(claim => claim.Value.Split(' ').Contains(AdminScope))));
 
-    private static async Task<IResult> RevokeAsync(Guid id, Revocations revocations)
+    private static async Task<IResult> RevokeAsync(Guid id, HttpContext http, Revocations revocations, Audit audit)
     {
         await revocations.RevokeAsync(id);
+        audit.TokensRevoked(http.User.UserId(), id);
         return TypedResults.NoContent();
     }
 }
