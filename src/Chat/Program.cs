@@ -14,7 +14,7 @@ try
 {
     var builder = WebApplication.CreateBuilder(args);
     builder.AddDefaults();
-    // db-apply, db-assert, db-patch: outside Development the schema is changed by a command, never by a server that starts.
+    // db-apply, db-assert, db-patch, db-new-epoch: outside Development the schema is changed by a command, never by a server that starts.
     var isCommand = args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal));
     var modules = new List<Type>();
 
@@ -49,7 +49,8 @@ try
 
     var database = app.Services.GetRequiredService<DatabaseStart>();
     await database.WaitAsync();
-    if (isCommand)
+    var lineage = app.Services.GetRequiredService<Lineage>();
+    if (isCommand && !args.Contains("db-new-epoch"))
         return await app.RunJasperFxCommands(args);
     if (!app.Environment.IsDevelopment())
     {
@@ -57,8 +58,14 @@ try
         await database.WarnOfLossAsync();
     }
 
+    if (isCommand)
+    {
+        Console.WriteLine($"The epoch is {await lineage.RenewAsync()} now. Nodes that run notice within seconds and end, to be started again.");
+        return 0;
+    }
+
     await app.RunAsync();
-    return 0;
+    return lineage.WasLost ? 1 : 0;
 }
 catch (Exception failure) when (StartException.LineFor(failure) is { } line)
 {

@@ -1,9 +1,9 @@
-using JasperFx;
 using Marten;
+using Npgsql;
 
 namespace Chat.Storage;
 
-/// <summary>The one document that names the lineage of a database; a restored backup gets another epoch.</summary>
+/// <summary>The one document that names the lineage of a database.</summary>
 internal sealed record LineageDocument
 {
     public static readonly Guid TheOne = new("6c696e65-6167-8000-8000-000000000001");
@@ -11,43 +11,106 @@ internal sealed record LineageDocument
     public Guid Id { get; init; } = TheOne;
 
     public required Guid Epoch { get; init; }
+
+    /// <summary>The PostgreSQL cluster and its timeline for which the epoch was given; null from a version that did not look.</summary>
+    public string? Cluster { get; init; }
 }
 
 /// <summary>
 /// The lineage of the database that this node serves. Clients drop their numbers when they see another epoch,
-/// because numbers given after a backup was taken are given once more after it is restored.
+/// because numbers given after a backup was taken are given once more after it is restored. A backup brings its epoch
+/// along, so the epoch is bound to the cluster and its timeline: a dump that was loaded elsewhere, a recovery and a
+/// standby that took over all show another one, and the first node to see it gives a new epoch. What was copied back
+/// file by file looks as it did before; for that there is the command <c>db-new-epoch</c>.
 /// </summary>
-internal sealed class Lineage(IDocumentStore store) : IHostedService
+internal sealed partial class Lineage(
+    IDocumentStore store, NpgsqlDataSource database, Tables tables, IHostApplicationLifetime host, TimeProvider time, ILogger<Lineage> log) : LoopService(time, log)
 {
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+
     public Guid Epoch { get; private set; }
 
-    public async Task StartAsync(CancellationToken cancellationToken)
+    /// <summary>The database became another one while the node ran: it ended itself, and wants to be started again.</summary>
+    public bool WasLost { get; private set; }
+
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("look at the lineage", WatchAsync)];
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        Epoch = await FindAsync(cancellationToken) ?? await FoundAsync(cancellationToken);
+        Epoch = await AgreeAsync(renew: false, cancellationToken);
+        await base.StartAsync(cancellationToken);
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    /// <summary>Gives a new epoch, whatever the database looks like.</summary>
+    public Task<Guid> RenewAsync() => AgreeAsync(renew: true, CancellationToken.None);
 
-    private async Task<Guid?> FindAsync(CancellationToken cancellationToken)
+    // Feeds and caches hold numbers of the old lineage, and nothing could tell which of them still hold. A new process
+    // has none. It is asked for the epoch as well, since that is what another node or the command may have changed.
+    private async Task WatchAsync(CancellationToken stopping)
     {
-        await using var session = store.QuerySession();
-        return (await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken))?.Epoch;
+        using var timer = new PeriodicTimer(Every, Time);
+        while (await timer.WaitForNextTickAsync(stopping))
+        {
+            if (await AgreeAsync(renew: false, stopping) == Epoch)
+                continue;
+            Lost();
+            WasLost = true;
+            host.StopApplication();
+            return;
+        }
     }
 
-    private async Task<Guid> FoundAsync(CancellationToken cancellationToken)
+    /// <summary>The epoch that holds from now on, for all nodes: the row's lock lets one after the other look and decide.</summary>
+    private async Task<Guid> AgreeAsync(bool renew, CancellationToken cancellationToken)
     {
-        var epoch = Guid.CreateVersion7();
+        var cluster = await ClusterAsync(cancellationToken);
+        await using (var reading = store.QuerySession())
+        {
+            var known = await reading.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
+            if (!renew && known is not null && (cluster is null || known.Cluster == cluster))
+                return known.Epoch;
+        }
+
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        // Not the row itself, which is not there at first.
+        await using (var command = new NpgsqlCommand($"lock table {tables.Lineage} in share row exclusive mode", connection, transaction))
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        await using var session = store.LightweightSession(Marten.Services.SessionOptions.ForTransaction(transaction));
+        var present = await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
+        var holds = !renew && present is not null && (present.Cluster is null || cluster is null || present.Cluster == cluster);
+        var agreed = new LineageDocument { Epoch = holds ? present!.Epoch : Guid.CreateVersion7(), Cluster = cluster ?? present?.Cluster };
+        if (agreed != present)
+            session.Store(agreed);
+        await session.SaveChangesAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        if (!holds)
+            Began(agreed.Epoch, agreed.Cluster);
+        return agreed.Epoch;
+    }
+
+    /// <summary>The cluster's own number, and the timeline that every recovery and every take-over count up. Null where one may not ask.</summary>
+    private async Task<string?> ClusterAsync(CancellationToken cancellationToken)
+    {
         try
         {
-            await using var session = store.LightweightSession();
-            session.Insert(new LineageDocument { Epoch = epoch });
-            await session.SaveChangesAsync(cancellationToken);
-            return epoch;
+            await using var command = database.CreateCommand(
+                "select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) from pg_control_system()");
+            return await command.ExecuteScalarAsync(cancellationToken) as string;
         }
-        catch (DocumentAlreadyExistsException)
+        catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.UndefinedFunction or PostgresErrorCodes.FeatureNotSupported)
         {
-            // Several nodes start on a new database at once: the first one has named the lineage for all.
-            return (await FindAsync(cancellationToken))!.Value;
+            CannotTell(refused.MessageText);
+            return null;
         }
     }
+
+    [LoggerMessage(LogLevel.Information, "A new epoch begins: {Epoch}, on cluster {Cluster}. Clients load afresh")]
+    private partial void Began(Guid epoch, string? cluster);
+
+    [LoggerMessage(LogLevel.Critical, "The database is of another lineage than before: a backup was restored, or a standby took over. This node ends, to be started again")]
+    private partial void Lost();
+
+    [LoggerMessage(LogLevel.Debug, "PostgreSQL does not say which cluster it is ({Reason}): after a restore run db-new-epoch")]
+    private partial void CannotTell(string reason);
 }

@@ -15,5 +15,7 @@ internal sealed class Tables(string schema)
 
     public string Block { get; } = $"{schema}.mt_doc_block";
 
+    public string Lineage { get; } = $"{schema}.mt_doc_lineagedocument";
+
     public string LastSeen { get; } = $"{schema}.mt_doc_lastseen";
 }
