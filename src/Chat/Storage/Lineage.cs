@@ -12,17 +12,21 @@ internal sealed record LineageDocument
 
     public required Guid Epoch { get; init; }
 
-    /// <summary>The PostgreSQL cluster and its timeline for which the epoch was given; null from a version that did not look.</summary>
-    public string? Cluster { get; init; }
+    /// <summary>Where it was written; see <see cref="Lineage"/>. Null in one that is older than this field, or where one may not ask.</summary>
+    public string? Origin { get; init; }
 }
 
 /// <summary>
 /// The lineage of the database that this node serves. Clients drop their numbers when they see another epoch,
-/// because numbers given after a backup was taken are given once more after it is restored. A backup brings its epoch
-/// along, so the epoch is bound to the cluster and its timeline: a dump that was loaded elsewhere, a recovery and a
-/// standby that took over all show another one, and the first node to see it gives a new epoch. What was copied back
-/// file by file looks as it did before; for that there is the command <c>db-new-epoch</c>.
+/// because numbers given after a backup was taken are given once more after it is restored.
 /// </summary>
+/// <remarks>
+/// The epoch is in the backup, too, so what is stored beside it is where it was written: the installation of
+/// PostgreSQL, its timeline, which every recovery to a point in time and every promotion of a standby begins anew, and
+/// the table, which a restored dump makes anew. Where that is no longer so, these are other data under the old name,
+/// and the first node to see it begins a new epoch. A copy of the files that is simply started in place of the original
+/// is in no way different from it; for that there is the command <c>db-new-epoch</c>.
+/// </remarks>
 internal sealed partial class Lineage(
     IDocumentStore store, NpgsqlDataSource database, Tables tables, IHostApplicationLifetime host, TimeProvider time, ILogger<Lineage> log) : LoopService(time, log)
 {
@@ -63,11 +67,11 @@ internal sealed partial class Lineage(
     /// <summary>The epoch that holds from now on, for all nodes: the row's lock lets one after the other look and decide.</summary>
     private async Task<Guid> AgreeAsync(bool renew, CancellationToken cancellationToken)
     {
-        var cluster = await ClusterAsync(cancellationToken);
+        var origin = await OriginAsync(cancellationToken);
         await using (var reading = store.QuerySession())
         {
             var known = await reading.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
-            if (!renew && known is not null && (cluster is null || known.Cluster == cluster))
+            if (!renew && known is not null && (origin is null || known.Origin == origin))
                 return known.Epoch;
         }
 
@@ -78,24 +82,26 @@ internal sealed partial class Lineage(
             await command.ExecuteNonQueryAsync(cancellationToken);
         await using var session = store.LightweightSession(Marten.Services.SessionOptions.ForTransaction(transaction));
         var present = await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
-        var holds = !renew && present is not null && (present.Cluster is null || cluster is null || present.Cluster == cluster);
-        var agreed = new LineageDocument { Epoch = holds ? present!.Epoch : Guid.CreateVersion7(), Cluster = cluster ?? present?.Cluster };
+        var holds = !renew && present is not null && (present.Origin is null || origin is null || present.Origin == origin);
+        var agreed = new LineageDocument { Epoch = holds ? present!.Epoch : Guid.CreateVersion7(), Origin = origin ?? present?.Origin };
         if (agreed != present)
             session.Store(agreed);
         await session.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         if (!holds)
-            Began(agreed.Epoch, agreed.Cluster);
+            Began(agreed.Epoch, agreed.Origin);
         return agreed.Epoch;
     }
 
-    /// <summary>The cluster's own number, and the timeline that every recovery and every take-over count up. Null where one may not ask.</summary>
-    private async Task<string?> ClusterAsync(CancellationToken cancellationToken)
+    private async Task<string?> OriginAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await using var command = database.CreateCommand(
-                "select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) from pg_control_system()");
+            await using var command = database.CreateCommand("""
+                select concat_ws('/', system_identifier, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), to_regclass($1)::oid)
+                from pg_control_system()
+                """);
+            command.Parameters.Add(new() { Value = tables.Lineage });
             return await command.ExecuteScalarAsync(cancellationToken) as string;
         }
         catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.UndefinedFunction or PostgresErrorCodes.FeatureNotSupported)
@@ -105,12 +111,12 @@ internal sealed partial class Lineage(
         }
     }
 
-    [LoggerMessage(LogLevel.Information, "A new epoch begins: {Epoch}, on cluster {Cluster}. Clients load afresh")]
-    private partial void Began(Guid epoch, string? cluster);
+    [LoggerMessage(LogLevel.Information, "A new epoch begins: {Epoch}, at {Origin}. Clients load afresh")]
+    private partial void Began(Guid epoch, string? origin);
 
     [LoggerMessage(LogLevel.Critical, "The database is of another lineage than before: a backup was restored, or a standby took over. This node ends, to be started again")]
     private partial void Lost();
 
-    [LoggerMessage(LogLevel.Debug, "PostgreSQL does not say which cluster it is ({Reason}): after a restore run db-new-epoch")]
+    [LoggerMessage(LogLevel.Debug, "PostgreSQL does not say which server it is ({Reason}): after a restore run db-new-epoch")]
     private partial void CannotTell(string reason);
 }

@@ -24,13 +24,13 @@ public sealed class LineageTests
     }
 
     [Fact]
-    public async Task On_another_cluster_or_timeline_all_nodes_begin_the_same_new_one()
+    public async Task On_another_server_or_timeline_all_nodes_begin_the_same_new_one()
     {
         await using var app = await ChatApp.Start(fakeClock: true);
         await using var client = await app.Connect(ChatApp.NewUser());
         var before = Epoch(app);
         // As a restored backup has it: written where it came from.
-        await Write(app, new LineageDocument { Epoch = before, Cluster = "7000000000000000001/00000001" });
+        await Write(app, new LineageDocument { Epoch = before, Origin = "7000000000000000001/00000001/16384" });
 
         var others = await Task.WhenAll(app.StartNode(), app.StartNode());
 
@@ -58,7 +58,7 @@ public sealed class LineageTests
 
         Assert.Equal(before, Epoch(next));
         await using var session = app.Services.GetRequiredService<IDocumentStore>().QuerySession();
-        Assert.Matches("^[0-9]+/[0-9A-F]{8}$", (await session.LoadAsync<LineageDocument>(LineageDocument.TheOne))!.Cluster);
+        Assert.Matches("^[0-9]+/[0-9A-F]{8}/[0-9]+$", (await session.LoadAsync<LineageDocument>(LineageDocument.TheOne))!.Origin);
     }
 
     [Fact]
