@@ -23,7 +23,7 @@ try
     DevKey.Configure(builder.Configuration, builder.Environment);
     StartCheck.Run(builder.Configuration, builder.Environment);
 
-    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration));
     builder.Services.AddSingleton<Audit>();
     builder.Services.AddEdge(builder.Configuration);
     builder.Services.AddTokens(builder.Configuration);

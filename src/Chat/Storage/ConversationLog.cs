@@ -228,6 +228,8 @@ public sealed partial class ConversationLog : IHostedService
         for (var i = 0; i < batch.Count; i++)
             batch[i].IsSecondTry = outcomes[i].Outcome == AppendOutcome.Stored;
         await session.SaveChangesAsync(patience);
+        foreach (var entry in batch)
+            Failpoint.Reach(Failpoint.AfterCommit, entry.Draft.Content);
 
         for (var i = 0; i < batch.Count; i++)
             batch[i].Answer(outcomes[i].Outcome, outcomes[i].Message);

@@ -87,6 +87,15 @@ public sealed class InvariantTests
             story.Connections["C1"] = story.Connections["C1"] with { ExpiresAt = story.Tick() };
             story.Close("C1");
         },
+        ["three sends at once, each answered in time behind the one before"] = story =>
+        {
+            story.Send("alice", "A1", Ab(story), "first", "u1");
+            story.Send("alice", "A1", Ab(story), "second", "u2");
+            story.Send("alice", "A1", Ab(story), "third", "u3");
+            var (first, late) = (story.Operations[^3].Start, TimeSpan.FromSeconds(4));
+            for (var i = 1; i <= 3; i++)
+                story.Operations[^(4 - i)] = story.Operations[^(4 - i)] with { Start = first + TimeSpan.FromMilliseconds(i), Answer = story.Operations[^(4 - i)].Answer! with { At = first + (late * i) } };
+        },
         ["everybody has left"] = story => story.Leftovers.Add(new Leftovers("a", 0, 0, 0, 0)),
     };
 
@@ -249,6 +258,16 @@ public sealed class InvariantTests
         ["a connection is left"] = ("I14", null, story => story.Leftovers.Add(new Leftovers("a", 1, 0, 0, 0))),
         ["a subscription is left"] = ("I14", null, story => story.Leftovers.Add(new Leftovers("b", 0, 0, 1, 0))),
         ["a lease is left"] = ("I14", null, story => story.Leftovers.Add(new Leftovers("b", 0, 0, 0, 1))),
+
+        ["a late yes"] = ("I15", null, story => Answer(story, "t2", send => send with { At = send.At + TimeSpan.FromSeconds(5) })),
+        ["a late no"] = ("I15", story => story.Send("bob", "B1", Ab(story), "refused", "u1", isStored: false), story => Answer(story, "u1", send => send with { At = send.At + TimeSpan.FromSeconds(5) })),
+        ["no answer over an open connection"] = ("I15", story => story.Send("bob", "B1", Ab(story), "refused", "u1", isStored: false), story => Answer(story, "u1", _ => null)),
+        ["no answer, and the connection is closed late"] = ("I15", story =>
+        {
+            story.Send("bob", "B1", Ab(story), "refused", "u1", isStored: false);
+            story.Tick(5000);
+            story.Close("B1");
+        }, story => Answer(story, "u1", _ => null)),
     };
 
     public static TheoryData<string> GoodNames => [.. Good.Keys];
@@ -367,6 +386,12 @@ public sealed class InvariantTests
         var at = story.Operations.FindIndex(send => send.TempId == "t2");
         var send = story.Operations[at];
         story.Operations[at] = send with { Answer = send.Answer! with { Payload = Story.Json(new { tempId = "t2", message = Story.Shape(lie(send.Acked!), send.UserId) }) } };
+    }
+
+    private static void Answer(Story story, string tempId, Func<Answer, Answer?> change)
+    {
+        var at = story.Operations.FindLastIndex(send => send.TempId == tempId);
+        story.Operations[at] = story.Operations[at] with { Answer = change(story.Operations[at].Answer!) };
     }
 
     private static void Blind(Story story, Func<Message, bool> to)

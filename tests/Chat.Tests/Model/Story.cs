@@ -101,7 +101,7 @@ internal sealed class Story
         if (answer is not null && over is not null)
             Push(over, answer.Type, answer.Payload, "q");
         if (!isNew)
-            return message;
+            return Unanswered();
         foreach (var (name, connection) in Connections.Where(to => to.Value.IsOpen && members.Contains(to.Value.UserId)))
         {
             if (name != over || !isAnswered)
@@ -111,7 +111,15 @@ internal sealed class Story
                 Push(name, "notification.unread", Counts(connection.UserId, conversation));
         }
 
-        return message;
+        return Unanswered();
+
+        // Only a connection that broke leaves a send without an answer.
+        Message? Unanswered()
+        {
+            if (!isAnswered && over is not null)
+                Close(over);
+            return message;
+        }
     }
 
     public void Read(string user, string over, Guid conversation, long upTo)

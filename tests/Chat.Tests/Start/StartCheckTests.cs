@@ -35,6 +35,7 @@ public sealed class StartCheckTests
     [InlineData("Limits:MaxFrameByte", "1", "Limits__MaxFrameByte is not a setting.")]
     [InlineData("Storage:Schema", "a; drop table b", "Storage__Schema takes")]
     [InlineData("Storage:StartTimeout", "soon", "Storage__StartTimeout is not a time")]
+    [InlineData("Failpoints:AfterCommit", "hello", "Failpoints__AfterCommit breaks the server on purpose")]
     public void What_cannot_be_right_is_named(string setting, string value, string fault)
     {
         var refused = Assert.Throws<StartException>(() => Check(new() { [setting] = value }));
@@ -54,6 +55,15 @@ public sealed class StartCheckTests
         Dictionary<string, string?> settings = new() { ["Jwt:Key"] = null, ["Jwt:Authority"] = authority };
         Assert.Equal(inProduction, Record.Exception(() => Check(settings)) is null);
         Assert.Equal(inDevelopment, Record.Exception(() => Check(settings, Environments.Development)) is null);
+    }
+
+    [Fact]
+    public void Failpoints_are_for_debug_builds_outside_of_production()
+    {
+        Check(new() { ["Failpoints:ClockOffset"] = "01:00:00" }, Environments.Staging);
+        var refused = Assert.Throws<StartException>(() => Check(new() { ["Failpoints:Afterwards"] = "hello" }, Environments.Staging));
+
+        Assert.Contains("Failpoints__Afterwards is not a setting.", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -111,6 +111,7 @@ internal sealed partial class Delivery(
             }
         }
 
+        Failpoint.Reach(Failpoint.AfterAck, message.Content, grace: 200);
         backplane.Publish(members, new ChangeCommitted(message));
 
         // The sender's last connection may have gone while the commit was under way.

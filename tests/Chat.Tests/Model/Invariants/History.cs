@@ -34,6 +34,9 @@ public sealed record History
     /// <summary>How long after a change of presence it may be told.</summary>
     public TimeSpan PresenceLag { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long a send may be without an answer.</summary>
+    public TimeSpan AnswerLimit { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long a connection may outlive its token.</summary>
     public TimeSpan ExpiryGrace { get; init; } = TimeSpan.FromSeconds(5);
 }
@@ -125,6 +128,9 @@ public sealed record Connection
 
     /// <summary>When the client began to leave or was cut off; null if it is there to the end.</summary>
     public TimeSpan? Closing { get; init; }
+
+    /// <summary>When the client knew that it was closed, if that was later than <see cref="Closing"/>.</summary>
+    public TimeSpan? Ended { get; init; }
 
     /// <summary>When its token ran out, if that was in the run.</summary>
     public TimeSpan? ExpiresAt { get; init; }

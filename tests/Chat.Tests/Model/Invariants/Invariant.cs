@@ -26,6 +26,7 @@ public sealed record Invariant(string Name, string Promise, Func<History, IEnume
         new("I12", "the events turn an old snapshot into the fresh one", Replaying.EventsGiveTheFreshState),
         new("I13", "no event reaches a non-member, a blocked or an expired user", Keeping.NothingToStrangers),
         new("I14", "afterwards nothing is left", Leaving.NothingBehind),
+        new("I15", "every send is answered, yes or no, within five seconds, or its socket is closed", Answering.InTime),
     ];
 
     /// <summary>Every place in the history where a promise was broken.</summary>

@@ -1,0 +1,260 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Chat.Tests.Model;
+
+namespace Chat.Faults;
+
+/// <summary>
+/// One device as a good client would be written: it comes back with back-off and jitter where the close code lets it,
+/// asks by number for what it missed, and repeats a send under the same tempId until it has an answer. What it says
+/// and when is the seed's.
+/// </summary>
+internal sealed class Device(Load load, Person person, string name, int home, Random random)
+{
+    // Longer than any answer may take, so that a late one is seen to be late.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
+
+    private readonly Dictionary<Guid, SortedSet<long>> ahead = [];
+    private readonly Dictionary<Guid, long> held = [];
+    private readonly ConcurrentDictionary<Guid, TimeSpan> arrivals = new();
+    private readonly List<Saying> said = [];
+    private readonly Lock gate = new();
+    private TaskCompletionSource<Line> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int node = home;
+    private int lastText;
+    private int lastLine;
+
+    public Person Person => person;
+
+    public List<Line> Lines { get; } = [];
+
+    /// <summary>All that it wanted to say.</summary>
+    public IReadOnlyList<Saying> Said
+    {
+        get
+        {
+            lock (gate)
+                return [.. said];
+        }
+    }
+
+    /// <summary>When each message came here first, pushed or fetched.</summary>
+    public IReadOnlyDictionary<Guid, TimeSpan> Arrivals => arrivals;
+
+    /// <summary>The line that is open and has caught up, if there is one.</summary>
+    public Line? Current => ready.Task.IsCompletedSuccessfully && ready.Task.Result is { Closing: null } line ? line : null;
+
+    /// <summary>Up to where it has everything.</summary>
+    public long HeldUpTo
+    {
+        get
+        {
+            lock (gate)
+                return held.GetValueOrDefault(person.Conversation.Id);
+        }
+    }
+
+    /// <summary>Keeps a line open until the load is over.</summary>
+    public async Task LiveAsync()
+    {
+        var failures = 0;
+        while (!load.IsOver)
+        {
+            var line = await OpenAsync();
+            if (line is null || !await CatchUpAsync(line))
+            {
+                failures++;
+                node = (node + 1) % load.Nodes.Count;
+                await PauseAsync(TimeSpan.FromMilliseconds(50 << Math.Min(failures, 6)));
+                continue;
+            }
+
+            failures = 0;
+            ready.TrySetResult(line);
+            var code = await line.Ended;
+            ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (load.IsOver)
+                return;
+            load.Closed(line, code);
+            await PauseAsync(TimeSpan.FromMilliseconds(500));
+        }
+    }
+
+    /// <summary>Says something now and then, until the load falls silent.</summary>
+    public async Task TalkAsync()
+    {
+        await Task.Delay(load.Interval * random.NextDouble());
+        while (load.IsTalking)
+        {
+            if (random.Next(25) == 0)
+                await ReadAsync();
+            else
+                await SayAsync($"{name} says {++lastText}");
+            await Task.Delay(load.Interval * (0.5 + random.NextDouble()));
+        }
+    }
+
+    /// <summary>Says something, however often it takes.</summary>
+    public async Task<Saying> SayAsync(string content)
+    {
+        Saying saying;
+        int at;
+        lock (gate)
+        {
+            at = said.Count;
+            said.Add(saying = new Saying($"{name}-{at}", load.Now, null, null));
+        }
+
+        while (!load.HasGivenUp)
+        {
+            var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now, ConversationId = person.Conversation.Id, Content = content, TempId = saying.TempId };
+            var done = random.Next(25) == 0 ? await CallAsync(asked) : await AskAsync(asked);
+            if (done?.Acked is { } message)
+            {
+                saying = saying with { Acked = done.Answer!.At, MessageId = message.Id };
+                lock (gate)
+                    said[at] = saying;
+                return saying;
+            }
+
+            if (done?.Answer is { IsError: true } error && !await MayRepeatAsync(error))
+                return saying;
+        }
+
+        load.Note($"{name} never got an answer to {saying.TempId}");
+        return saying;
+    }
+
+    /// <summary>One try of a send, under a tempId of the caller's.</summary>
+    public Task<Operation?> TryAsync(string content, string tempId, bool overRest)
+    {
+        var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now, ConversationId = person.Conversation.Id, Content = content, TempId = tempId };
+        return overRest ? CallAsync(asked) : AskAsync(asked);
+    }
+
+    public async Task LeaveAsync()
+    {
+        if (Current is { } line)
+            await line.LeaveAsync();
+    }
+
+    private async Task<Line?> OpenAsync()
+    {
+        Dictionary<Guid, long> start;
+        lock (gate)
+            start = new(held) { [person.Conversation.Id] = held.GetValueOrDefault(person.Conversation.Id) };
+        var line = await Line.OpenAsync(load.Nodes[node], load.Handshakes, $"{name}#{++lastLine}@{node}", person.User, person.Token, start, load.Began, Take, Patience);
+        if (line is not null)
+            Lines.Add(line);
+        return line;
+    }
+
+    // Again and again on the same line: a node whose database is away keeps its sockets.
+    private async Task<bool> CatchUpAsync(Line line)
+    {
+        while (!await line.CatchUpAsync(Patience))
+        {
+            if (line.Closing is not null || load.IsOver)
+            {
+                load.Closed(line, await line.Ended);
+                return false;
+            }
+
+            await PauseAsync(TimeSpan.FromMilliseconds(400));
+        }
+
+        if (load.TakesSnapshots)
+            line.Snapshot = await load.TryReadAsync(person, node);
+        return true;
+    }
+
+    private async Task<Operation?> AskAsync(Operation asked)
+    {
+        if (await LineAsync() is not { } line)
+            return null;
+        var (answer, start) = await line.AskAsync("message.send", new { conversationId = asked.ConversationId, content = asked.Content, tempId = asked.TempId }, Patience);
+        // As an app would: what does not answer is not worth staying with.
+        if (answer is null && line.Closing is null)
+            line.Cut();
+        return load.Note(asked with { Connection = line.Name, Start = start, Answer = answer is null ? null : new Answer(answer.At, answer.Type, answer.Payload) });
+    }
+
+    private async Task<Operation?> CallAsync(Operation asked)
+    {
+        try
+        {
+            var path = $"/chat/conversations/{person.Conversation.Id}/messages";
+            using var response = await load.CallAsync(person, load.Nodes[random.Next(load.Nodes.Count)], HttpMethod.Post, path, new { content = asked.Content, tempId = asked.TempId });
+            var body = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync()).RootElement;
+            return load.Note(asked with
+            {
+                Answer = response.IsSuccessStatusCode
+                    ? new Answer(load.Now, "message.sent", JsonSerializer.SerializeToElement(new { tempId = asked.TempId, message = body }))
+                    : new Answer(load.Now, "error", body),
+            });
+        }
+        catch (Exception failure) when (failure is HttpRequestException or IOException or TaskCanceledException or JsonException)
+        {
+            if (failure is JsonException)
+                load.Note($"{name} got something over REST that is no JSON");
+            await PauseAsync(TimeSpan.FromMilliseconds(200));
+            return load.Note(asked);
+        }
+    }
+
+    private async Task ReadAsync()
+    {
+        var upTo = HeldUpTo;
+        if (upTo == 0 || await LineAsync() is not { } line)
+            return;
+        var asked = new Operation { Request = Request.Read, UserId = person.User.Id, Connection = line.Name, Start = default, ConversationId = person.Conversation.Id, UpTo = upTo };
+        var (answer, start) = await line.AskAsync("message.read", new { conversationId = asked.ConversationId, upTo }, Patience);
+        load.Note(asked with { Start = start, Answer = answer is null ? null : new Answer(answer.At, answer.Type, answer.Payload) });
+    }
+
+    private async Task<bool> MayRepeatAsync(Answer error)
+    {
+        if (!error.Payload.TryGetProperty("retryable", out var retryable) || !retryable.GetBoolean())
+        {
+            load.Note($"{name} was refused for good: {error.Payload}");
+            return false;
+        }
+
+        await PauseAsync(TimeSpan.FromMilliseconds(error.Payload.TryGetProperty("retryAfterMs", out var after) ? after.GetInt32() : 250));
+        return true;
+    }
+
+    private async Task<Line?> LineAsync()
+    {
+        while (!load.HasGivenUp)
+        {
+            if (Current is { } line)
+                return line;
+            await Task.WhenAny(ready.Task, Task.Delay(50));
+            if (ready.Task.IsCompleted && Current is null)
+                await Task.Delay(20);
+        }
+
+        return null;
+    }
+
+    private Task PauseAsync(TimeSpan about) => Task.Delay(TimeSpan.FromTicks(Math.Min(LongestPause.Ticks, (long)(about.Ticks * (0.5 + Random.Shared.NextDouble())))));
+
+    private void Take(Message message, TimeSpan at)
+    {
+        arrivals.TryAdd(message.Id, at);
+        lock (gate)
+        {
+            var upTo = held.GetValueOrDefault(message.ConversationId);
+            if (message.Seq <= upTo)
+                return;
+            if (!ahead.TryGetValue(message.ConversationId, out var early))
+                ahead.Add(message.ConversationId, early = []);
+            early.Add(message.Seq);
+            while (early.Remove(upTo + 1))
+                upTo++;
+            held[message.ConversationId] = upTo;
+        }
+    }
+}

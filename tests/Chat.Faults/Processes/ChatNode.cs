@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Chat.Faults;
+
+/// <summary>One server process. It comes back under the same address, as behind a load balancer.</summary>
+internal sealed class ChatNode(string name, string assembly, int port, IReadOnlyDictionary<string, string> settings, string logFile, Reaper reaper) : IAsyncDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
+    private readonly HttpClient http = new(new SocketsHttpHandler { UseProxy = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) })
+    {
+        BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")),
+        Timeout = TimeSpan.FromSeconds(10),
+    };
+
+    private Child? child;
+
+    public string Name => name;
+
+    public int Port => port;
+
+    public string LogFile => logFile;
+
+    public Uri Address => http.BaseAddress!;
+
+    /// <summary>Settings besides the usual ones, from the next start on.</summary>
+    public Dictionary<string, string> Special { get; } = [];
+
+    /// <summary>For REST calls; who asks is said with each.</summary>
+    public HttpClient Http => http;
+
+    public Footprint Footprint => child!.Footprint();
+
+    public bool IsRunning => child is { IsRunning: true };
+
+    public async Task StartAsync()
+    {
+        if (child is not null)
+            await child.DisposeAsync();
+        child = Child.Start(Command([]), logFile, reaper);
+        await Wait.UntilAsync($"{name} serves", StartLimit, async () =>
+        {
+            if (!child.IsRunning)
+                throw new InvalidOperationException($"{name} did not start: {(await File.ReadAllLinesAsync(logFile)).LastOrDefault()}");
+            return (await HealthAsync("live")).IsOk;
+        });
+    }
+
+    /// <summary>Runs one of the server's commands to its end.</summary>
+    public async Task RunAsync(string command)
+    {
+        await using var run = Child.Start(Command([command]), logFile, reaper);
+        if (await run.ExitAsync(StartLimit) != 0)
+            throw new InvalidOperationException($"{command} failed: {(await File.ReadAllLinesAsync(logFile)).LastOrDefault()}");
+    }
+
+    /// <summary>Without any warning (SIGKILL).</summary>
+    public async Task KillAsync()
+    {
+        child!.Send(Signal.Kill);
+        await child.ExitAsync(StartLimit);
+    }
+
+    /// <summary>As an init system stops it (SIGTERM).</summary>
+    /// <returns>How long it took.</returns>
+    public async Task<TimeSpan> TerminateAsync()
+    {
+        var began = Stopwatch.GetTimestamp();
+        child!.Send(Signal.Terminate);
+        await child.ExitAsync(StartLimit);
+        return Stopwatch.GetElapsedTime(began);
+    }
+
+    /// <summary>Waits until it has ended itself.</summary>
+    public Task<int> ExitAsync(TimeSpan patience) => child!.ExitAsync(patience);
+
+    /// <summary>What <c>/health/live</c> or <c>/health/ready</c> says.</summary>
+    public async Task<(bool IsOk, string What)> HealthAsync(string which)
+    {
+        try
+        {
+            using var answer = await http.GetAsync(new Uri($"/health/{which}", UriKind.Relative));
+            return (answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+        }
+        catch (Exception failure) when (failure is HttpRequestException or TaskCanceledException)
+        {
+            return (false, failure.Message);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (child is not null)
+            await child.DisposeAsync();
+        http.Dispose();
+    }
+
+    private ProcessStartInfo Command(IEnumerable<string> arguments)
+    {
+        var command = new ProcessStartInfo("dotnet", [assembly, .. arguments]) { WorkingDirectory = Path.GetDirectoryName(assembly) };
+        foreach (var (key, value) in settings.Concat(Special))
+            command.Environment[key] = value;
+        command.Environment["ASPNETCORE_URLS"] = Address.ToString();
+        return command;
+    }
+}

@@ -1,0 +1,41 @@
+using System.Diagnostics;
+using System.Runtime.Versioning;
+using Chat.Faults;
+
+[assembly: SupportedOSPlatform("linux")]
+
+// Runs real servers under faults and holds what clients saw against every promise.
+if (Options.Read(args) is not { } options)
+{
+    Console.Error.WriteLine(Options.Usage);
+    return 2;
+}
+
+if (options.IsList)
+{
+    foreach (var experiment in Experiments.All)
+        Console.WriteLine($"{experiment.Name,-26} {experiment.What}");
+    return 0;
+}
+
+using var reaper = new Reaper();
+var workshop = await Workshop.OpenAsync(reaper, new Ports(options.FirstPort));
+Console.WriteLine($"seed {options.Seed}, {(options.IsShort ? "short" : "full")} sizes, {Environment.ProcessorCount} cores");
+Outcome.Head();
+var outcomes = new List<Outcome>();
+foreach (var experiment in options.Chosen)
+{
+    var outcome = await Experiments.RunAsync(experiment, workshop, options);
+    outcome.Write();
+    outcomes.Add(outcome);
+}
+
+if (options.JsonFile is not null)
+    await Outcome.SaveAsync(options.JsonFile, outcomes);
+var failed = outcomes.Count(outcome => !outcome.IsOk);
+var skipped = outcomes.Count(outcome => outcome.Skipped is not null);
+if (failed > 0 && options.LogFolder is not null)
+    Process.Start("cp", ["-r", Path.Combine(reaper.Folder, "logs"), options.LogFolder]).WaitForExit();
+Console.WriteLine($"{outcomes.Sum(outcome => outcome.Figures.Sent)} sent, {outcomes.Sum(outcome => outcome.Figures.Acknowledged)} acknowledged, {outcomes.Sum(outcome => outcome.Figures.Delivered)} delivered, {outcomes.Sum(outcome => outcome.Figures.Repeated)} repeated");
+Console.WriteLine($"{outcomes.Count - failed - skipped} passed, {failed} failed{(skipped > 0 ? $", {skipped} skipped" : "")}");
+return failed == 0 ? 0 : 1;

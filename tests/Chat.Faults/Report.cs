@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Chat.Faults;
+
+/// <summary>What came of one experiment.</summary>
+internal sealed record Outcome
+{
+    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
+    public required string Name { get; init; }
+
+    public required int Seed { get; init; }
+
+    /// <summary>Why it could not be done here; null if it was.</summary>
+    public string? Skipped { get; init; }
+
+    /// <summary>What was not as promised.</summary>
+    public required IReadOnlyList<string> Findings { get; init; }
+
+    /// <summary>What else was measured.</summary>
+    public required IReadOnlyDictionary<string, string> Notes { get; init; }
+
+    public required Figures Figures { get; init; }
+
+    public required double Seconds { get; init; }
+
+    public bool IsOk => Findings.Count == 0;
+
+    public static void Head() => Console.WriteLine($"{"experiment",-26} {"",-7} {"sent",8} {"acked",8} {"delivered",9} {"repeated",8} {"recover",9} {"p99",9} {"latest",9} {"took",7}");
+
+    public void Write()
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Name,-26} {(Skipped is not null ? "skipped" : IsOk ? "ok" : "FAILED"),-7} {Figures.Sent,8} {Figures.Acknowledged,8} {Figures.Delivered,9} {Figures.Repeated,8} {Short(Figures.RecoverySeconds),9} {Short(Figures.DeliveryP99Seconds),9} {Short(Figures.LatestDeliverySeconds),9} {Seconds,6:0}s"));
+        if (Notes.Count > 0)
+            Console.WriteLine($"    {string.Join(", ", Notes.Select(note => $"{note.Key} {note.Value}"))}");
+        if (Skipped is not null)
+            Console.WriteLine($"    {Skipped}");
+        const int Shown = 8;
+        foreach (var finding in Findings.Take(Shown))
+            Console.WriteLine($"    - {finding}");
+        if (Findings.Count > Shown)
+            Console.WriteLine($"    and {Findings.Count - Shown} more");
+    }
+
+    public static async Task SaveAsync(string file, IReadOnlyList<Outcome> outcomes) =>
+        await File.WriteAllTextAsync(file, JsonSerializer.Serialize(outcomes, Readable));
+
+    private static string Short(double? seconds) => seconds is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.00}s") : "";
+}
+
+/// <summary>What happened in an experiment, counted.</summary>
+internal sealed record Figures
+{
+    /// <summary>Different things that people wanted to say.</summary>
+    public int Sent { get; init; }
+
+    /// <summary>Those that were answered with yes.</summary>
+    public int Acknowledged { get; init; }
+
+    /// <summary>Arrivals on devices, of those that did not send it.</summary>
+    public int Delivered { get; init; }
+
+    /// <summary>Tries beyond the first.</summary>
+    public int Repeated { get; init; }
+
+    /// <summary>From the end of the fault until 95 of 100 devices had an answer again.</summary>
+    public double? RecoverySeconds { get; init; }
+
+    /// <summary>From the sender's ack to another device that was or came online.</summary>
+    public double? DeliveryP99Seconds { get; init; }
+
+    /// <summary>The longest of these.</summary>
+    public double? LatestDeliverySeconds { get; init; }
+
+    /// <summary>Counts what a load did.</summary>
+    public static Figures Of(Load load, int tries, TimeSpan? healed)
+    {
+        var said = load.Devices.SelectMany(device => device.Said.Select(saying => (Device: device, Saying: saying))).ToArray();
+        var lags = new List<double>();
+        var delivered = 0;
+        var acked = said.Where(one => one.Saying.MessageId is not null).ToDictionary(one => one.Saying.MessageId!.Value);
+        foreach (var device in load.Devices)
+        {
+            foreach (var (id, at) in device.Arrivals)
+            {
+                if (!acked.TryGetValue(id, out var one) || one.Device == device)
+                    continue;
+                delivered++;
+                lags.Add(Math.Max(0, (at - one.Saying.Acked!.Value).TotalSeconds));
+            }
+        }
+
+        lags.Sort();
+        var back = healed is null ? [] : load.Devices
+            .Select(device => device.Said.Where(saying => saying.Acked > healed).Select(saying => (saying.Acked!.Value - healed.Value).TotalSeconds).DefaultIfEmpty(double.NaN).Min())
+            .Where(double.IsFinite).Order().ToArray();
+        return new Figures
+        {
+            Sent = said.Length,
+            Acknowledged = acked.Count,
+            Delivered = delivered,
+            Repeated = tries - said.Length,
+            RecoverySeconds = back.Length == 0 ? null : back[(int)(0.95 * (back.Length - 1))],
+            DeliveryP99Seconds = lags.Count == 0 ? null : lags[(int)(0.99 * (lags.Count - 1))],
+            LatestDeliverySeconds = lags.Count == 0 ? null : lags[^1],
+        };
+    }
+}

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using System.Globalization;
+using Chat.Tests.Model;
+
+namespace Chat.Faults;
+
+/// <summary>One experiment under way: what it may use, and what it has found.</summary>
+internal sealed class Trial(Workshop workshop, bool isShort, int seed)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+    private readonly List<string> findings = [];
+    private readonly Dictionary<string, string> notes = [];
+    private TimeSpan? healed;
+
+    public Workshop Workshop => workshop;
+
+    public bool IsShort => isShort;
+
+    public int Seed => seed;
+
+    public Random Random { get; } = new(seed);
+
+    public IReadOnlyList<string> Findings => findings;
+
+    public IReadOnlyDictionary<string, string> Notes => notes;
+
+    public Figures Figures { get; private set; } = new();
+
+    /// <summary>Which size, or how long: that of the short run or that of the full one.</summary>
+    public T Sized<T>(T small, T full) => isShort ? small : full;
+
+    public Task<Cluster> StartAsync(Plan plan) => workshop.StartAsync(plan);
+
+    /// <summary>The usual crowd: as much as a short run on a small machine bears, or as much as the machine does.</summary>
+    public Task<Load> TalkAsync(Cluster cluster, Crowd? crowd = null) =>
+        Load.StartAsync(cluster, crowd ?? Sized(new Crowd(16, 2, 150), new Crowd(60, 2, 700)), seed);
+
+    /// <summary>Lets things go on for a while.</summary>
+    public Task GoOnAsync(double small, double full) => Task.Delay(TimeSpan.FromSeconds(Sized(small, full)));
+
+    /// <summary>The fault is over.</summary>
+    public void Heal(Load load) => healed = load.Now;
+
+    public void Note(string name, TimeSpan time) => Note(name, string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.00} s"));
+
+    public void Note(string name, string what) => notes[name] = what;
+
+    /// <summary>What must hold besides the invariants.</summary>
+    public void Expect(bool holds, string otherwise)
+    {
+        if (!holds)
+            findings.Add(otherwise);
+    }
+
+    /// <summary>What a watcher saw, as it must be under every fault that leaves the nodes alive.</summary>
+    public void ExpectCalm(Watcher watcher, Load load)
+    {
+        Note("slowest ping", watcher.SlowestPing);
+        Note("threads", string.Create(CultureInfo.InvariantCulture, $"+{watcher.MoreThreads}"));
+        Note("memory", string.Create(CultureInfo.InvariantCulture, $"+{watcher.MoreMegabytes} MB"));
+        Expect(load.Closes.Count == 0, $"sockets did not stay: {string.Join(", ", load.Closes.Select(close => $"{close.Value} closed with {close.Key}"))}");
+        Expect(watcher.SlowestPing < TimeSpan.FromSeconds(2), $"a ping took {watcher.SlowestPing.TotalSeconds:0.0} s");
+        Expect(watcher.Dead == 0, $"/health/live failed {watcher.Dead} times");
+        Expect(watcher.MoreThreads < 60, $"a node got {watcher.MoreThreads} more threads");
+        Expect(watcher.MoreMegabytes < 250, $"a node got {watcher.MoreMegabytes} MB more");
+    }
+
+    /// <summary>The nodes must have said that this was missing.</summary>
+    public void ExpectUnready(Watcher watcher, string what)
+    {
+        Expect(watcher.Unready.Values.Any(said => said.Contains($"\"{what}\":\"", StringComparison.Ordinal) && !said.Contains($"\"{what}\":\"ok\"", StringComparison.Ordinal)), $"no node's readiness said that {what} was missing");
+    }
+
+    /// <summary>
+    /// Lets the crowd fall silent, waits until everything has settled, and holds what happened against every promise;
+    /// then sees everybody leave.
+    /// </summary>
+    public async Task JudgeAsync(Cluster cluster, Load load, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null)
+    {
+        await load.FallSilentAsync(Patience);
+        await Wait.HoldsAsync(TimeSpan.FromSeconds(20), () => HoldEverythingAsync(load));
+        var began = Stopwatch.GetTimestamp();
+        History history;
+        IReadOnlyList<Violation> broken;
+        do
+        {
+            history = load.Told(await ViewsAsync(load), []);
+            broken = Invariant.Broken(history);
+        }
+        while (broken.Count > 0 && Stopwatch.GetElapsedTime(began) < (presenceSettlesWithin ?? TimeSpan.FromSeconds(15)));
+        findings.AddRange(broken.Select(violation => violation.ToString()));
+        findings.AddRange(load.Odd);
+        Figures = Figures.Of(load, history.Operations.Count(operation => operation.Request == Request.Send), healed);
+        if (load.Closes.Count > 0)
+            Note("closes", string.Join(" ", load.Closes.OrderBy(close => close.Key).Select(close => $"{close.Key}×{close.Value}")));
+        if (recoversWithin is { } limit)
+            Expect(Figures.RecoverySeconds <= limit.TotalSeconds, $"answers came again after {Figures.RecoverySeconds:0.0} s, not within {limit.TotalSeconds:0} s");
+
+        await load.LeaveAsync();
+        Leftovers left = new("", 0, 0, 0, 0);
+        await Wait.HoldsAsync(presenceSettlesWithin ?? TimeSpan.FromSeconds(15), async () => (left = await LeftoversAsync(cluster)) is { Connections: 0, Subscriptions: 0, Leases: 0 });
+        findings.AddRange(Invariant.Broken(history with { Leftovers = [left] }).Where(violation => violation.Invariant == "I14").Select(violation => violation.ToString()));
+    }
+
+    private static async Task<bool> HoldEverythingAsync(Load load)
+    {
+        var numbers = new Dictionary<Guid, long>();
+        foreach (var person in load.People.DistinctBy(person => person.Conversation.Id))
+            numbers[person.Conversation.Id] = (await load.GetAsync(person, load.Nodes[0], $"/chat/conversations/{person.Conversation.Id}")).GetProperty("seq").GetInt64();
+        return load.Devices.TrueForAll(device => device.Current is not null && device.HeldUpTo == numbers[device.Person.Conversation.Id]);
+    }
+
+    private static async Task<IReadOnlyList<View>> ViewsAsync(Load load)
+    {
+        var views = new List<View>();
+        var wanted = load.People.SelectMany(person => Enumerable.Range(0, load.Nodes.Count), (person, node) => (person, node));
+        await Parallel.ForEachAsync(wanted, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (one, _) =>
+        {
+            var view = await load.ReadAsync(one.person, one.node);
+            lock (views)
+                views.Add(view);
+        });
+        return views;
+    }
+
+    // Of what only the inside of a process could tell (feeds, timers) nothing is known here.
+    private static async Task<Leftovers> LeftoversAsync(Cluster cluster)
+    {
+        var (subscriptions, leases) = await cluster.Redis.AskAsync(async redis => (
+            ((StackExchange.Redis.RedisResult[])(await redis.ExecuteAsync("PUBSUB", "CHANNELS", $"{Cluster.Prefix}chat:user:*"))!).Length,
+            await redis.SortedSetLengthAsync($"{Cluster.Prefix}leases")));
+        return new Leftovers("all nodes", cluster.Nodes.Sum(Cluster.ConnectionsTo), 0, subscriptions, (int)leases);
+    }
+}

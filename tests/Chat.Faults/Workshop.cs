@@ -1,0 +1,104 @@
+using System.Globalization;
+using System.Reflection;
+using Chat.Embedded;
+
+namespace Chat.Faults;
+
+/// <summary>What a node and its servers are to be like.</summary>
+internal sealed record Plan
+{
+    public int Nodes { get; init; } = 3;
+
+    /// <summary>Settings of every node, besides the usual ones.</summary>
+    public Dictionary<string, string> Node { get; init; } = [];
+
+    public string[] Postgres { get; init; } = [];
+
+    public string[] Redis { get; init; } = [];
+
+    /// <summary>Connections to PostgreSQL that a node may have.</summary>
+    public int PoolSize { get; init; } = 40;
+
+    /// <summary>Runs the Debug build of the server, which has failpoints.</summary>
+    public bool HasFailpoints { get; init; }
+
+    /// <summary>Where PostgreSQL keeps its log of changes, if not in its data folder; to be empty and its account's own.</summary>
+    public string? WalFolder { get; init; }
+}
+
+/// <summary>Where installations are made. Everything lies in one folder, which is gone afterwards.</summary>
+internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
+{
+    private int made;
+
+    public string Folder => reaper.Folder;
+
+    public Reaper Reaper => reaper;
+
+    public PostgresFiles Files => files;
+
+    public Ports Ports => ports;
+
+    private static string Release => typeof(EmbeddedServers).Assembly.Location;
+
+    private static string Debug => typeof(Workshop).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(data => data.Key == "DebugServer").Value!;
+
+    /// <summary>Makes the database that all experiments begin with.</summary>
+    public static async Task<Workshop> OpenAsync(Reaper reaper, Ports ports)
+    {
+        var files = await PostgresFiles.CreateAsync(Path.Combine(reaper.Folder, "postgres"));
+        var workshop = new Workshop(reaper, ports, files);
+        await using var postgres = new PostgresServer(files, files.Open(), ports.Next(), workshop.Log("template"), reaper);
+        await postgres.StartAsync();
+        await using var node = new ChatNode("db-apply", Release, ports.Next(), Cluster.Settings(PostgresServer.ConnectionTo(postgres.Port), "127.0.0.1:1"), workshop.Log("db-apply"), reaper);
+        await node.RunAsync("db-apply");
+        await postgres.StopFastAsync();
+        return workshop;
+    }
+
+    /// <summary>Makes an installation and starts it.</summary>
+    public async Task<Cluster> StartAsync(Plan plan)
+    {
+        var name = $"{++made}";
+        var data = await files.CopyAsync(name);
+        if (plan.WalFolder is not null)
+        {
+            await files.RunAsync("sh", "-c", $"mv '{data}'/pg_wal/* '{plan.WalFolder}' && rmdir '{data}/pg_wal' && ln -s '{plan.WalFolder}' '{data}/pg_wal'");
+        }
+
+        var postgres = new PostgresServer(files, data, ports.Next(), Log($"{name}-postgres"), reaper);
+        postgres.Settings.AddRange(plan.Postgres);
+        var redis = new RedisServer(ports.Next(), Log($"{name}-redis"), reaper);
+        redis.Settings.AddRange(plan.Redis);
+        var toPostgres = Enumerable.Range(0, plan.Nodes).Select(_ => new FaultProxy(ports.Next(), postgres.Port)).ToArray();
+        var toRedis = Enumerable.Range(0, plan.Nodes).Select(_ => new FaultProxy(ports.Next(), redis.Port)).ToArray();
+        var nodes = Enumerable.Range(0, plan.Nodes).Select(i => new ChatNode(
+            $"node {i}",
+            plan.HasFailpoints ? Debug : Release,
+            ports.Next(),
+            new Dictionary<string, string>(Cluster.Settings(
+                PostgresServer.ConnectionTo(toPostgres[i].Port, plan.PoolSize),
+                string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{toRedis[i].Port}"),
+                plan.HasFailpoints).Concat(plan.Node)),
+            Log($"{name}-node-{i}"),
+            reaper)).ToArray();
+        var cluster = new Cluster(nodes, postgres, redis, toPostgres, toRedis);
+        try
+        {
+            await Task.WhenAll(postgres.StartAsync(), redis.StartAsync());
+            await Task.WhenAll(nodes.Select(node => node.StartAsync()));
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    public string Log(string name)
+    {
+        var logs = Directory.CreateDirectory(Path.Combine(reaper.Folder, "logs"));
+        return Path.Combine(logs.FullName, $"{name}.log");
+    }
+}
