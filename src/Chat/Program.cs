@@ -33,7 +33,6 @@ try
     Slices.AddAll(new SliceBuilder(builder.Services, modules));
     builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
     builder.Services.AddProblems();
-    builder.Services.AddRequestLimit();
     builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
 
     await using var app = builder.Build();
@@ -42,7 +41,7 @@ try
     app.UseCors();
     app.UseAuthentication();
     app.UseAuthorization();
-    app.UseRateLimiter();
+    app.UseRequestLimit();
     app.MapSocket();
     app.MapCarter();
     HealthSlice.Map(app);

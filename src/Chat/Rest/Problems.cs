@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Claims;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -21,8 +22,7 @@ internal static class Problems
 
     /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
     public static IServiceCollection AddProblems(this IServiceCollection services) =>
-        services.AddProblemDetails(options => options.CustomizeProblemDetails = problem =>
-            problem.ProblemDetails.Extensions.TryAdd("code", NameOf(CodeOf(problem.ProblemDetails.Status ?? 500))));
+        services.AddProblemDetails(options => options.CustomizeProblemDetails = Complete);
 
     /// <summary>The error boundary of REST: a database that is away is a 503, anything else that is thrown a 500.</summary>
     public static void UseProblems(this WebApplication app)
@@ -33,6 +33,22 @@ internal static class Problems
             SuppressDiagnosticsCallback = failed => StatusOf(failed.Exception) < 500,
         });
         app.UseStatusCodePages();
+    }
+
+    private static void Complete(ProblemDetailsContext problem)
+    {
+        var extensions = problem.ProblemDetails.Extensions;
+        if (!extensions.ContainsKey("code"))
+        {
+            var code = CodeOf(problem.ProblemDetails.Status ?? StatusCodes.Status500InternalServerError);
+            var error = code == ErrorCode.Unavailable ? ChatError.Unavailable : new ChatError(code, "");
+            foreach (var (name, value) in Extensions(error))
+                extensions.TryAdd(name, value);
+        }
+
+        // In whole seconds (RFC 9110, 10.2.3), so never sooner than retryAfterMs.
+        if (extensions.TryGetValue("retryAfterMs", out var wait))
+            problem.HttpContext.Response.Headers.RetryAfter = (((int)wait! + 999) / 1000).ToString(CultureInfo.InvariantCulture);
     }
 
     private static int StatusOf(Exception failure) => failure switch
@@ -95,7 +111,11 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
         var bytes = new byte[limit + 1];
         var length = await http.Request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, http.RequestAborted);
         if (length > limit)
+        {
+            http.RequestServices.GetRequiredService<ServerMetrics>().LimitHit(nameof(Limits.MaxFrameBytes));
             return new Body<T>(null, ChatError.Invalid(null, $"The body is larger than {limit} bytes."));
+        }
+
         // An empty body stands for an object without fields.
         var text = length == 0 ? "{}"u8 : bytes.AsSpan(0, length);
         try

@@ -1,8 +1,6 @@
 using System.Globalization;
-using System.Threading.RateLimiting;
 using Chat.Socket;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.RateLimiting;
 
 namespace Chat.Rest;
 
@@ -12,28 +10,21 @@ namespace Chat.Rest;
 /// </summary>
 internal static class RequestLimit
 {
-    public static IServiceCollection AddRequestLimit(this IServiceCollection services)
+    /// <summary>Stands behind authentication, which says whose request it is.</summary>
+    public static void UseRequestLimit(this WebApplication app)
     {
-        services.AddRateLimiter(options => options.OnRejected = RefuseAsync);
-        services.AddOptions<RateLimiterOptions>().Configure<Limits>((options, limits) =>
-            options.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(http => PartitionOf(http, limits.RequestsPerSecond)));
-        return services;
+        var rates = app.Services.GetRequiredService<RequestRates>();
+        var metrics = app.Services.GetRequiredService<ServerMetrics>();
+        app.Use((http, next) => CountAsync(http, next, rates, metrics));
     }
 
-    private static RateLimitPartition<string> PartitionOf(HttpContext http, int perSecond) =>
-        http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null && http.User.FindFirst("sub") is { } user
-            ? RateLimitPartition.GetTokenBucketLimiter(user.Value, _ => new TokenBucketRateLimiterOptions
-            {
-                TokenLimit = perSecond * 2,
-                TokensPerPeriod = perSecond,
-                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
-            })
-            : RateLimitPartition.GetNoLimiter("");
-
-    private static async ValueTask RefuseAsync(OnRejectedContext rejected, CancellationToken aborted)
+    private static Task CountAsync(HttpContext http, RequestDelegate next, RequestRates rates, ServerMetrics metrics)
     {
-        var wait = rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var said) ? said : TimeSpan.FromSeconds(1);
-        rejected.HttpContext.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
-        await ChatError.RateLimited(wait).ToProblem().ExecuteAsync(rejected.HttpContext);
+        var isUsers = http.User.Identity?.IsAuthenticated == true && http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null;
+        if (!isUsers || (rates.Take(http.User.UserId()) is var wait && wait == TimeSpan.Zero))
+            return next(http);
+        metrics.LimitHit(nameof(Limits.RequestsPerSecond));
+        http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        return ChatError.RateLimited(wait).ToProblem().ExecuteAsync(http);
     }
 }

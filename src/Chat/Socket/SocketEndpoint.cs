@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using Chat.Edge;
 using Microsoft.AspNetCore.Http.Features;
@@ -15,6 +14,7 @@ internal sealed class SocketEndpoint(
     Origins origins,
     Audit audit,
     Limits limits,
+    ServerMetrics metrics,
     TimeProvider time)
 {
     public const string Path = "/chat/ws";
@@ -43,13 +43,16 @@ internal sealed class SocketEndpoint(
         if (!origins.Admits(http.Request))
         {
             audit.OriginRefused();
+            metrics.HandshakeRefused("origin");
             return TypedResults.Problem("Pages of this origin may not connect.", statusCode: (int)HttpStatusCode.Forbidden);
         }
 
         if (admission.MayShakeHands() is var wait && wait > TimeSpan.Zero)
         {
-            http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
-            return TypedResults.Problem("The server is stopping, or busy with other handshakes.", statusCode: (int)HttpStatusCode.ServiceUnavailable);
+            return TypedResults.Problem(
+                "The server is stopping, or busy with other handshakes.",
+                statusCode: (int)HttpStatusCode.ServiceUnavailable,
+                extensions: [KeyValuePair.Create<string, object?>("retryAfterMs", (int)Math.Ceiling(wait.TotalMilliseconds))]);
         }
 
         // The socket outlives any trace of its handshake.
@@ -64,7 +67,7 @@ internal sealed class SocketEndpoint(
         http.Features.Set<IHttpRequestLifetimeFeature>(transport);
         using var socket = await http.WebSockets.AcceptWebSocketAsync(accept);
         using var place = admission.TryEnter(http.Connection.RemoteIpAddress);
-        var connection = new Connection(socket, transport, limits, time, http.Features.GetRequiredFeature<LifeSign>(), place);
+        var connection = new Connection(socket, transport, limits, metrics, time, http.Features.GetRequiredFeature<LifeSign>(), place);
         hub.Add(connection);
         if (place is null)
             connection.Close(Disconnect.TooManyConnections);

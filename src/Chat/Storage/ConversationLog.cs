@@ -62,19 +62,22 @@ public sealed partial class ConversationLog : IHostedService
     private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(3);
 
     private readonly IDocumentStore store;
+    private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
     private readonly ILogger<ConversationLog> log;
     private readonly Channel<Entry>[] queues;
     private Task running = Task.CompletedTask;
 
     /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog(IDocumentStore store, Limits limits, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog(IDocumentStore store, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
     {
         this.store = store;
+        this.metrics = metrics;
         this.time = time;
         this.log = log;
         var bound = new BoundedChannelOptions(limits.LogQueue) { SingleReader = true };
         queues = [.. Enumerable.Range(0, Shards).Select(_ => Channel.CreateBounded<Entry>(bound))];
+        metrics.WatchLog(() => queues.Sum(queue => queue.Reader.Count));
     }
 
     /// <summary>Appends a message to its conversation.</summary>
@@ -88,7 +91,12 @@ public sealed partial class ConversationLog : IHostedService
         var entry = new Entry(draft, committed, time.GetTimestamp());
         var queue = queues[(uint)draft.ConversationId.GetHashCode() % Shards];
         if (!queue.Writer.TryWrite(entry))
+        {
+            metrics.LimitHit(nameof(Limits.LogQueue));
+            metrics.Unavailable(1);
             entry.Answer(AppendOutcome.Unavailable);
+        }
+
         return entry.Answered;
     }
 
@@ -175,6 +183,7 @@ public sealed partial class ConversationLog : IHostedService
     private void RefuseAll(IReadOnlyList<Entry> batch, string reason)
     {
         DatabaseAway(batch.Count, reason);
+        metrics.Unavailable(batch.Count);
         foreach (var entry in batch)
             entry.Answer(AppendOutcome.Unavailable);
     }
@@ -184,11 +193,18 @@ public sealed partial class ConversationLog : IHostedService
     private async Task TransactAsync(IReadOnlyList<Entry> batch, CancellationToken patience)
     {
         await using var session = store.LightweightSession();
+        var began = time.GetTimestamp();
         await session.BeginTransactionAsync(patience);
-        await TransactAsync(session, batch, patience);
+        var outcomes = await TransactAsync(session, batch, patience);
+        metrics.Committed(
+            batch.Count,
+            outcomes.Count(one => one.Outcome == AppendOutcome.Stored),
+            outcomes.Count(one => one.Outcome == AppendOutcome.Repeated),
+            time.GetElapsedTime(began));
     }
 
-    private async Task TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
+    /// <returns>What became of each draft.</returns>
+    private async Task<Appended[]> TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
     {
         var (heads, known, blocks) = await LockAndLookAsync(session, batch, patience);
 
@@ -233,6 +249,7 @@ public sealed partial class ConversationLog : IHostedService
 
         for (var i = 0; i < batch.Count; i++)
             batch[i].Answer(outcomes[i].Outcome, outcomes[i].Message);
+        return outcomes;
     }
 
     private static async Task<(Dictionary<Guid, ConversationHead> Heads, Dictionary<Guid, Message> Known, HashSet<Guid> Blocks)> LockAndLookAsync(

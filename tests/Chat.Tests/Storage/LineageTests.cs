@@ -28,7 +28,7 @@ public sealed class LineageTests
     {
         await using var app = await ChatApp.Start(fakeClock: true);
         await using var client = await app.Connect(ChatApp.NewUser());
-        var before = Epoch(app);
+        var (before, lineage) = (Epoch(app), app.Services.GetRequiredService<Lineage>());
         // As a restored backup has it: written where it came from.
         await Write(app, new LineageDocument { Epoch = before, Origin = "7000000000000000001/00000001/16384" });
 
@@ -38,9 +38,9 @@ public sealed class LineageTests
         Assert.NotEqual(before, epoch);
         Assert.Equal(epoch, Epoch(others[1]));
         // The one that ran all the while cannot know which of its numbers still hold: it ends, as at any stop.
-        Assert.Equal(before, Epoch(app));
+        Assert.Equal(before, lineage.Epoch);
         app.Clock!.Advance(TimeSpan.FromSeconds(5));
-        await Eventually.Holds("the node ends", () => app.Services.GetRequiredService<Lineage>().WasLost);
+        await Eventually.Holds("the node ends", () => lineage.WasLost);
         Assert.Equal(1012, await client.Closed());
         Assert.False(others[0].Services.GetRequiredService<Lineage>().WasLost);
         foreach (var node in others)

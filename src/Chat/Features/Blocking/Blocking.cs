@@ -91,7 +91,7 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 }
 
 /// <summary>Both events, and what REST needs of them.</summary>
-internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, Audit audit, Limits limits, TimeProvider time)
+internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, Audit audit, ServerMetrics metrics, Limits limits, TimeProvider time)
     : IHandler<AddBlock>, IHandler<RemoveBlock>
 {
     public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
@@ -125,7 +125,11 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         {
             // Each block is looked up wherever its maker is seen, and the list is one answer.
             if (await session.Query<Block>().CountAsync(own => own.BlockerId == blocker) >= limits.MaxBlocks)
+            {
+                metrics.LimitHit(nameof(Limits.MaxBlocks));
                 return (null, ChatError.Invalid("userId", $"Nobody blocks more than {limits.MaxBlocks} people."));
+            }
+
             // Two devices at once: the later one only moves the date by a moment.
             block = new Block
             {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Chat.Backplane;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Tokens;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
@@ -12,8 +13,9 @@ namespace Chat.Features;
 /// <summary>
 /// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
 /// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
-/// work, and the node is not stopping; 503 with what does not. Outside Development a PostgreSQL that may lose what it
-/// has confirmed is <c>degraded</c>: still a 200, because no other node would be better off.
+/// work, the keys that tokens are checked with are there, and the node is not stopping; 503 with what is not so. Outside
+/// Development a PostgreSQL that may lose what it has confirmed is <c>degraded</c>: still a 200, because no other node
+/// would be better off.
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
@@ -23,11 +25,19 @@ public sealed class HealthSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Runs<PubSubCheck>();
+        slice.Services.Configure<HealthCheckPublisherOptions>(options =>
+        {
+            options.Delay = TimeSpan.Zero;
+            options.Period = TimeSpan.FromSeconds(10);
+            options.Predicate = check => check.Tags.Contains(Ready);
+        });
+        slice.Services.AddSingleton<IHealthCheckPublisher, HealthMetrics>();
         slice.Services.AddHealthChecks()
             .AddCheck<StoppingCheck>("server", tags: [Ready])
             .AddCheck<PostgresCheck>("postgres", tags: [Ready])
             .AddCheck<RedisCheck>("redis", tags: [Ready])
-            .AddCheck<PubSubCheck>("pubsub", tags: [Ready]);
+            .AddCheck<PubSubCheck>("pubsub", tags: [Ready])
+            .AddCheck<IssuerCheck>("issuer", tags: [Ready]);
     }
 
     /// <summary>Maps both addresses; health checks are endpoints of their own, not Carter routes.</summary>
@@ -48,6 +58,17 @@ public sealed class HealthSlice : ISlice
 /// <param name="Status"><c>ok</c>, <c>degraded</c> or <c>unavailable</c>.</param>
 /// <param name="Checks">Each part: <c>ok</c>, or what is wrong with it.</param>
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
+
+/// <summary>Makes a metric of what readiness says, so that it can be seen by who does not ask for readiness.</summary>
+internal sealed class HealthMetrics(ServerMetrics metrics) : IHealthCheckPublisher
+{
+    public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
+    {
+        foreach (var (part, entry) in report.Entries)
+            metrics.Health(part, entry.Status == HealthStatus.Healthy);
+        return Task.CompletedTask;
+    }
+}
 
 internal sealed class StoppingCheck(Hub hub) : IHealthCheck
 {
@@ -87,6 +108,12 @@ internal sealed class RedisCheck(RedisConnection redis) : IHealthCheck
             return HealthCheckResult.Unhealthy("does not answer");
         }
     }
+}
+
+internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        await keys.AskAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("its keys are missing");
 }
 
 /// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing.</summary>

@@ -31,6 +31,7 @@ internal sealed partial class PresenceViews(
     private readonly Lock gate = new();
     private readonly Channel<(Guid To, Guid About)> hints = Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
     private List<(Guid To, Guid About)> pending = [];
+    private int lookedAgain;
 
     /// <summary>Somebody's presence, as a user sees it, may have changed: to be told on every node where that user is.</summary>
     public void MayHaveChanged(Guid to, Guid about)
@@ -149,22 +150,15 @@ internal sealed partial class PresenceViews(
     // nobody hints at it again.
     private async Task LookAgainAsync(CancellationToken stopping)
     {
-        using var restored = new SemaphoreSlim(0);
-        void Wake() => restored.Release();
-        redis.Restored += Wake;
-        try
+        while (true)
         {
-            while (true)
-            {
-                await restored.WaitAsync(stopping);
-                leases.NoteInterruption();
-                foreach (var contact in await contacts.LoadAsync([.. views.Keys]))
-                    Hint(contact.OfUser, contact.UserId);
-            }
-        }
-        finally
-        {
-            redis.Restored -= Wake;
+            await redis.BackAsync(lookedAgain, stopping);
+            var returns = redis.Returns;
+            leases.NoteInterruption();
+            foreach (var contact in await contacts.LoadAsync([.. views.Keys]))
+                Hint(contact.OfUser, contact.UserId);
+            // Not before: with PostgreSQL away, too, the loop comes here again.
+            lookedAgain = returns;
         }
     }
 
