@@ -33,6 +33,7 @@ try
     Slices.AddAll(new SliceBuilder(builder.Services, modules));
     builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
     builder.Services.AddProblems();
+    builder.Services.AddContract();
     builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
 
     await using var app = builder.Build();
@@ -44,6 +45,7 @@ try
     app.UseRequestLimit();
     app.MapSocket();
     app.MapCarter();
+    app.MapContract();
     HealthSlice.Map(app);
 
     var database = app.Services.GetRequiredService<DatabaseStart>();

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Chat.Socket;
 using Microsoft.AspNetCore.Authorization;
 
@@ -24,7 +23,6 @@ internal static class RequestLimit
         if (!isUsers || (rates.Take(http.User.UserId()) is var wait && wait == TimeSpan.Zero))
             return next(http);
         metrics.LimitHit(nameof(Limits.RequestsPerSecond));
-        http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         return ChatError.RateLimited(wait).ToProblem().ExecuteAsync(http);
     }
 }

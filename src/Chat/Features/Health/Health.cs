@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using Chat.Backplane;
+using Chat.Rest;
 using Chat.Socket;
 using Chat.Storage;
 using Chat.Tokens;
-using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
 using StackExchange.Redis;
@@ -20,6 +20,12 @@ namespace Chat.Features;
 public sealed class HealthSlice : ISlice
 {
     private const string Ready = "ready";
+    private const string Ok = "ok";
+    private const string Degraded = "degraded";
+    private const string Unavailable = "unavailable";
+
+    // Load balancers like to ask without wanting a body.
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
@@ -40,18 +46,31 @@ public sealed class HealthSlice : ISlice
             .AddCheck<IssuerCheck>("issuer", tags: [Ready]);
     }
 
-    /// <summary>Maps both addresses; health checks are endpoints of their own, not Carter routes.</summary>
+    /// <summary>Maps both addresses; whoever asks needs no token.</summary>
     public static void Map(IEndpointRouteBuilder app)
     {
-        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync });
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains(Ready), ResponseWriter = WriteAsync });
+        var healthy = new HealthAnswer(Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });
+        var health = app.MapGroup("/health").AllowAnonymous().WithTags("Health");
+        health.MapMethods("live", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, _ => false))
+            .Named("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
+            .Answers(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
+        health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, check => check.Tags.Contains(Ready)))
+            .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, and the node is not stopping.")
+            .Answers(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
+            .Answers(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
     }
 
-    private static Task WriteAsync(HttpContext http, HealthReport report) => http.Response.WriteAsJsonAsync(
-        new HealthAnswer(
-            report.Status switch { HealthStatus.Healthy => "ok", HealthStatus.Degraded => "degraded", _ => "unavailable" },
-            report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? "ok" : entry.Value.Description ?? "failed")),
-        ChatJson.Wire.HealthAnswer);
+    private static async Task<IResult> AnswerAsync(HealthCheckService checks, HttpContext http, Func<HealthCheckRegistration, bool> which)
+    {
+        var report = await checks.CheckHealthAsync(which, http.RequestAborted);
+        http.Response.Headers.CacheControl = "no-store, no-cache";
+        return TypedResults.Json(
+            new HealthAnswer(
+                report.Status switch { HealthStatus.Healthy => Ok, HealthStatus.Degraded => Degraded, _ => Unavailable },
+                report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? Ok : entry.Value.Description ?? "failed")),
+            ChatJson.Wire.HealthAnswer,
+            statusCode: report.Status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
+    }
 }
 
 /// <summary>The answer of both addresses.</summary>

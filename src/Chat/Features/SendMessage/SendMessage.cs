@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
@@ -27,7 +29,12 @@ public sealed class SendMessageSlice : ISlice
 /// <param name="ReplyTo">Reserved.</param>
 /// <param name="Attachments">Reserved.</param>
 public sealed record SendMessage(
-    Guid? ConversationId, string? Content, string? TempId, string? Type, JsonElement? ReplyTo, JsonElement? Attachments) : IEvent<SendMessage>
+    [property: NotInBody] Guid? ConversationId,
+    [property: Required, MinLength(1)] string? Content,
+    [property: MinLength(1), MaxLength(SendMessage.MaxTempId)] string? TempId,
+    string? Type,
+    [property: NotInBody] JsonElement? ReplyTo,
+    [property: NotInBody] JsonElement? Attachments) : IEvent<SendMessage>
 {
     /// <summary>The only type there is so far.</summary>
     public const string Text = "text";
@@ -147,9 +154,14 @@ public sealed class SendMessageModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
-        app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization();
+        app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization().WithTags("Messages")
+            .Named("sendMessage", "Says something in a conversation.", "The same rules, pushes and errors as `message.send`. The answer comes after the database has committed; with a `tempId` the send may be repeated for ever.")
+            .Takes(new SendMessage(null, "hello", "t1", null, null, null))
+            .Answers(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
+            .Answers(StatusCodes.Status201Created, "The message.", Example.Hello)
+            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, without U+0000."), ChatError.Blocked, ChatError.Forbidden);
 
-    private static async Task<IResult> SendAsync(Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
+    private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();
