@@ -18,6 +18,7 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
     /// <exception cref="StartException">It refuses us, or does not answer in time.</exception>
     public async Task WaitAsync()
     {
+        var isSaid = false;
         for (var began = TimeProvider.System.GetTimestamp(); ; await Task.Delay(Pause))
         {
             try
@@ -34,8 +35,9 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
                 var waited = TimeProvider.System.GetElapsedTime(began);
                 if (waited >= patience)
                     throw new StartException($"PostgreSQL at {Address} did not answer for {patience.TotalSeconds:0} s: {OneLine(away)} Check ConnectionStrings__Postgres.", away);
-                if (waited < Pause)
+                if (!isSaid)
                     Waiting(Address, OneLine(away), patience.TotalSeconds);
+                isSaid = true;
             }
         }
     }

@@ -33,9 +33,7 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         ["GET /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
         ["CONNECT /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
         ["GET /health/live"] = new("/health/live", "200", "200", "200", "200", "200", "200"),
-        ["HEAD /health/live"] = new("/health/live", "200", "200", "200", "200", "200", "200"),
         ["GET /health/ready"] = new("/health/ready", "200", "200", "200", "200", "200", "200"),
-        ["HEAD /health/ready"] = new("/health/ready", "200", "200", "200", "200", "200", "200"),
         // The contract is no secret.
         ["GET /openapi/{documentName}.json"] = new("/openapi/v1.json", "200", "200", "200", "200", "200", "200"),
         // Development alone: ProductionStartTests finds it gone.
@@ -65,6 +63,8 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
     {
         var endpoints = from endpoint in shared.App.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
                         from method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["ANY"]
+                        // HEAD is asked like GET. The page that shows the contract comes whole from a package.
+                        where method != "HEAD" && !endpoint.RoutePattern.RawText!.StartsWith("/docs", StringComparison.Ordinal)
                         select $"{method} /{endpoint.RoutePattern.RawText!.Trim('/')}";
 
         Assert.Equal(Rows.Keys.Order(), endpoints.Distinct().Order());

@@ -55,8 +55,9 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
             await Leave();
         }
 
+        // A repeat of a tempId is acknowledged again, with the same message.
         var after = await app.History(scene.Alice, scene.Conversation);
-        Assert.Equal(acknowledged, after.Skip(before.Count).Select(message => message.GetRawText()));
+        Assert.Equal(acknowledged.Distinct(), after.Skip(before.Count).Select(message => message.GetRawText()));
         Assert.NotEmpty(acknowledged);
 
         async Task Leave()
