@@ -62,7 +62,7 @@ public sealed class ServerMetrics
         repairs = meter.CreateCounter<int>("chat.delivery.repaired", "{change}", "Changes that came from the database because nothing else brought them, by what missed them.");
         interruptions = meter.CreateCounter<int>("chat.redis.interruptions", "{interruption}", "Connections to Redis that were lost.");
         transitions = meter.CreateCounter<int>("chat.presence.transitions", "{transition}", "People who came or went, as this node found out first, by which.");
-        health = meter.CreateGauge<int>("chat.health", "1", "Whether a part of readiness is as it should be: 1 or 0, by part.");
+        health = meter.CreateGauge<int>("chat.health", "{state}", "Whether a part of readiness is as it should be: 1 or 0, by part.");
     }
 
     /// <summary>Whether anybody wants to know how long events take.</summary>

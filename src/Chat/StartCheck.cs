@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Chat.Edge;
+using Chat.Telemetry;
 using Chat.Tokens;
 using Npgsql;
 using StackExchange.Redis;
@@ -30,6 +31,7 @@ internal static partial class StartCheck
             .. Origins.Faults(configuration["Origins:Allowed"]),
             .. Proxies.Faults(configuration),
             .. FailpointFaults(configuration.GetSection(Failpoint.Section), environment),
+            .. AdminSettings.Faults(configuration.GetSection("Admin")),
         ];
         if (faults.Length > 0)
             throw new StartException("Not configured: " + string.Join(' ', faults));

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Diagnostics;
 using System.Text.Json;
 using Chat.Storage;
 
@@ -41,11 +42,25 @@ public sealed partial class SocketDispatcher
         else if (!connection.IsAuthenticated && !route.IsOpen)
             error = ChatError.Unauthorized;
         else
-            error = await HandleAsync(route, envelope, connection);
+            error = await TraceAsync(route, envelope, connection);
 
         if (began != 0)
             metrics.EventHandled(route?.Name ?? ServerMetrics.UnknownEvent, error?.Code, time.GetElapsedTime(began));
         return error is null ? null : (error, envelope.Id);
+    }
+
+    private ValueTask<ChatError?> TraceAsync(SocketRoute route, Envelope envelope, Connection connection) =>
+        Tracing.Event(route.Name) is { } span ? TraceAsync(span, route, envelope, connection) : HandleAsync(route, envelope, connection);
+
+    private async ValueTask<ChatError?> TraceAsync(Activity span, SocketRoute route, Envelope envelope, Connection connection)
+    {
+        using (span)
+        {
+            var error = await HandleAsync(route, envelope, connection);
+            if (error is not null)
+                span.SetStatus(ActivityStatusCode.Error, error.Message);
+            return error;
+        }
     }
 
     private async ValueTask<ChatError?> HandleAsync(SocketRoute route, Envelope envelope, Connection connection)

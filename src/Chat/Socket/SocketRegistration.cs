@@ -34,6 +34,6 @@ internal static class SocketRegistration
         app.Use(endpoint.WatchAsync);
         app.UseWebSockets();
         // CONNECT is how a WebSocket opens over HTTP/2.
-        app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription();
+        app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription().DisableHttpMetrics();
     }
 }

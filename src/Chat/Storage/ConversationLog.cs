@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Marten;
 
@@ -192,7 +193,9 @@ public sealed partial class ConversationLog : IHostedService
 
     private async Task TransactAsync(IReadOnlyList<Entry> batch, CancellationToken patience)
     {
-        await using var session = store.LightweightSession();
+        // With a patience of its own: to break a slow commit off sooner, and do it again, would only make it slower.
+        await using var session = store.LightweightSession(new Marten.Services.SessionOptions { Timeout = (int)LongestWait.TotalSeconds });
+        using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
         var began = time.GetTimestamp();
         await session.BeginTransactionAsync(patience);
         var outcomes = await TransactAsync(session, batch, patience);
@@ -302,12 +305,20 @@ public sealed partial class ConversationLog : IHostedService
         /// <summary>Whether a commit that may have stored the draft has been tried: then finding it is no repeat.</summary>
         public bool IsSecondTry { get; set; }
 
+        /// <summary>The span of the send, if somebody follows it.</summary>
+        public Activity? Sent { get; } = Tracing.Here;
+
         public Task<Appended> Answered => answer.Task;
 
         public void Answer(AppendOutcome outcome, Message? message = null)
         {
             if (outcome == AppendOutcome.Stored)
+            {
+                using var span = Tracing.Commit(Sent);
+                span?.SetTag("chat.conversation.id", message!.ConversationId).SetTag("chat.message.seq", message.Seq);
                 committed(message!);
+            }
+
             answer.TrySetResult(new Appended(outcome, message));
         }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using JasperFx;
 using Marten;
@@ -13,7 +14,11 @@ internal static class StorageRegistration
     {
         var connectionString = Tune(configuration.GetConnectionString("Postgres")!, forCommand);
         services.AddSingleton(provider =>
-            new NpgsqlDataSourceBuilder(connectionString).UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>()).Build());
+            new NpgsqlDataSourceBuilder(connectionString)
+                .UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>())
+                // What the loops ask every other second belongs to nobody's trace.
+                .ConfigureTracing(tracing => tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
+                .Build());
         var marten = services.AddMarten(provider =>
         {
             var options = new StoreOptions();
@@ -22,6 +27,8 @@ internal static class StorageRegistration
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
+            options.ConfigurePolly(_ => { });
+            options.Logger(new StatementLog());
             options.ConfigureWritePolly(_ => { });
             MessageDocuments(options);
             foreach (var documents in provider.GetServices<Action<StoreOptions>>())
@@ -70,7 +77,9 @@ internal static class StorageRegistration
             .Index(message => new { message.ConversationId, message.ChangedSeq });
     }
 
-    // Answers within 5 s even if the database hangs; statements are prepared; no attempt at Kerberos on each connect.
+    // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
+    // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
+    // at Kerberos on each connect.
     // A command that changes the schema takes as long as it takes: an index on a large table is no fault.
     internal static string Tune(string connectionString, bool forCommand = false)
     {
@@ -84,9 +93,9 @@ internal static class StorageRegistration
 
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
         if (!tuned.ShouldSerialize("Command Timeout"))
-            tuned.CommandTimeout = 4;
+            tuned.CommandTimeout = 2;
         if (!tuned.ShouldSerialize("Timeout"))
-            tuned.Timeout = 3;
+            tuned.Timeout = 2;
         if (!tuned.ShouldSerialize("Cancellation Timeout"))
             tuned.CancellationTimeout = 500;
         if (!tuned.ShouldSerialize("Max Auto Prepare"))

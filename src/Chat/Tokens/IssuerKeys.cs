@@ -20,6 +20,9 @@ internal sealed class IssuerKeys(IOptionsMonitor<JwtBearerOptions> bearer, TimeP
     /// <summary>Why there are none, as the authority's last answer tells it.</summary>
     public string? Reason { get; private set; }
 
+    /// <summary>Whether there is no authority to ask, since the key is shared with the issuer.</summary>
+    public bool AreShared => bearer.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is null;
+
     /// <summary>Asks the authority, if it has never answered; all who ask at once share one question.</summary>
     /// <returns>Whether the keys are there.</returns>
     public async ValueTask<bool> AskAsync()

@@ -19,6 +19,7 @@ internal sealed partial class DeliveryRepair(
 {
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
+    private const int CheckTimeout = 10;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
     private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
@@ -117,6 +118,8 @@ internal sealed partial class DeliveryRepair(
               on k.user_id = m.user_id and k.conversation_id = m.conversation_id
             where m.user_id = any($1) and (h.seq > coalesce(k.position, 0) or m.read_up_to > coalesce(k.read_up_to, 0))
             """);
+        // Nobody waits for it.
+        command.CommandTimeout = CheckTimeout;
         command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.ConversationId).ToArray() });

@@ -55,7 +55,7 @@ public sealed class HealthSlice : ISlice
             .Named("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
             .Answers(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
         health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, check => check.Tags.Contains(Ready)))
-            .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, and the node is not stopping.")
+            .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, the keys that tokens are checked with are there, and the node is not stopping.")
             .Answers(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
             .Answers(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
     }

@@ -159,7 +159,7 @@ public sealed class SendMessageModule : ICarterModule
             .Takes(new SendMessage(null, "hello", "t1", null, null, null))
             .Answers(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
             .Answers(StatusCodes.Status201Created, "The message.", Example.Hello)
-            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, without U+0000."), ChatError.Blocked, ChatError.Forbidden);
+            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
 
     private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {
