@@ -5,6 +5,7 @@ using System.Security.Claims;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using System.Text.Unicode;
 using Chat.Edge;
 using Chat.Features;
 using Chat.Socket;
@@ -28,7 +29,7 @@ public sealed class ReaderFuzzTests
         Gen.Int[0, Pieces.Length - 1].Array[0, 4].Select(which => string.Concat(which.Select(i => Pieces[i]))));
 
     [Fact]
-    public void An_envelope_is_read_exactly_where_another_reader_finds_one() => Mutants.Bytes.Sample(
+    public void An_envelope_is_read_exactly_where_another_reader_finds_one() => Mutants.Bytes.Where(frame => Utf8.IsValid(frame)).Sample(
         frame =>
         {
             var isRead = Envelope.TryRead(frame, out var envelope);
@@ -44,7 +45,7 @@ public sealed class ReaderFuzzTests
 
     [Fact]
     public void Bytes_that_are_not_even_close_are_no_envelope() =>
-        Gen.Byte.Array[0, 64].Sample(bytes => Assert.Equal(Expected(bytes) is not null, Envelope.TryRead(bytes, out _)), iter: Runs);
+        Gen.Byte.Array[0, 64].Sample(bytes => Assert.False(Envelope.TryRead(bytes, out _)), iter: Runs);
 
     [Fact]
     public void A_payload_of_every_type_is_read_or_refused_as_JSON_and_nothing_else()
@@ -98,10 +99,9 @@ public sealed class ReaderFuzzTests
             Assert.True(reading.IsCompleted);
             var (frame, end) = reading.Result;
 
-            var isText = new UTF8Encoding(false, throwOnInvalidBytes: true) is var strict && IsUtf8(strict, bytes);
             if (bytes.Length > limits.MaxFrameBytes || socket.EmptyFragments > limits.MaxEmptyFragments)
                 Assert.Equal(Disconnect.FrameTooBig, end);
-            else if (!isText)
+            else if (!Utf8.IsValid(bytes))
                 Assert.Equal(Disconnect.NotUtf8, end);
             else
             {
@@ -129,19 +129,6 @@ public sealed class ReaderFuzzTests
 
     private static IConfigurationRoot Settings(string proxies) => new ConfigurationBuilder().AddInMemoryCollection([new("Proxies:Known", proxies)]).Build();
 
-    private static bool IsUtf8(UTF8Encoding strict, byte[] bytes)
-    {
-        try
-        {
-            strict.GetCharCount(bytes);
-            return true;
-        }
-        catch (DecoderFallbackException)
-        {
-            return false;
-        }
-    }
-
     /// <summary>The envelope as a reader of the whole document finds it.</summary>
     private static (string Type, string? Id, string Payload)? Expected(byte[] frame)
     {
@@ -150,7 +137,7 @@ public sealed class ReaderFuzzTests
             using var document = JsonDocument.Parse(frame, new JsonDocumentOptions { MaxDepth = 32 });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 return null;
-            var fields = document.RootElement.EnumerateObject().Select(field => (Name: NameOf(field), field.Value)).Where(field => field.Name is "type" or "id" or "payload").ToArray();
+            var fields = document.RootElement.EnumerateObject().Select(field => (field.Name, field.Value)).Where(field => field.Name is "type" or "id" or "payload").ToArray();
             if (fields.DistinctBy(field => field.Name).Count() != fields.Length)
                 return null;
             JsonElement? Find(string name, JsonValueKind kind) =>
@@ -162,19 +149,6 @@ public sealed class ReaderFuzzTests
                 : null;
         }
         catch (Exception refused) when (refused is JsonException or InvalidOperationException)
-        {
-            return null;
-        }
-    }
-
-    // What is no text is the name of nothing that we know.
-    private static string? NameOf(JsonProperty field)
-    {
-        try
-        {
-            return field.Name;
-        }
-        catch (InvalidOperationException)
         {
             return null;
         }
