@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Chat.Edge;
 using Chat.Telemetry;
 using Chat.Tokens;
 using Npgsql;
@@ -27,8 +28,10 @@ internal static partial class StartCheck
             .. (configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(environment.IsDevelopment()),
             .. LimitFaults(configuration.GetSection("Limits")),
             .. StorageFaults(configuration.GetSection("Storage")),
-            .. AdminSettings.Faults(configuration.GetSection("Admin")),
+            .. Origins.Faults(configuration["Origins:Allowed"]),
+            .. Proxies.Faults(configuration),
             .. FailpointFaults(configuration.GetSection(Failpoint.Section), environment),
+            .. AdminSettings.Faults(configuration.GetSection("Admin")),
         ];
         if (faults.Length > 0)
             throw new StartException("Not configured: " + string.Join(' ', faults));

@@ -79,6 +79,7 @@ internal sealed class Authentication(
     IEnumerable<IIdentityObserver> identityObservers,
     IEnumerable<IConnectionObserver> connectionObservers,
     Lineage lineage,
+    Audit audit,
     Limits limits) : IHandler<Authenticate>
 {
     public async ValueTask<ChatError?> HandleAsync(Authenticate received, EventContext context)
@@ -127,6 +128,7 @@ internal sealed class Authentication(
         try
         {
             await OpenAsync(connection, id);
+            audit.SignedIn(identity.Id, connection.Id);
         }
         catch
         {
@@ -157,8 +159,9 @@ internal sealed class Authentication(
             await observer.OpenedAsync(connection);
     }
 
-    private static void Refuse(Connection connection, string? id, TokenFault fault, string message)
+    private void Refuse(Connection connection, string? id, TokenFault fault, string message)
     {
+        audit.SignInRefused($"{fault}", connection.Id);
         connection.Send(Frame.Of(new AuthFailed(fault, message), id));
         connection.Close(Disconnect.NotAuthorised);
     }
