@@ -32,6 +32,7 @@ try
 
     await using var app = builder.Build();
     app.UseProblems();
+    WebClientSlice.Serve(app);
     app.UseAuthentication();
     app.UseAuthorization();
     app.MapSocket();

@@ -26,6 +26,7 @@ internal static partial class StartCheck
             .. (configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(environment.IsDevelopment()),
             .. LimitFaults(configuration.GetSection("Limits")),
             .. StorageFaults(configuration.GetSection("Storage")),
+            .. WebFaults(configuration),
         ];
         if (faults.Length > 0)
             throw new StartException("Not configured: " + string.Join(' ', faults));
@@ -97,6 +98,12 @@ internal static partial class StartCheck
             yield return "Storage__Schema takes 1 to 63 lower-case letters, digits and _, and starts with a letter.";
         if (section["StartTimeout"] is { } timeout && Read(typeof(TimeSpan), timeout) is null)
             yield return "Storage__StartTimeout is not a time above 0 and of at most a day: write hours:minutes:seconds.";
+    }
+
+    private static IEnumerable<string> WebFaults(IConfiguration configuration)
+    {
+        if (!string.IsNullOrWhiteSpace(configuration["Web:ClientId"]) && string.IsNullOrWhiteSpace(configuration["Jwt:Authority"]))
+            yield return "Web__ClientId names the web client to an issuer, but Jwt__Authority is missing.";
     }
 
     /// <summary>A value as the binder would read it, if it is within its bounds.</summary>
