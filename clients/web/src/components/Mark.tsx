@@ -15,8 +15,8 @@ const drawings: Record<MarkName, ReactNode> = {
   delivered: <path d="m2.5 7.5 3 3 6-6.5M9.2 10.2l.4.3 6-6.5" />,
   read: (
     <>
-      <rect x="0.5" y="0.5" width="19" height="13" rx="6.5" fill="currentColor" stroke="none" />
-      <path stroke="var(--own)" d="m3.8 7.3 2.5 2.5 5-5.4M9.6 9.6l.3.2 5.6-5.4" />
+      <rect x="1" y="1" width="18" height="12" rx="6" fill="currentColor" stroke="none" />
+      <path className="inside" d="m4.3 7.2 2.3 2.3 4.6-5M9.9 9.4l.2.1 4.6-5" />
     </>
   ),
   failed: (
