@@ -28,6 +28,7 @@ try
     Slices.AddAll(new SliceBuilder(builder.Services, modules));
     builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
     builder.Services.AddProblems();
+    builder.Services.AddContract();
     builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
 
     await using var app = builder.Build();
@@ -37,6 +38,7 @@ try
     app.UseAuthorization();
     app.MapSocket();
     app.MapCarter();
+    app.MapContract();
     HealthSlice.Map(app);
 
     // db-apply, db-assert, db-patch: outside Development the schema is changed by a command, never by a server that starts.

@@ -134,6 +134,7 @@ internal sealed partial class ChatJson : JsonSerializerContext
     public static void ForRest(JsonSerializerOptions options)
     {
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        options.NumberHandling = JsonNumberHandling.Strict;
         options.Encoder = PlainText;
         options.Converters.Add(new WireTime());
         options.TypeInfoResolverChain.Insert(0, Wire);

@@ -48,7 +48,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
 
     private static readonly Assembly Server = typeof(Program).Assembly;
     private static readonly Type[] Types = [.. Server.GetTypes().Where(type => !type.IsNested && IsOurs(type))];
-    private static readonly string Root = FindRoot();
+    private static readonly string Root = Checkout.PathOf();
 
     [Fact]
     public void Every_slice_is_in_the_list_of_slices()
@@ -242,14 +242,6 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         .Where(file => !Path.GetRelativePath(folder, file).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"));
 
     private static string Source(params ReadOnlySpan<string> names) => Path.Combine([Root, "src", "Chat", .. names]);
-
-    private static string FindRoot()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Chat.sln")))
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests run outside of the checkout.");
-        return folder;
-    }
 
     [GeneratedRegex(@"^(?:public |internal )(?:static |sealed |abstract |partial |readonly )*(?:class|interface|enum|struct|record(?: struct)?) (\w+)", RegexOptions.Multiline)]
     private static partial Regex Declaration();

@@ -22,7 +22,11 @@ internal static class Problems
     /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
     public static IServiceCollection AddProblems(this IServiceCollection services) =>
         services.AddProblemDetails(options => options.CustomizeProblemDetails = problem =>
-            problem.ProblemDetails.Extensions.TryAdd("code", NameOf(CodeOf(problem.ProblemDetails.Status ?? 500))));
+        {
+            var code = CodeOf(problem.ProblemDetails.Status ?? 500);
+            problem.ProblemDetails.Extensions.TryAdd("code", NameOf(code));
+            problem.ProblemDetails.Extensions.TryAdd("retryable", code is ErrorCode.Unavailable or ErrorCode.RateLimited);
+        });
 
     /// <summary>The error boundary of REST: a database that is away is a 503, anything else that is thrown a 500.</summary>
     public static void UseProblems(this WebApplication app)
@@ -76,7 +80,7 @@ internal static class Problems
         return extensions;
     }
 
-    private static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
+    public static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
 }
 
 /// <summary>

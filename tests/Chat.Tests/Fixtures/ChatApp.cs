@@ -80,7 +80,10 @@ public sealed class ChatApp : IAsyncDisposable
     /// <summary>An HTTP client that carries the user's token; without a user, none.</summary>
     public HttpClient Http(TestUser? user = null)
     {
-        var client = alba?.Server.CreateClient() ?? kestrel!.CreateClient();
+        var client = new HttpClient(new ConformingHandler(alba?.Server.CreateHandler() ?? new SocketsHttpHandler { AllowAutoRedirect = false }))
+        {
+            BaseAddress = alba?.Server.BaseAddress ?? Address,
+        };
         if (user is not null)
             client.DefaultRequestHeaders.Authorization = new("Bearer", TokenFor(user));
         return client;

@@ -18,7 +18,8 @@ public sealed record Received(string Type, string? Id, JsonElement Payload)
 
 /// <summary>
 /// A client as somebody else would write it: knows JSON and the protocol, and nothing of the server's types. Reads all
-/// the time and keeps everything, so that a test can ask for a frame before or after it has come.
+/// the time and keeps everything, so that a test can ask for a frame before or after it has come. Whatever comes is held
+/// to the contract.
 /// </summary>
 public sealed class SocketClient : IAsyncDisposable
 {
@@ -134,6 +135,9 @@ public sealed class SocketClient : IAsyncDisposable
                 more = changed.Task;
             }
 
+            // A frame that breaks the contract.
+            if (reading.IsFaulted)
+                await reading;
             if (reading.IsCompleted && more == changed.Task)
                 Assert.Fail($"Closed with {socket.CloseStatus} instead of {what}. Came: {Summary()}");
             try
@@ -181,6 +185,8 @@ public sealed class SocketClient : IAsyncDisposable
     private void Add(ReadOnlyMemory<byte> bytes)
     {
         var envelope = JsonDocument.Parse(bytes.ToArray()).RootElement;
+        var fault = Contracts.FaultOf(envelope);
+        Assert.True(fault is null, fault);
         lock (gate)
         {
             frames.Add(new Received(

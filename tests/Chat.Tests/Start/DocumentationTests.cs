@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Chat.Socket;
+using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Start;
 
@@ -27,11 +28,5 @@ public sealed class DocumentationTests
         Assert.All(closes, close => Assert.Contains($"| {close.Code} |", protocol, StringComparison.Ordinal));
     }
 
-    private static string Read(params string[] path)
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Chat.sln")))
-            folder = Path.GetDirectoryName(folder)!;
-        return File.ReadAllText(Path.Combine([folder, .. path]));
-    }
+    private static string Read(params string[] path) => File.ReadAllText(Checkout.PathOf(path));
 }

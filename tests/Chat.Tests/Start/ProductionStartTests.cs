@@ -87,7 +87,7 @@ public sealed class ProductionStartTests
 
         using var server = await ServerProcess.StartListening(settings);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
-        using var http = new HttpClient { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        using var http = new HttpClient(new ConformingHandler(new SocketsHttpHandler())) { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
         Assert.Equal(HttpStatusCode.NotFound, (await http.PostAsJsonAsync("/dev/token", new { username = "mallory" })).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri("/health/ready", UriKind.Relative))).StatusCode);
 

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Backplane;
@@ -170,10 +171,19 @@ public sealed class BlockingModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app)
     {
-        var blocks = app.MapGroup("/chat/blocks").RequireAuthorization();
-        blocks.MapGet("", ListAsync);
-        blocks.MapPut("{userId:guid}", AddAsync);
-        blocks.MapDelete("{userId:guid}", RemoveAsync);
+        var blocks = app.MapGroup("/chat/blocks").RequireAuthorization().WithTags("People");
+        blocks.MapGet("", ListAsync)
+            .Named("listBlocks", "Whom the caller blocks, latest first.", "Nobody learns who blocks them.")
+            .Answers(StatusCodes.Status200OK, "All of them.", new BlockList([new(Example.Bob, null, Example.At)]))
+            .Refuses();
+        blocks.MapPut("{userId:guid}", AddAsync)
+            .Named("addBlock", "Blocks somebody.", "Until it ends neither can send the other a direct message, nor sees the other's presence, typing or receipts. In force from its commit on. Again is no error.")
+            .Answers(StatusCodes.Status200OK, "The block.", new BlockAdded(Example.Bob, null, Example.At))
+            .Refuses(ChatError.Invalid("userId", "Nobody blocks themselves."));
+        blocks.MapDelete("{userId:guid}", RemoveAsync)
+            .Named("removeBlock", "Ends a block.", "Nothing that was refused meanwhile turns up. Where there is none, nothing happens.")
+            .Answers(StatusCodes.Status200OK, "There is no block any more.", new BlockRemoved(Example.Bob, null))
+            .Refuses(ChatError.Invalid("userId", "Not a user's id."));
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, IDocumentStore store)
@@ -185,7 +195,7 @@ public sealed class BlockingModule : ICarterModule
             [.. own.OrderByDescending(block => block.BlockedAt).Select(block => new BlockAdded(block.BlockedId, null, block.BlockedAt))]));
     }
 
-    private static async Task<IResult> AddAsync(Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    private static async Task<IResult> AddAsync([Description("Whom.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
         if ((await directory.ResolveAsync(userId, null)).Error is { } error)
             return error.ToProblem();
@@ -193,7 +203,7 @@ public sealed class BlockingModule : ICarterModule
         return refused is null ? TypedResults.Ok(added) : refused.ToProblem();
     }
 
-    private static async Task<IResult> RemoveAsync(Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    private static async Task<IResult> RemoveAsync([Description("Whom.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
         var (other, error) = await directory.ResolveAsync(userId, null);
         return error is null ? TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), other, null, from: null)) : error.ToProblem();

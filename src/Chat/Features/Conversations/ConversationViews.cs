@@ -14,7 +14,17 @@ namespace Chat.Features;
 /// <param name="UpdatedAt">When the latest change was made.</param>
 /// <param name="Unread">Messages of others past the caller's cursor.</param>
 public sealed record ConversationView(
-    Guid Id, ConversationKind Kind, IReadOnlyList<MemberView> Members, long Seq, Message? LastMessage, DateTimeOffset UpdatedAt, long Unread);
+    Guid Id, ConversationKind Kind, IReadOnlyList<MemberView> Members, long Seq, Message? LastMessage, DateTimeOffset UpdatedAt, long Unread)
+{
+    internal static ConversationView Example { get; } = new(
+        Rest.Example.Conversation,
+        ConversationKind.Direct,
+        [new(Rest.Example.Alice, "alice", "Alice", null, 1, 1), new(Rest.Example.Bob, "bob", null, null, 0, 1)],
+        1,
+        Rest.Example.Hello,
+        Rest.Example.At,
+        0);
+}
 
 /// <summary>A member of a <see cref="ConversationView"/>.</summary>
 /// <param name="UserId">The person.</param>

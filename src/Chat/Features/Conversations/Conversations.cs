@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Carter;
 using Chat.Rest;
@@ -150,10 +152,21 @@ public sealed class ConversationsModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app)
     {
-        var conversations = app.MapGroup("/chat/conversations").RequireAuthorization();
-        conversations.MapPost("", OpenAsync);
-        conversations.MapGet("", ListAsync);
-        conversations.MapGet("{id:guid}", GetAsync);
+        var conversations = app.MapGroup("/chat/conversations").RequireAuthorization().WithTags("Conversations");
+        conversations.MapPost("", OpenAsync)
+            .Named("openConversation", "Opens or finds the direct conversation with somebody.", "It exists once, whoever of the two asks first, and however many ask at once. Names one person, by `userId` or by `username`.")
+            .Takes(new OpenConversation(null, "bob"))
+            .Answers(StatusCodes.Status200OK, "It was there.", ConversationView.Example)
+            .Answers(StatusCodes.Status201Created, "It is new; `Location` says where.", ConversationView.Example)
+            .Refuses(ChatError.Invalid("userId", "A conversation takes two people."), ChatError.Blocked, ChatError.Missing("There is nobody with this username."));
+        conversations.MapGet("", ListAsync)
+            .Named("listConversations", "The caller's conversations, latest activity first.", "Page by page: `nextCursor` of one page is the `cursor` of the next; the last page has none.")
+            .Answers(StatusCodes.Status200OK, "A page.", new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
+            .Refuses(ChatError.Invalid("limit", $"1 to {MaxPage}."));
+        conversations.MapGet("{id:guid}", GetAsync)
+            .Named("getConversation", "One conversation, as the caller sees it.", "Behind a block the other one's cursors stand still.")
+            .Answers(StatusCodes.Status200OK, "The conversation.", ConversationView.Example)
+            .Refuses(ChatError.Forbidden);
     }
 
     private static async Task<IResult> OpenAsync(
@@ -172,7 +185,11 @@ public sealed class ConversationsModule : ICarterModule
         return isNew ? TypedResults.Created($"/chat/conversations/{id}", view) : TypedResults.Ok(view);
     }
 
-    private static async Task<IResult> ListAsync(HttpContext http, ConversationViews views, int? limit, string? cursor)
+    private static async Task<IResult> ListAsync(
+        HttpContext http,
+        ConversationViews views,
+        [Description("Conversations a page."), Range(1, MaxPage), DefaultValue(DefaultPage)] int? limit,
+        [Description("The `nextCursor` of the page before.")] string? cursor)
     {
         if (limit is < 1 or > MaxPage)
             return ChatError.Invalid("limit", $"1 to {MaxPage}.").ToProblem();
@@ -181,7 +198,7 @@ public sealed class ConversationsModule : ICarterModule
         return TypedResults.Ok(await views.PageAsync(http.User.UserId(), limit ?? DefaultPage, after));
     }
 
-    private static async Task<IResult> GetAsync(Guid id, HttpContext http, Conversations conversations, ConversationViews views)
+    private static async Task<IResult> GetAsync([Description("The conversation.")] Guid id, HttpContext http, Conversations conversations, ConversationViews views)
     {
         var caller = http.User.UserId();
         return await conversations.FindAsync(id, caller) is null

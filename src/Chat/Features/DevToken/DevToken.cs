@@ -42,7 +42,13 @@ public sealed class DevTokenModule : ICarterModule
     {
         var jwt = app.ServiceProvider.GetRequiredService<IOptions<JwtSettings>>().Value;
         if (DevTokenSlice.IsOpen(app.ServiceProvider.GetRequiredService<IHostEnvironment>(), jwt))
-            app.MapPost("/dev/token", IssueAsync).AllowAnonymous();
+        {
+            app.MapPost("/dev/token", IssueAsync).AllowAnonymous().WithTags("Development")
+                .Named("issueDevToken", "A token for whoever asks. In Development alone.", "Good for twelve hours. The same username always gets the same user.")
+                .Takes(new AskForDevToken("alice"))
+                .Answers(StatusCodes.Status200OK, "The token.", new DevToken("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Example.Alice))
+                .Refuses(ChatError.Invalid("username", $"1 to {MaxUsername} characters."));
+        }
     }
 
     private static async Task<IResult> IssueAsync(Body<AskForDevToken> body, UserDirectory directory, IOptions<JwtSettings> jwt, TimeProvider time)

@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using Carter;
 using Chat.Rest;
 using Chat.Socket;
@@ -29,10 +31,19 @@ public sealed class HistoryModule : ICarterModule
 
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
-        app.MapGet("/chat/conversations/{id:guid}/messages", GetAsync).RequireAuthorization();
+        app.MapGet("/chat/conversations/{id:guid}/messages", GetAsync).RequireAuthorization().WithTags("Messages")
+            .Named("listMessages", "What was said, page by page, ascending by number.", "With `before` the messages just before a number, with `after` those just after one, without either the latest. `hasMore` looks in the direction that was asked for.")
+            .Answers(StatusCodes.Status200OK, "A page.", new MessagePage([Example.Hello], HasMore: false))
+            .Refuses(ChatError.Invalid("limit", $"1 to {MaxPage}."), ChatError.Forbidden);
 
     private static async Task<IResult> GetAsync(
-        Guid id, HttpContext http, Conversations conversations, IDocumentStore store, long? before, long? after, int? limit)
+        [Description("The conversation.")] Guid id,
+        HttpContext http,
+        Conversations conversations,
+        IDocumentStore store,
+        [Description("Only messages before this number."), Range(1, long.MaxValue)] long? before,
+        [Description("Only messages after this number. Not together with `before`."), Range(0, long.MaxValue)] long? after,
+        [Description("Messages a page."), Range(1, MaxPage), DefaultValue(DefaultPage)] int? limit)
     {
         if (Fault(before, after, limit) is { } fault)
             return fault.ToProblem();

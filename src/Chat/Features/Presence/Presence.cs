@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Rest;
@@ -89,9 +91,12 @@ public sealed class PresenceModule : ICarterModule
     private const int MaxAsked = 200;
 
     /// <inheritdoc/>
-    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/presence", GetAsync).RequireAuthorization();
+    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/presence", GetAsync).RequireAuthorization().WithTags("People")
+        .Named("getPresence", "Who is there.", "Of those asked for, the ones the caller shares a conversation with.")
+        .Answers(StatusCodes.Status200OK, "What the caller may see of them.", new StatusBulk([new(Example.Bob, false, Example.At)]))
+        .Refuses(ChatError.Invalid("userIds", $"1 to {MaxAsked} ids."));
 
-    private static async Task<IResult> GetAsync(string? userIds, HttpContext http, PresenceViews presence)
+    private static async Task<IResult> GetAsync([Description("1 to 200 user ids, separated by commas."), Required] string? userIds, HttpContext http, PresenceViews presence)
     {
         var asked = new HashSet<Guid>();
         foreach (var text in (userIds ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Backplane;
@@ -202,9 +203,13 @@ public sealed class ReadReceiptsModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
-        app.MapPost("/chat/conversations/{id:guid}/read", ReadAsync).RequireAuthorization();
+        app.MapPost("/chat/conversations/{id:guid}/read", ReadAsync).RequireAuthorization().WithTags("Messages")
+            .Named("readMessages", "Marks messages as read.", "The same as `message.read`. `upTo` is a number that the conversation has; left out, everything is read. The cursor does not go back.")
+            .Takes(new ReadMessages(null, 17))
+            .Answers(StatusCodes.Status200OK, "The cursor is committed.", new MessagesRead(Example.Conversation, 3, 17, Example.At, 0, 4))
+            .Refuses(ChatError.Invalid("upTo", "There is no such number in this conversation."), ChatError.Forbidden);
 
-    private static async Task<IResult> ReadAsync(Guid id, Body<ReadMessages> body, HttpContext http, ReadReceiptsHandler handler)
+    private static async Task<IResult> ReadAsync([Description("The conversation.")] Guid id, Body<ReadMessages> body, HttpContext http, ReadReceiptsHandler handler)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();

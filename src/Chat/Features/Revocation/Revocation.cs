@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
+using System.ComponentModel;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Backplane;
+using Chat.Rest;
 using Chat.Socket;
 using Chat.Tokens;
 using Marten;
@@ -110,9 +112,12 @@ public sealed class RevocationModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapPost("/admin/users/{id:guid}/revoke", RevokeAsync).RequireAuthorization(policy => policy.RequireAssertion(
-            caller => caller.User.FindAll("scope").Any(claim => claim.Value.Split(' ').Contains(AdminScope))));
+            caller => caller.User.FindAll("scope").Any(claim => claim.Value.Split(' ').Contains(AdminScope)))).WithTags("Administration")
+            .Named("revokeUser", "Makes all tokens void that were issued to a user until now.", "Their connections are closed with 4501, at most 5 seconds later. For tokens whose `scope` has `chat.admin`.")
+            .Answers(StatusCodes.Status204NoContent, "They are void.")
+            .Refuses();
 
-    private static async Task<IResult> RevokeAsync(Guid id, Revocations revocations)
+    private static async Task<IResult> RevokeAsync([Description("The user.")] Guid id, Revocations revocations)
     {
         await revocations.RevokeAsync(id);
         return TypedResults.NoContent();

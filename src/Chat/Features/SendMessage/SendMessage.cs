@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
@@ -134,9 +135,14 @@ public sealed class SendMessageModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
-        app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization();
+        app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization().WithTags("Messages")
+            .Named("sendMessage", "Says something in a conversation.", "The same rules, pushes and errors as `message.send`. The answer comes after the database has committed; with a `tempId` the send may be repeated for ever.")
+            .Takes(new SendMessage(null, "hello", "t1", null, null, null))
+            .Answers(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
+            .Answers(StatusCodes.Status201Created, "The message.", Example.Hello)
+            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, without U+0000."), ChatError.Blocked, ChatError.Forbidden);
 
-    private static async Task<IResult> SendAsync(Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
+    private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();

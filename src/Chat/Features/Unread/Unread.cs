@@ -65,7 +65,10 @@ internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
 public sealed class UnreadModule : ICarterModule
 {
     /// <inheritdoc/>
-    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/unread", GetAsync).RequireAuthorization();
+    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/unread", GetAsync).RequireAuthorization().WithTags("Conversations")
+        .Named("getUnread", "How much is unread, and where.", "Messages of others past the caller's cursors. Absolute numbers, from the database.")
+        .Answers(StatusCodes.Status200OK, "The conversations with something unread.", new UnreadSummary(3, [new(Example.Conversation, 3)]))
+        .Refuses();
 
     private static async Task<IResult> GetAsync(HttpContext http, UnreadCounts counts)
     {

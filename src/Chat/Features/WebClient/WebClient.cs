@@ -1,4 +1,5 @@
 using Carter;
+using Chat.Rest;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.ResponseCompression;
@@ -46,7 +47,7 @@ public sealed class WebClientSlice : ISlice
         app.UseWhen(http => !http.Request.Path.StartsWithSegments("/chat"), page => page.UseResponseCompression());
         app.UseStaticFiles(files);
         foreach (var address in new[] { "/", "/c/{id}" })
-            app.MapFallbackToFile(address, Index, files);
+            app.MapFallbackToFile(address, Index, files).ExcludeFromDescription();
     }
 
     private static void Prepare(HttpContext http, string policy)
@@ -104,7 +105,10 @@ public sealed record OidcClient(string Authority, string ClientId, string Scope)
 public sealed class WebClientModule : ICarterModule
 {
     /// <inheritdoc/>
-    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/client.json", Tell).AllowAnonymous();
+    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/client.json", Tell).AllowAnonymous().WithTags("Web client")
+        .Named("getClientInfo", "What the page at / must know before anybody has signed in.")
+        .Answers(StatusCodes.Status200OK, "How people sign in.", new ClientInfo(true, new OidcClient("https://issuer.example.org", "chat-page", "openid profile")))
+        .Refuses();
 
     private static Ok<ClientInfo> Tell(HttpContext http, IOptions<JwtSettings> jwt, IOptions<WebClientSettings> settings, IHostEnvironment environment)
     {

@@ -1,0 +1,184 @@
+using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Chat.Socket;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Options;
+using Microsoft.OpenApi;
+using Scalar.AspNetCore;
+
+namespace Chat.Rest;
+
+/// <summary>
+/// The REST side's contract: an OpenAPI 3.1 document made of what the endpoints say of themselves, at
+/// <c>/openapi/v1.json</c>, and a page to read and try it, at <c>/docs</c>. In every environment: it holds nothing
+/// that the project's documents do not say, and it is what generated clients are made from.
+/// </summary>
+internal static class Contract
+{
+    private const string Scheme = "bearer";
+    private const string Id = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
+    private const string Time = @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$";
+    private static readonly ChatError[] Anywhere = [ChatError.Internal, ChatError.Unavailable];
+
+    // How the framework refuses a token that does not allow what is asked.
+    private static readonly ProblemHttpResult NotAllowed = TypedResults.Problem(
+        statusCode: StatusCodes.Status403Forbidden,
+        extensions: new Dictionary<string, object?> { ["code"] = Problems.NameOf(ErrorCode.Forbidden), ["retryable"] = false });
+
+    public static IServiceCollection AddContract(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    {
+        options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+        options.AddSchemaTransformer(DescribeSchema);
+        options.AddOperationTransformer(DescribeOperation);
+        options.AddDocumentTransformer(DescribeDocument);
+    });
+
+    public static void MapContract(this WebApplication app)
+    {
+        app.MapOpenApi().AllowAnonymous();
+        app.MapScalarApiReference("/docs", Page).AllowAnonymous();
+    }
+
+    // Everything comes from the package, through this server; the policy makes sure of it.
+    private static void Page(ScalarOptions page, HttpContext http)
+    {
+        var nonce = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+        http.Response.Headers.ContentSecurityPolicy =
+            $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
+            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        page.WithTitle("Chat").WithNonce(nonce).DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools();
+    }
+
+    private static Task DescribeDocument(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellation)
+    {
+        document.Info = new OpenApiInfo
+        {
+            Title = "Chat, the REST side",
+            Version = "1.0.0",
+            Description = """
+                The same in prose is in docs/protocol.md; the socket is described in docs/asyncapi.yaml. Bodies are UTF-8
+                JSON of at most 64 KiB (`Limits:MaxFrameBytes`). Fields may be added, never renamed or removed: a client
+                ignores those that it does not know. What is absent is left out, never null. Ids are UUIDs in lower case,
+                times RFC 3339 in UTC with milliseconds. Errors are problem details (RFC 9457) with a `code`, which is
+                for programs. Not a member and not there look the same: 404.
+                """,
+        };
+        // The document is the same wherever it is served from.
+        document.Servers = [];
+        document.AddComponent(Scheme, new OpenApiSecurityScheme
+        {
+            Type = SecuritySchemeType.Http,
+            Scheme = Scheme,
+            BearerFormat = "JWT",
+            Description = "A token of the application behind which the server stands; its `sub` is the user, a UUID.",
+        });
+        foreach (var path in document.Paths.Values)
+            path.Operations!.Remove(HttpMethod.Head);
+        foreach (var operation in document.Paths.Values.SelectMany(path => path.Operations!.Values))
+        {
+            if (operation.Responses!.ContainsKey("401"))
+                operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Scheme, document)] = [] }];
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static async Task DescribeOperation(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellation)
+    {
+        var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+        var json = context.ApplicationServices.GetRequiredService<IOptions<Microsoft.AspNetCore.Http.Json.JsonOptions>>().Value.SerializerOptions;
+        JsonNode Written(object example) => JsonSerializer.SerializeToNode(example, json.GetTypeInfo(example.GetType()))!;
+
+        async Task<IOpenApiSchema> Component(Type type)
+        {
+            var schema = await context.GetOrCreateSchemaAsync(type, cancellationToken: cancellation);
+            context.Document!.AddComponent(type.Name, schema);
+            return new OpenApiSchemaReference(type.Name, context.Document);
+        }
+
+        if (metadata.OfType<TakenBody>().LastOrDefault() is { } taken)
+        {
+            operation.RequestBody = new OpenApiRequestBody
+            {
+                Required = true,
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/json"] = new OpenApiMediaType { Schema = await Component(taken.Example.GetType()), Example = Written(taken.Example) },
+                },
+            };
+        }
+
+        foreach (var answer in metadata.OfType<GivenAnswer>())
+        {
+            var response = operation.Responses![$"{answer.Status}"];
+            response.Description = answer.When;
+            if (answer.Example is not null && response.Content!["application/json"] is OpenApiMediaType content)
+                content.Example = Written(answer.Example);
+        }
+
+        var isProtected = metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any();
+        var errors = metadata.OfType<Refusals>().SelectMany(refusals => refusals.Errors.Concat(Anywhere))
+            .Concat(isProtected ? [ChatError.Unauthorized] : []);
+        var problems = errors.Select(error => error.ToProblem()).OfType<ProblemHttpResult>().Select(result => result.ProblemDetails);
+        if (metadata.OfType<AuthorizationPolicy>().Any())
+            problems = problems.Append(NotAllowed.ProblemDetails);
+        foreach (var status in problems.GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
+        {
+            operation.Responses![$"{status.Key}"] = new OpenApiResponse
+            {
+                Description = $"{ReasonPhrases.GetReasonPhrase(status.Key)}: {string.Join(", ", status.Select(problem => $"`{problem.Extensions["code"]}`").Distinct())}",
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/problem+json"] = new OpenApiMediaType { Schema = await Component(typeof(ProblemDetails)), Example = Written(status.First()) },
+                },
+            };
+        }
+    }
+
+    private static Task DescribeSchema(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellation)
+    {
+        var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
+        if (context.ParameterDescription is null)
+            schema.Pattern = type == typeof(Guid) ? Id : type == typeof(DateTimeOffset) ? Time : schema.Pattern;
+        // What is absent is left out: whatever may be null is not required, and never null.
+        foreach (var property in context.JsonTypeInfo.Properties)
+        {
+            if (schema.Properties?.ContainsKey(property.Name) != true)
+                continue;
+            var isRequired = !property.IsGetNullable && Nullable.GetUnderlyingType(property.PropertyType) is null;
+            if (isRequired || property.AttributeProvider?.IsDefined(typeof(RequiredAttribute), inherit: false) == true)
+                (schema.Required ??= new HashSet<string>()).Add(property.Name);
+            else
+                schema.Required?.Remove(property.Name);
+        }
+
+        if (type == typeof(ProblemDetails))
+            DescribeProblem(schema);
+        return Task.CompletedTask;
+    }
+
+    // What Problems adds to it, which no type knows of.
+    private static void DescribeProblem(OpenApiSchema schema)
+    {
+        schema.Description = "What was not done, and why (RFC 9457).";
+        schema.Properties!.Remove("instance");
+        schema.Properties["code"] = new OpenApiSchema
+        {
+            Type = JsonSchemaType.String,
+            Description = "For programs. The codes are those of the socket's errors.",
+            Enum = [.. Enum.GetValues<ErrorCode>().Where(code => code is not ErrorCode.InvalidMessage and not ErrorCode.UnknownEvent).Select(code => (JsonNode)Problems.NameOf(code))],
+        };
+        schema.Properties["retryable"] = new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Whether the same request may succeed later, unchanged." };
+        schema.Properties["retryAfterMs"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1", Description = "When to try again, in milliseconds." };
+        schema.Properties["field"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "What is wrong, as a path in camelCase." };
+        schema.Properties["tempId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "The refused send's." };
+        schema.Properties["traceId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "Finds the request in the server's log." };
+        schema.Required = new HashSet<string> { "type", "title", "status", "code", "retryable" };
+    }
+}

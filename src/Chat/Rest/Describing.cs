@@ -1,0 +1,39 @@
+using Chat.Socket;
+
+namespace Chat.Rest;
+
+/// <summary>What an endpoint takes: the body's type, with an example.</summary>
+internal sealed record TakenBody(object Example);
+
+/// <summary>One answer of an endpoint, with an example; without one, the answer has no body.</summary>
+internal sealed record GivenAnswer(int Status, string When, object? Example);
+
+/// <summary>What an endpoint may refuse: the very errors that it answers with.</summary>
+internal sealed record Refusals(IReadOnlyList<ChatError> Errors);
+
+/// <summary>
+/// How an endpoint says, where it is mapped, what it is for. <see cref="Contract"/> makes the OpenAPI document of it;
+/// nothing here changes what the endpoint does.
+/// </summary>
+internal static class Describing
+{
+    /// <summary>What the endpoint is called in generated clients, and what it does in one line.</summary>
+    public static RouteHandlerBuilder Named(this RouteHandlerBuilder endpoint, string operation, string summary, string description) =>
+        endpoint.WithName(operation).WithSummary(summary).WithDescription(description);
+
+    /// <summary>The JSON body; see <see cref="Body{T}"/>.</summary>
+    public static RouteHandlerBuilder Takes(this RouteHandlerBuilder endpoint, object example) =>
+        endpoint.WithMetadata(new TakenBody(example));
+
+    /// <summary>An answer with a JSON body.</summary>
+    public static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder endpoint, int status, string when, T example)
+        where T : class => endpoint.Produces<T>(status).WithMetadata(new GivenAnswer(status, when, example));
+
+    /// <summary>An answer without a body.</summary>
+    public static RouteHandlerBuilder Answers(this RouteHandlerBuilder endpoint, int status, string when) =>
+        endpoint.Produces(status).WithMetadata(new GivenAnswer(status, when, null));
+
+    /// <summary>What may be wrong with a request, besides what may be wrong with any.</summary>
+    public static RouteHandlerBuilder Refuses(this RouteHandlerBuilder endpoint, params ChatError[] errors) =>
+        endpoint.WithMetadata(new Refusals(errors));
+}
