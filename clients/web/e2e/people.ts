@@ -84,11 +84,13 @@ export class Stage {
 
   /** Two people with a conversation, which both have open. */
   async pair(options: BrowserContextOptions = {}): Promise<{ alice: Person; bob: Person; path: string }> {
-    const [alice, bob] = await Promise.all([this.enter(unique('alice'), options), this.enter(unique('bob'), options)]);
-    await alice.startWith(bob.name);
-    const path = new URL(alice.page.url()).pathname;
-    await bob.go(alice.name);
-    return { alice, bob, path };
+    const [alice, bob] = [unique('alice'), unique('bob')];
+    await this.token(bob);
+    const { id } = await this.api<{ id: string }>(alice, 'POST', '/chat/conversations', { username: bob });
+    const path = `/c/${id}`;
+    const [one, other] = await Promise.all([alice, bob].map((name) => this.enter(name, options, path)));
+    await Promise.all([one!, other!].map((person) => person.composer.waitFor()));
+    return { alice: one!, bob: other!, path };
   }
 
   /** What the server gives without a page. */

@@ -106,7 +106,7 @@ public sealed class WebClientModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/client.json", Tell).AllowAnonymous().WithTags("Web client")
-        .Named("getClientInfo", "What the page at / must know before anybody has signed in.")
+        .Named("getClientInfo", "What the page at / must know before anybody has signed in.", "The `authority` is an OpenID Connect issuer at which the page is a public client: code flow with PKCE.")
         .Answers(StatusCodes.Status200OK, "How people sign in.", new ClientInfo(true, new OidcClient("https://issuer.example.org", "chat-page", "openid profile")))
         .Refuses();
 
