@@ -1,13 +1,14 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { soon, useBrowser, type Person } from './people.ts';
+import { soon, useBrowser } from './people.ts';
 
 /** Pictures of the main states, to look at: test-results/screens. Those in docs/screenshots are chosen from them. */
 
 const stage = useBrowser();
 const folder = fileURLToPath(new URL('../../test-results/screens/', import.meta.url));
+rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 
 const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
@@ -49,9 +50,9 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
     await say(names.noor, await meet(names.noor), 'مرحبا! هل أنت هناك؟');
     await say(names.jonas, await meet(names.jonas), 'The train is late again', 'I will be there at ten past', 'Order without me');
 
-    const maya: Person = await stage.enter(names.maya);
     const id = await meet(names.maya);
-    await maya.go(names.me);
+    const maya = await stage.enter(names.maya, {}, `/c/${id}`);
+    await maya.composer.waitFor();
     await say(names.maya, id, 'Did you see the new plans for the harbour?', 'They want to move the market hall to the other side of the canal.');
     await say(names.me, id, 'I did. It looks better than I expected, to be honest.', 'Though nobody has said where the boats will go.');
     await say(names.maya, id, 'Ha, true! The boats 🛶');

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
 import { dll, repository, startServer } from './server.ts';
 import type { TestProject } from 'vitest/node';
 
@@ -11,7 +10,6 @@ declare module 'vitest' {
 
 /** Builds the server with the page that is committed, and starts one for all tests but those that end theirs. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  rmSync(new URL('../../test-results/screens', import.meta.url), { recursive: true, force: true });
   if (!process.env.CHAT_DLL) execFileSync('dotnet', ['build', 'src/Chat', '-v', 'q', '-nodeReuse:false'], { cwd: repository, stdio: ['ignore', 'ignore', 'inherit'] });
   const server = await startServer(dll);
   project.provide('url', server.url);
