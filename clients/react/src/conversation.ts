@@ -18,7 +18,7 @@ export interface ConversationView {
   readonly isBlocked: boolean;
   readonly hasOlder: boolean;
   readonly isLoadingOlder: boolean;
-  /** Why the conversation could not be loaded: FORBIDDEN if there is none, or none of the user's. */
+  /** Why the conversation could not be loaded: NOT_FOUND if there is none, or none of the user's. */
   readonly error: ChatError | undefined;
   /** Sends a message and returns its tempId. */
   send(content: string): string;

@@ -4,11 +4,12 @@ import { pause } from './pause.js';
 import { behind } from './reducer.js';
 import type { ChatApi } from './rest.js';
 import type { Store } from './store.js';
-import type { Conversation } from './wire.js';
+import type { Conversation, MessagePage } from './wire.js';
 
 const pageSize = 200;
-const historyPage = 50;
+const mostPages = 5;
 const longestPause = 30_000;
+const patience = 500;
 
 /** More than this in one conversation is not fetched one by one: it begins anew at its latest messages. */
 const longestGap = 1000;
@@ -130,8 +131,15 @@ export class CatchUp {
 
   async #replace(conversationId: string): Promise<void> {
     const since = this.#store.getState().clock;
+    const loadedFrom = this.#store.getState().conversations[conversationId]?.loadedFrom ?? 0;
     const conversation = await this.#api.conversation(conversationId);
-    const page = await this.#api.messages(conversationId, { before: conversation.seq + 1, limit: historyPage });
+    let page: MessagePage = { messages: [], hasMore: conversation.seq > 0 };
+    // As far back as before, so that nothing vanishes from under the reader's eyes, if that is not too far.
+    for (let pages = 0; page.hasMore && pages < mostPages && (page.messages[0]?.seq ?? Infinity) > loadedFrom; pages++) {
+      const older = await this.#api.messages(conversationId, { before: page.messages[0]?.seq ?? conversation.seq + 1, limit: pageSize });
+      page = { messages: [...older.messages, ...page.messages], hasMore: older.hasMore };
+    }
+
     this.#store.dispatch({ type: 'replaced', conversation, page, since });
   }
 
@@ -155,7 +163,10 @@ export class CatchUp {
     if (this.#store.getState().conversations[conversationId]) this.#fetching.delete(conversationId);
   }
 
-  /** Asks for what is missing until nothing is, less and less often if the answers bring nothing. */
+  /**
+   * Asks for what is missing until nothing is. The server does not send again what it has pushed on this connection;
+   * so where a sync brings nothing, and nothing comes by itself, the conversation is loaded afresh.
+   */
   async #fill(session: AbortSignal): Promise<void> {
     this.#isFilling = true;
     let wait = this.#timing.gapDelay;
@@ -164,7 +175,10 @@ export class CatchUp {
       if (session.aborted || behind(this.#store.getState()).length === 0) break;
       const before = this.#positions();
       await this.#untilDone(session, () => this.#sync());
-      wait = this.#positions() > before ? 0 : Math.min(longestPause, Math.max(1000, wait * 2));
+      if (this.#positions() > before) continue;
+      await pause(patience, session);
+      for (const { id } of behind(this.#store.getState())) await this.#untilDone(session, () => this.#replace(id));
+      wait = Math.min(longestPause, wait * 2 + patience);
     }
 
     this.#isFilling = false;

@@ -40,7 +40,7 @@ export function createChat(options: ChatOptions): Chat {
   let identified: string | undefined;
 
   function emit<Type extends keyof ChatEvents>(type: Type, payload: ChatEvents[Type]): void {
-    for (const listener of [...(listeners.get(type) ?? [])]) {
+    for (const listener of listeners.get(type) ?? []) {
       try {
         (listener as (payload: ChatEvents[Type]) => void)(payload);
       } catch (failure) {

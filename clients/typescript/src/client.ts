@@ -91,7 +91,7 @@ export interface Chat {
 
   /** Opens the direct conversation with somebody, or finds it. */
   open(person: PersonRef): Promise<string>;
-  /** Makes sure that a conversation and its latest messages are in the state. Not found: `ChatError` with FORBIDDEN. */
+  /** Makes sure that a conversation and its latest messages are in the state. Not there, or not the user's: `ChatError` with NOT_FOUND. */
   load(conversationId: string): Promise<void>;
   /** Loads a page of older messages in front of those in the state. */
   loadOlder(conversationId: string, limit?: number): Promise<void>;

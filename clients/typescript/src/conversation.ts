@@ -6,26 +6,23 @@ type Cursors = Pick<Member, 'userId' | 'readUpTo' | 'deliveredUpTo'> & Partial<M
 
 /** Takes in a message, live or as an answer: what it says, and its number. */
 export function see(known: ConversationState, message: Message): ConversationState {
-  const messages = insert(known.messages, [message], known.loadedFrom);
-  const own = messages.find((held) => held.id === message.id) ?? message;
-  return advance(merge({ ...known, messages }, { seq: message.changedSeq, lastMessage: own, updatedAt: message.sentAt }), [message.changedSeq]);
+  const next = holding(known, [message]);
+  const own = next.messages[placeOf(next.messages, message.seq)] ?? message;
+  return advance(merge(next, { seq: message.changedSeq, lastMessage: own, updatedAt: message.sentAt }), [message.changedSeq]);
 }
 
 /**
- * Takes in what lies past the number `after`. A part without more holds all that was not told live on this
- * connection; so it reaches to the first number that was, although numbers in between may be missing in it: a message
- * that was changed twice has only its latest one.
+ * Takes in what lies past the number `after`, up to the last number that came. Numbers that are missing in between are
+ * not missed: of a message that was changed twice there is only its latest state.
  */
-export function cover(known: ConversationState, after: number, messages: readonly Message[], hasMore: boolean): ConversationState {
+export function cover(known: ConversationState, after: number, messages: readonly Message[]): ConversationState {
   const next = messages.reduce(
     (conversation, message) => merge(conversation, { seq: message.changedSeq, lastMessage: message, updatedAt: message.sentAt }),
-    { ...known, messages: insert(known.messages, messages, known.loadedFrom) },
+    holding(known, messages),
   );
   if (after > next.position) return advance(next, messages.map((message) => message.changedSeq));
-  const last = messages.at(-1)?.changedSeq ?? after;
-  const firstAhead = next.ahead[0];
-  const reaches = hasMore || firstAhead === undefined ? last : Math.max(last, firstAhead - 1);
-  return advance({ ...next, position: Math.max(next.position, reaches) }, []);
+  const reaches = messages.at(-1)?.changedSeq ?? after;
+  return advance(reaches > next.position ? { ...next, position: reaches } : next, []);
 }
 
 /** Takes in a page of history in front of the number `before`. */
@@ -78,6 +75,11 @@ function merged(known: readonly Member[], news: readonly Cursors[]): readonly Me
     return next;
   });
   return changed ? members : known;
+}
+
+function holding(known: ConversationState, news: readonly Message[]): ConversationState {
+  const messages = insert(known.messages, news, known.loadedFrom);
+  return messages === known.messages ? known : { ...known, messages };
 }
 
 /** Puts messages in their places, each in its latest state; those in front of `from` are loaded another time. */

@@ -50,7 +50,7 @@ export function reduce(state: ChatState, action: Action): ChatState {
       if (!state.conversations[conversation.id] && action.after === 0 && !hasMore)
         state = put(state, { ...created(conversation), position: 0, loadedFrom: 1 });
       state = taken(state, conversation, action.since);
-      return settle(change(state, conversation.id, (known) => cover(known, action.after, messages, hasMore)), messages);
+      return settle(change(state, conversation.id, (known) => cover(known, action.after, messages)), messages);
     }
     case 'listed': {
       for (const conversation of action.conversations) state = taken(state, conversation, action.since);

@@ -1,7 +1,7 @@
 import { ChatError, type ChatOptions } from './client.js';
 import type {
-  BlockAdded, BlockList, BlockRemoved, Conversation, ConversationPage, ErrorCode, MessagePage, PersonRef, StatusBulk,
-  UnreadSummary,
+  BlockAdded, BlockList, BlockRemoved, Conversation, ConversationPage, ErrorCode, MessagePage, PersonRef, Problem,
+  StatusBulk, UnreadSummary,
 } from './wire.js';
 
 /** The server's REST side, with the types of its answers. Failures are `ChatError`s. */
@@ -50,7 +50,7 @@ export function createApi(options: Pick<ChatOptions, 'url' | 'token' | 'fetch'>,
 
     const answer = parsed(text);
     if (response.ok && answer !== undefined) return answer as Answer;
-    const problem = (answer ?? {}) as { code?: ErrorCode; detail?: string; title?: string; retryable?: boolean };
+    const problem = (answer ?? {}) as Partial<Problem>;
     const code = problem.code ?? codeOfStatus[response.status] ?? (response.status >= 500 ? 'UNAVAILABLE' : 'INTERNAL_ERROR');
     throw new ChatError(code, problem.detail ?? problem.title ?? `HTTP ${response.status}`, {
       retryable: response.status >= 500,

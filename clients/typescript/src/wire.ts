@@ -27,7 +27,7 @@ export interface Message {
   /** The number of its latest change. */
   readonly changedSeq: number;
   readonly senderId: string;
-  readonly type: string;
+  readonly type: 'text';
   /** Plain text. Never HTML. */
   readonly content: string;
   readonly sentAt: string;
@@ -312,4 +312,19 @@ export interface UnreadConversation {
 export interface UnreadSummary {
   readonly totalUnread: number;
   readonly conversations: readonly UnreadConversation[];
+}
+
+/** What REST says of a request that was not carried out: problem details (RFC 9457). */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  /** For developers. */
+  readonly detail?: string;
+  readonly code: Exclude<ErrorCode, 'INVALID_MESSAGE' | 'UNKNOWN_EVENT'>;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly field?: string;
+  readonly tempId?: string;
+  readonly traceId?: string;
 }

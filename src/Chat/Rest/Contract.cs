@@ -52,7 +52,8 @@ internal static class Contract
         http.Response.Headers.ContentSecurityPolicy =
             $"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-        page.WithTitle("Chat").WithNonce(nonce).DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools();
+        page.WithTitle("Chat").WithNonce(nonce).AddPreferredSecuritySchemes(Scheme)
+            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton();
     }
 
     private static Task DescribeDocument(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellation)
@@ -78,15 +79,36 @@ internal static class Contract
             BearerFormat = "JWT",
             Description = "A token of the application behind which the server stands; its `sub` is the user, a UUID.",
         });
-        foreach (var path in document.Paths.Values)
-            path.Operations!.Remove(HttpMethod.Head);
+        var paths = document.Paths.OrderBy(path => path.Key, StringComparer.Ordinal).ToArray();
+        document.Paths.Clear();
+        foreach (var (path, item) in paths)
+        {
+            // Asked like GET.
+            item.Operations!.Remove(HttpMethod.Head);
+            document.Paths.Add(path, item);
+        }
+
         foreach (var operation in document.Paths.Values.SelectMany(path => path.Operations!.Values))
         {
             if (operation.Responses!.ContainsKey("401"))
                 operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Scheme, document)] = [] }];
         }
 
+        foreach (var properties in document.Components!.Schemas!.Values.Select(schema => schema.Properties).OfType<IDictionary<string, IOpenApiSchema>>())
+        {
+            foreach (var (name, schema) in properties.ToArray())
+                properties[name] = NeverNull(schema);
+        }
+
         return Task.CompletedTask;
+    }
+
+    // What is absent is left out.
+    private static IOpenApiSchema NeverNull(IOpenApiSchema schema)
+    {
+        if (schema is OpenApiSchema { Type: { } type } plain)
+            plain.Type = type & ~JsonSchemaType.Null;
+        return schema.OneOf?.Where(choice => choice.Type != JsonSchemaType.Null).ToArray() is [var only] ? only : schema;
     }
 
     private static async Task DescribeOperation(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellation)
@@ -144,13 +166,25 @@ internal static class Contract
     private static Task DescribeSchema(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellation)
     {
         var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
+        if (type == typeof(DateTimeOffset) || type.IsEnum)
+            schema.Type = JsonSchemaType.String;
+        // The attribute that bounds a number cannot leave one side open.
+        if (type == typeof(long))
+            schema.Maximum = null;
         if (context.ParameterDescription is null)
             schema.Pattern = type == typeof(Guid) ? Id : type == typeof(DateTimeOffset) ? Time : schema.Pattern;
-        // What is absent is left out: whatever may be null is not required, and never null.
+        // Whatever may be null is not required.
         foreach (var property in context.JsonTypeInfo.Properties)
         {
             if (schema.Properties?.ContainsKey(property.Name) != true)
                 continue;
+            if (property.AttributeProvider?.IsDefined(typeof(NotInBodyAttribute), inherit: false) == true)
+            {
+                schema.Properties.Remove(property.Name);
+                schema.Required?.Remove(property.Name);
+                continue;
+            }
+
             var isRequired = !property.IsGetNullable && Nullable.GetUnderlyingType(property.PropertyType) is null;
             if (isRequired || property.AttributeProvider?.IsDefined(typeof(RequiredAttribute), inherit: false) == true)
                 (schema.Required ??= new HashSet<string>()).Add(property.Name);

@@ -11,6 +11,10 @@ internal sealed record GivenAnswer(int Status, string When, object? Example);
 /// <summary>What an endpoint may refuse: the very errors that it answers with.</summary>
 internal sealed record Refusals(IReadOnlyList<ChatError> Errors);
 
+/// <summary>A field of an event that the same request over REST does not have: it is in the address, or reserved.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class NotInBodyAttribute : Attribute;
+
 /// <summary>
 /// How an endpoint says, where it is mapped, what it is for. <see cref="Contract"/> makes the OpenAPI document of it;
 /// nothing here changes what the endpoint does.

@@ -1,10 +1,12 @@
 namespace Chat.Storage;
 
 /// <summary>
-/// A message, as it is stored and as it goes over the wire: one document, inserted once by the
-/// <see cref="ConversationLog"/>. Its id is made from sender, conversation and tempId where there is a tempId, so that
-/// the primary key itself refuses a repeat; otherwise it is a UUIDv7.
+/// A message, as it is stored and as it goes over the wire.
 /// </summary>
+/// <remarks>
+/// One document, inserted once by the <see cref="ConversationLog"/>. Its id is made from sender, conversation and tempId
+/// where there is a tempId, so that the primary key itself refuses a repeat; otherwise it is a UUIDv7.
+/// </remarks>
 public sealed record Message
 {
     /// <summary>Unique among all messages.</summary>
@@ -16,7 +18,7 @@ public sealed record Message
     /// <summary>Its number in the conversation, from 1, without gaps, kept for life.</summary>
     public required long Seq { get; init; }
 
-    /// <summary>The number of its latest change; equals <see cref="Seq"/> until it is changed.</summary>
+    /// <summary>The number of its latest change; equals <c>seq</c> until it is changed.</summary>
     public required long ChangedSeq { get; init; }
 
     /// <summary>Who said it.</summary>
@@ -28,7 +30,7 @@ public sealed record Message
     /// <summary>What was said: 1 to 4,000 Unicode scalar values, trimmed.</summary>
     public required string Content { get; init; }
 
-    /// <summary>When the server took it, in milliseconds. Order is by <see cref="Seq"/>, never by this.</summary>
+    /// <summary>When the server took it, in milliseconds. Order is by <c>seq</c>, never by this.</summary>
     public required DateTimeOffset SentAt { get; init; }
 
     /// <summary>The sender's own id for the send, shown to the sender alone.</summary>

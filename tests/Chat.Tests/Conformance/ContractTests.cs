@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Chat.Socket;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
@@ -84,7 +85,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         var examples = Messages()[name]!["examples"]!.AsArray();
 
-        Assert.Contains($"`{name}", File.ReadAllText(Checkout.PathOf("docs", "protocol.md")), StringComparison.Ordinal);
+        Assert.Matches($@"(?<![\w.]){Regex.Escape(name)}(?![\w]|\.\w)", File.ReadAllText(Checkout.PathOf("docs", "protocol.md")));
         Assert.NotEmpty(examples);
         Assert.All(examples, example => Assert.Null(Contracts.Fault($"event {name}", example!["payload"]!.ToJsonString())));
     }

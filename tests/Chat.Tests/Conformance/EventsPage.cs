@@ -21,7 +21,10 @@ internal static class EventsPage
                 Operation(page, operation, document);
         }
 
-        page.Append("## Events\n\n");
+        page.Append("## closes\n\n| code | why | come back? |\n| --- | --- | --- |\n");
+        foreach (var close in document["x-close-codes"]!.AsArray())
+            page.Append($"| {close!["code"]} | {close["meaning"]} | {((bool)close["reconnect"]! ? "yes" : "no")} |\n");
+        page.Append("\n## Events\n\n");
         foreach (var (name, message) in document["components"]!["messages"]!.AsObject())
             Event(page, name, message!, document);
         page.Append("## What they are made of\n\n");
@@ -69,7 +72,7 @@ internal static class EventsPage
     {
         foreach (var (name, field) in schema["properties"]!.AsObject())
         {
-            page.Append($"| `{prefix}{name}`{(required.Contains(name) ? "" : "?")} | {Kind(field!)} | {Text(field!["description"])} |\n");
+            page.Append($"| `{prefix}{name}`{(required.Contains(name) ? "" : "?")} | {Kind(field!)} | {Cell(field!["description"])} |\n");
             if (field["properties"] is not null)
                 Rows(page, field, $"{prefix}{name}.", field["required"]?.AsArray().Select(part => (string)part!).ToHashSet() ?? []);
         }
@@ -95,5 +98,12 @@ internal static class EventsPage
 
     private static string Last(JsonNode reference) => ((string)reference["$ref"]!).Split('/')[^1];
 
-    private static string Text(JsonNode? text) => text is null ? "" : ((string)text!).TrimEnd().ReplaceLineEndings(((string)text!).Contains("\n- ", StringComparison.Ordinal) || ((string)text!).StartsWith("- ", StringComparison.Ordinal) ? "<br>" : " ");
+    // A list stays one; anything else is a line.
+    private static string Text(JsonNode? text)
+    {
+        var written = ((string?)text ?? "").TrimEnd();
+        return written.StartsWith("- ", StringComparison.Ordinal) ? written : written.ReplaceLineEndings(" ");
+    }
+
+    private static string Cell(JsonNode? text) => Text(text).Replace("\n- ", ", ", StringComparison.Ordinal).TrimStart('-', ' ');
 }

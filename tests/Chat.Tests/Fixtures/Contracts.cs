@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Newtonsoft.Json.Linq;
 using NJsonSchema;
 using YamlDotNet.Serialization;
 
@@ -28,11 +29,8 @@ internal static class Contracts
     public static string? FaultOf(JsonElement frame)
     {
         var type = frame.TryGetProperty("type", out var name) ? name.GetString()! : "";
-        return Events.FromServer.Contains(type) ? Fault($"event {type}", frame.GetRawText()) : $"The contract knows no event '{type}' of the server's.";
+        return Events.FromServer.Contains(type) ? Fault($"event {type}", frame) : $"The contract knows no event '{type}' of the server's.";
     }
-
-    /// <summary>What is wrong with a frame of a client's; null if nothing is.</summary>
-    public static string? FaultOfClient(JsonElement frame) => Fault($"event {frame.GetProperty("type").GetString()}", frame.GetRawText());
 
     /// <summary>What is wrong with a REST answer; null if nothing is.</summary>
     public static string? FaultOf(string method, string path, int status, string? mediaType, string body)
@@ -51,9 +49,26 @@ internal static class Contracts
     /// <summary>What is wrong with JSON by a schema of the contracts.</summary>
     public static string? Fault(string schema, string json)
     {
-        var faults = All.Value.Definitions[schema].Validate(json);
-        return faults.Count == 0 ? null : $"{schema}: {string.Join("; ", faults.Select(fault => fault.ToString().Trim()))} in {json}";
+        using var document = JsonDocument.Parse(json);
+        return Fault(schema, document.RootElement);
     }
+
+    private static string? Fault(string schema, JsonElement json)
+    {
+        var faults = All.Value.Definitions[schema].Validate(Token(json));
+        return faults.Count == 0 ? null : $"{schema}: {string.Join("; ", faults.Select(fault => fault.ToString().Trim()))} in {json.GetRawText()}";
+    }
+
+    // The validator's own reader fails on numbers of any length, which a pong may echo.
+    private static JToken Token(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Object => new JObject(json.EnumerateObject().Select(field => new JProperty(field.Name, Token(field.Value)))),
+        JsonValueKind.Array => new JArray(json.EnumerateArray().Select(Token)),
+        JsonValueKind.Number => json.TryGetInt64(out var whole) ? new JValue(whole) : new JValue(json.GetDouble()),
+        JsonValueKind.String => new JValue(json.GetString()),
+        JsonValueKind.Null => JValue.CreateNull(),
+        _ => new JValue(json.GetBoolean()),
+    };
 
     // What is not in the contract, or not under this method, is a problem; only the socket's own address has its own ways.
     private static string? Unlisted(string path, int status, string? mediaType, string body) => (status, mediaType) switch
@@ -137,6 +152,9 @@ internal static class Contracts
         // The validator knows a list of one value, and not const.
         if (schema["const"] is JsonValue only)
             schema["enum"] = new JsonArray(only.DeepClone());
+        // The validator counts UTF-16 units instead of characters.
+        if (schema["maxLength"] is JsonValue longest && schema.Remove("maxLength"))
+            schema["pattern"] = $@"^([\uD800-\uDBFF][\uDC00-\uDFFF]|[\s\S]){{0,{longest}}}$";
         if (schema["properties"] is JsonObject { } properties && properties.All(property => property.Value is JsonObject))
             schema["additionalProperties"] ??= false;
     }

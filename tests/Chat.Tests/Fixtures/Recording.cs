@@ -38,6 +38,7 @@ public sealed class Recording : WebSocket
     public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken)
     {
         var envelope = JsonDocument.Parse(buffer.ToArray()).RootElement;
+        Assert.Null(Contracts.FaultOf(envelope));
         lock (gate)
         {
             frames.Add(new Received(

@@ -131,7 +131,10 @@ internal sealed class RawSocket : IDisposable
 
             var payload = new byte[length];
             await stream.ReadExactlyAsync(payload, timeout.Token);
-            return new RawFrame(head[0] & 0x0F, (head[0] & 0x80) != 0, payload);
+            var frame = new RawFrame(head[0] & 0x0F, (head[0] & 0x80) != 0, payload);
+            if (frame is { Opcode: RawFrame.Text, IsFinal: true })
+                Assert.Null(Contracts.FaultOf(JsonDocument.Parse(payload).RootElement));
+            return frame;
         }
         catch (IOException)
         {

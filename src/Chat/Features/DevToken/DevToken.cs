@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Carter;
 using Chat.Rest;
 using Chat.Socket;
@@ -24,7 +25,7 @@ public sealed class DevTokenSlice : ISlice
 
 /// <summary>The body of <c>POST /dev/token</c>.</summary>
 /// <param name="Username">1 to 64 characters.</param>
-public sealed record AskForDevToken(string? Username);
+public sealed record AskForDevToken([property: Required, MinLength(1), MaxLength(DevTokenModule.MaxUsername)] string? Username);
 
 /// <summary>The answer of <c>POST /dev/token</c>.</summary>
 /// <param name="Token">A JWT, good for twelve hours.</param>
@@ -34,7 +35,7 @@ public sealed record DevToken(string Token, Guid UserId);
 /// <summary>The REST side.</summary>
 public sealed class DevTokenModule : ICarterModule
 {
-    private const int MaxUsername = 64;
+    internal const int MaxUsername = 64;
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
 
     /// <inheritdoc/>
@@ -47,7 +48,7 @@ public sealed class DevTokenModule : ICarterModule
                 .Named("issueDevToken", "A token for whoever asks. In Development alone.", "Good for twelve hours. The same username always gets the same user.")
                 .Takes(new AskForDevToken("alice"))
                 .Answers(StatusCodes.Status200OK, "The token.", new DevToken("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Example.Alice))
-                .Refuses(ChatError.Invalid("username", $"1 to {MaxUsername} characters."));
+                .Refuses(ChatError.Invalid("username", $"1 to {MaxUsername} characters."), ChatError.Missing("There is no such address outside of Development."));
         }
     }
 

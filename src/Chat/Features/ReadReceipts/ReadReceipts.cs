@@ -27,7 +27,7 @@ public sealed class ReadReceiptsSlice : ISlice
 /// <summary>The event <c>message.read</c>, and the body of <c>POST /chat/conversations/{id}/read</c>.</summary>
 /// <param name="ConversationId">Where; over REST it is in the address.</param>
 /// <param name="UpTo">The number of a message; left out: everything.</param>
-public sealed record ReadMessages(Guid? ConversationId, long? UpTo) : IEvent<ReadMessages>
+public sealed record ReadMessages([property: NotInBody] Guid? ConversationId, long? UpTo) : IEvent<ReadMessages>
 {
     /// <inheritdoc/>
     public static string Name => "message.read";

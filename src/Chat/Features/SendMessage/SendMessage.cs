@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
@@ -28,7 +29,12 @@ public sealed class SendMessageSlice : ISlice
 /// <param name="ReplyTo">Reserved.</param>
 /// <param name="Attachments">Reserved.</param>
 public sealed record SendMessage(
-    Guid? ConversationId, string? Content, string? TempId, string? Type, JsonElement? ReplyTo, JsonElement? Attachments) : IEvent<SendMessage>
+    [property: NotInBody] Guid? ConversationId,
+    [property: Required, MinLength(1)] string? Content,
+    [property: MinLength(1), MaxLength(SendMessage.MaxTempId)] string? TempId,
+    string? Type,
+    [property: NotInBody] JsonElement? ReplyTo,
+    [property: NotInBody] JsonElement? Attachments) : IEvent<SendMessage>
 {
     /// <summary>The only type there is so far.</summary>
     public const string Text = "text";
