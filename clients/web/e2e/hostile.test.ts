@@ -53,7 +53,7 @@ test('two hundred hostile names are text, and nothing else', async () => {
     const link = victim.page.locator('.conversation').nth(index);
     const name = await link.locator('.name').textContent();
     await link.click();
-    await soon(() => victim.page.locator('h2 bdi').textContent()).toBe(name);
+    await soon(() => victim.page.locator('h1 bdi').textContent()).toBe(name);
     await victim.page.locator('section').getByRole('button', { name: 'More' }).click();
     await victim.page.getByRole('menuitem').click();
     await victim.page.locator('.notice').waitFor();

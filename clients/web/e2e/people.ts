@@ -124,7 +124,7 @@ export class Stage {
 export async function signIn(page: Page, name: string): Promise<void> {
   await page.getByLabel('Username').fill(name);
   await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'Chat', exact: true }).waitFor();
+  await page.locator('.app').waitFor();
 }
 
 /** Somebody in front of a window, and what they see there. */

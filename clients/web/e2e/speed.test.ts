@@ -38,11 +38,13 @@ test('the first load is small, all from here, and drawn soon', async () => {
 test('ten thousand messages scroll at the speed of the screen, and history grows upward without a jump', { timeout: 120_000 }, async () => {
   const total = 10_000;
   const bob = unique('bob');
-  const alice = await stage.enter(unique('alice'));
-  await stage.token(bob);
-  const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: alice.name });
+  const name = unique('alice');
+  await stage.token(name);
+  const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
   await fill(await stage.token(bob), id, total);
+  await stage.api(name, 'POST', `/chat/conversations/${id}/read`, {});
 
+  const alice = await stage.enter(name);
   await alice.line(bob).click();
   await alice.sees(`message ${total}`);
   // As one who reads up to the first message: what one looks at must stay where it is while older ones come.
@@ -118,10 +120,11 @@ test('ten thousand messages scroll at the speed of the screen, and history grows
 
 test('who reads further up is not moved by what comes, but told of it', async () => {
   const bob = unique('bob');
-  const alice = await stage.enter(unique('alice'));
-  await stage.token(bob);
-  const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: alice.name });
+  const name = unique('alice');
+  await stage.token(name);
+  const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
   await fill(await stage.token(bob), id, 120);
+  const alice = await stage.enter(name);
   await alice.line(bob).click();
   await alice.page.locator('.row .text').first().waitFor();
   await alice.scroller.evaluate((element) => (element.scrollTop = element.scrollHeight));

@@ -64,7 +64,7 @@ export function ConversationPane({ id }: { id: string }) {
     return view.error?.code === 'FORBIDDEN' || view.error?.code === 'NOT_FOUND' ? (
       <div className="empty" role="alert">
         <Icon name="bubble" size={48} />
-        <h2>{words.missing}</h2>
+        <h1>{words.missing}</h1>
         <p>{words.missingHint}</p>
         <button type="button" className="button quiet" onClick={() => go('/')}>
           {words.back}
@@ -91,9 +91,9 @@ export function ConversationPane({ id }: { id: string }) {
         </button>
         <Avatar id={peer?.userId ?? id} name={name} size="small" online={presence?.online === true} />
         <div className="bar-title">
-          <h2>
+          <h1>
             <bdi>{name}</bdi>
-          </h2>
+          </h1>
           <p>{failed ? <span className="fault">{strings.start.failed}</span> : <Status presence={presence} typing={view.typists.length > 0} known={connection.status === 'online'} />}</p>
         </div>
         {peer && (

@@ -42,23 +42,28 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
 
   // Older messages keep the distance to the end, newer ones the distance to the top.
   const first = items[0]?.key;
-  const [shown, setShown] = useState({ first, prepends: false });
-  if (shown.first !== first) setShown({ first, prepends: shown.first !== undefined && items.some((item) => item.key === shown.first) });
+  const before = useRef(first);
+  const prepends = before.current !== first && items.some((item) => item.key === before.current);
+  useLayoutEffect(() => {
+    before.current = first;
+  }, [first]);
 
+  // Not by the list's own means, which go on until all is measured: whoever scrolls meanwhile would be thrown back.
   const toEnd = useCallback(() => {
-    list.current?.scrollToIndex(Number.MAX_SAFE_INTEGER, { align: 'end' });
+    if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   }, []);
 
   const look = useCallback(() => {
-    const handle = list.current;
-    if (!handle || !placed.current) return;
-    const { scrollOffset, scrollSize, viewportSize } = handle;
-    const bottom = scrollSize - viewportSize - scrollOffset < slack;
+    const element = scroller.current;
+    if (!element || !list.current || !placed.current) return;
+    // The page's own numbers: the list's are a moment old.
+    const { scrollTop, scrollHeight, clientHeight } = element;
+    const bottom = scrollHeight - clientHeight - scrollTop < slack;
     atEnd.current = bottom;
     setAtEnd(bottom);
-    if (scrollOffset < ahead && hasOlder && !isLoadingOlder && conversation.history !== 'failed') void loadOlder(page).catch(() => undefined);
+    if (scrollTop < ahead && hasOlder && !isLoadingOlder && conversation.history !== 'failed') void loadOlder(page).catch(() => undefined);
     if (!attention || conversation.unread === 0) return;
-    const seen = bottom ? rows.length - 1 : handle.findItemIndex(scrollOffset + viewportSize - 1);
+    const seen = bottom ? rows.length - 1 : list.current.findItemIndex(scrollTop + clientHeight - 1);
     for (let index = seen; index > 0; index--) {
       const row = rows[index];
       if (row?.kind !== 'message' || !row.item.message) continue;
@@ -98,7 +103,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
           data={rows}
           as="ol"
           item="li"
-          shift={shown.prepends}
+          shift={prepends}
           bufferSize={400}
           onScroll={look}
           onResize={() => {

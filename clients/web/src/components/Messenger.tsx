@@ -38,10 +38,10 @@ export function Messenger() {
   }, []);
 
   return (
-    <div className="app" data-view={conversationId ? 'conversation' : 'list'}>
+    <main className="app" data-view={conversationId ? 'conversation' : 'list'}>
       <ConnectionBanner />
       <Sidebar chosen={conversationId} onStart={() => setStarting(true)} />
-      <main className="main">
+      <div className="pane">
         {conversationId ? (
           <ConversationPane key={conversationId} id={conversationId} />
         ) : (
@@ -51,10 +51,10 @@ export function Messenger() {
             <p>{strings.conversation.noneHint}</p>
           </div>
         )}
-      </main>
+      </div>
       {starting && <NewConversation onClose={() => setStarting(false)} />}
       <Announcements />
-    </div>
+    </main>
   );
 }
 
