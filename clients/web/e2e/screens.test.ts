@@ -26,9 +26,16 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
   }
 
   test('the main states', async () => {
-    // Each look has people of its own, with names for people to read.
-    const suffix = { lightdesktop: '', lightphone: ' B.', darkdesktop: ' C.', darkphone: ' D.' }[`${colorScheme}${size}`]!;
-    const names = { me: `Robin Castle${suffix}`, maya: `Maya Lind${suffix}`, jonas: `Jonas${suffix}`, noor: `نور${suffix}`, theo: `Théo Marchand${suffix}` };
+    // Each look has people of its own, since a name is somebody's for good.
+    const look = looks.findIndex((one) => one.colorScheme === colorScheme && one.size === size);
+    const called = (...choice: string[]) => choice[look]!;
+    const names = {
+      me: `Robin ${called('Castle', 'Vale', 'Marsh', 'Stone')}`,
+      maya: `Maya ${called('Lind', 'Berg', 'Holm', 'Dahl')}`,
+      jonas: called('Jonas', 'Jonah', 'Joona', 'Yunus'),
+      noor: called('نور', 'ليلى', 'سارة', 'مريم'),
+      theo: `Théo ${called('Marchand', 'Laurent', 'Girard', 'Perrin')}`,
+    };
 
     const page = await stage.open('/', options);
     await page.getByLabel('Username').waitFor();

@@ -89,7 +89,7 @@ export function ConversationPane({ id }: { id: string }) {
         <button type="button" className="icon-button phone-only" aria-label={words.back} title={words.back} onClick={() => go('/')}>
           <Icon name="back" />
         </button>
-        <Avatar id={peer?.userId ?? id} name={name} size="small" online={presence?.online === true} />
+        <Avatar id={peer?.userId ?? id} name={name} size="small" online={presence?.online === true && connection.status === 'online'} />
         <div className="bar-title">
           <h1>
             <bdi>{name}</bdi>

@@ -124,7 +124,9 @@ const ConversationLink = memo(function ConversationLink({ conversation, chosen, 
   const types = useChatState((state) => typistsOf(state, conversation.id).length > 0);
   const waiting = useChatState((state) => state.outbox.findLast((entry) => entry.conversationId === conversation.id));
   const peer = peerOf(conversation, me);
-  const online = usePresence(peer?.userId)?.online === true;
+  const connected = useChatState((state) => state.connection.status === 'online');
+  // Without a connection nobody knows who is there.
+  const online = usePresence(peer?.userId)?.online === true && connected;
   const name = nameOf(peer);
   const last = conversation.lastMessage;
   const own = waiting !== undefined || (last !== undefined && last.senderId === me);
