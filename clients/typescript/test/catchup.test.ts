@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { timelineOf, type Conversation, type Message } from '../src/index.js';
+import { initialState, timelineOf, type Conversation, type Message } from '../src/index.js';
+import { reduce } from '../src/reducer.js';
 import { bench, politely, userId, type FakeSocket } from './fake.js';
 
 beforeEach(() => {
@@ -102,6 +103,51 @@ test('a gap of thousands is not filled: the conversation begins anew at its end'
   expect(texts().at(-1)).toBe(5000);
   expect(room()).toMatchObject({ position: 5000, ahead: [] });
   expect(room().loadedFrom).toBe(texts()[0]);
+});
+
+test('what arrives while a conversation is loaded afresh is kept', async () => {
+  const { world, last, texts, room } = await serving();
+  last().end(1006);
+  world.seq = 5000;
+  await pass(500);
+  last().open();
+  last().say('message.new', { message: message(5001) });
+  last().say('message.new', { message: message(5003) });
+  await pass(40);
+  expect(texts().slice(-3)).toEqual([5000, 5001, 5003]);
+  expect(room()).toMatchObject({ position: 5001, ahead: [5003] });
+  world.seq = 5003;
+  await pass(2000);
+  expect(texts().slice(-3)).toEqual([5001, 5002, 5003]);
+});
+
+test('a part that begins past what is known leaves the gap in front of it', () => {
+  const known = reduce(initialState, { type: 'listed', conversations: [view(3)], isLast: true, since: 0 });
+  const next = reduce(known, { type: 'synced', after: 5, part: { conversation: view(6), messages: [message(6)], hasMore: false }, since: 0 });
+  expect(next.conversations['c']).toMatchObject({ position: 3, seq: 6, ahead: [6] });
+});
+
+test('a block that is made while the blocks are loaded is not lost', async () => {
+  let answer = (): void => {};
+  let asked = 0;
+  const { chat, last } = bench({
+    rest: (path) => {
+      if (path !== '/chat/blocks') return undefined;
+      // The first answer was made before the block.
+      return asked++ === 0
+        ? new Promise((resolve) => (answer = () => resolve({ blocks: [] })))
+        : { blocks: [{ userId: other, blockedAt: '2026-01-01T00:00:00.000Z' }] };
+    },
+  });
+  chat.start();
+  await pass();
+  last().open();
+  await pass();
+  last().say('block.added', { userId: other, blockedAt: '2026-01-01T00:00:00.000Z' });
+  answer();
+  await pass();
+  expect(Object.keys(chat.getState().blocks)).toEqual([other]);
+  expect(asked).toBe(2);
 });
 
 test('another epoch: everything is dropped and loaded afresh, but what was not sent', async () => {

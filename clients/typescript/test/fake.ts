@@ -51,11 +51,11 @@ export class FakeSocket implements WebSocketLike {
     this.onclose?.({ code, reason } as never);
   }
 
-  accept(epoch = 'epoch'): void {
+  accept(epoch = 'epoch', at = Date.now()): void {
     this.say('auth_success', {
       userId,
       connectionId: 'c',
-      connectedAt: new Date(Date.now()).toISOString(),
+      connectedAt: new Date(at).toISOString(),
       epoch,
       heartbeat: { pingSeconds: 30, timeoutSeconds: 45 },
       limits: { maxFrameBytes: 65536, maxContentLength: 4000, messagesPerSecond: 1000, sendQueue: 256 },
