@@ -39,6 +39,7 @@ export const unique = (name: string): string => `${name}-${run}${(count++).toStr
 export class Stage {
   private readonly contexts: BrowserContext[] = [];
   private readonly faults: string[] = [];
+  private readonly tokens = new Map<string, string>();
   readonly #browser: () => Browser;
   url: string;
 
@@ -57,7 +58,7 @@ export class Stage {
   /** Another window of the same browser. */
   async openIn(context: BrowserContext, path = '/'): Promise<Page> {
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(30_000);
     await page.exposeFunction('__fault', (fault: string) => this.faults.push(fault));
     await page.addInitScript(() => {
       const tell = (window as unknown as { __fault: (fault: string) => void }).__fault;
@@ -105,9 +106,13 @@ export class Stage {
   }
 
   async token(username: string): Promise<string> {
+    const known = this.tokens.get(username);
+    if (known !== undefined) return known;
     const answer = await fetch(`${this.url}/dev/token`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username }) });
     if (!answer.ok) throw new Error(`No token for ${JSON.stringify(username)}: ${answer.status} ${await answer.text()}`);
-    return ((await answer.json()) as { token: string }).token;
+    const { token } = (await answer.json()) as { token: string };
+    this.tokens.set(username, token);
+    return token;
   }
 
   /** What the pages have done that they must not; empty from then on. */
@@ -196,4 +201,4 @@ export class Person {
 }
 
 /** Whether something becomes true soon. */
-export const soon = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 15_000, interval: 50 });
+export const soon = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 30_000, interval: 50 });

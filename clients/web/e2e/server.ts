@@ -10,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export const repository = fileURLToPath(new URL('../../..', import.meta.url));
 export const dll = process.env.CHAT_DLL ?? join(repository, 'src/Chat/bin/Debug/net10.0/Chat.dll');
 
-const patience = 60_000;
+const patience = 100_000;
 
 /** A real server, in Development on what it brings with it. */
 export interface Server {

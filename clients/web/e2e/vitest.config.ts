@@ -7,8 +7,9 @@ export default defineConfig({
     globalSetup: './setup.ts',
     // One server and one browser at a time: two cores have enough to do with them.
     fileParallelism: false,
-    testTimeout: 45_000,
-    hookTimeout: 60_000,
+    // Bounds for a busy machine.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     reporters: ['default', ['junit', { outputFile: '../../test-results/browser.xml', suiteName: 'browser' }]],
   },
 });

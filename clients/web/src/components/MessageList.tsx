@@ -9,7 +9,7 @@ import { Icon } from './Icon.tsx';
 import { Beginning, EndOfList, MessageRow } from './MessageRow.tsx';
 
 const words = strings.conversation;
-const page = 100;
+const page = 200;
 /** Older messages are asked for before one has come to the end of those that are there. */
 const ahead = 1500;
 const slack = 40;
