@@ -30,8 +30,14 @@ public sealed class Limits
     /// <summary>Handshakes a second that a node answers, over a burst of twice as many; more get a 503.</summary>
     public int HandshakesPerSecond { get; set; } = 2_000;
 
-    /// <summary>Sends a second that a connection may make, over a burst of twice as many.</summary>
+    /// <summary>Sends a second that a connection may make, over a burst of twice as many; more are answered RATE_LIMITED.</summary>
     public int MessagesPerSecond { get; set; } = 1000;
+
+    /// <summary>Sends a second that a user may make on one node, over all connections and REST; burst and answer as above.</summary>
+    public int MessagesPerSecondPerUser { get; set; } = 2000;
+
+    /// <summary>Events of any other kind a second that a connection may make; burst and answer as above.</summary>
+    public int EventsPerSecond { get; set; } = 1000;
 
     /// <summary>Events that may wait to be written to one connection; more closes with 4408.</summary>
     public int SendQueueEvents { get; set; } = 256;

@@ -6,6 +6,7 @@ using Chat.Features;
 using Chat.Rest;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tokens;
 using JasperFx;
 
@@ -28,6 +29,7 @@ try
     Slices.AddAll(new SliceBuilder(builder.Services, modules));
     builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
     builder.Services.AddProblems();
+    builder.AddTelemetry();
     builder.Services.AddContract();
     builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
 

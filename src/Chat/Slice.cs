@@ -31,12 +31,13 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
     }
 
     /// <summary>An event from clients and its one handler.</summary>
-    public SliceBuilder On<TEvent, THandler>()
+    /// <param name="hasOwnRate">Whether the handler itself bounds how often the event may come; else <see cref="Limits.EventsPerSecond"/> does.</param>
+    public SliceBuilder On<TEvent, THandler>(bool hasOwnRate = false)
         where TEvent : IEvent<TEvent>
         where THandler : class, IHandler<TEvent>
     {
         services.AddSingleton<THandler>();
-        services.AddSingleton<SocketRoute>(provider => new SocketRoute<TEvent>(provider.GetRequiredService<THandler>(), isOpen: false));
+        services.AddSingleton<SocketRoute>(provider => new SocketRoute<TEvent>(provider.GetRequiredService<THandler>()) { HasOwnRate = hasOwnRate });
         return this;
     }
 

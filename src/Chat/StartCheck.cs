@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Chat.Telemetry;
 using Chat.Tokens;
 using Npgsql;
 using StackExchange.Redis;
@@ -27,6 +28,7 @@ internal static partial class StartCheck
             .. LimitFaults(configuration.GetSection("Limits")),
             .. StorageFaults(configuration.GetSection("Storage")),
             .. WebFaults(configuration),
+            .. AdminSettings.Faults(configuration.GetSection("Admin")),
         ];
         if (faults.Length > 0)
             throw new StartException("Not configured: " + string.Join(' ', faults));

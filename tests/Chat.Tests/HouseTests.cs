@@ -26,6 +26,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Socket"] = ["Chat.Storage", "Chat.Tokens"],
         ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
+        ["Chat.Telemetry"] = [],
         ["Chat.Features"] = ["Chat.Backplane", "Chat.Rest", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
     };
 

@@ -11,7 +11,7 @@ namespace Chat.Backplane;
 /// for Redis, and nothing that is published is the only copy of anything. A node subscribes to the channels of the
 /// users it holds connections of, once each however many these are, and ignores what it published itself.
 /// </summary>
-public sealed partial class RedisBackplane : IHostedService, INodeHandler<ForwardedFrame>, IAsyncDisposable
+public sealed partial class RedisBackplane : IHostedService, INodeHandler<ForwardedFrame>
 {
     private const int NodeIdLength = 16;
 
@@ -121,14 +121,6 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
-    {
-        lock (gate)
-            subscriptions.Clear();
-        return ValueTask.CompletedTask;
-    }
 
     // Fire and forget, because that cannot fail: what a Redis that is away does not hear, the client library says again
     // once it is back. Under the lock, like the end, because the library loses a listener who comes to a channel in the

@@ -12,13 +12,17 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private readonly ConfigurationOptions options;
+    private readonly ServerMetrics metrics;
     private readonly ILogger<RedisConnection> log;
     private ConnectionMultiplexer? multiplexer;
     private bool isCluster;
+    private int returns;
+    private TaskCompletionSource returned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Reads the connection string; <see cref="StartAsync"/> connects.</summary>
-    public RedisConnection(IConfiguration configuration, ILogger<RedisConnection> log)
+    public RedisConnection(IConfiguration configuration, ServerMetrics metrics, ILogger<RedisConnection> log)
     {
+        this.metrics = metrics;
         this.log = log;
         Names = new RedisNames(configuration["Redis:Prefix"] ?? "");
         options = ConfigurationOptions.Parse(configuration.GetConnectionString("Redis")!);
@@ -45,10 +49,21 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     /// <summary>Whether commands can be sent at the moment.</summary>
     public bool IsConnected => multiplexer is { IsConnected: true };
 
-    /// <summary>Raised when Redis is back. Subscriptions are renewed by themselves; what was published is lost.</summary>
-    public event Action? Restored;
+    /// <summary>
+    /// How often Redis has come back so far. Subscriptions are renewed by themselves; what was published is lost, and
+    /// whoever must make up for it does so for each number that they have not done it for.
+    /// </summary>
+    public int Returns => Volatile.Read(ref returns);
 
     private ConnectionMultiplexer Multiplexer => multiplexer ?? throw new InvalidOperationException("The host has not started.");
+
+    /// <summary>Completes once Redis has come back more often than so many times.</summary>
+    public Task BackAsync(int seen, CancellationToken stopping)
+    {
+        // Taken before the look: a return in between completes it.
+        var next = Volatile.Read(ref returned).Task;
+        return Returns > seen ? Task.CompletedTask : next.WaitAsync(stopping);
+    }
 
     /// <summary>The channel of a name: a sharded one (Redis 7) where the server is a cluster.</summary>
     public RedisChannel Channel(string name) => isCluster ? RedisChannel.Sharded(name) : RedisChannel.Literal(name);
@@ -58,11 +73,16 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     {
         multiplexer = await ConnectionMultiplexer.ConnectAsync(options);
         isCluster = multiplexer.GetServers().Any(server => server.ServerType == ServerType.Cluster);
-        multiplexer.ConnectionFailed += (_, failed) => Lost(failed.ConnectionType, failed.FailureType);
+        multiplexer.ConnectionFailed += (_, failed) =>
+        {
+            Lost(failed.ConnectionType, failed.FailureType);
+            metrics.RedisLost();
+        };
         multiplexer.ConnectionRestored += (_, restored) =>
         {
             Back(restored.ConnectionType);
-            Restored?.Invoke();
+            Interlocked.Increment(ref returns);
+            Interlocked.Exchange(ref returned, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         };
     }
 

@@ -1,14 +1,19 @@
+using System.Globalization;
 using System.Security.Claims;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Chat.Socket;
 using Chat.Storage;
+using Microsoft.AspNetCore.Diagnostics;
 
 namespace Chat.Rest;
 
 /// <summary>Errors over REST: problem details (RFC 9457) with the same codes as on the socket.</summary>
 internal static class Problems
 {
+    /// <summary>The one status in use for which the framework knows no type.</summary>
+    private const string TooManyRequests = "https://tools.ietf.org/html/rfc6585#section-4";
+
     /// <summary>
     /// A refused request's answer. Not a member and not there look the same, so what is FORBIDDEN on the socket is a
     /// 404 here.
@@ -16,17 +21,12 @@ internal static class Problems
     public static IResult ToProblem(this ChatError error)
     {
         var shown = error.Code == ErrorCode.Forbidden ? ChatError.Missing("There is no such conversation.") : error;
-        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), extensions: Extensions(shown));
+        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: shown.Code == ErrorCode.RateLimited ? TooManyRequests : null, extensions: Extensions(shown));
     }
 
     /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
     public static IServiceCollection AddProblems(this IServiceCollection services) =>
-        services.AddProblemDetails(options => options.CustomizeProblemDetails = problem =>
-        {
-            var code = CodeOf(problem.ProblemDetails.Status ?? 500);
-            problem.ProblemDetails.Extensions.TryAdd("code", NameOf(code));
-            problem.ProblemDetails.Extensions.TryAdd("retryable", code is ErrorCode.Unavailable or ErrorCode.RateLimited);
-        });
+        services.AddExceptionHandler<DatabaseAwayLog>().AddProblemDetails(options => options.CustomizeProblemDetails = Complete);
 
     /// <summary>The error boundary of REST: a database that is away is a 503, anything else that is thrown a 500.</summary>
     public static void UseProblems(this WebApplication app)
@@ -34,9 +34,25 @@ internal static class Problems
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
             StatusCodeSelector = StatusOf,
-            SuppressDiagnosticsCallback = failed => StatusOf(failed.Exception) < 500,
+            SuppressDiagnosticsCallback = failed => StatusOf(failed.Exception) != StatusCodes.Status500InternalServerError,
         });
         app.UseStatusCodePages();
+    }
+
+    private static void Complete(ProblemDetailsContext problem)
+    {
+        var extensions = problem.ProblemDetails.Extensions;
+        if (!extensions.ContainsKey("code"))
+        {
+            var code = CodeOf(problem.ProblemDetails.Status ?? StatusCodes.Status500InternalServerError);
+            var error = code == ErrorCode.Unavailable ? ChatError.Unavailable : new ChatError(code, "");
+            foreach (var (name, value) in Extensions(error))
+                extensions.TryAdd(name, value);
+        }
+
+        // In whole seconds (RFC 9110, 10.2.3), so never sooner than retryAfterMs.
+        if (extensions.TryGetValue("retryAfterMs", out var wait))
+            problem.HttpContext.Response.Headers.RetryAfter = (((int)wait! + 999) / 1000).ToString(CultureInfo.InvariantCulture);
     }
 
     private static int StatusOf(Exception failure) => failure switch
@@ -83,6 +99,20 @@ internal static class Problems
     public static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
 }
 
+/// <summary>Says in one line, as the socket does, that a request found the database away.</summary>
+internal sealed partial class DatabaseAwayLog(ILogger<DatabaseAwayLog> log) : IExceptionHandler
+{
+    public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+    {
+        if (DatabaseFailure.IsUnavailable(exception))
+            DatabaseAway(httpContext.Request.Method, httpContext.GetEndpoint()?.DisplayName ?? "", exception.Message);
+        return new(false);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The database is away: {Method} {Endpoint} was answered 503 ({Reason})")]
+    private partial void DatabaseAway(string method, string endpoint, string reason);
+}
+
 /// <summary>
 /// A JSON body, read by the same rules as a socket event's payload and bounded like a frame. Binds as a parameter;
 /// what cannot be read is an <see cref="Error"/> to answer with.
@@ -99,7 +129,11 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
         var bytes = new byte[limit + 1];
         var length = await http.Request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, http.RequestAborted);
         if (length > limit)
+        {
+            http.RequestServices.GetRequiredService<ServerMetrics>().LimitHit(nameof(Limits.MaxFrameBytes));
             return new Body<T>(null, ChatError.Invalid(null, $"The body is larger than {limit} bytes."));
+        }
+
         // An empty body stands for an object without fields.
         var text = length == 0 ? "{}"u8 : bytes.AsSpan(0, length);
         try

@@ -8,31 +8,70 @@ namespace Chat.Socket;
 /// address or a user with too many connections gets a close that says to come back later (1013), which a browser can
 /// read. Without these one client could take the node from all others.
 /// </summary>
-internal sealed class Admission(Hub hub, Limits limits, TimeProvider time)
+internal sealed class Admission
 {
-    private readonly Limits limits = limits;
+    private static readonly TimeSpan Moment = TimeSpan.FromSeconds(1);
+    private readonly Hub hub;
+    private readonly Limits limits;
+    private readonly ServerMetrics metrics;
     private readonly ConcurrentDictionary<Guid, int> users = new();
     private readonly ConcurrentDictionary<IPAddress, int> addresses = new();
-    private readonly TokenBucket handshakes = new(limits.HandshakesPerSecond, time);
+    private readonly TokenBucket handshakes;
     private readonly Lock gate = new();
     private int unauthenticated;
+
+    public Admission(Hub hub, Limits limits, ServerMetrics metrics, TimeProvider time)
+    {
+        this.hub = hub;
+        this.limits = limits;
+        this.metrics = metrics;
+        handshakes = new TokenBucket(limits.HandshakesPerSecond, time);
+        metrics.WatchConnections(() =>
+        {
+            var without = Volatile.Read(ref unauthenticated);
+            return (Math.Max(0, hub.Count - without), without);
+        });
+    }
 
     /// <summary>Whether a handshake may be answered at all just now.</summary>
     /// <returns>Zero, or how long the client should wait.</returns>
     public TimeSpan MayShakeHands()
     {
-        if (hub.IsStopping || Volatile.Read(ref unauthenticated) >= limits.MaxUnauthenticated)
-            return TimeSpan.FromSeconds(1);
+        if (hub.IsStopping)
+        {
+            metrics.HandshakeRefused("stopping");
+            return Moment;
+        }
+
+        if (Volatile.Read(ref unauthenticated) >= limits.MaxUnauthenticated)
+        {
+            metrics.HandshakeRefused("unauthenticated");
+            metrics.LimitHit(nameof(Limits.MaxUnauthenticated));
+            return Moment;
+        }
+
+        TimeSpan wait;
         lock (gate)
-            return handshakes.Take();
+            wait = handshakes.Take();
+        if (wait > TimeSpan.Zero)
+        {
+            metrics.HandshakeRefused("rate");
+            metrics.LimitHit(nameof(Limits.HandshakesPerSecond));
+        }
+
+        return wait;
     }
 
     /// <summary>Counts a connection in, until what is returned is disposed.</summary>
     /// <returns>Null if the node or the address has too many already.</returns>
     public Place? TryEnter(IPAddress? address)
     {
-        if (hub.Connections.Count >= limits.MaxConnections)
+        if (hub.Count >= limits.MaxConnections)
+        {
+            metrics.LimitHit(nameof(Limits.MaxConnections));
             return null;
+        }
+
         // TestServer and Unix sockets have no address.
         var from = address ?? IPAddress.None;
         var isFull = Add(addresses, from, 1) > limits.MaxConnectionsPerAddress;
@@ -40,6 +79,7 @@ internal sealed class Admission(Hub hub, Limits limits, TimeProvider time)
         var place = new Place(this, from);
         if (!isFull)
             return place;
+        metrics.LimitHit(nameof(Limits.MaxConnectionsPerAddress));
         place.Dispose();
         return null;
     }
@@ -56,6 +96,7 @@ internal sealed class Admission(Hub hub, Limits limits, TimeProvider time)
             if (Add(admission.users, user, 1) > admission.limits.MaxConnectionsPerUser)
             {
                 Add(admission.users, user, -1);
+                admission.metrics.LimitHit(nameof(Limits.MaxConnectionsPerUser));
                 return false;
             }
 

@@ -87,13 +87,19 @@ internal sealed class Authentication(
         return null;
     }
 
-    /// <summary>Answers a token with <c>auth_success</c>, or with <c>auth_failed</c> and close 4501.</summary>
+    /// <summary>
+    /// Answers a token with <c>auth_success</c>, or with <c>auth_failed</c> and close 4501. A token that cannot be
+    /// checked yet is not called wrong: the client is sent away to come back.
+    /// </summary>
     public async ValueTask PresentAsync(string token, Connection connection, string? id)
     {
         var reading = await tokens.ReadAsync(token);
         if (reading.Identity is not { } identity)
         {
-            Refuse(connection, id, reading.Fault!.Value, reading.Fault == TokenFault.TokenExpired ? "The token has run out." : "The token is not valid here.");
+            if (reading.Fault is { } fault)
+                Refuse(connection, id, fault, fault == TokenFault.TokenExpired ? "The token has run out." : "The token is not valid here.");
+            else
+                connection.Close(Disconnect.IssuerAway);
             return;
         }
 
@@ -163,5 +169,5 @@ internal sealed class Authentication(
         connection.ConnectedAt,
         lineage.Epoch,
         new AuthSuccess.Beat((int)limits.PingInterval.TotalSeconds, (int)limits.PingTimeout.TotalSeconds),
-        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength, limits.MessagesPerSecond, limits.SendQueueEvents));
+        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength, Math.Min(limits.MessagesPerSecond, limits.MessagesPerSecondPerUser), limits.SendQueueEvents));
 }

@@ -10,29 +10,35 @@ namespace Chat.Socket;
 /// </summary>
 public sealed class Connection
 {
+    // Codes of RFC 6455 that the server never sends itself: .NET closes for a fault in the frames, and nobody sends 1006.
+    private const int ProtocolError = (int)WebSocketCloseStatus.ProtocolError;
+    private const int Broken = 1006;
     private readonly WebSocket socket;
     private readonly Transport transport;
     private readonly Limits limits;
+    private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
     private readonly LifeSign lifeSign;
     private readonly Admission.Place? place;
     private readonly SendQueue queue;
-    private readonly TokenBucket sends;
     private readonly Lock gate = new();
+    private TokenBucket? sends;
+    private TokenBucket? events;
     private Queue<long>? errors;
     private bool handling;
     private Disconnect? afterHandling;
+    private bool isOverdue;
 
-    internal Connection(WebSocket socket, Transport transport, Limits limits, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
+    internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
     {
         this.socket = socket;
         this.transport = transport;
         this.limits = limits;
+        this.metrics = metrics;
         this.time = time;
         this.lifeSign = lifeSign;
         this.place = place;
-        queue = new SendQueue(socket, Abort, limits, time);
-        sends = new TokenBucket(limits.MessagesPerSecond, time);
+        queue = new SendQueue(socket, transport, Abort, limits, metrics, time);
         ConnectedAt = time.GetUtcNow();
     }
 
@@ -76,9 +82,16 @@ public sealed class Connection
     /// </summary>
     internal Task HasRoomAsync() => queue.HasRoomAsync();
 
+    /// <summary>How many events wait to be written.</summary>
+    internal int QueueLength => queue.Length;
+
     /// <summary>Takes a send's permit.</summary>
     /// <returns>Zero, or how long to wait for the next permit.</returns>
-    internal TimeSpan TakeSendPermit() => sends.Take();
+    internal TimeSpan TakeSendPermit() => (sends ??= new TokenBucket(limits.MessagesPerSecond, time)).Take();
+
+    /// <summary>Takes the permit of an event that has no rate of its own.</summary>
+    /// <returns>Zero, or how long to wait for the next permit.</returns>
+    internal TimeSpan TakeEventPermit() => (events ??= new TokenBucket(limits.EventsPerSecond, time)).Take();
 
     /// <summary>Takes the first token.</summary>
     /// <returns>False if its user has too many connections already.</returns>
@@ -111,7 +124,7 @@ public sealed class Connection
     {
         try
         {
-            using var reader = new FrameReader(socket, limits, lifeSign);
+            using var reader = new FrameReader(socket, limits, lifeSign, metrics);
             while (true)
             {
                 var (frame, end) = await reader.ReadAsync();
@@ -134,11 +147,13 @@ public sealed class Connection
             }
 
             await queue.Ended;
+            metrics.Closed(queue.Closing!.Code);
         }
         catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
         {
             // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
             IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
+            metrics.Closed(queue.Closing is { } reason && reason != Disconnect.Goodbye ? reason.Code : IsFaulted ? ProtocolError : Broken);
             queue.Close(Disconnect.Goodbye, discard: true);
         }
     }
@@ -147,15 +162,20 @@ public sealed class Connection
     internal void Check()
     {
         if (queue.IsOverdue || (queue.IsClosing && queue.IsStuck))
+        {
+            if (queue.IsOverdue && !isOverdue)
+                metrics.LimitHit(nameof(Limits.CloseTimeout));
+            isOverdue = queue.IsOverdue;
             Abort();
+        }
         else if (queue.IsStuck)
-            queue.Close(Disconnect.SlowConsumer, discard: true);
+            CloseAt(nameof(Limits.WriteTimeout), Disconnect.SlowConsumer);
         else if (Token is null && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
-            Close(Disconnect.NoToken);
+            CloseAt(nameof(Limits.AuthTimeout), Disconnect.NoToken);
         else if (Token is not null && time.GetUtcNow() >= Token.ExpiresAt)
             Close(Disconnect.TokenExpired);
         else if (lifeSign.Age >= limits.PingTimeout)
-            Close(Disconnect.NoSignOfLife);
+            CloseAt(nameof(Limits.PingTimeout), Disconnect.NoSignOfLife);
     }
 
     /// <summary>Cuts the socket without a word.</summary>
@@ -163,6 +183,12 @@ public sealed class Connection
     {
         transport.Cut();
         socket.Abort();
+    }
+
+    private void CloseAt(string limit, Disconnect reason)
+    {
+        if (queue.Close(reason, discard: reason == Disconnect.SlowConsumer))
+            metrics.LimitHit(limit);
     }
 
     private bool TryBeginHandling()
@@ -192,6 +218,6 @@ public sealed class Connection
         if (errors.Count < limits.MaxErrors)
             return;
         if (time.GetElapsedTime(errors.Dequeue()) <= limits.ErrorWindow)
-            Close(Disconnect.TooManyErrors);
+            CloseAt(nameof(Limits.MaxErrors), Disconnect.TooManyErrors);
     }
 }

@@ -28,6 +28,9 @@ public sealed record Disconnect(int Code, string Reason)
     /// <summary>The node or the user has too many connections.</summary>
     public static readonly Disconnect TooManyConnections = new(1013, "too many connections");
 
+    /// <summary>Whether the token is valid cannot be told yet, because the issuer has not given its keys.</summary>
+    public static readonly Disconnect IssuerAway = new(1013, "issuer away");
+
     /// <summary>The token ran out: come back with a fresh one.</summary>
     public static readonly Disconnect TokenExpired = new(4401, "token expired");
 

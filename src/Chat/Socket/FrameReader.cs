@@ -8,7 +8,7 @@ namespace Chat.Socket;
 /// Reads text frames from one socket, whatever fragments they come in. It waits without a buffer and rents one only
 /// when bytes are there, so that an idle socket holds none.
 /// </summary>
-internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign lifeSign) : IDisposable
+internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign lifeSign, ServerMetrics metrics) : IDisposable
 {
     private const int FirstRent = 4096;
     private byte[]? buffer;
@@ -31,7 +31,11 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
 
             length += received.Count;
             if (length > limits.MaxFrameBytes || emptyFragments > limits.MaxEmptyFragments)
+            {
+                metrics.LimitHit(length > limits.MaxFrameBytes ? nameof(Limits.MaxFrameBytes) : nameof(Limits.MaxEmptyFragments));
                 return (default, Disconnect.FrameTooBig);
+            }
+
             if (received.EndOfMessage)
             {
                 var frame = buffer.AsMemory(0, length);

@@ -2,9 +2,10 @@ namespace Chat.Socket;
 
 /// <summary>
 /// Looks at every connection once a second and ends those that are silent, stuck, expired or never signed in. One
-/// timer for the node instead of several for each socket; a second's tolerance is what the protocol leaves us.
+/// timer for the node instead of several for each socket; a second's tolerance is what the protocol leaves us. It
+/// also forgets the sending of those who have become quiet.
 /// </summary>
-internal sealed class Heartbeat(Hub hub, TimeProvider time) : BackgroundService
+internal sealed class Heartbeat(Hub hub, SendRates rates, ServerMetrics metrics, TimeProvider time) : BackgroundService
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
@@ -15,8 +16,16 @@ internal sealed class Heartbeat(Hub hub, TimeProvider time) : BackgroundService
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
+                var (waiting, longest) = (0, 0);
                 foreach (var connection in hub.Connections)
+                {
                     connection.Check();
+                    waiting += connection.QueueLength;
+                    longest = Math.Max(longest, connection.QueueLength);
+                }
+
+                metrics.SendQueues(waiting, longest);
+                rates.Sweep();
             }
         }
         catch (OperationCanceledException)

@@ -19,6 +19,9 @@ public sealed class Hub
     /// <summary>Every open connection, signed in or not.</summary>
     public ICollection<Connection> Connections => all.Values;
 
+    /// <summary>How many there are of these.</summary>
+    public int Count => all.Count;
+
     /// <summary>The users with a connection to this node.</summary>
     public ICollection<Guid> Users => users.Keys;
 

@@ -7,7 +7,7 @@ namespace Chat.Socket;
 /// the thread pool, and only while something waits, so that an idle socket costs no task. Nobody ever waits for a
 /// reader: past its bound the queue refuses, and its connection is closed as a slow consumer.
 /// </summary>
-internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, TimeProvider time) : IThreadPoolWorkItem
+internal sealed class SendQueue(WebSocket socket, Transport transport, Action abort, Limits limits, ServerMetrics metrics, TimeProvider time) : IThreadPoolWorkItem
 {
     private readonly Lock gate = new();
     private readonly Queue<Frame> waiting = new();
@@ -25,16 +25,32 @@ internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, T
     /// <summary>Whether a close was asked for: what is added from then on is left out.</summary>
     public bool IsClosing => Volatile.Read(ref closingSince) != 0;
 
+    /// <summary>Why the socket is closed; null as long as nobody asked for it.</summary>
+    public Disconnect? Closing => IsClosing ? closing : null;
+
+    /// <summary>How many frames wait. Read without the lock: a number to look at.</summary>
+    public int Length => waiting.Count;
+
     /// <summary>Adds a frame.</summary>
     /// <returns>False if the queue is past its bound: the client reads too slowly.</returns>
     public bool TryAdd(Frame frame)
     {
         lock (gate)
         {
-            if (closing is not null || (frame.Droppable && IsFilled(frame, 2)))
+            if (closing is not null)
                 return true;
+            if (frame.Droppable && IsFilled(frame, 2))
+            {
+                metrics.Dropped();
+                return true;
+            }
+
             if (IsFilled(frame, 1))
+            {
+                metrics.LimitHit(waiting.Count >= limits.SendQueueEvents ? nameof(Limits.SendQueueEvents) : nameof(Limits.SendQueueBytes));
                 return false;
+            }
+
             waiting.Enqueue(frame);
             waitingBytes += frame.Bytes.Length;
             StartDrain();
@@ -58,18 +74,20 @@ internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, T
     /// <summary>Ends the socket with a close frame, behind what waits; only the first call counts.</summary>
     /// <param name="reason">What the close frame says.</param>
     /// <param name="discard">Leave out what waits, because nobody reads it.</param>
-    public void Close(Disconnect reason, bool discard)
+    /// <returns>Whether this was the first call.</returns>
+    public bool Close(Disconnect reason, bool discard)
     {
         lock (gate)
         {
             if (closing is not null)
-                return;
+                return false;
             closing = reason;
             Volatile.Write(ref closingSince, time.GetTimestamp());
             if (discard)
                 waiting.Clear();
             ReleaseRoom();
             StartDrain();
+            return true;
         }
     }
 
@@ -117,14 +135,16 @@ internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, T
     {
         try
         {
-            while (Next(out var frame, out var last))
+            while (Next(out var frame, out var more, out var last))
             {
                 Volatile.Write(ref writingSince, time.GetTimestamp());
                 // No token: a cancelled send aborts the socket anyway, and a cancellable one is slower. The heartbeat
                 // aborts a write that is stuck.
                 if (frame is not null)
                 {
+                    transport.JoinWrites(more);
                     await socket.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+                    transport.JoinWrites(false);
                 }
                 else
                 {
@@ -148,11 +168,12 @@ internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, T
     }
 
     // The next frame; or, once all that waited is out, the close; or neither, and the drain is over.
-    private bool Next(out Frame? frame, out Disconnect? last)
+    private bool Next(out Frame? frame, out bool more, out Disconnect? last)
     {
         lock (gate)
         {
             last = null;
+            more = waiting.Count > 1;
             if (waiting.TryDequeue(out frame))
             {
                 waitingBytes -= frame.Bytes.Length;

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Diagnostics;
 using System.Text.Json;
 using Chat.Storage;
 
@@ -12,10 +13,14 @@ namespace Chat.Socket;
 public sealed partial class SocketDispatcher
 {
     private readonly FrozenDictionary<string, SocketRoute> routes;
+    private readonly ServerMetrics metrics;
+    private readonly TimeProvider time;
     private readonly ILogger<SocketDispatcher> log;
 
-    internal SocketDispatcher(IEnumerable<SocketRoute> routes, ILogger<SocketDispatcher> log)
+    internal SocketDispatcher(IEnumerable<SocketRoute> routes, ServerMetrics metrics, TimeProvider time, ILogger<SocketDispatcher> log)
     {
+        this.metrics = metrics;
+        this.time = time;
         this.log = log;
         this.routes = routes.ToFrozenDictionary(route => route.Name, StringComparer.Ordinal);
     }
@@ -27,31 +32,60 @@ public sealed partial class SocketDispatcher
     /// <returns>Null, or the error and the id of the event that it answers.</returns>
     internal async ValueTask<(ChatError Error, string? Id)?> DispatchAsync(ReadOnlyMemory<byte> frame, Connection connection)
     {
+        var began = metrics.WantsEvents ? time.GetTimestamp() : 0;
+        SocketRoute? route = null;
+        ChatError? error;
         if (!Envelope.TryRead(frame, out var envelope))
-            return (ChatError.NoEnvelope, null);
-        var isKnown = routes.TryGetValue(envelope.Type, out var route);
-        if (!connection.IsAuthenticated && route is not { IsOpen: true })
-            return (ChatError.Unauthorized, envelope.Id);
-        if (!isKnown)
-            return (ChatError.UnknownEvent, envelope.Id);
+            error = ChatError.NoEnvelope;
+        else if (!routes.TryGetValue(envelope.Type, out route))
+            error = connection.IsAuthenticated ? ChatError.UnknownEvent : ChatError.Unauthorized;
+        else if (!connection.IsAuthenticated && !route.IsOpen)
+            error = ChatError.Unauthorized;
+        else
+            error = await TraceAsync(route, envelope, connection);
+
+        if (began != 0)
+            metrics.EventHandled(route?.Name ?? ServerMetrics.UnknownEvent, error?.Code, time.GetElapsedTime(began));
+        return error is null ? null : (error, envelope.Id);
+    }
+
+    private ValueTask<ChatError?> TraceAsync(SocketRoute route, Envelope envelope, Connection connection) =>
+        Tracing.Event(route.Name) is { } span ? TraceAsync(span, route, envelope, connection) : HandleAsync(route, envelope, connection);
+
+    private async ValueTask<ChatError?> TraceAsync(Activity span, SocketRoute route, Envelope envelope, Connection connection)
+    {
+        using (span)
+        {
+            var error = await HandleAsync(route, envelope, connection);
+            if (error is not null)
+                span.SetStatus(ActivityStatusCode.Error, error.Message);
+            return error;
+        }
+    }
+
+    private async ValueTask<ChatError?> HandleAsync(SocketRoute route, Envelope envelope, Connection connection)
+    {
+        if (!route.HasOwnRate && connection.TakeEventPermit() is var wait && wait > TimeSpan.Zero)
+        {
+            metrics.LimitHit(nameof(Limits.EventsPerSecond));
+            return ChatError.RateLimited(wait);
+        }
 
         try
         {
-            return await route!.HandleAsync(envelope.Payload, new EventContext(connection, envelope.Id)) is { } error
-                ? (error, envelope.Id)
-                : null;
+            return await route.HandleAsync(envelope.Payload, new EventContext(connection, envelope.Id));
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
         {
             DatabaseAway(envelope.Type, failure.Message);
-            return (ChatError.Unavailable, envelope.Id);
+            return ChatError.Unavailable;
         }
 #pragma warning disable CA1031 // The boundary: one event's fault must not take the connection with it.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
             HandlerFailed(failure, envelope.Type, connection.Id);
-            return (ChatError.Internal, envelope.Id);
+            return ChatError.Internal;
         }
     }
 
@@ -63,17 +97,20 @@ public sealed partial class SocketDispatcher
 }
 
 /// <summary>One line of the routing table.</summary>
-internal abstract class SocketRoute(string name, bool isOpen)
+internal abstract class SocketRoute(string name)
 {
     public string Name => name;
 
     /// <summary>Whether the event may come before a token was accepted.</summary>
-    public bool IsOpen => isOpen;
+    public bool IsOpen { get; init; }
+
+    /// <summary>Whether the handler itself bounds how often the event may come.</summary>
+    public bool HasOwnRate { get; init; }
 
     public abstract ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context);
 }
 
-internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler, bool isOpen) : SocketRoute(TEvent.Name, isOpen)
+internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler) : SocketRoute(TEvent.Name)
     where TEvent : IEvent<TEvent>
 {
     public override ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context)

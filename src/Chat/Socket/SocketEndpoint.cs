@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -12,6 +11,7 @@ internal sealed class SocketEndpoint(
     Authentication authentication,
     SocketDispatcher dispatcher,
     Limits limits,
+    ServerMetrics metrics,
     TimeProvider time)
 {
     public const string Path = "/chat/ws";
@@ -39,8 +39,10 @@ internal sealed class SocketEndpoint(
             return TypedResults.Problem("This address speaks WebSocket.", statusCode: (int)HttpStatusCode.UpgradeRequired);
         if (admission.MayShakeHands() is var wait && wait > TimeSpan.Zero)
         {
-            http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
-            return TypedResults.Problem("The server is stopping, or busy with other handshakes.", statusCode: (int)HttpStatusCode.ServiceUnavailable);
+            return TypedResults.Problem(
+                "The server is stopping, or busy with other handshakes.",
+                statusCode: (int)HttpStatusCode.ServiceUnavailable,
+                extensions: [KeyValuePair.Create<string, object?>("retryAfterMs", (int)Math.Ceiling(wait.TotalMilliseconds))]);
         }
 
         // The socket outlives any trace of its handshake.
@@ -55,7 +57,7 @@ internal sealed class SocketEndpoint(
         http.Features.Set<IHttpRequestLifetimeFeature>(transport);
         using var socket = await http.WebSockets.AcceptWebSocketAsync(accept);
         using var place = admission.TryEnter(http.Connection.RemoteIpAddress);
-        var connection = new Connection(socket, transport, limits, time, http.Features.GetRequiredFeature<LifeSign>(), place);
+        var connection = new Connection(socket, transport, limits, metrics, time, http.Features.GetRequiredFeature<LifeSign>(), place);
         hub.Add(connection);
         if (place is null)
             connection.Close(Disconnect.TooManyConnections);

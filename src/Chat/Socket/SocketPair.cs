@@ -28,8 +28,8 @@ internal sealed class SocketPair : IDisposable
     }
 
     /// <summary>The server's end as a connection like any other.</summary>
-    public Connection Accept(Limits limits, TimeProvider time, Admission.Place place) =>
-        new(server, new Transport(new HttpRequestLifetimeFeature()), limits, time, new LifeSign(time), place);
+    public Connection Accept(Limits limits, ServerMetrics metrics, TimeProvider time, Admission.Place place) =>
+        new(server, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, time, new LifeSign(time), place);
 
     public async Task SendAsync(Frame frame) => await client.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 

@@ -10,12 +10,16 @@ internal static class SocketRegistration
         services.AddOptions<Limits>().BindConfiguration("Limits");
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<Limits>>().Value);
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
+        services.AddSingleton<ServerMetrics>();
         services.AddSingleton<Hub>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<SendRates>();
         services.AddSingleton<Authentication>();
-        services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<Authentication>(), isOpen: true));
+        services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<Authentication>()) { IsOpen = true });
         services.AddSingleton(provider => new SocketDispatcher(
             provider.GetServices<SocketRoute>(),
+            provider.GetRequiredService<ServerMetrics>(),
+            provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<SocketDispatcher>>()));
         services.AddSingleton<SocketEndpoint>();
         services.AddHostedService<Heartbeat>();
@@ -29,6 +33,6 @@ internal static class SocketRegistration
         app.Use(endpoint.WatchAsync);
         app.UseWebSockets();
         // CONNECT is how a WebSocket opens over HTTP/2.
-        app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription();
+        app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription().DisableHttpMetrics();
     }
 }

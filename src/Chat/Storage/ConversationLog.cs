@@ -1,5 +1,6 @@
+using System.Diagnostics;
 using System.Threading.Channels;
-using Marten;
+using Npgsql;
 
 namespace Chat.Storage;
 
@@ -40,17 +41,17 @@ public readonly record struct Appended(AppendOutcome Outcome, Message? Message);
 
 /// <summary>
 /// The heart of the server: gives every message its number and commits it. Each shard of conversations has one
-/// bounded queue and one loop, which takes whatever waits and makes one transaction of it: it locks the heads of the
-/// batch's conversations in id order (so that the batches of several nodes cannot deadlock), looks which drafts are
-/// there already, numbers the others, inserts them and commits. No timer delays anybody: a batch is what piled up
-/// during the last commit.
+/// bounded queue and one loop, which takes whatever waits and makes one transaction of it (<see cref="AppendFunction"/>):
+/// it locks the heads of the batch's conversations in id order (so that the batches of several nodes cannot deadlock),
+/// looks which drafts are there already, numbers the others, inserts them and commits. No timer delays anybody: a
+/// batch is what piled up during the last commit.
 /// </summary>
 /// <remarks>
 /// The lock on a conversation's head is held from before the look for repeats until the commit, and a repeat is
 /// always one in the same conversation. So the look is exact, on any number of nodes, and the unique keys below it
 /// are there only to prove that.
 /// </remarks>
-public sealed partial class ConversationLog : IHostedService
+internal sealed partial class ConversationLog : IHostedService
 {
     private const int Shards = 2;
     private const int MaxBatch = 256;
@@ -61,20 +62,25 @@ public sealed partial class ConversationLog : IHostedService
     /// <summary>A message that has waited for so long is not tried any more.</summary>
     private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(3);
 
-    private readonly IDocumentStore store;
+    private readonly NpgsqlDataSource database;
+    private readonly Tables tables;
+    private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
     private readonly ILogger<ConversationLog> log;
     private readonly Channel<Entry>[] queues;
     private Task running = Task.CompletedTask;
 
     /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog(IDocumentStore store, Limits limits, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog(NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
     {
-        this.store = store;
+        this.database = database;
+        this.tables = tables;
+        this.metrics = metrics;
         this.time = time;
         this.log = log;
         var bound = new BoundedChannelOptions(limits.LogQueue) { SingleReader = true };
         queues = [.. Enumerable.Range(0, Shards).Select(_ => Channel.CreateBounded<Entry>(bound))];
+        metrics.WatchLog(() => queues.Sum(queue => queue.Reader.Count));
     }
 
     /// <summary>Appends a message to its conversation.</summary>
@@ -88,16 +94,21 @@ public sealed partial class ConversationLog : IHostedService
         var entry = new Entry(draft, committed, time.GetTimestamp());
         var queue = queues[(uint)draft.ConversationId.GetHashCode() % Shards];
         if (!queue.Writer.TryWrite(entry))
+        {
+            metrics.LimitHit(nameof(Limits.LogQueue));
+            metrics.Unavailable(1);
             entry.Answer(AppendOutcome.Unavailable);
+        }
+
         return entry.Answered;
     }
 
     /// <summary>
-    /// Goes through the motions of an append, <paramref name="committed"/> included, in a session whose transaction is
-    /// the caller's to roll back.
+    /// Goes through the motions of an append, <paramref name="committed"/> included, in a transaction that is the
+    /// caller's to roll back.
     /// </summary>
-    internal Task RehearseAsync(IDocumentSession session, MessageDraft draft, Action<Message> committed) =>
-        TransactAsync(session, [new Entry(draft, committed, time.GetTimestamp())], CancellationToken.None);
+    internal Task RehearseAsync(NpgsqlConnection connection, MessageDraft draft, Action<Message> committed) =>
+        TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], isSecondTry: false, CancellationToken.None);
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -134,7 +145,7 @@ public sealed partial class ConversationLog : IHostedService
         using var patience = new CancellationTokenSource(LongestWait - AgeOf(batch[0]), time);
         try
         {
-            await TransactAsync(batch, patience.Token);
+            await TransactAsync(batch, isSecondTry, patience.Token);
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || patience.IsCancellationRequested)
         {
@@ -158,7 +169,7 @@ public sealed partial class ConversationLog : IHostedService
 
             BatchSplit(batch.Count, failure.Message);
             foreach (var entry in batch)
-                await CommitAsync([entry]);
+                await CommitAsync([entry], isSecondTry);
         }
     }
 
@@ -175,86 +186,71 @@ public sealed partial class ConversationLog : IHostedService
     private void RefuseAll(IReadOnlyList<Entry> batch, string reason)
     {
         DatabaseAway(batch.Count, reason);
+        metrics.Unavailable(batch.Count);
         foreach (var entry in batch)
             entry.Answer(AppendOutcome.Unavailable);
     }
 
     private TimeSpan AgeOf(Entry entry) => time.GetElapsedTime(entry.Since);
 
-    private async Task TransactAsync(IReadOnlyList<Entry> batch, CancellationToken patience)
+    private async Task TransactAsync(IReadOnlyList<Entry> batch, bool isSecondTry, CancellationToken patience)
     {
-        await using var session = store.LightweightSession();
-        await session.BeginTransactionAsync(patience);
-        await TransactAsync(session, batch, patience);
+        using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
+        var began = time.GetTimestamp();
+        await using var connection = await database.OpenConnectionAsync(patience);
+        var (stored, repeated) = await TransactAsync(connection, batch, isSecondTry, patience);
+        metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(began));
     }
 
-    private async Task TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
+    /// <returns>How many of the batch are stored now, and how many were there already.</returns>
+    private async Task<(int Stored, int Repeated)> TransactAsync(
+        NpgsqlConnection connection, IReadOnlyList<Entry> batch, bool isSecondTry, CancellationToken patience)
     {
-        var (heads, known, blocks) = await LockAndLookAsync(session, batch, patience);
-
-        var outcomes = new Appended[batch.Count];
-        var changed = new HashSet<Guid>();
-        for (var i = 0; i < batch.Count; i++)
+        // A draft may be there more than once: its sender repeated it while the first try was still waiting.
+        var places = new Dictionary<Guid, int>(batch.Count);
+        var drafts = new List<Message>(batch.Count);
+        var blocks = new List<(Guid Id, int Place)>(batch.Count * 2);
+        foreach (var entry in batch)
         {
-            var draft = batch[i].Draft;
-            if (!heads.TryGetValue(draft.ConversationId, out var head))
-            {
-                outcomes[i] = new Appended(AppendOutcome.NoConversation, null);
+            if (!places.TryAdd(entry.Draft.Id, drafts.Count))
                 continue;
-            }
-
-            if (known.TryGetValue(draft.Id, out var first))
-            {
-                outcomes[i] = new Appended(batch[i].IsSecondTry ? AppendOutcome.Stored : AppendOutcome.Repeated, first);
-                continue;
-            }
-
-            if (draft.Blocks.Any(blocks.Contains))
-            {
-                outcomes[i] = new Appended(AppendOutcome.Blocked, null);
-                continue;
-            }
-
-            var message = Number(draft, head.Seq + 1);
-            heads[head.Id] = head with { Seq = message.Seq, LastMessageId = message.Id, UpdatedAt = message.SentAt };
-            changed.Add(head.Id);
-            known.Add(message.Id, message);
-            session.Insert(message);
-            outcomes[i] = new Appended(AppendOutcome.Stored, message);
+            drafts.Add(Unnumbered(entry.Draft));
+            foreach (var block in entry.Draft.Blocks)
+                blocks.Add((block, drafts.Count));
         }
 
-        foreach (var id in changed)
-            session.Update(heads[id]);
-        for (var i = 0; i < batch.Count; i++)
-            batch[i].IsSecondTry = outcomes[i].Outcome == AppendOutcome.Stored;
-        await session.SaveChangesAsync(patience);
+        var outcomes = new Appended[drafts.Count];
+        foreach (var (place, outcome, seq, earlier) in await AppendFunction.CallAsync(connection, tables, drafts, blocks, patience))
+        {
+            outcomes[place] = outcome switch
+            {
+                AppendOutcome.Stored => new Appended(outcome, drafts[place] with { Seq = seq, ChangedSeq = seq }),
+                // The first try has stored it, and nobody has been told yet.
+                AppendOutcome.Repeated when isSecondTry => new Appended(AppendOutcome.Stored, earlier),
+                _ => new Appended(outcome, earlier),
+            };
+        }
 
-        for (var i = 0; i < batch.Count; i++)
-            batch[i].Answer(outcomes[i].Outcome, outcomes[i].Message);
+        var (stored, repeated) = (0, 0);
+        foreach (var entry in batch)
+        {
+            ref var outcome = ref outcomes[places[entry.Draft.Id]];
+            stored += outcome.Outcome == AppendOutcome.Stored ? 1 : 0;
+            repeated += outcome.Outcome == AppendOutcome.Repeated ? 1 : 0;
+            entry.Answer(outcome.Outcome, outcome.Message);
+            if (outcome.Outcome == AppendOutcome.Stored)
+                outcome = outcome with { Outcome = AppendOutcome.Repeated };
+        }
+
+        return (stored, repeated);
     }
 
-    private static async Task<(Dictionary<Guid, ConversationHead> Heads, Dictionary<Guid, Message> Known, HashSet<Guid> Blocks)> LockAndLookAsync(
-        IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
-    {
-        // One round trip, in this order: the look is good because the locks are held.
-        var look = session.CreateBatchQuery();
-        var heads = look.Query<ConversationHead>(
-            "where id = any(?) order by id for update", batch.Select(entry => entry.Draft.ConversationId).Distinct().ToArray());
-        var known = look.Query<Message>("where id = any(?)", batch.Select(entry => entry.Draft.Id).ToArray());
-        var blocks = look.Query<Block>("where id = any(?)", batch.SelectMany(entry => entry.Draft.Blocks).Distinct().ToArray());
-        await look.Execute(patience);
-        return (
-            (await heads).ToDictionary(head => head.Id),
-            (await known).ToDictionary(message => message.Id),
-            (await blocks).Select(block => block.Id).ToHashSet());
-    }
-
-    private Message Number(MessageDraft draft, long seq) => new()
+    private Message Unnumbered(MessageDraft draft) => new()
     {
         Id = draft.Id,
         ConversationId = draft.ConversationId,
-        Seq = seq,
-        ChangedSeq = seq,
+        Seq = 0,
+        ChangedSeq = 0,
         SenderId = draft.SenderId,
         Type = draft.Type,
         Content = draft.Content,
@@ -280,15 +276,20 @@ public sealed partial class ConversationLog : IHostedService
         /// <summary>When it came.</summary>
         public long Since => since;
 
-        /// <summary>Whether a commit that may have stored the draft has been tried: then finding it is no repeat.</summary>
-        public bool IsSecondTry { get; set; }
+        /// <summary>The span of the send, if somebody follows it.</summary>
+        public Activity? Sent { get; } = Tracing.Here;
 
         public Task<Appended> Answered => answer.Task;
 
         public void Answer(AppendOutcome outcome, Message? message = null)
         {
             if (outcome == AppendOutcome.Stored)
+            {
+                using var span = Tracing.Commit(Sent);
+                span?.SetTag("chat.conversation.id", message!.ConversationId).SetTag("chat.message.seq", message.Seq);
                 committed(message!);
+            }
+
             answer.TrySetResult(new Appended(outcome, message));
         }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using JasperFx;
 using Marten;
 using Npgsql;
@@ -12,15 +13,24 @@ internal static class StorageRegistration
     {
         var connectionString = Tune(configuration.GetConnectionString("Postgres")!);
         services.AddSingleton(provider =>
-            new NpgsqlDataSourceBuilder(connectionString).UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>()).Build());
+            new NpgsqlDataSourceBuilder(connectionString)
+                .UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>())
+                // What the loops ask every other second belongs to nobody's trace.
+                .ConfigureTracing(tracing => tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
+                .Build());
+        var tables = new Tables(configuration["Storage:Schema"] ?? "chat");
+        services.AddSingleton(tables);
         var marten = services.AddMarten(provider =>
         {
             var options = new StoreOptions();
-            options.DatabaseSchemaName = configuration["Storage:Schema"] ?? "chat";
+            options.DatabaseSchemaName = tables.Schema;
+            options.Storage.ExtendedSchemaObjects.Add(AppendFunction.In(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
+            options.ConfigurePolly(_ => { });
+            options.Logger(new StatementLog());
             options.ConfigureWritePolly(_ => { });
             MessageDocuments(options);
             foreach (var documents in provider.GetServices<Action<StoreOptions>>())
@@ -30,7 +40,6 @@ internal static class StorageRegistration
         if (isDevelopment)
             marten.ApplyAllDatabaseChangesOnStartup();
 
-        services.AddSingleton(new Tables(configuration["Storage:Schema"] ?? "chat"));
         services.AddSingleton<DatabaseStart>();
         services.AddHostedSingleton<Lineage>();
         services.AddHostedSingleton<ConversationLog>();
@@ -69,19 +78,24 @@ internal static class StorageRegistration
             .Index(message => new { message.ConversationId, message.ChangedSeq });
     }
 
-    // Answers within 5 s even if the database hangs; statements are prepared; no attempt at Kerberos on each connect.
+    // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
+    // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
+    // at Kerberos on each connect.
     internal static string Tune(string connectionString)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
         if (!tuned.ShouldSerialize("Command Timeout"))
-            tuned.CommandTimeout = 4;
+            tuned.CommandTimeout = 2;
         if (!tuned.ShouldSerialize("Timeout"))
-            tuned.Timeout = 3;
+            tuned.Timeout = 2;
         if (!tuned.ShouldSerialize("Cancellation Timeout"))
             tuned.CancellationTimeout = 500;
         if (!tuned.ShouldSerialize("Max Auto Prepare"))
             tuned.MaxAutoPrepare = 100;
+        // Far more than a node has use for, and few enough for several nodes and a tool on PostgreSQL's default of 100.
+        if (!tuned.ShouldSerialize("Maximum Pool Size"))
+            tuned.MaxPoolSize = 30;
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         return tuned.ConnectionString;
     }

@@ -23,22 +23,25 @@ public enum TokenFault
 /// <param name="Identity">Null if the token is refused.</param>
 /// <param name="IssuedAt">Since when it speaks for its user; the beginning of time if it does not say.</param>
 /// <param name="ExpiresAt">Until when it speaks for its user.</param>
-/// <param name="Fault">Why it is refused.</param>
+/// <param name="Fault">Why it is refused; null beside a missing identity if nobody can tell yet, for want of the issuer's keys.</param>
 public sealed record TokenReading(Identity? Identity, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt, TokenFault? Fault);
 
 /// <summary>
 /// Checks a token that came over the socket, by the very rules that the bearer scheme applies to REST, so that the
 /// two cannot come apart.
 /// </summary>
-public sealed class TokenReader(IOptionsMonitor<JwtBearerOptions> bearer, TimeProvider time)
+internal sealed class TokenReader(IOptionsMonitor<JwtBearerOptions> bearer, IssuerKeys keys, TimeProvider time)
 {
     private static readonly TokenReading Invalid = new(null, default, default, TokenFault.TokenInvalid);
+    private static readonly TokenReading Undecided = new(null, default, default, null);
     private static readonly TokenReading Expired = new(null, default, default, TokenFault.TokenExpired);
     private readonly JsonWebTokenHandler handler = new() { MapInboundClaims = false };
 
     /// <summary>Checks a token. Never throws: what cannot be read is <see cref="TokenFault.TokenInvalid"/>.</summary>
     public async ValueTask<TokenReading> ReadAsync(string token)
     {
+        if (!await keys.AskAsync())
+            return Undecided;
         var options = bearer.Get(JwtBearerDefaults.AuthenticationScheme);
         var rules = options.TokenValidationParameters.Clone();
         rules.ConfigurationManager = options.ConfigurationManager as BaseConfigurationManager;

@@ -17,6 +17,7 @@ internal static class TokenRegistration
         AppContext.SetSwitch("Switch.Microsoft.IdentityModel.UpdateConfigAsBlocking", true);
         services.AddOptions<JwtSettings>().Bind(configuration.GetSection("Jwt"));
         services.AddSingleton<TokenReader>();
+        services.AddSingleton<IssuerKeys>();
         // What AddAuthentication().AddJwtBearer() does, without data protection: nothing here needs keys on disk.
         services.AddWebEncoders();
         services.AddAuthenticationCore(options => options.DefaultScheme = JwtBearerDefaults.AuthenticationScheme);
@@ -37,6 +38,7 @@ internal static class TokenRegistration
         bearer.RequireHttpsMetadata = false;
         // A token signed with a key that is not known yet makes us ask the issuer, at most this often.
         bearer.RefreshInterval = KeyRefreshInterval;
+        bearer.BackchannelTimeout = IssuerKeys.Patience * 2;
         bearer.TokenValidationParameters = new TokenValidationParameters
         {
             ValidIssuer = settings.Issuer,
@@ -53,6 +55,21 @@ internal static class TokenRegistration
         };
         bearer.Events = new JwtBearerEvents
         {
+            OnMessageReceived = async context =>
+            {
+                if (context.Request.Headers.Authorization.Count > 0 && !await context.HttpContext.RequestServices.GetRequiredService<IssuerKeys>().AskAsync())
+                    context.Fail(new IssuerAwayException());
+            },
+            OnChallenge = context =>
+            {
+                if (context.AuthenticateFailure is IssuerAwayException)
+                {
+                    context.HandleResponse();
+                    context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+                }
+
+                return Task.CompletedTask;
+            },
             OnTokenValidated = async context =>
             {
                 if (Identity.From(context.Principal!) is not { } identity)

@@ -1,5 +1,7 @@
 using Chat.Features;
+using Chat.Storage;
 using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Backplane;
 
@@ -49,16 +51,15 @@ public sealed class RedisRestartTests
         var conversation = await nodes.One.OpenDirect(alice, bob);
         await using var atAlice = await nodes.One.Connect(alice);
         await using var atBob = await nodes.Two.Connect(bob);
-        var restored = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var returns = nodes.Two.Redis().Returns;
 
         await redis.Kill();
         foreach (var text in (string[])["one", "two"])
             Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, text)).Type);
         await atBob.Settle();
         Assert.DoesNotContain(atBob.Frames, frame => frame.Type == "message.new");
-        nodes.Two.Redis().Restored += restored.SetResultOnce;
         await redis.StartAgain();
-        await restored.Task.WaitAsync(TimeSpan.FromSeconds(15));
+        await nodes.Two.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(15));
 
         // Well inside the time that the ordinary check takes, which wants to see it behind twice, two seconds apart.
         for (var tick = 0; tick < 6 && !atBob.Frames.Any(frame => frame.Type == "message.new"); tick++)
@@ -121,13 +122,32 @@ public sealed class RedisRestartTests
         Assert.True(await atBob.NextTyping());
     }
 
+    [RedisFact]
+    public async Task Presence_is_looked_at_again_also_if_PostgreSQL_hangs_when_Redis_comes_back()
+    {
+        await using var redis = await RedisServer.Start();
+        await using var node = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = redis.ConnectionString });
+        var logs = LogCapture.Of(node);
+        await node.OpenDirect(alice, bob);
+        await using var atAlice = await node.Connect(alice);
+        var returns = node.Redis().Returns;
+
+        await redis.Kill();
+        await using (var held = await HeldLock.Begin(node))
+        {
+            await held.Execute($"lock table {node.Services.GetRequiredService<Tables>().Member} in access exclusive mode");
+            await redis.StartAgain();
+            await node.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(15));
+            // Nobody tells of it.
+            await node.HoldLease(bob);
+            await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("after an outage", StringComparison.Ordinal)));
+            await held.Release();
+        }
+
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+    }
+
     private static bool Restored(TwoNodes nodes) => nodes.One.Redis().IsConnected && nodes.Two.Redis().IsConnected;
 
     private static long Listeners(TwoNodes nodes, TestUser user) => BackplaneTests.Listeners(nodes.One, user);
-}
-
-file static class Signal
-{
-    /// <summary>For events that may be raised more than once.</summary>
-    public static void SetResultOnce(this TaskCompletionSource signal) => signal.TrySetResult();
 }

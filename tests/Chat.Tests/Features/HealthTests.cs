@@ -13,14 +13,14 @@ public sealed class HealthTests
         await using var app = await ChatApp.Start();
 
         Assert.Equal(
-            """{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok"}}""",
+            """{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""",
             (await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.OK)).GetRawText());
         Assert.Equal("""{"status":"ok","checks":{}}""", (await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK)).GetRawText());
 
         app.Services.GetRequiredService<Hub>().StopAccepting();
 
         Assert.Equal(
-            """{"status":"unavailable","checks":{"server":"stopping","postgres":"ok","redis":"ok","pubsub":"ok"}}""",
+            """{"status":"unavailable","checks":{"server":"stopping","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""",
             (await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.ServiceUnavailable)).GetRawText());
         await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
     }
@@ -32,7 +32,7 @@ public sealed class HealthTests
         await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = "127.0.0.1:1,connectTimeout=100,connectRetry=0" });
 
         Assert.Equal(
-            """{"status":"unavailable","checks":{"server":"ok","postgres":"ok","redis":"does not answer","pubsub":"a message to oneself does not come back"}}""",
+            """{"status":"unavailable","checks":{"server":"ok","postgres":"ok","redis":"does not answer","pubsub":"a message to oneself does not come back","issuer":"ok"}}""",
             (await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.ServiceUnavailable)).GetRawText());
         await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
     }

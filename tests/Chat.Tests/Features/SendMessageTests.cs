@@ -2,7 +2,9 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Chat.Features;
+using Chat.Socket;
 using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Features;
 
@@ -393,6 +395,52 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         own.Clock.Advance(TimeSpan.FromMilliseconds(2));
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "as told", "t4")).Type);
         Assert.Equal(6, (await own.History(bob, conversation)).Count);
+    }
+
+    [Fact]
+    public async Task A_user_has_one_bound_over_all_connections_and_REST()
+    {
+        await using var own = await ChatApp.Start(new() { ["Limits:MessagesPerSecondPerUser"] = "2" }, fakeClock: true);
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await own.OpenDirect(alice, bob);
+        await using var one = await own.Connect(alice);
+        await using var other = await own.Connect(alice);
+        await using var atBob = await own.Connect(bob);
+
+        await (await own.SendOverRest(alice, conversation, "in the burst", "t0")).Is(HttpStatusCode.Created);
+        foreach (var (client, tempId) in ((SocketClient, string)[])[(one, "t1"), (other, "t2"), (one, "t3")])
+            Assert.Equal("message.sent", (await client.SendMessage(conversation, "in the burst", tempId)).Type);
+
+        var refused = (await other.SendMessage(conversation, "too much", "t4")).IsError("RATE_LIMITED");
+        Assert.Equal(("t4", 500), (refused["tempId"].GetString(), refused["retryAfterMs"].GetInt32()));
+        var response = await own.SendOverRest(alice, conversation, "too much", "t4");
+        Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
+        var problem = await response.IsProblem(HttpStatusCode.TooManyRequests, "RATE_LIMITED");
+        Assert.Equal((500, true, "t4"), (problem.GetProperty("retryAfterMs").GetInt32(), problem.GetProperty("retryable").GetBoolean(), problem.GetProperty("tempId").GetString()));
+        Assert.Equal("message.sent", (await atBob.SendMessage(conversation, "the bound is a user's", "t5")).Type);
+
+        own.Clock!.Advance(TimeSpan.FromMilliseconds(501));
+        await (await own.SendOverRest(alice, conversation, "as told", "t4")).Is(HttpStatusCode.Created);
+        Assert.Equal(6, (await own.History(bob, conversation)).Count);
+    }
+
+    [Fact]
+    public async Task Who_is_quiet_leaves_nothing_behind()
+    {
+        await using var own = await ChatApp.Start(fakeClock: true);
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await own.OpenDirect(alice, bob);
+        await using var atAlice = await own.Connect(alice);
+        var rates = own.Services.GetRequiredService<SendRates>();
+        own.Clock!.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.Holds("the people of the rehearsals are forgotten", () => rates.Count == 0);
+
+        await atAlice.SendMessage(conversation, "once");
+        await (await own.SendOverRest(bob, conversation, "once")).Is(HttpStatusCode.Created);
+        Assert.Equal(2, rates.Count);
+
+        own.Clock.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.Holds("both are forgotten", () => rates.Count == 0);
     }
 
     private static string WithoutTrace(JsonElement problem) =>

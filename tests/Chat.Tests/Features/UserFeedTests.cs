@@ -1,9 +1,11 @@
+using System.Diagnostics.Metrics;
 using Chat.Features;
 using Chat.Socket;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Features;
@@ -15,6 +17,7 @@ public sealed class UserFeedTests : IDisposable
     private readonly Guid other = Guid.NewGuid();
     private readonly FakeTimeProvider clock = new();
     private readonly Hub hub = new();
+    private readonly ServiceProvider meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly Recording socket = new();
     private readonly Connection connection;
     private readonly UserFeed feed;
@@ -23,15 +26,20 @@ public sealed class UserFeedTests : IDisposable
     public UserFeedTests()
     {
         var limits = new Limits { SendQueueEvents = 10_000 };
-        var place = new Admission(hub, limits, clock).TryEnter(null);
-        connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, clock, new LifeSign(clock), place);
+        var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
+        var place = new Admission(hub, limits, metrics, clock).TryEnter(null);
+        connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
         connection.TrySignIn(new TokenReading(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
         hub.Add(connection);
         hub.Join(connection);
         feed = new UserFeed(me, hub, clock);
     }
 
-    public void Dispose() => socket.Dispose();
+    public void Dispose()
+    {
+        socket.Dispose();
+        meters.Dispose();
+    }
 
     [Fact]
     public async Task Changes_in_order_are_delivered_at_once()

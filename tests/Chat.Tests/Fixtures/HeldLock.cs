@@ -42,6 +42,13 @@ public sealed class HeldLock : IAsyncDisposable
         return held;
     }
 
+    /// <summary>Runs a statement in the transaction.</summary>
+    public async Task Execute(string statement)
+    {
+        await using var command = new NpgsqlCommand(statement, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
     /// <summary>Takes the head of a conversation, behind whoever holds it.</summary>
     public async Task LockHead(Guid conversation)
     {

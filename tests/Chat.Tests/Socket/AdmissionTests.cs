@@ -1,3 +1,4 @@
+using System.Net;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
@@ -42,10 +43,12 @@ public sealed class AdmissionTests
     [Fact]
     public async Task Whoever_shows_no_token_keeps_only_those_out_who_have_none_yet()
     {
-        await using var app = await With("MaxUnauthenticated", 1);
+        await using var app = await ChatApp.Start(new() { ["Limits:MaxUnauthenticated"] = "1" }, onKestrel: true);
         await using var silent = await app.Open();
 
-        await Assert.ThrowsAsync<InvalidOperationException>(() => app.Open());
+        var refused = await app.Http().SendAsync(Handshake());
+        Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
+        Assert.Equal(1000, (await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryAfterMs").GetInt32());
         await silent.Send("auth", new { token = app.TokenFor(ChatApp.NewUser()) });
         await silent.Next("auth_success");
 

@@ -1,39 +1,18 @@
-using System.Collections.Concurrent;
-using System.Diagnostics;
+using System.Net;
+using Chat.Features;
 using Chat.Tests.Fixtures;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>A token shows in no log and in no trace, at any level, whichever way it came and whatever was wrong with it.</summary>
+/// <summary>Neither a token nor what anybody says shows in a log, a trace or a metric, at any level, whatever happens to it.</summary>
 public sealed class SecretTests
 {
     [Fact]
-    public async Task No_token_in_any_log_or_trace()
+    public async Task No_token_in_any_log_trace_or_metric()
     {
-        using var seen = new Listener();
-        using var listener = new ActivityListener
-        {
-            ShouldListenTo = _ => true,
-            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
-            ActivityStopped = activity => seen.Add($"trace {activity.DisplayName} {string.Join(' ', activity.TagObjects)}"),
-        };
-        await using var app = await ChatApp.Start(
-            new()
-            {
-                ["Logging:LogLevel:Default"] = "Trace",
-                ["Logging:LogLevel:Microsoft"] = "Trace",
-                ["Logging:LogLevel:Npgsql"] = "Trace",
-                ["Logging:LogLevel:Marten"] = "Trace",
-                ["Logging:Console:LogLevel:Default"] = "None",
-                ["Logging:Console:LogLevel:Microsoft"] = "None",
-                ["Logging:Console:LogLevel:Npgsql"] = "None",
-                ["Logging:Console:LogLevel:Marten"] = "None",
-            },
-            onKestrel: true);
-        app.Services.GetRequiredService<ILoggerFactory>().AddProvider(seen);
-        ActivitySource.AddActivityListener(listener);
+        using var seen = new Eavesdropper();
+        await using var app = await ChatApp.Start(Eavesdropper.EverythingLogged, onKestrel: true);
+        seen.ListenTo(app);
 
         var user = ChatApp.NewUser();
         string[] tokens =
@@ -81,38 +60,71 @@ public sealed class SecretTests
         {
             // The last part is the secret one: with the others alone nobody gets in.
             var secret = token.Split('.')[^1];
-            Assert.DoesNotContain(seen.Lines, line => line.Contains(secret, StringComparison.Ordinal));
+            var told = seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal)).Select(line => line[..Math.Min(line.Length, 400)]).ToArray();
+        Assert.True(told.Length == 0, string.Join('\n', told.Take(10)));
         }
     }
 
-    private sealed class Listener : ILoggerProvider, ILogger
+    [RedisFact]
+    public async Task No_content_in_any_log_trace_or_metric()
     {
-        private readonly ConcurrentQueue<string> lines = new();
+        using var seen = new Eavesdropper();
+        await using var redis = await RedisServer.Start();
+        await using var app = await ChatApp.Start(new(Eavesdropper.EverythingLogged) { ["ConnectionStrings:Redis"] = redis.ConnectionString, ["Limits:MaxContentLength"] = "200" });
+        await using var node = await app.StartNode();
+        foreach (var one in (ChatApp[])[app, node])
+            seen.ListenTo(one);
+        var secret = $"nobody-else's-business-{Guid.NewGuid():N}";
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await node.Connect(bob);
+        var conversation = await app.OpenDirect(alice, bob);
 
-        public IEnumerable<string> Lines => lines;
-
-        public void Add(string line) => lines.Enqueue(line);
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull
+        // Said, and said again; over REST; too long, not text, not JSON, in the wrong place, in every other field.
+        Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, $"{secret} 1", $"t-{secret}")).Type);
+        await atAlice.SendMessage(conversation, $"{secret} 1", $"t-{secret}");
+        await atBob.NextMessage();
+        await (await app.SendOverRest(alice, conversation, $"{secret} 2")).Is(HttpStatusCode.Created);
+        await atAlice.SendMessage(conversation, string.Concat(Enumerable.Repeat(secret, 10)));
+        await atAlice.SendMessage(conversation, $"{secret}\0");
+        await atAlice.SendMessage(Guid.NewGuid(), secret);
+        await atAlice.Ask("message.send", new { conversationId = secret, content = new { secret } });
+        await atAlice.Ask("block.add", new { username = secret });
+        await atAlice.Ask("sync", new { conversations = new Dictionary<string, object> { [secret] = secret } });
+        await atAlice.Ask(secret, new { secret });
+        await atAlice.SendText($"no JSON, but {secret}");
+        await app.Http(alice).PostAsync($"/chat/conversations/{conversation}/messages", new StringContent($"{{\"content\":\"{secret}\", no JSON"));
+        await app.AskForDirect(alice, new { username = secret });
+        // Read in every way.
+        await app.History(bob, conversation);
+        await app.ConversationPage(bob);
+        await app.Conversation(bob, conversation);
+        await atBob.Ask("sync", new { conversations = new { } });
+        await atBob.Ask("message.read", new { conversationId = conversation });
+        await atBob.Send("typing.start", new { conversationId = conversation });
+        // While it was being stored the connection broke, and then the database hung.
+        Task<Received> pending;
+        await using (var held = await HeldLock.OfHead(app, conversation))
         {
-            Add($"scope {state} {Fields(state)}");
-            return null;
+            pending = atAlice.SendMessage(conversation, $"{secret} 3", "t3");
+            await held.IsWaitedFor();
+            held.BreakWaiting();
+            await held.IsWaitedFor();
+            (await pending).IsError("UNAVAILABLE");
+            await held.Release();
         }
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Add($"{logLevel} {formatter(state, exception)} {Fields(state)} {exception}");
+        // Between the nodes without Redis.
+        await redis.Kill();
+        Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, $"{secret} 4")).Type);
+        for (var i = 0; i < 2; i++)
+            await atBob.NextMessage();
+        await atAlice.Settle();
 
-        public void Dispose()
-        {
-            // The lines go with the test.
-        }
-
-        private static string Fields(object? state) =>
-            state is IEnumerable<KeyValuePair<string, object?>> fields ? string.Join(' ', fields) : "";
+        // Proof that the listening works.
+        Assert.Contains(seen.Lines, line => line.Contains("mt_doc_message", StringComparison.Ordinal));
+        Assert.Contains(seen.Lines, line => line.StartsWith("trace message.send", StringComparison.Ordinal));
+        Assert.Contains(seen.Lines, line => line.StartsWith("metric chat.event.duration", StringComparison.Ordinal));
+        Assert.DoesNotContain(seen.Lines, line => line.Contains(secret, StringComparison.Ordinal));
     }
 }

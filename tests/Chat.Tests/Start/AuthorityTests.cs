@@ -31,6 +31,50 @@ public sealed class AuthorityTests
         Assert.Equal(HttpStatusCode.Unauthorized, await Rest(app, app.TokenFor(user)));
     }
 
+    [Fact]
+    public async Task Until_the_issuer_has_given_its_keys_nobody_is_told_that_their_token_is_wrong()
+    {
+        await using var issuer = await FakeIssuer.Start();
+        issuer.IsAway = true;
+        await using var app = await ChatApp.Start(new()
+        {
+            ["Jwt:Key"] = "",
+            ["Jwt:Authority"] = issuer.Address,
+            ["Jwt:Issuer"] = issuer.Address,
+        });
+        var user = ChatApp.NewUser();
+
+        foreach (var query in (string?[])[$"?token={issuer.TokenFor(user)}", null])
+        {
+            await using var client = await app.Open(query);
+            if (query is null)
+                await client.Send("auth", new { token = issuer.TokenFor(user) });
+            // Come back later.
+            Assert.Equal(1013, await client.Closed());
+            Assert.Empty(client.Frames);
+        }
+
+        using var http = app.Http();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", issuer.TokenFor(user));
+        var refused = await http.GetAsync(new Uri("/chat/unread", UriKind.Relative));
+        Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
+        Assert.True((await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryable").GetBoolean());
+        await (await app.Http().GetAsync(new Uri("/chat/unread", UriKind.Relative))).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");
+        var ready = await (await app.Http().GetAsync(new Uri("/health/ready", UriKind.Relative))).Is(HttpStatusCode.ServiceUnavailable);
+        Assert.Equal("its keys are missing", ready.GetProperty("checks").GetProperty("issuer").GetString());
+
+        issuer.IsAway = false;
+        await Eventually.IsRight(
+            async () => await Rest(app, issuer.TokenFor(user)) is not HttpStatusCode.OK and var status ? $"still {status}" : null,
+            TimeSpan.FromSeconds(15));
+        Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
+        await (await app.Http().GetAsync(new Uri("/health/ready", UriKind.Relative))).Is(HttpStatusCode.OK);
+
+        // Keys that have been there are kept, whatever becomes of the issuer.
+        issuer.IsAway = true;
+        Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
+    }
+
     private static async Task<string> FirstFrame(ChatApp app, string token)
     {
         await using var client = await app.Open($"?token={token}");

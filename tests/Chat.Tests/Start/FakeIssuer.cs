@@ -19,6 +19,9 @@ internal sealed class FakeIssuer : IAsyncDisposable
 
     public string Address => app.Urls.Single();
 
+    /// <summary>Whether it answers nothing but 503.</summary>
+    public bool IsAway { get; set; }
+
     public static async Task<FakeIssuer> Start()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -48,6 +51,12 @@ internal sealed class FakeIssuer : IAsyncDisposable
 
     private Task Answer(HttpContext http)
     {
+        if (IsAway)
+        {
+            http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            return Task.CompletedTask;
+        }
+
         var published = JsonWebKeyConverter.ConvertFromRSASecurityKey(new RsaSecurityKey(key.Rsa.ExportParameters(includePrivateParameters: false)) { KeyId = key.KeyId });
         return http.Response.WriteAsJsonAsync<object>(http.Request.Path == "/keys"
             ? new { keys = new[] { new { kty = "RSA", use = "sig", kid = published.Kid, n = published.N, e = published.E } } }

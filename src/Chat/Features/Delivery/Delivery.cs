@@ -65,7 +65,8 @@ public sealed record UnreadNotification(Guid ConversationId, long Unread, long T
 
 /// <summary>Node event: a change to a conversation of the channel's user was committed.</summary>
 /// <param name="Message">The message in its new state.</param>
-internal sealed record ChangeCommitted(Message Message) : IEvent<ChangeCommitted>
+/// <param name="Trace">The span that pushes it (W3C's traceparent), where somebody follows it.</param>
+internal sealed record ChangeCommitted(Message Message, string? Trace = null) : IEvent<ChangeCommitted>
 {
     public static string Name => "change";
 
@@ -99,6 +100,7 @@ internal sealed partial class Delivery(
     /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
     public void Committed(Message message, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
     {
+        using var span = Tracing.Push();
         var change = new Change(message);
         var replied = reply is null;
         foreach (var member in members)
@@ -111,7 +113,7 @@ internal sealed partial class Delivery(
             }
         }
 
-        backplane.Publish(members, new ChangeCommitted(message));
+        backplane.Publish(members, new ChangeCommitted(message, span?.Id));
 
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)
@@ -210,8 +212,11 @@ internal sealed partial class Delivery(
         }
     }
 
-    void INodeHandler<ChangeCommitted>.Handle(Guid userId, ChangeCommitted received) =>
+    void INodeHandler<ChangeCommitted>.Handle(Guid userId, ChangeCommitted received)
+    {
+        using var span = Tracing.Push(received.Trace);
         FeedOf(userId)?.Offer(new Change(received.Message));
+    }
 
     void INodeHandler<CursorMoved>.Handle(Guid userId, CursorMoved received) =>
         recounts.Writer.TryWrite((userId, received.ConversationId));

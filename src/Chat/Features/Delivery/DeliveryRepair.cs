@@ -14,14 +14,16 @@ namespace Chat.Features;
 /// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
-    Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, TimeProvider time, ILogger<DeliveryRepair> log)
+    Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
     : LoopService(time, log)
 {
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
+    private const int CheckTimeout = 10;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
     private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
+    private int returnsSeen;
     private int hurriedChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
@@ -29,25 +31,23 @@ internal sealed partial class DeliveryRepair(
     private async Task CheckAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Tick, Time);
-        redis.Restored += Hurry;
-        try
+        for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
         {
-            for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
-            {
-                await FillGapsAsync();
-                if (tick % (redis.IsConnected ? TicksPerCheck : TicksPerCheck / 2) == 0 || IsHurried())
-                    await CompareAsync();
-            }
-        }
-        finally
-        {
-            redis.Restored -= Hurry;
+            await FillGapsAsync();
+            if (IsHurried() || tick % (redis.IsConnected ? TicksPerCheck : TicksPerCheck / 2) == 0)
+                await CompareAsync();
         }
     }
 
-    private bool IsHurried() => Volatile.Read(ref hurriedChecks) > 0 && Interlocked.Decrement(ref hurriedChecks) >= 0;
-
-    private void Hurry() => Volatile.Write(ref hurriedChecks, TicksPerCheck);
+    private bool IsHurried()
+    {
+        if (redis.Returns is var returns && returns > returnsSeen)
+            (returnsSeen, hurriedChecks) = (returns, TicksPerCheck);
+        if (hurriedChecks == 0)
+            return false;
+        hurriedChecks--;
+        return true;
+    }
 
     private async Task RecountAsync(CancellationToken stopping)
     {
@@ -67,12 +67,12 @@ internal sealed partial class DeliveryRepair(
             foreach (var (conversationId, position, firstHeld) in feed.Gaps())
             {
                 feed.ReleaseReplies(LongestHold);
-                await FetchAsync(feed, conversationId, position, firstHeld - 1);
+                metrics.GapRepaired(await FetchAsync(feed, conversationId, position, firstHeld - 1));
             }
         }
     }
 
-    private async Task FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
+    private async Task<int> FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
     {
         await using var session = store.QuerySession();
         var missing = await session.Query<Message>()
@@ -83,6 +83,7 @@ internal sealed partial class DeliveryRepair(
         foreach (var message in missing)
             feed.Offer(new Change(message));
         Repaired(missing.Count, conversationId, redis.IsConnected);
+        return missing.Count;
     }
 
     private async Task CompareAsync()
@@ -96,7 +97,7 @@ internal sealed partial class DeliveryRepair(
             if (readUpTo > readSeen)
                 await delivery.RecountAsync(feed, conversationId);
             if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
-                await FetchAsync(feed, conversationId, position, seenBehind);
+                metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, seenBehind));
             if (seq > position)
                 behind[(userId, conversationId)] = seq;
         }
@@ -117,6 +118,8 @@ internal sealed partial class DeliveryRepair(
               on k.user_id = m.user_id and k.conversation_id = m.conversation_id
             where m.user_id = any($1) and (h.seq > coalesce(k.position, 0) or m.read_up_to > coalesce(k.read_up_to, 0))
             """);
+        // Nobody waits for it.
+        command.CommandTimeout = CheckTimeout;
         command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.ConversationId).ToArray() });

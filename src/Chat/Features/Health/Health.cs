@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Chat.Backplane;
 using Chat.Rest;
 using Chat.Socket;
+using Chat.Tokens;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
 using StackExchange.Redis;
@@ -11,7 +12,7 @@ namespace Chat.Features;
 /// <summary>
 /// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
 /// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
-/// work, and the node is not stopping; 503 with what does not.
+/// work, the keys that tokens are checked with are there, and the node is not stopping; 503 with what is not so.
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
@@ -26,23 +27,31 @@ public sealed class HealthSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Runs<PubSubCheck>();
+        slice.Services.Configure<HealthCheckPublisherOptions>(options =>
+        {
+            options.Delay = TimeSpan.Zero;
+            options.Period = TimeSpan.FromSeconds(10);
+            options.Predicate = check => check.Tags.Contains(Ready);
+        });
+        slice.Services.AddSingleton<IHealthCheckPublisher, HealthMetrics>();
         slice.Services.AddHealthChecks()
             .AddCheck<StoppingCheck>("server", tags: [Ready])
             .AddCheck<PostgresCheck>("postgres", tags: [Ready])
             .AddCheck<RedisCheck>("redis", tags: [Ready])
-            .AddCheck<PubSubCheck>("pubsub", tags: [Ready]);
+            .AddCheck<PubSubCheck>("pubsub", tags: [Ready])
+            .AddCheck<IssuerCheck>("issuer", tags: [Ready]);
     }
 
     /// <summary>Maps both addresses; whoever asks needs no token.</summary>
     public static void Map(IEndpointRouteBuilder app)
     {
-        var healthy = new HealthAnswer(Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok });
+        var healthy = new HealthAnswer(Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });
         var health = app.MapGroup("/health").AllowAnonymous().WithTags("Health");
         health.MapMethods("live", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, _ => false))
             .Named("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
             .Answers(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
         health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, check => check.Tags.Contains(Ready)))
-            .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, and the node is not stopping.")
+            .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, the keys that tokens are checked with are there, and the node is not stopping.")
             .Answers(StatusCodes.Status200OK, "Everything works.", healthy)
             .Answers(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
     }
@@ -65,6 +74,17 @@ public sealed class HealthSlice : ISlice
 /// <param name="Status"><c>ok</c> or <c>unavailable</c>.</param>
 /// <param name="Checks">Each part: <c>ok</c>, or what is wrong with it.</param>
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
+
+/// <summary>Makes a metric of what readiness says, so that it can be seen by who does not ask for readiness.</summary>
+internal sealed class HealthMetrics(ServerMetrics metrics) : IHealthCheckPublisher
+{
+    public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
+    {
+        foreach (var (part, entry) in report.Entries)
+            metrics.Health(part, entry.Status == HealthStatus.Healthy);
+        return Task.CompletedTask;
+    }
+}
 
 internal sealed class StoppingCheck(Hub hub) : IHealthCheck
 {
@@ -103,6 +123,12 @@ internal sealed class RedisCheck(RedisConnection redis) : IHealthCheck
             return HealthCheckResult.Unhealthy("does not answer");
         }
     }
+}
+
+internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        await keys.AskAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("its keys are missing");
 }
 
 /// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing.</summary>

@@ -31,6 +31,7 @@ internal sealed partial class PresenceViews(
     private readonly Lock gate = new();
     private readonly Channel<(Guid To, Guid About)> hints = Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
     private List<(Guid To, Guid About)> pending = [];
+    private int lookedAgain;
 
     /// <summary>Somebody's presence, as a user sees it, may have changed: to be told on every node where that user is.</summary>
     public void MayHaveChanged(Guid to, Guid about)
@@ -115,7 +116,13 @@ internal sealed partial class PresenceViews(
     }
 
     /// <summary>The status of all contacts of a user, as the user may see it.</summary>
-    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId) => (await LookAsync(userId, told: null)).All;
+    /// <remarks>Without PostgreSQL it is not known who they are, which is another thing than that there are none.</remarks>
+    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId)
+    {
+        var all = await contacts.LoadAsync([userId]);
+        var (online, _) = await OnlineAsync(all);
+        return [.. all.Select(contact => Status(contact, online.Contains(contact.UserId)))];
+    }
 
     void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => Hint(userId, received.UserId);
 
@@ -149,22 +156,19 @@ internal sealed partial class PresenceViews(
     // nobody hints at it again.
     private async Task LookAgainAsync(CancellationToken stopping)
     {
-        using var restored = new SemaphoreSlim(0);
-        void Wake() => restored.Release();
-        redis.Restored += Wake;
-        try
+        while (true)
         {
-            while (true)
+            await redis.BackAsync(lookedAgain, stopping);
+            var returns = redis.Returns;
+            leases.NoteInterruption();
+            foreach (var part in views.Keys.Chunk(MaxBatch))
             {
-                await restored.WaitAsync(stopping);
-                leases.NoteInterruption();
-                foreach (var contact in await contacts.LoadAsync([.. views.Keys]))
+                foreach (var contact in await contacts.LoadAsync(part))
                     Hint(contact.OfUser, contact.UserId);
             }
-        }
-        finally
-        {
-            redis.Restored -= Wake;
+
+            // Not before: with PostgreSQL away, too, the loop comes here again.
+            lookedAgain = returns;
         }
     }
 
@@ -208,25 +212,39 @@ internal sealed partial class PresenceViews(
     // connection that does not open.
     private async Task<(IReadOnlyList<UserStatus> All, bool IsKnown)> LookAsync(Guid userId, HashSet<Guid>? told)
     {
-        IReadOnlyList<Contact> all = [];
-        IReadOnlySet<Guid> online = new HashSet<Guid>();
-        var isKnown = redis.IsConnected && !leases.IsSettling;
+        IReadOnlyList<Contact> all;
         try
         {
             all = await contacts.LoadAsync([userId]);
-            if (redis.IsConnected)
-                online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience);
         }
         catch (Exception failure) when (IsAway(failure))
         {
-            isKnown = false;
             NotUpToDate(failure.Message);
+            return ([], false);
         }
 
+        var (online, isKnown) = await OnlineAsync(all);
         return ([.. all.Select(contact => Status(contact, IsOnline(contact)))], isKnown);
 
         bool IsOnline(Contact contact) =>
-            !contact.IsApart && (online.Contains(contact.UserId) || (!isKnown && told?.Contains(contact.UserId) == true));
+            online.Contains(contact.UserId) || (!isKnown && !contact.IsApart && told?.Contains(contact.UserId) == true);
+    }
+
+    private async Task<(IReadOnlySet<Guid> Online, bool IsKnown)> OnlineAsync(IReadOnlyList<Contact> all)
+    {
+        if (!redis.IsConnected)
+            return (new HashSet<Guid>(), false);
+        try
+        {
+            var isKnown = !leases.IsSettling;
+            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience);
+            return (online, isKnown);
+        }
+        catch (Exception failure) when (IsAway(failure))
+        {
+            NotUpToDate(failure.Message);
+            return (new HashSet<Guid>(), false);
+        }
     }
 
     private void Tell(Guid to, View view, UserStatus status)

@@ -12,7 +12,7 @@ namespace Chat.Features;
 /// not take is tried again until they can.
 /// </summary>
 internal sealed partial class PresenceWorker(
-    Leases leases, Contacts contacts, PresenceViews views, RedisConnection redis, IDocumentStore store, TimeProvider time, ILogger<PresenceWorker> log)
+    Leases leases, Contacts contacts, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
     : LoopService(time, log), IConnectionObserver
 {
     private const int MaxBatch = 256;
@@ -72,13 +72,11 @@ internal sealed partial class PresenceWorker(
 
     private async Task RenewalsAsync(CancellationToken stopping)
     {
-        var restored = new SemaphoreSlim(0);
-        void Wake() => restored.Release();
-        redis.Restored += Wake;
         try
         {
             while (true)
             {
+                var returns = redis.Returns;
                 await RenewAsync();
                 for (var waited = TimeSpan.Zero; waited < Leases.Refresh; waited += Pause)
                 {
@@ -89,7 +87,7 @@ internal sealed partial class PresenceWorker(
                             announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, Leases.RenewedAt(end)));
                     }
 
-                    if (await restored.WaitAsync(0, stopping))
+                    if (redis.Returns > returns)
                     {
                         leases.NoteInterruption();
                         break;
@@ -103,11 +101,6 @@ internal sealed partial class PresenceWorker(
         {
             leases.NoteInterruption();
             throw;
-        }
-        finally
-        {
-            redis.Restored -= Wake;
-            restored.Dispose();
         }
     }
 
@@ -189,6 +182,8 @@ internal sealed partial class PresenceWorker(
         // Whether it is so, and still so, is found out where it is told.
         foreach (var contact in await contacts.LoadAsync([.. untold.Select(change => change.UserId).Distinct()]))
             views.MayHaveChanged(to: contact.UserId, about: contact.OfUser);
+        foreach (var change in untold)
+            metrics.PresenceChanged(change.Transition == Transition.CameOnline);
         untold = [];
     }
 

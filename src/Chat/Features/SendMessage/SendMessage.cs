@@ -18,7 +18,7 @@ public sealed class SendMessageSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice) =>
-        slice.On<SendMessage, SendMessageHandler>().Rest<SendMessageModule>();
+        slice.On<SendMessage, SendMessageHandler>(hasOwnRate: true).Rest<SendMessageModule>();
 }
 
 /// <summary>The event <c>message.send</c>, and the body of <c>POST /chat/conversations/{id}/messages</c>.</summary>
@@ -60,10 +60,13 @@ public sealed record SendMessage(
             return ChatError.Invalid("replyTo", "Reserved.");
         if (Attachments is not null)
             return ChatError.Invalid("attachments", "Reserved.");
-        return Content is null || !WireText.IsClean(Content) || WireText.Length(Content.Trim()) is < 1 || WireText.Length(Content.Trim()) > limits.MaxContentLength
+        return Content is null || !WireText.IsClean(Content) || WireText.Length(Content.Trim()) is < 1 || IsTooLong(limits)
             ? ChatError.Invalid("content", $"1 to {limits.MaxContentLength} characters after trimming, without U+0000.")
             : null;
     }
+
+    /// <summary>Whether the content is past its bound.</summary>
+    public bool IsTooLong(Limits limits) => Content is not null && Content.Length > limits.MaxContentLength && WireText.Length(Content.Trim()) > limits.MaxContentLength;
 
     /// <summary>The draft of a message without fault, said by a member.</summary>
     public MessageDraft Draft(Guid sender, Conversation conversation) => new(
@@ -89,12 +92,12 @@ public sealed record MessageSent(string? TempId, Message Message) : IEvent<Messa
 }
 
 /// <summary>Check, commit, publish, reply.</summary>
-internal sealed class SendMessageHandler(Conversations conversations, ConversationLog log, Delivery delivery, Limits limits) : IHandler<SendMessage>
+internal sealed class SendMessageHandler(Conversations conversations, ConversationLog log, Delivery delivery, SendRates rates, ServerMetrics metrics, Limits limits) : IHandler<SendMessage>
 {
     public async ValueTask<ChatError?> HandleAsync(SendMessage received, EventContext context)
     {
         if (context.Connection.TakeSendPermit() is var wait && wait > TimeSpan.Zero)
-            return ChatError.RateLimited(wait) with { TempId = received.TempId };
+            return TooFast(nameof(Limits.MessagesPerSecond), wait, received);
 
         PendingReply? reply = null;
         var (appended, error) = await AppendAsync(received, context.UserId, message => reply = ReplyTo(context, message));
@@ -114,6 +117,10 @@ internal sealed class SendMessageHandler(Conversations conversations, Conversati
     /// <param name="reply">Makes the answer that is to go out in the message's place in the order, if any.</param>
     public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage send, Guid sender, Func<Message, PendingReply?> reply)
     {
+        if (rates.Take(sender) is var wait && wait > TimeSpan.Zero)
+            return (default, TooFast(nameof(Limits.MessagesPerSecondPerUser), wait, send));
+        if (send.IsTooLong(limits))
+            metrics.LimitHit(nameof(Limits.MaxContentLength));
         if (send.Fault(limits) is { } fault)
             return (default, fault with { TempId = send.TempId });
         var conversation = await conversations.FindAsync(send.ConversationId!.Value, sender);
@@ -132,6 +139,12 @@ internal sealed class SendMessageHandler(Conversations conversations, Conversati
         };
     }
 
+    private ChatError TooFast(string limit, TimeSpan wait, SendMessage send)
+    {
+        metrics.LimitHit(limit);
+        return ChatError.RateLimited(wait) with { TempId = send.TempId };
+    }
+
     private static PendingReply ReplyTo(EventContext context, Message message) =>
         new(context.Connection, Frame.Of(new MessageSent(message.TempId, message), context.Id));
 }
@@ -146,7 +159,7 @@ public sealed class SendMessageModule : ICarterModule
             .Takes(new SendMessage(null, "hello", "t1", null, null, null))
             .Answers(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
             .Answers(StatusCodes.Status201Created, "The message.", Example.Hello)
-            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, without U+0000."), ChatError.Blocked, ChatError.Forbidden);
+            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
 
     private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {

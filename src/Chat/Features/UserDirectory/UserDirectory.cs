@@ -47,6 +47,9 @@ public sealed record User
 internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
 {
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
+
+    /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
     private readonly MemoryCache seen = new(new MemoryCacheOptions { SizeLimit = 100_000 });
 
     public async ValueTask SeenAsync(Identity identity)
@@ -54,9 +57,10 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         // By user, and not by what was said: a name that is changed back is a change, too.
         if (seen.TryGetValue(identity.Id, out Identity? latest) && latest == identity)
             return;
+        var storing = StoreAsync(identity);
         try
         {
-            await StoreAsync(identity);
+            await storing.WaitAsync(Patience);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
@@ -67,6 +71,8 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         {
             // A sign-in must not fail for this; the next one tells the directory the same.
             NotStored(identity.Id, failure.Message);
+            // It may still get there, or fail: nobody waits for it any more.
+            _ = storing.ContinueWith(late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
 

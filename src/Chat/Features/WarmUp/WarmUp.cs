@@ -2,8 +2,6 @@ using Chat.Socket;
 using Chat.Storage;
 using Chat.Tokens;
 using Marten;
-using Microsoft.AspNetCore.Authentication.JwtBearer;
-using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Chat.Features;
@@ -29,9 +27,10 @@ internal sealed partial class WarmUp(
     Hub hub,
     Admission admission,
     SocketDispatcher dispatcher,
+    IssuerKeys keys,
     TokenReader tokens,
-    IOptionsMonitor<JwtBearerOptions> bearer,
     Limits limits,
+    ServerMetrics metrics,
     TimeProvider time,
     ILogger<WarmUp> log) : IHostedService
 {
@@ -47,7 +46,7 @@ internal sealed partial class WarmUp(
         var began = time.GetTimestamp();
         try
         {
-            await LoadKeysAsync(cancellationToken);
+            await LoadKeysAsync();
             while (Rehearsals < Rounds)
             {
                 await RehearseAsync().WaitAsync(Patience, cancellationToken);
@@ -66,23 +65,13 @@ internal sealed partial class WarmUp(
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private async Task LoadKeysAsync(CancellationToken cancellationToken)
+    private async Task LoadKeysAsync()
     {
-        if (bearer.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is not { } issuer)
-        {
+        // A bad token would use up the one question for new keys that an authority is asked in half a minute.
+        if (keys.AreShared)
             await tokens.ReadAsync("e30.e30.");
-            return;
-        }
-
-        try
-        {
-            await issuer.GetConfigurationAsync(cancellationToken).WaitAsync(Patience, cancellationToken);
-        }
-        catch (Exception failure) when (failure is InvalidOperationException or IOException or HttpRequestException or TimeoutException)
-        {
-            // It is asked again with the first token.
-            NoKeys(failure.InnerException?.Message ?? failure.Message);
-        }
+        else if (!await keys.AskAsync())
+            NoKeys(keys.Reason ?? "no answer");
     }
 
     private async Task RehearseAsync()
@@ -90,7 +79,7 @@ internal sealed partial class WarmUp(
         var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
         using var pair = await SocketPair.OpenAsync();
         using var place = admission.TryEnter(null)!;
-        var connection = pair.Accept(limits, time, place);
+        var connection = pair.Accept(limits, metrics, time, place);
         connection.TrySignIn(new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
         await delivery.OpeningAsync(connection);
         hub.Join(connection);
@@ -126,7 +115,7 @@ internal sealed partial class WarmUp(
         var stored = (await session.LoadAsync<Conversation>(conversation))!;
         var draft = new SendMessage(conversation, "warm-up", "warm-up", null, null, null).Draft(alice, stored);
         await conversationLog.RehearseAsync(
-            session,
+            rehearsal,
             draft,
             message => delivery.Committed(message, stored.Members, new PendingReply(connection, Frame.Of(new MessageSent(message.TempId, message), "2"))));
         await transaction.RollbackAsync();
@@ -142,7 +131,7 @@ internal sealed partial class WarmUp(
     [LoggerMessage(LogLevel.Information, "Warm after {Milliseconds:0} ms")]
     private partial void Warm(double milliseconds);
 
-    [LoggerMessage(LogLevel.Warning, "Jwt__Authority does not give its keys yet; until it does, every token is refused ({Reason})")]
+    [LoggerMessage(LogLevel.Warning, "Jwt__Authority does not give its keys yet; until it does, nobody is let in ({Reason})")]
     private partial void NoKeys(string reason);
 
     [LoggerMessage(LogLevel.Warning, "The warm-up did not get to its end: the first messages will be slower")]

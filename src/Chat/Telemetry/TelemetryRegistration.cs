@@ -1,0 +1,49 @@
+using Npgsql;
+using OpenTelemetry.Logs;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+
+namespace Chat.Telemetry;
+
+/// <summary>
+/// Takes what the server tells of itself to where somebody looks: to Prometheus by the admin port, and by OTLP where
+/// OpenTelemetry's own environment variables name an endpoint. What nobody asked for is not even collected.
+/// </summary>
+internal static class TelemetryRegistration
+{
+    private const string Service = "chat";
+
+    public static void AddTelemetry(this WebApplicationBuilder builder)
+    {
+        var admin = AdminSettings.Of(builder.Configuration.GetSection("Admin"), builder.Environment.IsDevelopment());
+        // The variables overrule our name for the service, not the other way round.
+        var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(Service).AddEnvironmentVariableDetector());
+        if (admin.Port != 0)
+        {
+            telemetry.WithMetrics(metrics => Collect(metrics).AddPrometheusExporter());
+            builder.Services.AddSingleton(admin).AddHostedService<AdminServer>();
+        }
+
+        if (HasEndpoint("METRICS"))
+            telemetry.WithMetrics(metrics => Collect(metrics).AddOtlpExporter());
+        if (HasEndpoint("TRACES"))
+        {
+            telemetry.WithTracing(traces => traces
+                .AddSource(Tracing.Name)
+                .AddNpgsql()
+                // A socket's request lasts as long as the socket; its events are traced each by itself.
+                .AddAspNetCoreInstrumentation(requests => requests.Filter = http => !http.WebSockets.IsWebSocketRequest && !http.Request.Path.StartsWithSegments("/health"))
+                .AddOtlpExporter());
+        }
+
+        if (HasEndpoint("LOGS"))
+            telemetry.WithLogging(logs => logs.AddOtlpExporter(), options => options.IncludeFormattedMessage = true);
+
+        bool HasEndpoint(string signal) =>
+            !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]) || !string.IsNullOrEmpty(builder.Configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"]);
+    }
+
+    private static MeterProviderBuilder Collect(MeterProviderBuilder metrics) => metrics
+        .AddMeter(ServerMetrics.MeterName, "Npgsql", "System.Runtime", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel");
+}

@@ -1,0 +1,191 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Json;
+using Chat.Features;
+using Chat.Socket;
+using Chat.Storage;
+using Chat.Tests.Fixtures;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace Chat.Tests.Degradation;
+
+/// <summary>
+/// PostgreSQL gives no connection, or takes statements and does not answer: whatever needs it is told so within five
+/// seconds, the rest goes on, and so does everything once it is back.
+/// </summary>
+public sealed class DatabaseAwayTests
+{
+    private const int PoolSize = 6;
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
+
+    /// <summary>What needs no database.</summary>
+    private static readonly string[] WithoutDatabase = ["ping", "auth", "typing.stop"];
+
+    private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/docs"];
+
+    /// <summary>Each event that does, with a payload that would be good.</summary>
+    private static readonly (string Type, Func<Guid, Guid, object> Payload)[] Events =
+    [
+        ("message.send", (conversation, _) => new { conversationId = conversation, content = "hi", tempId = "t1" }),
+        ("message.send", (_, unknown) => new { conversationId = unknown, content = "hi", tempId = "t1" }),
+        ("message.read", (conversation, _) => new { conversationId = conversation }),
+        ("message.delivered", (conversation, _) => new { conversationId = conversation, upTo = 1 }),
+        ("sync", (_, _) => new { conversations = new { } }),
+        ("typing.start", (_, unknown) => new { conversationId = unknown }),
+        ("block.add", (_, unknown) => new { userId = unknown }),
+        ("block.add", (_, _) => new { username = "somebody" }),
+        ("block.remove", (_, unknown) => new { userId = unknown }),
+    ];
+
+    /// <summary>Each call, by its route, with a body that would be good.</summary>
+    private static readonly (string Route, Func<Guid, Guid, (string Path, object? Body)> Request)[] Calls =
+    [
+        ("POST /chat/conversations", (_, unknown) => ("/chat/conversations", new { userId = unknown })),
+        ("GET /chat/conversations", (_, _) => ("/chat/conversations", null)),
+        ("GET /chat/conversations/{id:guid}", (conversation, _) => ($"/chat/conversations/{conversation}", null)),
+        ("GET /chat/conversations/{id:guid}/messages", (conversation, _) => ($"/chat/conversations/{conversation}/messages", null)),
+        ("POST /chat/conversations/{id:guid}/messages", (conversation, _) => ($"/chat/conversations/{conversation}/messages", new { content = "hi", tempId = "t2" })),
+        ("POST /chat/conversations/{id:guid}/read", (conversation, _) => ($"/chat/conversations/{conversation}/read", new { })),
+        ("GET /chat/unread", (_, _) => ("/chat/unread", null)),
+        ("GET /chat/blocks", (_, _) => ("/chat/blocks", null)),
+        ("PUT /chat/blocks/{userId:guid}", (_, unknown) => ($"/chat/blocks/{unknown}", null)),
+        ("DELETE /chat/blocks/{userId:guid}", (_, unknown) => ($"/chat/blocks/{unknown}", null)),
+        ("GET /chat/presence", (_, unknown) => ($"/chat/presence?userIds={unknown}", null)),
+        ("POST /admin/users/{id:guid}/revoke", (_, unknown) => ($"/admin/users/{unknown}/revoke", null)),
+        ("POST /dev/token", (_, _) => ("/dev/token", new { username = "somebody" })),
+    ];
+
+    [Fact]
+    public async Task Every_event_and_every_call_is_here()
+    {
+        await using var app = await ChatApp.Start();
+        var routes = from endpoint in app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+                     let pattern = "/" + endpoint.RoutePattern.RawText!.Trim('/')
+                     where pattern != SocketEndpoint.Path && !WithoutDatabaseOrToTellOfIt.Any(other => pattern.StartsWith(other, StringComparison.Ordinal))
+                     from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["ANY"]
+                     select $"{method} {pattern}";
+
+        Assert.Equal(routes.Distinct().Order(), Calls.Select(call => call.Route).Order());
+        Assert.Equal(app.Services.GetRequiredService<SocketDispatcher>().Names.Except(WithoutDatabase).Order(), Events.Select(one => one.Type).Distinct().Order());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Whatever_needs_it_is_answered_UNAVAILABLE_within_five_seconds(bool isPoolExhausted)
+    {
+        var servers = await TestServers.Get();
+        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={PoolSize}" });
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var talking = await app.Connect(alice);
+        Assert.Equal("message.sent", (await talking.SendMessage(conversation, "before", "t0")).Type);
+        var clients = new List<SocketClient>();
+        foreach (var _ in Events)
+            clients.Add(await app.Connect(alice));
+        await using var outage = isPoolExhausted ? await Outage.OfThePool(app) : await Outage.OfTheTables(app, servers);
+
+        var answers = await Task.WhenAll(Events.Zip(clients, (one, client) => Timed(() => client.Ask(one.Type, one.Payload(conversation, Guid.NewGuid())))));
+        Assert.All(answers.Zip(Events), one =>
+        {
+            var ((answer, took), (type, _)) = one;
+            Assert.True(took < Soon, $"{type} took {took}");
+            answer.IsError("UNAVAILABLE");
+            Assert.Equal((true, 1000), (answer["retryable"].GetBoolean(), answer["retryAfterMs"].GetInt32()));
+        });
+
+        // By somebody whom the directory does not know yet, either.
+        foreach (var caller in (TestUser[])[alice, ChatApp.NewUser()])
+        {
+            var responses = await Task.WhenAll(Calls.Select(call => Timed(() => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
+            foreach (var ((response, took), (route, _)) in responses.Zip(Calls))
+            {
+                // A stranger to the conversation; what is no member's need not be looked for.
+                Assert.True(took < Soon, $"{route} took {took}");
+                if (caller != alice && response.StatusCode == HttpStatusCode.NotFound)
+                    continue;
+                Assert.True(response.StatusCode == HttpStatusCode.ServiceUnavailable, $"{route}: {response.StatusCode}");
+                var problem = await response.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE");
+                Assert.Equal((true, 1000), (problem.GetProperty("retryable").GetBoolean(), problem.GetProperty("retryAfterMs").GetInt32()));
+                Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
+            }
+        }
+
+        await talking.Settle();
+        await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
+        if (isPoolExhausted)
+        {
+            var ready = await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.ServiceUnavailable);
+            Assert.Equal(("does not answer", "ok"), (ready.GetProperty("checks").GetProperty("postgres").GetString(), ready.GetProperty("checks").GetProperty("redis").GetString()));
+        }
+
+        await outage.End();
+        var endedAt = Stopwatch.GetTimestamp();
+        await Eventually.IsRight(async () => (await talking.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null, Soon);
+        Assert.InRange(Stopwatch.GetElapsedTime(endedAt), TimeSpan.Zero, Soon);
+        await (await app.Http().GetAsync("/health/ready")).Is(HttpStatusCode.OK);
+        foreach (var client in clients)
+        {
+            await client.Settle();
+            await client.DisposeAsync();
+        }
+    }
+
+    private static async Task<(T Answer, TimeSpan Took)> Timed<T>(Func<Task<T>> ask)
+    {
+        var began = Stopwatch.GetTimestamp();
+        var answer = await ask();
+        return (answer, Stopwatch.GetElapsedTime(began));
+    }
+
+    private static async Task<HttpResponseMessage> Send(ChatApp app, TestUser caller, string route, (string Path, object? Body) wanted)
+    {
+        using var client = app.Http();
+        client.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(caller, scope: "chat.admin"));
+        using var request = new HttpRequestMessage(HttpMethod.Parse(route.Split(' ')[0]), wanted.Path);
+        if (wanted.Body is not null)
+            request.Content = JsonContent.Create(wanted.Body);
+        return await client.SendAsync(request);
+    }
+
+    /// <summary>Something that keeps the server from its database until it is ended.</summary>
+    private sealed class Outage(IReadOnlyList<NpgsqlConnection> held, NpgsqlDataSource? own = null) : IAsyncDisposable
+    {
+        /// <summary>Takes every connection that the server may have.</summary>
+        public static async Task<Outage> OfThePool(ChatApp app)
+        {
+            var held = new List<NpgsqlConnection>();
+            while (held.Count < PoolSize)
+                held.Add(await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync());
+            return new Outage(held);
+        }
+
+        /// <summary>Locks every table that the server has: whatever it asks hangs.</summary>
+        public static async Task<Outage> OfTheTables(ChatApp app, TestServers servers)
+        {
+            var source = NpgsqlDataSource.Create(servers.Postgres);
+            var connection = await source.OpenConnectionAsync();
+            await new NpgsqlCommand("begin", connection).ExecuteNonQueryAsync();
+            var schema = app.Services.GetRequiredService<Tables>().Message.Split('.')[0];
+            await using var all = new NpgsqlCommand($"select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables where schemaname = '{schema}'", connection);
+            var tables = (string)(await all.ExecuteScalarAsync())!;
+            await new NpgsqlCommand($"lock table {tables} in access exclusive mode", connection).ExecuteNonQueryAsync();
+            return new Outage([connection], source);
+        }
+
+        public async Task End()
+        {
+            foreach (var connection in held)
+                await connection.CloseAsync();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await End();
+            if (own is not null)
+                await own.DisposeAsync();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Chat.Embedded;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using OpenTelemetry.Logs;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Trace;
+
+namespace Chat.Tests.Observing;
+
+/// <summary>Where what the server measures goes: to Prometheus, by OTLP, or nowhere; and what looks at it there.</summary>
+public sealed partial class ExportTests
+{
+    [Fact]
+    public async Task Prometheus_reads_metrics_from_a_port_of_their_own_on_the_loopback()
+    {
+        var port = LoopbackPort.Pick();
+        await using var app = await ChatApp.Start(new() { ["Admin:Port"] = $"{port}" }, onKestrel: true);
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await atAlice.SendMessage(conversation, "hi", "t1");
+        await atAlice.SendMessage(conversation, "hi", "t1");
+        await atAlice.Settle();
+        using var admin = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+
+        // The gauges come with the first heartbeat and the first look at readiness.
+        var text = "";
+        await Eventually.IsRight(
+            async () =>
+            {
+                text = await admin.GetStringAsync("/metrics");
+                return text.Contains("chat_health{", StringComparison.Ordinal) && text.Contains("chat_send_queue_longest{", StringComparison.Ordinal) ? null : text;
+            },
+            TimeSpan.FromSeconds(15));
+
+        // Those that need something to go wrong are not there yet; all others are, under the very names that the rule gives.
+        string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped", "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
+        Assert.All(app.Instruments().Where(instrument => !notYet.Contains(instrument.Name)).SelectMany(PrometheusNames), name =>
+            Assert.Matches($"(?m)^{name}[{{ ]", text));
+        Assert.Contains("chat_event_duration_seconds_count{", text, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NotFound, (await app.Http().GetAsync("/metrics")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await admin.GetAsync("/health/ready")).StatusCode);
+        using var elsewhere = new TcpClient();
+        await Assert.ThrowsAnyAsync<SocketException>(() => elsewhere.ConnectAsync(IPAddress.Parse("127.0.0.2"), port));
+    }
+
+    [Fact]
+    public async Task Nothing_is_collected_where_nobody_asked_for_it()
+    {
+        await using var app = await ChatApp.Start();
+
+        Assert.Null(app.Services.GetService<MeterProvider>());
+        Assert.Null(app.Services.GetService<TracerProvider>());
+        Assert.Null(app.Services.GetService<LoggerProvider>());
+    }
+
+    [Fact]
+    public async Task By_OTLP_goes_all_that_the_standard_variables_name_an_endpoint_for()
+    {
+        await using var collector = await Collector.Start();
+        await using var app = await ChatApp.Start(new()
+        {
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Address,
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+            ["OTEL_METRIC_EXPORT_INTERVAL"] = "100",
+            ["OTEL_BSP_SCHEDULE_DELAY"] = "100",
+            ["OTEL_BLRP_SCHEDULE_DELAY"] = "100",
+            ["OTEL_SERVICE_NAME"] = "a-name-of-its-own",
+            ["Logging:LogLevel:Default"] = "Information",
+        });
+        await using var client = await app.Connect(ChatApp.NewUser());
+        await client.SendMessage(Guid.NewGuid(), "hi");
+
+        await Eventually.Holds("all three have come", () => collector.Paths.ToHashSet().SetEquals(["/v1/metrics", "/v1/traces", "/v1/logs"]), 30);
+        Assert.All(collector.Bodies, body => Assert.Contains("a-name-of-its-own", body, StringComparison.Ordinal));
+        await Eventually.Holds("the event is in the trace", () => collector.Bodies.Any(body => body.Contains("message.send", StringComparison.Ordinal)), 30);
+    }
+
+    [Fact]
+    public async Task By_OTLP_goes_one_signal_alone_if_only_that_one_has_an_endpoint()
+    {
+        await using var app = await ChatApp.Start(new() { ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://127.0.0.1:1/v1/traces", ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf" });
+
+        Assert.NotNull(app.Services.GetService<TracerProvider>());
+        Assert.Null(app.Services.GetService<MeterProvider>());
+        Assert.Null(app.Services.GetService<LoggerProvider>());
+    }
+
+    [Theory]
+    [InlineData("chat-dashboard.json")]
+    [InlineData("chat-alerts.yaml")]
+    public async Task What_looks_at_metrics_looks_at_those_that_there_are(string file)
+    {
+        await using var app = await ChatApp.Start();
+        var text = Manual.Read("deploy", "grafana", file);
+        if (file.EndsWith(".json", StringComparison.Ordinal))
+            Assert.True(JsonDocument.Parse(text).RootElement.GetProperty("panels").GetArrayLength() > 10);
+
+        var named = MetricName().Matches(text).Select(match => match.Value).Distinct().ToArray();
+        var known = app.Instruments().SelectMany(PrometheusNames).ToHashSet();
+
+        Assert.True(named.Length > 8);
+        Assert.Empty(named.Except(known));
+    }
+
+    [Fact]
+    public void Every_alert_is_in_the_operations_manual_and_no_other()
+    {
+        var alerts = Alert().Matches(Manual.Read("deploy", "grafana", "chat-alerts.yaml")).Select(alert => alert.Groups[1].Value).ToArray();
+
+        Assert.True(alerts.Length > 8);
+        Assert.Equal(alerts.Order(), AlertRow().Matches(Manual.Read()).Select(row => row.Groups[1].Value).Order());
+    }
+
+    /// <summary>OpenTelemetry's rule for the names of an instrument in Prometheus.</summary>
+    private static string[] PrometheusNames(Instrument instrument)
+    {
+        var name = instrument.Name.Replace('.', '_') + (instrument.Unit == "s" ? "_seconds" : "");
+        return instrument switch
+        {
+            Histogram<double> or Histogram<int> => [$"{name}_bucket", $"{name}_sum", $"{name}_count"],
+            Counter<int> => [$"{name}_total"],
+            _ => [name],
+        };
+    }
+
+    [GeneratedRegex(@"\bchat_[a-z_]+")]
+    private static partial Regex MetricName();
+
+    [GeneratedRegex(@"^\s*- alert: (\w+)", RegexOptions.Multiline)]
+    private static partial Regex Alert();
+
+    [GeneratedRegex(@"^\| `(Chat\w+)` \|", RegexOptions.Multiline)]
+    private static partial Regex AlertRow();
+
+    /// <summary>Takes whatever comes by OTLP over HTTP.</summary>
+    private sealed class Collector(WebApplication app) : IAsyncDisposable
+    {
+        private readonly ConcurrentQueue<(string Path, string Body)> received = new();
+
+        public string Address => app.Urls.Single();
+
+        public IEnumerable<string> Paths => received.Select(one => one.Path);
+
+        public IEnumerable<string> Bodies => received.Select(one => one.Body);
+
+        public static async Task<Collector> Start()
+        {
+            var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+            builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+            builder.Logging.ClearProviders();
+            var collector = new Collector(builder.Build());
+            await collector.Run();
+            return collector;
+        }
+
+        public async ValueTask DisposeAsync() => await app.DisposeAsync();
+
+        private async Task Run()
+        {
+            app.Run(async http =>
+            {
+                using var body = new MemoryStream();
+                await http.Request.Body.CopyToAsync(body);
+                received.Enqueue((http.Request.Path, System.Text.Encoding.Latin1.GetString(body.ToArray())));
+            });
+            await app.StartAsync();
+        }
+    }
+}

@@ -1,0 +1,215 @@
+using System.Net.WebSockets;
+using Chat.Features;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Chat.Tests.Observing;
+
+/// <summary>Each limit that is enforced is counted, once, under the name of its setting.</summary>
+public sealed class LimitMetricsTests
+{
+    /// <summary>Settings that are no limits by themselves: how long, how often, how spread.</summary>
+    private static readonly string[] NoLimits = [nameof(Limits.ErrorWindow), nameof(Limits.PingInterval), nameof(Limits.DrainSpread)];
+
+    /// <summary>Each with the value it is set to, and what a client does to hit it once.</summary>
+    private static readonly Dictionary<string, (string Value, Func<ChatApp, Task> Hit)> OnANode = new()
+    {
+        [nameof(Limits.MaxFrameBytes)] = ("2048", async app =>
+        {
+            await using var client = await app.Connect(ChatApp.NewUser());
+            await client.SendText(new string(' ', 2049));
+            Assert.Equal(1009, await client.Closed());
+        }),
+        [nameof(Limits.MaxEmptyFragments)] = ("1", async app =>
+        {
+            await using var client = await app.Connect(ChatApp.NewUser());
+            for (var i = 0; i < 3; i++)
+                await client.SendBytes([], endOfMessage: false);
+            Assert.Equal(1009, await client.Closed());
+        }),
+        [nameof(Limits.MaxContentLength)] = ("3", async app =>
+        {
+            await using var client = await app.Connect(ChatApp.NewUser());
+            (await client.SendMessage(Guid.NewGuid(), "long")).IsError("VALIDATION_ERROR", "content");
+            (await client.SendMessage(Guid.NewGuid(), "  ")).IsError("VALIDATION_ERROR", "content");
+        }),
+        [nameof(Limits.MaxConnections)] = ("1", TwoAreTooMany),
+        [nameof(Limits.MaxConnectionsPerAddress)] = ("1", TwoAreTooMany),
+        [nameof(Limits.MaxConnectionsPerUser)] = ("1", TwoAreTooMany),
+        [nameof(Limits.MaxUnauthenticated)] = ("1", async app =>
+        {
+            await using var silent = await app.Open();
+            await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
+        }),
+        [nameof(Limits.HandshakesPerSecond)] = ("1", async app =>
+        {
+            await using var first = await app.Open();
+            await using var second = await app.Open();
+            await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
+        }),
+        [nameof(Limits.MessagesPerSecond)] = ("1", ThreeAreTooFast),
+        [nameof(Limits.MessagesPerSecondPerUser)] = ("1", ThreeAreTooFast),
+        [nameof(Limits.EventsPerSecond)] = ("1", async app =>
+        {
+            await using var client = await app.Connect(ChatApp.NewUser());
+            await client.Settle();
+            await client.Settle();
+            (await client.Ask("ping", new { })).IsError("RATE_LIMITED");
+        }),
+        [nameof(Limits.MaxErrors)] = ("2", async app =>
+        {
+            await using var client = await app.Connect(ChatApp.NewUser());
+            await client.Send("nonsense", new { });
+            await client.Send("nonsense", new { });
+            Assert.Equal(4503, await client.Closed());
+        }),
+        [nameof(Limits.LogQueue)] = ("1", async app =>
+        {
+            var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+            var conversation = await app.OpenDirect(alice, bob);
+            await using var held = await HeldLock.OfHead(app, conversation);
+            var inHand = app.SendOverRest(alice, conversation, "in hand");
+            await held.IsWaitedFor();
+            Task<HttpResponseMessage>[] both = [app.SendOverRest(alice, conversation, "waiting"), app.SendOverRest(alice, conversation, "waiting")];
+            await (await await Task.WhenAny(both)).IsProblem(System.Net.HttpStatusCode.ServiceUnavailable, "UNAVAILABLE");
+            await held.Release();
+            await Task.WhenAll([inHand, .. both]);
+        }),
+    };
+
+    /// <summary>Each as a connection by itself hits it, whose socket takes nothing.</summary>
+    private static readonly Dictionary<string, Action<Connection, FakeTimeProvider>> OnAConnection = new()
+    {
+        [nameof(Limits.SendQueueEvents)] = (connection, _) =>
+        {
+            for (var i = 0; i < 12; i++)
+                connection.Send(new Frame(new byte[1]));
+        },
+        [nameof(Limits.SendQueueBytes)] = (connection, _) => connection.Send(new Frame(new byte[1001])),
+        [nameof(Limits.WriteTimeout)] = (connection, clock) =>
+        {
+            connection.Send(new Frame(new byte[1]));
+            SpinWait.SpinUntil(() => connection.QueueLength == 0, TimeSpan.FromSeconds(15));
+            clock.Advance(TimeSpan.FromSeconds(11));
+        },
+        [nameof(Limits.AuthTimeout)] = (_, clock) => clock.Advance(TimeSpan.FromSeconds(10)),
+        [nameof(Limits.CloseTimeout)] = (connection, clock) =>
+        {
+            connection.Close(Disconnect.ServerStopping);
+            clock.Advance(TimeSpan.FromSeconds(6));
+        },
+        [nameof(Limits.PingTimeout)] = (connection, clock) =>
+        {
+            connection.TrySignIn(new(new(Guid.NewGuid(), null, null, null), default, DateTimeOffset.MaxValue, null));
+            clock.Advance(TimeSpan.FromSeconds(45));
+        },
+    };
+
+    public static TheoryData<string> LimitsOfANode => [.. OnANode.Keys];
+
+    public static TheoryData<string> LimitsOfAConnection => [.. OnAConnection.Keys];
+
+    [Fact]
+    public void Every_limit_is_here() => Assert.Equal(
+        typeof(Limits).GetProperties().Select(property => property.Name).Except(NoLimits).Order(),
+        OnANode.Keys.Concat(OnAConnection.Keys).Order());
+
+    [Theory]
+    [MemberData(nameof(LimitsOfANode))]
+    public async Task A_hit_is_counted_on_a_node(string limit)
+    {
+        var (value, hit) = OnANode[limit];
+        await using var app = await ChatApp.Start(new() { [$"Limits:{limit}"] = value }, fakeClock: true, onKestrel: true);
+        using var hits = app.Measure<int>("chat.limits.hit");
+
+        await hit(app);
+
+        Assert.Equal((1, 1), (hits.Sum("limit", limit), hits.Sum()));
+    }
+
+    [Theory]
+    [MemberData(nameof(LimitsOfAConnection))]
+    public async Task A_hit_is_counted_on_a_connection(string limit)
+    {
+        await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
+        var metrics = services.GetRequiredService<ServerMetrics>();
+        var clock = new FakeTimeProvider();
+        var limits = new Limits { SendQueueEvents = 10, SendQueueBytes = 1000 };
+        using var socket = new Deaf();
+        using var place = new Admission(new Hub(), limits, metrics, clock).TryEnter(null);
+        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
+        using var hits = services.Measure<int>("chat.limits.hit");
+
+        OnAConnection[limit](connection, clock);
+        for (var beat = 0; beat < 3; beat++)
+            connection.Check();
+
+        Assert.Equal((1, 1), (hits.Sum("limit", limit), hits.Sum()));
+    }
+
+    [Fact]
+    public async Task What_is_dropped_is_counted()
+    {
+        await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
+        using var dropped = services.Measure<int>("chat.send_queue.dropped");
+        using var socket = new Deaf();
+        var queue = new SendQueue(socket, new Transport(new HttpRequestLifetimeFeature()), socket.Abort, new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
+        queue.TryAdd(new Frame(new byte[1]));
+        SpinWait.SpinUntil(() => queue.Length == 0, TimeSpan.FromSeconds(15));
+
+        for (var i = 0; i < 7; i++)
+            queue.TryAdd(new Frame(new byte[1], Droppable: true));
+
+        Assert.Equal((5, 2), (queue.Length, dropped.Sum()));
+    }
+
+    private static async Task TwoAreTooMany(ChatApp app)
+    {
+        var user = ChatApp.NewUser();
+        await using var first = await app.Connect(user);
+        await using var second = await app.Open(bearer: app.TokenFor(user));
+        Assert.Equal(1013, await second.Closed());
+    }
+
+    private static async Task ThreeAreTooFast(ChatApp app)
+    {
+        await using var client = await app.Connect(ChatApp.NewUser());
+        for (var i = 0; i < 2; i++)
+            (await client.SendMessage(Guid.NewGuid(), "nowhere")).IsError("FORBIDDEN");
+        (await client.SendMessage(Guid.NewGuid(), "nowhere")).IsError("RATE_LIMITED");
+    }
+
+    /// <summary>A socket whose other side never reads.</summary>
+    private sealed class Deaf : WebSocket
+    {
+        public override WebSocketCloseStatus? CloseStatus => null;
+
+        public override string? CloseStatusDescription => null;
+
+        public override WebSocketState State => WebSocketState.Open;
+
+        public override string? SubProtocol => null;
+
+        public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken) =>
+            new TaskCompletionSource().Task;
+
+        public override Task CloseOutputAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public override void Abort()
+        {
+        }
+
+        public override void Dispose()
+        {
+        }
+
+        public override Task CloseAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken) =>
+            throw new NotSupportedException("Only the client waits for the other side.");
+
+        public override Task<WebSocketReceiveResult> ReceiveAsync(ArraySegment<byte> buffer, CancellationToken cancellationToken) =>
+            throw new NotSupportedException("Nobody speaks here.");
+    }
+}

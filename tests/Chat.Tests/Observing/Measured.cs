@@ -1,0 +1,39 @@
+using System.Diagnostics.Metrics;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+
+namespace Chat.Tests.Observing;
+
+/// <summary>What one node measures, apart from the other nodes of the process.</summary>
+internal static class Measured
+{
+    /// <summary>Collects one instrument's measurements from now on.</summary>
+    public static MetricCollector<T> Measure<T>(this ChatApp app, string instrument)
+        where T : struct => app.Services.Measure<T>(instrument);
+
+    /// <summary>The same for a part of the server alone.</summary>
+    public static MetricCollector<T> Measure<T>(this IServiceProvider services, string instrument)
+        where T : struct => new(services.GetRequiredService<IMeterFactory>(), ServerMetrics.MeterName, instrument);
+
+    /// <summary>The sum of what was measured with this tag, or of all.</summary>
+    public static int Sum(this MetricCollector<int> collector, string? tag = null, object? value = null) =>
+        collector.GetMeasurementSnapshot().Where(one => tag is null || Equals(one.Tags[tag], value)).Sum(one => one.Value);
+
+    /// <summary>All instruments of the server's own meter.</summary>
+    public static IReadOnlyList<Instrument> Instruments(this ChatApp app)
+    {
+        var found = new List<Instrument>();
+        var own = app.Services.GetRequiredService<IMeterFactory>();
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, _) =>
+            {
+                if (instrument.Meter.Name == ServerMetrics.MeterName && instrument.Meter.Scope == own)
+                    found.Add(instrument);
+            },
+        };
+        listener.Start();
+        return found;
+    }
+}

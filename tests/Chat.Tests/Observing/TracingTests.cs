@@ -1,0 +1,85 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text.Json;
+using Chat.Features;
+using Chat.Storage;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Observing;
+
+/// <summary>One trace follows a message; without listeners there is none.</summary>
+public sealed class TracingTests
+{
+    [Fact]
+    public async Task One_trace_covers_a_message_from_its_frame_to_its_commit_to_the_push_on_another_node()
+    {
+        var spans = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name is Tracing.Name or "Npgsql",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using var nodes = await TwoNodes.Start();
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await nodes.One.OpenDirect(alice, bob);
+        await using var atAlice = await nodes.One.Connect(alice);
+        await using var atBob = await nodes.Two.Connect(bob);
+
+        await atAlice.SendMessage(conversation, "followed", "t1");
+        await atBob.NextMessage();
+        await nodes.Settle((alice, atAlice), (bob, atBob));
+
+        var commit = Assert.Single(spans, span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
+        Assert.Equal(1L, commit.GetTagItem("chat.message.seq"));
+        var own = spans.Where(span => span.TraceId == commit.TraceId).ToArray();
+        var frame = Assert.Single(own, span => span.OperationName == "message.send");
+        Assert.Equal((ActivityKind.Server, default), (frame.Kind, frame.ParentSpanId));
+        var batch = Assert.Single(own, span => span.OperationName == "log.batch");
+        Assert.Equal((frame.SpanId, frame.SpanId), (batch.ParentSpanId, commit.ParentSpanId));
+        Assert.Contains(own, span => span.Source.Name == "Npgsql" && span.ParentSpanId == batch.SpanId);
+        var here = Assert.Single(own, span => span is { OperationName: "message.push", Kind: ActivityKind.Producer });
+        Assert.Equal(commit.SpanId, here.ParentSpanId);
+        // One for each member whom the other node holds a connection of.
+        var there = Assert.Single(own, span => span is { OperationName: "message.push", Kind: ActivityKind.Consumer });
+        Assert.Equal((here.SpanId, true), (there.ParentSpanId, there.HasRemoteParent));
+    }
+
+    [Fact]
+    public async Task Over_REST_the_request_is_where_it_begins_and_a_refusal_is_an_error()
+    {
+        var spans = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name is Tracing.Name or "Microsoft.AspNetCore",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using var app = await ChatApp.Start();
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+
+        await app.SendOverRest(alice, conversation, "followed");
+        await atAlice.Ask("message.read", new { conversationId = conversation, upTo = 71 });
+        await atAlice.Settle();
+
+        var commit = Assert.Single(spans, span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
+        Assert.NotEqual(default, commit.ParentSpanId);
+        await Eventually.Holds("the request has ended", () => spans.Any(span => span.SpanId == commit.ParentSpanId && span.Source.Name == "Microsoft.AspNetCore"));
+        Assert.Contains(spans, span => span is { OperationName: "message.read", Status: ActivityStatusCode.Error, StatusDescription: "There is no such number in this conversation." });
+    }
+
+    [Fact]
+    public void A_node_event_that_nobody_follows_carries_nothing_for_it()
+    {
+        var message = new Message { Id = Guid.NewGuid(), ConversationId = Guid.NewGuid(), Seq = 1, ChangedSeq = 1, SenderId = Guid.NewGuid(), Type = "text", Content = "hi", SentAt = DateTimeOffset.UnixEpoch };
+
+        Assert.DoesNotContain("trace", JsonSerializer.Serialize(new ChangeCommitted(message), ChangeCommitted.Json), StringComparison.OrdinalIgnoreCase);
+        Assert.Null(Tracing.Push(origin: null));
+        Assert.Null(Tracing.Push("not a traceparent"));
+        Assert.Null(Tracing.Commit(sent: null));
+    }
+}
