@@ -19,6 +19,9 @@ internal sealed record LineageDocument
 /// </summary>
 internal sealed class Lineage(IDocumentStore store) : IHostedService
 {
+    /// <summary>In seconds: a start may wait longer than a request.</summary>
+    private const int StartTimeout = 30;
+
     public Guid Epoch { get; private set; }
 
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -30,7 +33,7 @@ internal sealed class Lineage(IDocumentStore store) : IHostedService
 
     private async Task<Guid?> FindAsync(CancellationToken cancellationToken)
     {
-        await using var session = store.QuerySession();
+        await using var session = store.QuerySession(new Marten.Services.SessionOptions { Timeout = StartTimeout });
         return (await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken))?.Epoch;
     }
 
@@ -39,7 +42,7 @@ internal sealed class Lineage(IDocumentStore store) : IHostedService
         var epoch = Guid.CreateVersion7();
         try
         {
-            await using var session = store.LightweightSession();
+            await using var session = store.LightweightSession(new Marten.Services.SessionOptions { Timeout = StartTimeout });
             session.Insert(new LineageDocument { Epoch = epoch });
             await session.SaveChangesAsync(cancellationToken);
             return epoch;

@@ -26,6 +26,7 @@ internal static class StorageRegistration
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
+            options.CommandTimeout = RequestCommand.Timeout;
             options.ConfigurePolly(_ => { });
             options.Logger(new StatementLog());
             options.ConfigureWritePolly(_ => { });
@@ -76,15 +77,12 @@ internal static class StorageRegistration
             .Index(message => new { message.ConversationId, message.ChangedSeq });
     }
 
-    // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
-    // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
-    // at Kerberos on each connect.
+    // A connection within two seconds or not at all; see RequestCommand. Statements are prepared; no attempt at Kerberos on
+    // each connect.
     internal static string Tune(string connectionString)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
-        if (!tuned.ShouldSerialize("Command Timeout"))
-            tuned.CommandTimeout = 2;
         if (!tuned.ShouldSerialize("Timeout"))
             tuned.Timeout = 2;
         if (!tuned.ShouldSerialize("Cancellation Timeout"))
