@@ -54,6 +54,9 @@ internal sealed class FaultProxy : IAsyncDisposable
     /// <summary>How many connections it has cut.</summary>
     public int Cuts { get; private set; }
 
+    /// <summary>The ports from which it is connected to the server.</summary>
+    public IReadOnlyList<int> Ports => [.. links.Keys.Select(link => link.Port)];
+
     /// <summary>Both directions at once.</summary>
     public void Set(Way way) => (Requests, Answers) = (way, way);
 
@@ -136,7 +139,11 @@ internal sealed class FaultProxy : IAsyncDisposable
         try
         {
             await server.ConnectAsync(IPAddress.Loopback, target, stopping.Token);
-            await Task.WhenAll(PumpAsync(link, client, server, () => Requests, isAnswer: false), PumpAsync(link, server, client, () => Answers, isAnswer: true));
+            link.Port = ((IPEndPoint)server.LocalEndPoint!).Port;
+            // Either direction may end alone, as TCP has it; but what breaks one breaks both.
+            Task[] pumps = [PumpAsync(link, client, server, () => Requests, isAnswer: false), PumpAsync(link, server, client, () => Answers, isAnswer: true)];
+            await await Task.WhenAny(pumps);
+            await Task.WhenAll(pumps);
         }
         catch (Exception ended) when (ended is SocketException or ObjectDisposedException or OperationCanceledException)
         {
@@ -152,7 +159,7 @@ internal sealed class FaultProxy : IAsyncDisposable
     {
         var buffer = new byte[32 * 1024];
         var passed = 0L;
-        while (await from.ReceiveAsync(buffer, stopping.Token) is > 0 and var count)
+        while (await ReceiveAsync() is > 0 and var count)
         {
             if (Latency > TimeSpan.Zero)
                 await Task.Delay(Latency, stopping.Token);
@@ -180,6 +187,24 @@ internal sealed class FaultProxy : IAsyncDisposable
         }
 
         to.Shutdown(SocketShutdown.Send);
+
+        // A silent network does not tell of an end either.
+        async Task<int> ReceiveAsync()
+        {
+            var received = 0;
+            try
+            {
+                received = await from.ReceiveAsync(buffer, stopping.Token);
+            }
+            catch (SocketException) when (way() != Way.Open)
+            {
+                // Told below, once something is heard again.
+            }
+
+            while (received == 0 && way() != Way.Open)
+                await Task.Delay(10, stopping.Token);
+            return received;
+        }
     }
 
     private void Cut(Link link)
@@ -191,6 +216,8 @@ internal sealed class FaultProxy : IAsyncDisposable
 
     private sealed class Link(TcpSocket client, TcpSocket server) : IDisposable
     {
+        public int Port { get; set; }
+
         public void Reset()
         {
             foreach (var socket in (TcpSocket[])[client, server])

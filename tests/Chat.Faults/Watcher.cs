@@ -38,6 +38,8 @@ internal sealed class Watcher : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (watching.IsCompleted)
+            return;
         await stopping.CancelAsync();
         await watching;
         stopping.Dispose();

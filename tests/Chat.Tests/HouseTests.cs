@@ -35,7 +35,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     private static readonly Dictionary<string, string[]> Uses = new()
     {
         ["Blocking"] = ["UserDirectory"],
-        ["Conversations"] = ["Blocking", "Unread", "UserDirectory"],
+        ["Conversations"] = ["Blocking", "Presence", "Unread", "UserDirectory"],
         ["Delivery"] = ["Unread"],
         ["DevToken"] = ["UserDirectory"],
         ["History"] = ["Conversations"],

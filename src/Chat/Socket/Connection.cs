@@ -38,7 +38,7 @@ public sealed class Connection
         this.time = time;
         this.lifeSign = lifeSign;
         this.place = place;
-        queue = new SendQueue(socket, Abort, limits, metrics, time);
+        queue = new SendQueue(socket, transport, Abort, limits, metrics, time);
         ConnectedAt = time.GetUtcNow();
     }
 

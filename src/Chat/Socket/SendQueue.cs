@@ -7,7 +7,7 @@ namespace Chat.Socket;
 /// the thread pool, and only while something waits, so that an idle socket costs no task. Nobody ever waits for a
 /// reader: past its bound the queue refuses, and its connection is closed as a slow consumer.
 /// </summary>
-internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, ServerMetrics metrics, TimeProvider time) : IThreadPoolWorkItem
+internal sealed class SendQueue(WebSocket socket, Transport transport, Action abort, Limits limits, ServerMetrics metrics, TimeProvider time) : IThreadPoolWorkItem
 {
     private readonly Lock gate = new();
     private readonly Queue<Frame> waiting = new();
@@ -135,14 +135,16 @@ internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, S
     {
         try
         {
-            while (Next(out var frame, out var last))
+            while (Next(out var frame, out var more, out var last))
             {
                 Volatile.Write(ref writingSince, time.GetTimestamp());
                 // No token: a cancelled send aborts the socket anyway, and a cancellable one is slower. The heartbeat
                 // aborts a write that is stuck.
                 if (frame is not null)
                 {
+                    transport.JoinWrites(more);
                     await socket.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+                    transport.JoinWrites(false);
                 }
                 else
                 {
@@ -166,11 +168,12 @@ internal sealed class SendQueue(WebSocket socket, Action abort, Limits limits, S
     }
 
     // The next frame; or, once all that waited is out, the close; or neither, and the drain is over.
-    private bool Next(out Frame? frame, out Disconnect? last)
+    private bool Next(out Frame? frame, out bool more, out Disconnect? last)
     {
         lock (gate)
         {
             last = null;
+            more = waiting.Count > 1;
             if (waiting.TryDequeue(out frame))
             {
                 waitingBytes -= frame.Bytes.Length;

@@ -10,7 +10,14 @@ namespace Chat.Socket;
 internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IHttpRequestLifetimeFeature
 {
     /// <summary>What the WebSocket reads and writes, once there is one.</summary>
-    public Stream? Stream { get; set; }
+    public SocketStream? Stream { get; set; }
+
+    /// <summary>Whether the next frame waits for the one right behind it. There is nothing to join where there is no stream.</summary>
+    public void JoinWrites(bool moreFollows)
+    {
+        if (Stream is not null)
+            Stream.MoreFollows = moreFollows;
+    }
 
     public CancellationToken RequestAborted
     {

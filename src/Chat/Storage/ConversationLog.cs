@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Threading.Channels;
-using Marten;
+using Npgsql;
 
 namespace Chat.Storage;
 
@@ -41,28 +41,29 @@ public readonly record struct Appended(AppendOutcome Outcome, Message? Message);
 
 /// <summary>
 /// The heart of the server: gives every message its number and commits it. Each shard of conversations has one
-/// bounded queue and one loop, which takes whatever waits and makes one transaction of it: it locks the heads of the
-/// batch's conversations in id order (so that the batches of several nodes cannot deadlock), looks which drafts are
-/// there already, numbers the others, inserts them and commits. No timer delays anybody: a batch is what piled up
-/// during the last commit.
+/// bounded queue and one loop, which takes whatever waits and makes one transaction of it (<see cref="AppendFunction"/>):
+/// it locks the heads of the batch's conversations in id order (so that the batches of several nodes cannot deadlock),
+/// looks which drafts are there already, numbers the others, inserts them and commits. No timer delays anybody: a
+/// batch is what piled up during the last commit.
 /// </summary>
 /// <remarks>
 /// The lock on a conversation's head is held from before the look for repeats until the commit, and a repeat is
 /// always one in the same conversation. So the look is exact, on any number of nodes, and the unique keys below it
 /// are there only to prove that.
 /// </remarks>
-public sealed partial class ConversationLog : IHostedService
+internal sealed partial class ConversationLog : IHostedService
 {
     private const int Shards = 2;
     private const int MaxBatch = 256;
 
-    /// <summary>Every send is answered within 5 s, also if the database hangs; the rest of them is for breaking off.</summary>
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(4);
+    /// <summary>Every send is answered within 5 s, also if the database hangs; what comes before the log has the rest.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3);
 
     /// <summary>A message that has waited for so long is not tried any more.</summary>
-    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(2);
 
-    private readonly IDocumentStore store;
+    private readonly NpgsqlDataSource database;
+    private readonly Tables tables;
     private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
     private readonly ILogger<ConversationLog> log;
@@ -70,9 +71,10 @@ public sealed partial class ConversationLog : IHostedService
     private Task running = Task.CompletedTask;
 
     /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog(IDocumentStore store, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog(NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
     {
-        this.store = store;
+        this.database = database;
+        this.tables = tables;
         this.metrics = metrics;
         this.time = time;
         this.log = log;
@@ -102,11 +104,11 @@ public sealed partial class ConversationLog : IHostedService
     }
 
     /// <summary>
-    /// Goes through the motions of an append, <paramref name="committed"/> included, in a session whose transaction is
-    /// the caller's to roll back.
+    /// Goes through the motions of an append, <paramref name="committed"/> included, in a transaction that is the
+    /// caller's to roll back.
     /// </summary>
-    internal Task RehearseAsync(IDocumentSession session, MessageDraft draft, Action<Message> committed) =>
-        TransactAsync(session, [new Entry(draft, committed, time.GetTimestamp())], CancellationToken.None);
+    internal Task RehearseAsync(NpgsqlConnection connection, MessageDraft draft, Action<Message> committed) =>
+        TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], isSecondTry: false, CancellationToken.None);
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -125,10 +127,10 @@ public sealed partial class ConversationLog : IHostedService
 
     private async Task RunAsync(ChannelReader<Entry> queue)
     {
-        var batch = new List<Entry>(MaxBatch);
         while (await queue.WaitToReadAsync())
         {
-            batch.Clear();
+            // A list of its own: a transaction that was given up still has the last one.
+            var batch = new List<Entry>();
             while (batch.Count < MaxBatch && queue.TryRead(out var entry))
                 batch.Add(entry);
             await CommitAsync(batch);
@@ -140,14 +142,15 @@ public sealed partial class ConversationLog : IHostedService
         var batch = LeaveOutStale(waiting);
         if (batch.Count == 0)
             return;
-        using var patience = new CancellationTokenSource(LongestWait - AgeOf(batch[0]), time);
+        var patience = LongestWait - AgeOf(batch[0]);
         try
         {
-            await TransactAsync(batch, patience.Token);
+            // Breaking off takes seconds of its own if the network swallows everything: nobody waits for that.
+            await TransactAsync(batch, isSecondTry, patience).WaitAsync(patience, time);
         }
-        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || patience.IsCancellationRequested)
+        catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || failure is OperationCanceledException)
         {
-            if (isSecondTry || patience.IsCancellationRequested)
+            if (isSecondTry || AgeOf(batch[0]) >= LatestTry)
                 RefuseAll(batch, failure.Message);
             else
                 // A connection that broke may have broken behind the commit. The second look settles that: what the
@@ -167,7 +170,7 @@ public sealed partial class ConversationLog : IHostedService
 
             BatchSplit(batch.Count, failure.Message);
             foreach (var entry in batch)
-                await CommitAsync([entry]);
+                await CommitAsync([entry], isSecondTry);
         }
     }
 
@@ -191,92 +194,68 @@ public sealed partial class ConversationLog : IHostedService
 
     private TimeSpan AgeOf(Entry entry) => time.GetElapsedTime(entry.Since);
 
-    private async Task TransactAsync(IReadOnlyList<Entry> batch, CancellationToken patience)
+    private async Task TransactAsync(IReadOnlyList<Entry> batch, bool isSecondTry, TimeSpan patience)
     {
-        // With a patience of its own: to break a slow commit off sooner, and do it again, would only make it slower.
-        await using var session = store.LightweightSession(new Marten.Services.SessionOptions { Timeout = (int)LongestWait.TotalSeconds });
+        using var end = new CancellationTokenSource(patience, time);
         using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
         var began = time.GetTimestamp();
-        await session.BeginTransactionAsync(patience);
-        var outcomes = await TransactAsync(session, batch, patience);
-        metrics.Committed(
-            batch.Count,
-            outcomes.Count(one => one.Outcome == AppendOutcome.Stored),
-            outcomes.Count(one => one.Outcome == AppendOutcome.Repeated),
-            time.GetElapsedTime(began));
+        await using var connection = await database.OpenConnectionAsync(end.Token);
+        var (stored, repeated) = await TransactAsync(connection, batch, isSecondTry, end.Token);
+        metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(began));
     }
 
-    /// <returns>What became of each draft.</returns>
-    private async Task<Appended[]> TransactAsync(IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
+    /// <returns>How many of the batch are stored now, and how many were there already.</returns>
+    private async Task<(int Stored, int Repeated)> TransactAsync(
+        NpgsqlConnection connection, IReadOnlyList<Entry> batch, bool isSecondTry, CancellationToken patience)
     {
-        var (heads, known, blocks) = await LockAndLookAsync(session, batch, patience);
-
-        var outcomes = new Appended[batch.Count];
-        var changed = new HashSet<Guid>();
-        for (var i = 0; i < batch.Count; i++)
+        // A draft may be there more than once: its sender repeated it while the first try was still waiting.
+        var places = new Dictionary<Guid, int>(batch.Count);
+        var drafts = new List<Message>(batch.Count);
+        var blocks = new List<(Guid Id, int Place)>(batch.Count * 2);
+        foreach (var entry in batch)
         {
-            var draft = batch[i].Draft;
-            if (!heads.TryGetValue(draft.ConversationId, out var head))
-            {
-                outcomes[i] = new Appended(AppendOutcome.NoConversation, null);
+            if (!places.TryAdd(entry.Draft.Id, drafts.Count))
                 continue;
-            }
-
-            if (known.TryGetValue(draft.Id, out var first))
-            {
-                outcomes[i] = new Appended(batch[i].IsSecondTry ? AppendOutcome.Stored : AppendOutcome.Repeated, first);
-                continue;
-            }
-
-            if (draft.Blocks.Any(blocks.Contains))
-            {
-                outcomes[i] = new Appended(AppendOutcome.Blocked, null);
-                continue;
-            }
-
-            var message = Number(draft, head.Seq + 1);
-            heads[head.Id] = head with { Seq = message.Seq, LastMessageId = message.Id, UpdatedAt = message.SentAt };
-            changed.Add(head.Id);
-            known.Add(message.Id, message);
-            session.Insert(message);
-            outcomes[i] = new Appended(AppendOutcome.Stored, message);
+            drafts.Add(Unnumbered(entry.Draft));
+            foreach (var block in entry.Draft.Blocks)
+                blocks.Add((block, drafts.Count));
         }
 
-        foreach (var id in changed)
-            session.Update(heads[id]);
-        for (var i = 0; i < batch.Count; i++)
-            batch[i].IsSecondTry = outcomes[i].Outcome == AppendOutcome.Stored;
-        await session.SaveChangesAsync(patience);
+        var outcomes = new Appended[drafts.Count];
+        foreach (var (place, outcome, seq, earlier) in await AppendFunction.CallAsync(connection, tables, drafts, blocks, patience))
+        {
+            outcomes[place] = outcome switch
+            {
+                AppendOutcome.Stored => new Appended(outcome, drafts[place] with { Seq = seq, ChangedSeq = seq }),
+                // The first try has stored it, and nobody has been told yet.
+                AppendOutcome.Repeated when isSecondTry => new Appended(AppendOutcome.Stored, earlier),
+                _ => new Appended(outcome, earlier),
+            };
+        }
+
         foreach (var entry in batch)
             Failpoint.Reach(Failpoint.AfterCommit, entry.Draft.Content);
 
-        for (var i = 0; i < batch.Count; i++)
-            batch[i].Answer(outcomes[i].Outcome, outcomes[i].Message);
-        return outcomes;
+        var (stored, repeated) = (0, 0);
+        foreach (var entry in batch)
+        {
+            ref var outcome = ref outcomes[places[entry.Draft.Id]];
+            stored += outcome.Outcome == AppendOutcome.Stored ? 1 : 0;
+            repeated += outcome.Outcome == AppendOutcome.Repeated ? 1 : 0;
+            entry.Answer(outcome.Outcome, outcome.Message);
+            if (outcome.Outcome == AppendOutcome.Stored)
+                outcome = outcome with { Outcome = AppendOutcome.Repeated };
+        }
+
+        return (stored, repeated);
     }
 
-    private static async Task<(Dictionary<Guid, ConversationHead> Heads, Dictionary<Guid, Message> Known, HashSet<Guid> Blocks)> LockAndLookAsync(
-        IDocumentSession session, IReadOnlyList<Entry> batch, CancellationToken patience)
-    {
-        // One round trip, in this order: the look is good because the locks are held.
-        var look = session.CreateBatchQuery();
-        var heads = look.Query<ConversationHead>(
-            "where id = any(?) order by id for update", batch.Select(entry => entry.Draft.ConversationId).Distinct().ToArray());
-        var known = look.Query<Message>("where id = any(?)", batch.Select(entry => entry.Draft.Id).ToArray());
-        var blocks = look.Query<Block>("where id = any(?)", batch.SelectMany(entry => entry.Draft.Blocks).Distinct().ToArray());
-        await look.Execute(patience);
-        return (
-            (await heads).ToDictionary(head => head.Id),
-            (await known).ToDictionary(message => message.Id),
-            (await blocks).Select(block => block.Id).ToHashSet());
-    }
-
-    private Message Number(MessageDraft draft, long seq) => new()
+    private Message Unnumbered(MessageDraft draft) => new()
     {
         Id = draft.Id,
         ConversationId = draft.ConversationId,
-        Seq = seq,
-        ChangedSeq = seq,
+        Seq = 0,
+        ChangedSeq = 0,
         SenderId = draft.SenderId,
         Type = draft.Type,
         Content = draft.Content,
@@ -296,22 +275,23 @@ public sealed partial class ConversationLog : IHostedService
     private sealed class Entry(MessageDraft draft, Action<Message> committed, long since)
     {
         private readonly TaskCompletionSource<Appended> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int isAnswered;
 
         public MessageDraft Draft => draft;
 
         /// <summary>When it came.</summary>
         public long Since => since;
 
-        /// <summary>Whether a commit that may have stored the draft has been tried: then finding it is no repeat.</summary>
-        public bool IsSecondTry { get; set; }
-
         /// <summary>The span of the send, if somebody follows it.</summary>
         public Activity? Sent { get; } = Tracing.Here;
 
         public Task<Appended> Answered => answer.Task;
 
+        /// <summary>Only the first answer counts: a transaction that was given up may still come to its end.</summary>
         public void Answer(AppendOutcome outcome, Message? message = null)
         {
+            if (Interlocked.Exchange(ref isAnswered, 1) == 1)
+                return;
             if (outcome == AppendOutcome.Stored)
             {
                 using var span = Tracing.Commit(Sent);

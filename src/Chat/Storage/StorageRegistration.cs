@@ -19,10 +19,13 @@ internal static class StorageRegistration
                 // What the loops ask every other second belongs to nobody's trace.
                 .ConfigureTracing(tracing => tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
                 .Build());
+        var tables = new Tables(configuration["Storage:Schema"] ?? "chat");
+        services.AddSingleton(tables);
         var marten = services.AddMarten(provider =>
         {
             var options = new StoreOptions();
-            options.DatabaseSchemaName = configuration["Storage:Schema"] ?? "chat";
+            options.DatabaseSchemaName = tables.Schema;
+            options.Storage.ExtendedSchemaObjects.Add(AppendFunction.In(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
@@ -38,7 +41,6 @@ internal static class StorageRegistration
         if (isDevelopment)
             marten.ApplyAllDatabaseChangesOnStartup();
 
-        services.AddSingleton(new Tables(configuration["Storage:Schema"] ?? "chat"));
         services.AddSingleton<DatabaseStart>();
         services.AddHostedSingleton<Lineage>();
         services.AddHostedSingleton<ConversationLog>();
@@ -100,6 +102,9 @@ internal static class StorageRegistration
             tuned.CancellationTimeout = 500;
         if (!tuned.ShouldSerialize("Max Auto Prepare"))
             tuned.MaxAutoPrepare = 100;
+        // Far more than a node has use for, and few enough for several nodes and a tool on PostgreSQL's default of 100.
+        if (!tuned.ShouldSerialize("Maximum Pool Size"))
+            tuned.MaxPoolSize = 30;
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         // PostgreSQL keeps time, too: of a node that was cut off or stands still, it ends the statement, and the
         // transaction whose locks all other nodes wait for. As options, because those outlive the pool's reset.

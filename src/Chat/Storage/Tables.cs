@@ -7,6 +7,8 @@ namespace Chat.Storage;
 /// <param name="schema">The schema of this installation.</param>
 internal sealed class Tables(string schema)
 {
+    public string Schema => schema;
+
     public string Message { get; } = $"{schema}.mt_doc_message";
 
     public string ConversationHead { get; } = $"{schema}.mt_doc_conversationhead";

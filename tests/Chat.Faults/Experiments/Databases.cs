@@ -66,7 +66,7 @@ internal static class Databases
         var cuts = cluster.ToPostgres.Sum(proxy => proxy.Cuts);
         trial.Note("commits cut", $"{cuts}");
         trial.Expect(cuts >= 10, $"only {cuts} commits were cut");
-        await trial.JudgeAsync(cluster, load, recoversWithin: Back);
+        await trial.JudgeAsync(cluster, load, watcher, losesReceipts: true, recoversWithin: Back);
         trial.ExpectCalm(watcher, load);
     }
 
@@ -88,7 +88,7 @@ internal static class Databases
         var cuts = cluster.ToPostgres.Sum(proxy => proxy.Cuts);
         trial.Note("connections cut", $"{cuts}");
         trial.Expect(cuts > 0, "no connection was cut");
-        await trial.JudgeAsync(cluster, load, recoversWithin: Back);
+        await trial.JudgeAsync(cluster, load, watcher, losesReceipts: true, recoversWithin: Back);
         trial.ExpectCalm(watcher, load);
     }
 
@@ -184,7 +184,7 @@ internal static class Databases
             await trial.GoOnAsync(3, 6);
         }
 
-        await trial.JudgeAsync(cluster, load, recoversWithin: Back);
+        await trial.JudgeAsync(cluster, load, watcher, losesReceipts: true, recoversWithin: Back);
         trial.ExpectCalm(watcher, load);
         trial.ExpectUnready(watcher, "postgres");
         trial.Expect(load.Refused > 0, "nothing was answered UNAVAILABLE: the database was not away");

@@ -28,6 +28,21 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
+    public async Task A_new_conversation_makes_people_who_are_there_already_see_each_other_come_and_go()
+    {
+        await using var atAlice = await app.Connect(alice);
+        var atBob = await nodes.Two.Connect(bob);
+        await atBob.Next("status.bulk");
+        await app.OpenDirect(alice, bob);
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(alice.Id, (await atBob.Next("user.online"))["userId"].GetGuid());
+
+        await atBob.Leave();
+        Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(2, Changes(atAlice));
+    }
+
+    [Fact]
     public async Task Several_devices_on_several_nodes_are_one_person()
     {
         await app.OpenDirect(alice, bob);

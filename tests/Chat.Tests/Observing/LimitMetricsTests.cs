@@ -180,7 +180,7 @@ public sealed class LimitMetricsTests
         await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
         using var dropped = services.Measure<int>("chat.send_queue.dropped");
         using var socket = new Deaf();
-        var queue = new SendQueue(socket, socket.Abort, new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
+        var queue = new SendQueue(socket, new Transport(new HttpRequestLifetimeFeature()), socket.Abort, new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
         queue.TryAdd(new Frame(new byte[1]));
         SpinWait.SpinUntil(() => queue.Length == 0, TimeSpan.FromSeconds(15));
 

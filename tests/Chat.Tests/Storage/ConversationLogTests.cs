@@ -314,14 +314,15 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         own.Clock.Advance(TimeSpan.FromSeconds(1));
         var fresh = Append(conversation, on: own);
 
-        own.Clock.Advance(TimeSpan.FromSeconds(2.5));
+        own.Clock.Advance(TimeSpan.FromSeconds(1.5));
         Assert.Equal(AppendOutcome.Unavailable, (await first.WaitAsync(Soon)).Outcome);
         Assert.Equal(AppendOutcome.Unavailable, (await stale.WaitAsync(Soon)).Outcome);
         await held.IsWaitedFor();
         Assert.False(fresh.IsCompleted);
         await held.Release();
 
-        Assert.Equal(1, (await fresh.WaitAsync(Soon)).Message!.Seq);
+        // The one that was given up may have got there first.
+        Assert.Equal(AppendOutcome.Stored, (await fresh.WaitAsync(Soon)).Outcome);
     }
 
     private static ConversationLog LogOf(ChatApp app) => app.Services.GetRequiredService<ConversationLog>();

@@ -1,4 +1,5 @@
 using Chat.Storage;
+using Chat.Tests.Fixtures;
 using Npgsql;
 
 namespace Chat.Tests.Storage;
@@ -15,11 +16,22 @@ public sealed class StorageRegistrationTests
     }
 
     [Fact]
+    public async Task Postgres_ends_the_transaction_of_a_node_that_is_gone()
+    {
+        var servers = await TestServers.Get();
+        await using var connection = new NpgsqlConnection($"{StorageRegistration.Tune(servers.Postgres)};Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand("show idle_in_transaction_session_timeout", connection);
+
+        Assert.Equal("4s", await command.ExecuteScalarAsync());
+    }
+
+    [Fact]
     public void What_is_given_stays()
     {
         var tuned = new NpgsqlConnectionStringBuilder(
-            StorageRegistration.Tune("Host=here;Command Timeout=30;Timeout=15;Cancellation Timeout=2000;Max Auto Prepare=0"));
+            StorageRegistration.Tune("Host=here;Command Timeout=30;Timeout=15;Cancellation Timeout=2000;Max Auto Prepare=0;Options=-c work_mem=8MB"));
 
-        Assert.Equal((30, 15, 2000, 0), (tuned.CommandTimeout, tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare));
+        Assert.Equal((30, 15, 2000, 0, "-c work_mem=8MB"), (tuned.CommandTimeout, tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare, tuned.Options));
     }
 }

@@ -170,7 +170,7 @@ public sealed class ConversationsModule : ICarterModule
     }
 
     private static async Task<IResult> OpenAsync(
-        Body<OpenConversation> body, HttpContext http, UserDirectory directory, Conversations conversations, ConversationViews views)
+        Body<OpenConversation> body, HttpContext http, UserDirectory directory, Conversations conversations, ConversationViews views, PresenceViews presence)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();
@@ -182,6 +182,13 @@ public sealed class ConversationsModule : ICarterModule
         if (refused is not null)
             return refused.ToProblem();
         var view = await views.OneAsync(id, caller);
+        if (isNew)
+        {
+            // The two have become contacts: whoever is there already is told of the other.
+            presence.MayHaveChanged(caller, other);
+            presence.MayHaveChanged(other, caller);
+        }
+
         return isNew ? TypedResults.Created($"/chat/conversations/{id}", view) : TypedResults.Ok(view);
     }
 

@@ -92,8 +92,12 @@ public sealed record MessageSent(string? TempId, Message Message) : IEvent<Messa
 }
 
 /// <summary>Check, commit, publish, reply.</summary>
-internal sealed class SendMessageHandler(Conversations conversations, ConversationLog log, Delivery delivery, SendRates rates, ServerMetrics metrics, Limits limits) : IHandler<SendMessage>
+internal sealed class SendMessageHandler(
+    Conversations conversations, ConversationLog log, Delivery delivery, SendRates rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IHandler<SendMessage>
 {
+    /// <summary>For a look by primary key, mostly into memory: so that this and the log together stay within 5 s.</summary>
+    private static readonly TimeSpan LookPatience = TimeSpan.FromSeconds(1);
+
     public async ValueTask<ChatError?> HandleAsync(SendMessage received, EventContext context)
     {
         if (context.Connection.TakeSendPermit() is var wait && wait > TimeSpan.Zero)
@@ -123,7 +127,8 @@ internal sealed class SendMessageHandler(Conversations conversations, Conversati
             metrics.LimitHit(nameof(Limits.MaxContentLength));
         if (send.Fault(limits) is { } fault)
             return (default, fault with { TempId = send.TempId });
-        var conversation = await conversations.FindAsync(send.ConversationId!.Value, sender);
+        var look = conversations.FindAsync(send.ConversationId!.Value, sender);
+        var conversation = look.IsCompletedSuccessfully ? look.Result : await look.AsTask().WaitAsync(LookPatience, time);
         if (conversation is null)
             return (default, ChatError.Forbidden with { TempId = send.TempId });
 

@@ -115,7 +115,7 @@ internal sealed partial class WarmUp(
         var stored = (await session.LoadAsync<Conversation>(conversation))!;
         var draft = new SendMessage(conversation, "warm-up", "warm-up", null, null, null).Draft(alice, stored);
         await conversationLog.RehearseAsync(
-            session,
+            rehearsal,
             draft,
             message => delivery.Committed(message, stored.Members, new PendingReply(connection, Frame.Of(new MessageSent(message.TempId, message), "2"))));
         await transaction.RollbackAsync();

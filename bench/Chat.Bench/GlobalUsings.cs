@@ -1,0 +1,2 @@
+global using Chat.Bench.Results;
+global using Chat.Bench.Servers;

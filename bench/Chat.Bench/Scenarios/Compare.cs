@@ -1,0 +1,44 @@
+namespace Chat.Bench.Scenarios;
+
+/// <summary>
+/// Ours and the floor in turns, on the same PostgreSQL and Redis, in one session: what counts are the ratios, because
+/// the machine's own moods are in both.
+/// </summary>
+internal static class Compare
+{
+    public static async Task<IReadOnlyList<Report>> RunAsync(Options options, Progress progress)
+    {
+        await using var backends = await Backends.StartAsync(options, progress);
+        var (pairs, paced) = (new List<Report>[] { [], [] }, new List<Report>[] { [], [] });
+        string[] servers = ["chat", "floor"];
+        var rounds = options.Number("rounds", 5);
+        for (var round = 0; round < rounds; round++)
+        {
+            for (var server = 0; server < servers.Length; server++)
+            {
+                progress.Note($"round {round + 1} of {rounds}: {servers[server]}");
+                await using var target = await Target.StartAsync(options.With(("server", servers[server])), progress, backends);
+                pairs[server].Add(await Pairs.RunAsync(target, options, progress));
+                paced[server].Add(await Paced.RunAsync(target, options, progress));
+            }
+        }
+
+        return
+        [
+            .. Medians(pairs), Ratios("pairs", pairs),
+            .. Medians(paced), Ratios("paced", paced),
+        ];
+    }
+
+    private static IEnumerable<Report> Medians(List<Report>[] rounds) =>
+        rounds.Select(own => Report.Medians($"{own[0].Title}: medians of {own.Count} rounds", own));
+
+    // Each round of ours against the floor's of the same round, since the two are neighbours in time.
+    private static Report Ratios(string scenario, List<Report>[] rounds)
+    {
+        var report = new Report($"{scenario}: ours against the floor, medians of the rounds' ratios");
+        foreach (var name in new[] { "delivered", "CPU together", "CPU server", "CPU PostgreSQL", "delivery p50", "delivery p99", "answer p50", "answer p99" })
+            report.Add(name, Report.Median(rounds[0].Zip(rounds[1], (ours, floor) => ours[name] / floor[name])), "ours/floor");
+        return report;
+    }
+}

@@ -1,0 +1,212 @@
+using System.Globalization;
+using Chat.Bench.Load;
+using Chat.Features;
+using Chat.Storage;
+using Marten;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Chat.Bench.Scenarios;
+
+/// <summary>
+/// A database that has been in use for long: so many messages, five hundred a conversation, which two people have
+/// written in turns; the last ten are unread. Messages come by COPY into Marten's own table, all else through Marten,
+/// and every head and cursor fits. It can grow: what is there stays as it is.
+/// </summary>
+internal sealed class Corpus
+{
+    public const int MessagesEach = 500;
+    private const int UnreadEach = 10;
+    private const int ConversationsAtOnce = 200;
+    private const string Table = "chat.mt_doc_message";
+    private readonly Backends backends;
+
+    private Corpus(Backends backends, int conversations) => (this.backends, Conversations) = (backends, conversations);
+
+    /// <summary>How many conversations there are.</summary>
+    public int Conversations { get; private set; }
+
+    /// <summary>What is there already; the schema has been applied.</summary>
+    public static async Task<Corpus> OpenAsync(Backends backends) =>
+        new(backends, (int)await backends.CountAsync($"select count(*) from chat.mt_doc_conversationhead where id in (select id from chat.mt_doc_conversation where (data ->> 'startedAt') < '2021')"));
+
+    /// <summary>One of the two people of a conversation.</summary>
+    public static Guid PersonOf(int conversation, int which) => Key.Of("bench person", Guid.Empty, Guid.Empty, string.Create(CultureInfo.InvariantCulture, $"{conversation}/{which}"));
+
+    /// <summary>A conversation's id.</summary>
+    public static Guid IdOf(int conversation) => ConversationHead.IdOfDirect(PersonOf(conversation, 0), PersonOf(conversation, 1));
+
+    /// <summary>The people of some conversations, to be connected.</summary>
+    public static Population Some(Target target, int sockets, int ofConversations)
+    {
+        var chance = new Random(2);
+        var chosen = Enumerable.Range(0, sockets / 2).Select(_ => chance.Next(ofConversations)).Distinct().ToArray();
+        return new Population(
+            Guid.NewGuid().ToString("N")[..8],
+            [.. chosen.SelectMany(IEnumerable<Person> (conversation) => [Sign(target, conversation, 0), Sign(target, conversation, 1)])],
+            [.. chosen.Select(IdOf)]);
+    }
+
+    /// <summary>A person with a token.</summary>
+    public static Person Sign(Target target, int conversation, int which)
+    {
+        var id = PersonOf(conversation, which);
+        return new Person(id, target.Tokens.Sign(id, NameOf(conversation, which)));
+    }
+
+    /// <summary>Grows to so many messages.</summary>
+    public async Task GrowAsync(long messages, Progress progress)
+    {
+        var wanted = (int)Math.Max(1, messages / MessagesEach);
+        if (wanted <= Conversations)
+            return;
+        progress.Note($"Filling up to {wanted * (long)MessagesEach:N0} messages in {wanted:N0} conversations.");
+        await using var services = Services();
+        var store = services.GetRequiredService<IDocumentStore>();
+        await using var database = NpgsqlDataSource.Create($"{backends.Postgres};Command Timeout=0");
+        // A big load into many random keys is much quicker without the indexes, which are then built as they were.
+        var rebuild = wanted - Conversations > 1000 ? await DropIndexesAsync(database) : [];
+        var began = EventLoop.Now;
+        while (Conversations < wanted)
+        {
+            int[] some = [.. Enumerable.Range(Conversations, Math.Min(ConversationsAtOnce, wanted - Conversations))];
+            await CopyMessagesAsync(database, some);
+            await StoreConversationsAsync(store, some);
+            Conversations += some.Length;
+            if (EventLoop.Now - began > EventLoop.Ticks(TimeSpan.FromSeconds(10)))
+            {
+                progress.Note($"{Conversations * (long)MessagesEach:N0} messages");
+                began = EventLoop.Now;
+            }
+        }
+
+        foreach (var index in rebuild)
+        {
+            progress.Note(index);
+            await RunAsync(database, index);
+        }
+
+        progress.Note("Vacuum, as a database that has been in use for long would have had.");
+        await RunAsync(database, "vacuum analyze");
+        await RunAsync(database, "checkpoint");
+    }
+
+    private static Guid MessageId(int conversation, int seq) => Key.Of("message", SenderOf(conversation, seq), IdOf(conversation), TempId(seq));
+
+    private static Guid SenderOf(int conversation, int seq) => PersonOf(conversation, seq % 2);
+
+    private static string NameOf(int conversation, int which) => string.Create(CultureInfo.InvariantCulture, $"seeded-{conversation}-{which}");
+
+    private static string TempId(int seq) => string.Create(CultureInfo.InvariantCulture, $"seed-{seq}");
+
+    private static DateTimeOffset TimeOf(int conversation, int seq) => new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero).AddMinutes(seq).AddSeconds(conversation % 86_400);
+
+    private static async Task CopyMessagesAsync(NpgsqlDataSource database, IEnumerable<int> conversations)
+    {
+        var json = ChatJson.ForDocuments();
+        await using var connection = await database.OpenConnectionAsync();
+        await using var copy = await connection.BeginBinaryImportAsync($"copy {Table} (id, data, conversation_id, seq, changed_seq, sender_id) from stdin (format binary)");
+        foreach (var conversation in conversations)
+        {
+            var id = IdOf(conversation);
+            for (var seq = 1; seq <= MessagesEach; seq++)
+            {
+                var message = new Message
+                {
+                    Id = MessageId(conversation, seq),
+                    ConversationId = id,
+                    Seq = seq,
+                    ChangedSeq = seq,
+                    SenderId = SenderOf(conversation, seq),
+                    Type = "text",
+                    Content = $"Message {seq} of conversation {conversation}, with about as many words as people write when they write at all.",
+                    SentAt = TimeOf(conversation, seq),
+                    TempId = TempId(seq),
+                };
+                await copy.StartRowAsync();
+                await copy.WriteAsync(message.Id, NpgsqlDbType.Uuid);
+                await copy.WriteAsync(System.Text.Json.JsonSerializer.Serialize(message, json), NpgsqlDbType.Jsonb);
+                await copy.WriteAsync(id, NpgsqlDbType.Uuid);
+                await copy.WriteAsync((long)seq, NpgsqlDbType.Bigint);
+                await copy.WriteAsync((long)seq, NpgsqlDbType.Bigint);
+                await copy.WriteAsync(message.SenderId, NpgsqlDbType.Uuid);
+            }
+        }
+
+        await copy.CompleteAsync();
+    }
+
+    private static async Task StoreConversationsAsync(IDocumentStore store, IEnumerable<int> conversations)
+    {
+        await using var session = store.LightweightSession();
+        foreach (var conversation in conversations)
+        {
+            var id = IdOf(conversation);
+            Guid[] people = [PersonOf(conversation, 0), PersonOf(conversation, 1)];
+            session.Events.StartStream<Conversation>(id, new ConversationStarted(ConversationKind.Direct, people, TimeOf(conversation, 0)));
+            session.Insert(new ConversationHead
+            {
+                Id = id,
+                Seq = MessagesEach,
+                LastMessageId = MessageId(conversation, MessagesEach),
+                UpdatedAt = TimeOf(conversation, MessagesEach),
+            });
+            for (var which = 0; which < people.Length; which++)
+            {
+                session.Insert(new User { Id = people[which], Username = NameOf(conversation, which), UsernameKey = NameOf(conversation, which) });
+                session.Insert(new Member
+                {
+                    Id = Member.IdOf(id, people[which]),
+                    ConversationId = id,
+                    UserId = people[which],
+                    ReadUpTo = MessagesEach - UnreadEach,
+                    DeliveredUpTo = MessagesEach,
+                });
+            }
+        }
+
+        await session.SaveChangesAsync();
+    }
+
+    // Marten as the server sets it up.
+    private ServiceProvider Services()
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Postgres", $"{backends.Postgres};Command Timeout=600")]).Build();
+        var services = new ServiceCollection();
+        services.AddLogging().AddSingleton<IConfiguration>(configuration).AddSingleton(TimeProvider.System).AddSingleton(new Limits());
+        services.AddStorage(configuration, isDevelopment: false);
+        Slices.AddAll(new SliceBuilder(services, []));
+        return services.BuildServiceProvider();
+    }
+
+    private static async Task<IReadOnlyList<string>> DropIndexesAsync(NpgsqlDataSource database)
+    {
+        var rebuild = new List<string>();
+        var drop = new List<string>();
+        await using (var indexes = database.CreateCommand($"""
+            select c.conname, i.indexrelid::regclass::text, pg_get_constraintdef(c.oid), pg_get_indexdef(i.indexrelid)
+            from pg_index i left join pg_constraint c on c.conindid = i.indexrelid where i.indrelid = '{Table}'::regclass
+            """))
+        await using (var reader = await indexes.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync())
+            {
+                var isConstraint = !await reader.IsDBNullAsync(0);
+                drop.Add(isConstraint ? $"alter table {Table} drop constraint {reader.GetString(0)}" : $"drop index {reader.GetString(1)}");
+                rebuild.Add(isConstraint ? $"alter table {Table} add constraint {reader.GetString(0)} {reader.GetString(2)}" : reader.GetString(3));
+            }
+        }
+
+        foreach (var sql in drop)
+            await RunAsync(database, sql);
+        return rebuild;
+    }
+
+    private static async Task RunAsync(NpgsqlDataSource database, string sql)
+    {
+        await using var command = database.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+}

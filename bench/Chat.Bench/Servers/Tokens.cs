@@ -1,0 +1,52 @@
+using System.Buffers.Text;
+using System.Net.Http.Json;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace Chat.Bench.Servers;
+
+/// <summary>Somebody who takes part in a run.</summary>
+internal sealed record Person(Guid Id, string Token);
+
+/// <summary>Where the people of a run get their tokens from.</summary>
+internal sealed class Tokens(string key, string issuer, string audience, Uri? development)
+{
+    private static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
+
+    public string Key => key;
+
+    public string Issuer => issuer;
+
+    public string Audience => audience;
+
+    /// <summary>Signs for somebody of this name, or asks the server to, where it is one in Development.</summary>
+    public async Task<Person> IssueAsync(HttpClient http, Guid id, string username)
+    {
+        if (development is null)
+            return new Person(id, Sign(id, username));
+        using var answer = await http.PostAsJsonAsync(new Uri(development, "/dev/token"), new { username });
+        answer.EnsureSuccessStatusCode();
+        var issued = (await answer.Content.ReadFromJsonAsync<JsonObject>())!;
+        return new Person(issued["userId"]!.GetValue<Guid>(), issued["token"]!.GetValue<string>());
+    }
+
+    /// <summary>A JWT, HS256.</summary>
+    public string Sign(Guid id, string username)
+    {
+        var now = DateTimeOffset.UtcNow;
+        var claims = new JsonObject
+        {
+            ["iss"] = issuer,
+            ["aud"] = audience,
+            ["sub"] = id.ToString(),
+            ["preferred_username"] = username,
+            ["iat"] = now.ToUnixTimeSeconds(),
+            ["exp"] = (now + Lifetime).ToUnixTimeSeconds(),
+        };
+        var signed = $"{Text("""{"alg":"HS256","typ":"JWT"}""")}.{Text(claims.ToJsonString())}";
+        return $"{signed}.{Base64Url.EncodeToString(HMACSHA256.HashData(Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes(signed)))}";
+    }
+
+    private static string Text(string text) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));
+}

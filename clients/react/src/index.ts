@@ -1,0 +1,4 @@
+export { ChatProvider, useChat, useChatClient, useChatState, type ChatOverview } from './provider.js';
+export { useConversations, type ConversationList } from './conversations.js';
+export { useConversation, type ConversationView } from './conversation.js';
+export { usePresence } from './presence.js';

@@ -1,0 +1,226 @@
+import { act, cleanup, render, renderHook, screen, waitFor } from '@testing-library/react';
+import { memo, StrictMode, type ReactNode } from 'react';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Chat, Conversation, Message } from 'chat-client';
+import { ChatProvider, useChat, useConversation, useConversations, usePresence } from '../src/index.js';
+import { bench, politely, userId, type FakeSocket } from '../../typescript/test/fake.js';
+
+const other = '00000000-0000-4000-8000-000000000002';
+const message = (seq: number, own: Partial<Message> = {}): Message => ({
+  id: `m${seq}`, conversationId: 'c', seq, changedSeq: seq, senderId: other, type: 'text', content: `text ${seq}`,
+  sentAt: new Date(Date.UTC(2026, 0, 1) + seq * 1000).toISOString(), ...own,
+});
+const view = (id: string, seq: number): Conversation => ({
+  id, kind: 'direct', seq, unread: seq, updatedAt: `2026-01-0${seq}T00:00:00.000Z`,
+  members: [userId, other].map((member) => ({ userId: member, name: member === other ? 'Bob' : 'Alice', readUpTo: 0, deliveredUpTo: 0 })),
+  ...(seq > 0 && { lastMessage: message(seq, { conversationId: id }) }),
+});
+
+let chat: Chat;
+let last: () => FakeSocket;
+let page: () => unknown;
+
+beforeEach(async () => {
+  page = () => ({ messages: [message(1), message(2)], hasMore: false });
+  ({ chat, last } = bench({
+    rest: (path) => {
+      if (path === '/chat/conversations') return { conversations: [view('c', 2), view('d', 1)] };
+      if (path === '/chat/conversations/c/messages') return page();
+      return undefined;
+    },
+    answer: (socket, event) => {
+      if (event.type === 'block.add') socket.say('block.added', { userId: other, blockedAt: '2026-01-01T00:00:00.000Z' }, event.id);
+      else if (event.type === 'message.read')
+        socket.say('message.read_ack', { conversationId: 'c', markedCount: 2, upTo: event.payload.upTo!, readAt: '', unread: 0, totalUnread: 1 }, event.id);
+      else politely(socket, event);
+    },
+  }));
+});
+afterEach(() => {
+  cleanup();
+  chat.stop();
+});
+
+const wrapper = ({ children }: { children: ReactNode }) => <ChatProvider client={chat}>{children}</ChatProvider>;
+
+async function connect() {
+  await act(async () => {
+    chat.start();
+    await new Promise((resolve) => queueMicrotask(() => resolve(undefined)));
+    await waitForSocket();
+    last().open();
+  });
+  await waitFor(() => expect(chat.getState().listed).toBe(true));
+}
+
+const waitForSocket = () => waitFor(() => expect(last()).toBeDefined());
+
+test('without a provider the hooks say what is missing', () => {
+  expect(() => renderHook(() => useChat())).toThrow('There is no <ChatProvider>');
+});
+
+describe('useChat', () => {
+  test('shows the connection, who is signed in, and what is unread', async () => {
+    const { result } = renderHook(() => useChat(), { wrapper });
+    expect(result.current).toMatchObject({ client: chat, connection: { status: 'idle' }, me: null, totalUnread: 0 });
+    await connect();
+    expect(result.current).toMatchObject({ connection: { status: 'online' }, me: { userId }, totalUnread: 3 });
+    act(() => last().end(1006));
+    expect(result.current.connection).toMatchObject({ status: 'waiting', closeCode: 1006 });
+  });
+});
+
+describe('useConversations', () => {
+  test('lists them, latest activity first, and moves one up that something happens in', async () => {
+    const { result } = renderHook(() => useConversations(), { wrapper });
+    expect(result.current).toEqual({ conversations: [], isLoading: true });
+    await connect();
+    expect(result.current.isLoading).toBe(false);
+    expect(result.current.conversations.map(({ id }) => id)).toEqual(['c', 'd']);
+    act(() => last().say('message.new', { message: message(2, { conversationId: 'd', sentAt: '2026-01-09T00:00:00.000Z' }) }));
+    expect(result.current.conversations.map(({ id }) => id)).toEqual(['d', 'c']);
+  });
+});
+
+describe('usePresence', () => {
+  test('knows who is there', async () => {
+    const { result } = renderHook(() => usePresence(other), { wrapper });
+    await connect();
+    expect(result.current).toBeUndefined();
+    act(() => last().say('user.online', { userId: other, onlineAt: '2026-01-01T00:00:00.000Z' }));
+    expect(result.current).toEqual({ userId: other, online: true });
+    act(() => last().say('user.offline', { userId: other, lastSeenAt: '2026-01-01T00:00:01.000Z' }));
+    expect(result.current).toEqual({ userId: other, online: false, lastSeenAt: '2026-01-01T00:00:01.000Z' });
+  });
+});
+
+describe('useConversation', () => {
+  test('loads, and shows what comes', async () => {
+    await connect();
+    const { result } = renderHook(() => useConversation('c'), { wrapper });
+    await waitFor(() => expect(result.current.items.map(({ content }) => content)).toEqual(['text 1', 'text 2']));
+    expect(result.current).toMatchObject({ peer: { name: 'Bob' }, hasOlder: false, isLoadingOlder: false, isBlocked: false, error: undefined });
+    act(() => last().say('typing.update', { conversationId: 'c', userId: other, typing: true }));
+    expect(result.current.typists).toEqual([other]);
+    act(() => last().say('message.new', { message: message(3) }));
+    expect(result.current.items).toHaveLength(3);
+    expect(result.current.typists).toEqual([]);
+  });
+
+  test('sends, and marks what was sent, delivered and read', async () => {
+    await connect();
+    const { result } = renderHook(() => useConversation('c'), { wrapper });
+    await waitFor(() => expect(result.current.items).toHaveLength(2));
+    let tempId = '';
+    act(() => {
+      tempId = result.current.send('hello');
+    });
+    const mine = () => result.current.items.at(-1)!;
+    expect(mine()).toMatchObject({ key: tempId, content: 'hello', mark: 'sending', isOwn: true });
+    await waitFor(() => expect(last().sent.at(-1)).toMatchObject({ type: 'message.send', payload: { content: 'hello', tempId } }));
+    act(() => last().say('message.sent', { tempId, message: message(3, { senderId: userId, content: 'hello', tempId }) }, last().sent.at(-1)!.id));
+    expect(mine()).toMatchObject({ key: tempId, mark: 'sent' });
+    act(() => last().say('message.delivered_update', { conversationId: 'c', upTo: 3, userId: other, deliveredAt: '' }));
+    expect(mine().mark).toBe('delivered');
+    act(() => last().say('message.read_update', { conversationId: 'c', messageIds: [], upTo: 3, readBy: other, readAt: '' }));
+    expect(mine().mark).toBe('read');
+  });
+
+  test('a refused message can be tried again and given up', async () => {
+    await connect();
+    const { result } = renderHook(() => useConversation('c'), { wrapper });
+    act(() => void result.current.send('no'));
+    const refuse = async () => {
+      await waitFor(() => expect(last().sent.at(-1)!.type).toBe('message.send'));
+      act(() => last().say('error', { code: 'BLOCKED', message: '', retryable: false }, last().sent.at(-1)!.id));
+      await waitFor(() => expect(result.current.items.at(-1)).toMatchObject({ mark: 'failed', error: 'BLOCKED' }));
+    };
+    await refuse();
+    const { tempId } = result.current.items.at(-1)!;
+    act(() => result.current.retry(tempId!));
+    expect(result.current.items.at(-1)!.mark).toBe('sending');
+    await refuse();
+    act(() => result.current.drop(tempId!));
+    expect(result.current.items.some((item) => item.content === 'no')).toBe(false);
+  });
+
+  test('marks as read', async () => {
+    await connect();
+    const { result } = renderHook(() => useConversation('c'), { wrapper });
+    await waitFor(() => expect(result.current.items).toHaveLength(2));
+    act(() => result.current.markRead());
+    await waitFor(() => expect(result.current.conversation!.unread).toBe(0));
+    expect(last().sent.find(({ type }) => type === 'message.read')!.payload).toEqual({ conversationId: 'c', upTo: 2 });
+  });
+
+  test('says when the other one is blocked', async () => {
+    await connect();
+    const { result } = renderHook(() => useConversation('c'), { wrapper });
+    await act(() => chat.block({ userId: other }));
+    expect(result.current.isBlocked).toBe(true);
+  });
+
+  test('says why there is nothing to show', async () => {
+    await connect();
+    const { result, rerender } = renderHook(({ id }) => useConversation(id), { wrapper, initialProps: { id: 'nowhere' } });
+    await waitFor(() => expect(result.current.error).toMatchObject({ code: 'NOT_FOUND' }));
+    rerender({ id: 'c' });
+    expect(result.current.error).toBeUndefined();
+    await waitFor(() => expect(result.current.items).toHaveLength(2));
+  });
+
+  test('a page that fails for want of a connection comes with the next one', async () => {
+    page = () => new Response('', { status: 502 });
+    await connect();
+    const { result } = renderHook(() => useConversation('c'), { wrapper });
+    await waitFor(() => expect(result.current.conversation!.history).toBe('failed'));
+    page = () => ({ messages: [message(1), message(2)], hasMore: false });
+    act(() => last().end(1006));
+    await act(async () => chat.reconnect());
+    await waitForSocket();
+    act(() => last().open());
+    await waitFor(() => expect(result.current.items).toHaveLength(2));
+  });
+
+  test('a new message draws itself, and no other line again', async () => {
+    await connect();
+    const drawn: string[] = [];
+    const Line = memo(function Line({ item }: { item: { content: string } }) {
+      drawn.push(item.content);
+      return <li>{item.content}</li>;
+    });
+    function View() {
+      const { items } = useConversation('c');
+      return <ul>{items.map((item) => <Line key={item.key} item={item} />)}</ul>;
+    }
+    render(<View />, { wrapper });
+    await screen.findByText('text 2');
+    drawn.length = 0;
+    act(() => last().say('message.new', { message: message(3) }));
+    expect(drawn).toEqual(['text 3']);
+    act(() => last().say('user.online', { userId: other, onlineAt: '' }));
+    act(() => last().say('notification.unread', { conversationId: 'd', unread: 5, totalUnread: 5 }));
+    expect(drawn).toEqual(['text 3']);
+  });
+
+  test('text is text', async () => {
+    page = () => ({ messages: [message(2, { content: '<b onclick="alert(1)">bold</b>' })], hasMore: false });
+    await connect();
+    function View() {
+      return useConversation('c').items.map((item) => <p key={item.key}>{item.content}</p>);
+    }
+    const { container } = render(<View />, { wrapper });
+    await screen.findByText('<b onclick="alert(1)">bold</b>');
+    expect(container.querySelector('b')).toBeNull();
+  });
+
+  test('works in strict mode, and lets go of what it listened to', async () => {
+    await connect();
+    const strict = ({ children }: { children: ReactNode }) => <StrictMode>{wrapper({ children })}</StrictMode>;
+    const { result, unmount } = renderHook(() => useConversation('c'), { wrapper: strict });
+    await waitFor(() => expect(result.current.items).toHaveLength(2));
+    unmount();
+    act(() => last().say('message.new', { message: message(3) }));
+    expect(result.current.items).toHaveLength(2);
+  });
+});

@@ -1,0 +1,207 @@
+import { ChatError, type Timing } from './client.js';
+import type { Link } from './link.js';
+import { pause } from './pause.js';
+import { behind } from './reducer.js';
+import type { ChatApi } from './rest.js';
+import type { Store } from './store.js';
+import type { Conversation, MessagePage } from './wire.js';
+
+const pageSize = 200;
+const mostPages = 5;
+const longestPause = 30_000;
+const patience = 500;
+
+/** More than this in one conversation is not fetched one by one: it begins anew at its latest messages. */
+const longestGap = 1000;
+
+/**
+ * Sees to it that the state is what the server has: after each connection, and whenever a number shows that something
+ * is missing. All of it can be repeated and can fail at any point; what failed is tried again.
+ */
+export class CatchUp {
+  readonly #store: Store;
+  readonly #link: Link;
+  readonly #api: ChatApi;
+  readonly #timing: Timing;
+  #session: AbortController | undefined;
+  #isReady = false;
+  #isFilling = false;
+  /** Conversations that are being fetched, or that could not be had. */
+  readonly #fetching = new Set<string>();
+
+  constructor(store: Store, link: Link, api: ChatApi, timing: Timing) {
+    this.#store = store;
+    this.#link = link;
+    this.#api = api;
+    this.#timing = timing;
+    store.subscribe(() => this.#look());
+  }
+
+  opened(): void {
+    this.closed();
+    this.#fetching.clear();
+    const session = new AbortController();
+    this.#session = session;
+    void this.#recover(session.signal);
+    void this.#untilDone(session.signal, () => this.#loadBlocks());
+  }
+
+  closed(): void {
+    this.#session?.abort();
+    this.#session = undefined;
+    this.#isReady = false;
+  }
+
+  /** Takes over a conversation that was asked for since the clock showed `since`, and who is there of its members. */
+  async take(conversation: Conversation, since: number): Promise<void> {
+    this.#store.dispatch({ type: 'listed', conversations: [conversation], isLast: false, since });
+    const { me, presence } = this.#store.getState();
+    const unknown = conversation.members.map((member) => member.userId).filter((id) => id !== me?.userId && !presence[id]);
+    if (unknown.length === 0) return;
+    const { users } = await this.#api.presence(unknown.slice(0, pageSize));
+    this.#store.dispatch({ type: 'presence', users });
+  }
+
+  async #recover(session: AbortSignal): Promise<void> {
+    // What is missing in what is shown comes first. Without the list a sync would bring every conversation from its
+    // beginning; so the first time the list comes first, and a sync finds little to add.
+    if (this.#store.getState().listed) await this.#untilDone(session, () => this.#sync());
+    await this.#untilDone(session, () => this.#list(session));
+    await this.#untilDone(session, () => this.#sync());
+    if (session.aborted) return;
+    this.#isReady = true;
+    this.#look();
+  }
+
+  async #list(session: AbortSignal): Promise<void> {
+    let cursor: string | undefined;
+    do {
+      const since = this.#store.getState().clock;
+      const page = await this.#api.conversations({ limit: pageSize, ...(cursor !== undefined && { cursor }) });
+      if (session.aborted) return;
+      cursor = page.nextCursor;
+      this.#store.dispatch({ type: 'listed', conversations: page.conversations, isLast: cursor === undefined, since });
+    } while (cursor !== undefined);
+  }
+
+  async #loadBlocks(): Promise<void> {
+    let clock: number;
+    let blocks;
+    do {
+      ({ clock } = this.#store.getState());
+      ({ blocks } = await this.#api.blocks());
+      // Somebody was blocked meanwhile: the answer may not know it yet.
+    } while (this.#blocksTold > clock);
+    this.#store.dispatch({ type: 'blocks', blocks });
+  }
+
+  #blocksTold = 0;
+
+  /** A block was told live. */
+  blockTold(): void {
+    this.#blocksTold = this.#store.getState().clock;
+  }
+
+  /** One sync over all that is known. */
+  async #sync(): Promise<void> {
+    const { conversations, clock, me } = this.#store.getState();
+    const known: Record<string, number> = {};
+    const far: string[] = [];
+    for (const { id, seq, position } of Object.values(conversations)) {
+      const isFar = seq - position > longestGap;
+      if (isFar) far.push(id);
+      known[id] = isFar ? seq : position;
+    }
+
+    const room = (me?.limits?.maxFrameBytes ?? Infinity) - 100;
+    if (JSON.stringify(known).length > room) {
+      // Too many conversations for one frame, and what a sync does not name it brings from the beginning.
+      far.splice(0, far.length, ...behind(this.#store.getState()).map((conversation) => conversation.id));
+    } else {
+      await this.#link.request('sync', { conversations: known }, (event) => {
+        if (event.type !== 'sync.conversation') return false;
+        const part = event.payload;
+        this.#store.dispatch({ type: 'synced', after: known[part.conversation.id] ?? 0, part, since: clock });
+        return true;
+      });
+    }
+
+    for (const id of far) await this.#replace(id);
+  }
+
+  async #replace(conversationId: string): Promise<void> {
+    const since = this.#store.getState().clock;
+    const loadedFrom = this.#store.getState().conversations[conversationId]?.loadedFrom ?? 0;
+    const conversation = await this.#api.conversation(conversationId);
+    let page: MessagePage = { messages: [], hasMore: conversation.seq > 0 };
+    // As far back as before, so that nothing vanishes from under the reader's eyes, if that is not too far.
+    for (let pages = 0; page.hasMore && pages < mostPages && (page.messages[0]?.seq ?? Infinity) > loadedFrom; pages++) {
+      const older = await this.#api.messages(conversationId, { before: page.messages[0]?.seq ?? conversation.seq + 1, limit: pageSize });
+      page = { messages: [...older.messages, ...page.messages], hasMore: older.hasMore };
+    }
+
+    this.#store.dispatch({ type: 'replaced', conversation, page, since });
+  }
+
+  /** Runs after each change of the state. */
+  #look(): void {
+    const session = this.#session?.signal;
+    if (!this.#isReady || !session) return;
+    for (const id of Object.keys(this.#store.getState().strays)) void this.#fetch(id, session);
+    if (!this.#isFilling && behind(this.#store.getState()).length > 0) void this.#fill(session);
+  }
+
+  /** Somebody has begun a conversation. */
+  async #fetch(conversationId: string, session: AbortSignal): Promise<void> {
+    if (this.#fetching.has(conversationId)) return;
+    this.#fetching.add(conversationId);
+    await this.#untilDone(session, async () => {
+      const since = this.#store.getState().clock;
+      await this.take(await this.#api.conversation(conversationId), since);
+    });
+    // One that could not be had stays in the set, or it would be asked for again at every change.
+    if (this.#store.getState().conversations[conversationId]) this.#fetching.delete(conversationId);
+  }
+
+  /**
+   * Asks for what is missing until nothing is. The server does not send again what it has pushed on this connection;
+   * so where a sync brings nothing, and nothing comes by itself, the conversation is loaded afresh.
+   */
+  async #fill(session: AbortSignal): Promise<void> {
+    this.#isFilling = true;
+    let wait = this.#timing.gapDelay;
+    for (;;) {
+      await pause(wait, session);
+      if (session.aborted || behind(this.#store.getState()).length === 0) break;
+      const before = this.#positions();
+      await this.#untilDone(session, () => this.#sync());
+      if (this.#positions() > before) continue;
+      await pause(patience, session);
+      for (const { id } of behind(this.#store.getState())) await this.#untilDone(session, () => this.#replace(id));
+      wait = Math.min(longestPause, wait * 2 + patience);
+    }
+
+    this.#isFilling = false;
+    // The next connection may have found this one still at work.
+    this.#look();
+  }
+
+  #positions(): number {
+    return Object.values(this.#store.getState().conversations).reduce((sum, { position }) => sum + position, 0);
+  }
+
+  /** Repeats what may fail, until it succeeds, the connection is gone, or there is no sense in it. */
+  async #untilDone(session: AbortSignal, run: () => Promise<void>): Promise<void> {
+    for (let wait = 1000; !session.aborted; wait = Math.min(longestPause, wait * 2)) {
+      try {
+        await run();
+        return;
+      } catch (failure) {
+        if (!(failure instanceof ChatError)) throw failure;
+        // Not there, or not the user's any more.
+        if (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND') return;
+        if (!session.aborted) await pause(failure.details.retryAfterMs ?? wait, session);
+      }
+    }
+  }
+}

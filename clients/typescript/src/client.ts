@@ -1,0 +1,136 @@
+import type { ChatState, ConnectionState, OutboxEntry } from './state.js';
+import type { ChatApi } from './rest.js';
+import type { OutboxStorage } from './outbox.js';
+import type { Network } from './network.js';
+import type { PersonRef, ServerEvents, WireError } from './wire.js';
+
+/** What `createChat` takes. Only `url` and `token` are needed. */
+export interface ChatOptions {
+  /** Where the server is: `https://chat.example.org`. The socket is found below it. */
+  readonly url: string | URL;
+  /**
+   * A token for the user. Called before each connection and again before a token runs out, so it should answer from a
+   * cache and refresh only when needed. If it fails, it is called again later.
+   */
+  readonly token: () => Promise<string>;
+  /** Where unsent messages are kept. IndexedDB where there is one, else memory. */
+  readonly storage?: OutboxStorage;
+  /** For Node before 22: the `ws` package's class fits. */
+  readonly WebSocket?: WebSocketConstructor;
+  readonly fetch?: typeof fetch;
+  /** Says when there is a network. The browser's own events by default. */
+  readonly network?: Network;
+  /** Numbers from 0 to 1, for the jitter. */
+  readonly random?: () => number;
+  readonly timing?: Partial<Timing>;
+}
+
+/** In milliseconds. */
+export interface Timing {
+  /** The longest wait before the first try; it doubles with each failure. 500. */
+  readonly backoffBase: number;
+  /** The longest wait before any try. 30,000. */
+  readonly backoffCap: number;
+  /** A connection that lasted this long counts as a success. 10,000. */
+  readonly stableAfter: number;
+  /** For a socket to open and the server to accept the token. 15,000. */
+  readonly connectTimeout: number;
+  /** Silence after which the server is asked for a sign of life. 20,000. */
+  readonly pingAfter: number;
+  /** For the sign of life. 8,000. */
+  readonly pingTimeout: number;
+  /** For the answer to any other event. 15,000. */
+  readonly replyTimeout: number;
+  /** How long before its end a token is replaced. 60,000. */
+  readonly renewBefore: number;
+  /** For what is missing to come by itself before it is asked for. 50. */
+  readonly gapDelay: number;
+  /** For receipts to gather. 200. */
+  readonly receiptDelay: number;
+  /** Between two `typing.start`. 2,500. */
+  readonly typingEvery: number;
+  /** After which somebody is not shown as writing any more, if their end was lost. 60,000. */
+  readonly typingLasts: number;
+}
+
+/** The part of the browser's WebSocket that is used. */
+export interface WebSocketLike {
+  readonly readyState: number;
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+}
+
+export type WebSocketConstructor = new (url: string) => WebSocketLike;
+
+/** What one can listen for: every event of the server's by its name, and the client's own. */
+export interface ChatEvents extends ServerEvents {
+  connection: ConnectionState;
+  /** A message was refused for good; `retry` or `drop` it. */
+  'outbox.failed': { readonly entry: OutboxEntry; readonly error: WireError };
+}
+
+/** A chat. Made by `createChat`. */
+export interface Chat {
+  /** Everything there is to draw. */
+  getState(): ChatState;
+  /** Calls back after each change of the state. Returns the way to stop that. */
+  subscribe(listener: () => void): () => void;
+  /** Listens for one kind of event. Returns the way to stop that. */
+  on<Type extends keyof ChatEvents>(type: Type, listener: (payload: ChatEvents[Type]) => void): () => void;
+
+  /** Connects, and stays connected until `stop`. After `refused`: tries again. */
+  start(): void;
+  /** Goes away. Unsent messages stay in the storage. */
+  stop(): void;
+  /** Does not wait for the next try. */
+  reconnect(): void;
+
+  /** Opens the direct conversation with somebody, or finds it. */
+  open(person: PersonRef): Promise<string>;
+  /** Makes sure that a conversation and its latest messages are in the state. Not there, or not the user's: `ChatError` with NOT_FOUND. */
+  load(conversationId: string): Promise<void>;
+  /** Loads a page of older messages in front of those in the state. */
+  loadOlder(conversationId: string, limit?: number): Promise<void>;
+
+  /** Sends a message, now or as soon as there is a connection. Returns its tempId. */
+  send(conversationId: string, content: string): string;
+  /** Sends a failed message again. */
+  retry(tempId: string): void;
+  /** Gives a failed message up. */
+  drop(tempId: string): void;
+
+  /** Says that everything up to a number was read; without one, all that was loaded. */
+  markRead(conversationId: string, upTo?: number): void;
+  /** Call it at each keystroke: says often enough, and not more often, that the user is writing. */
+  typing(conversationId: string): void;
+  /** The user has stopped writing. Sending a message says so by itself. */
+  stopTyping(conversationId: string): void;
+
+  block(person: PersonRef): Promise<void>;
+  unblock(person: PersonRef): Promise<void>;
+
+  /** The REST side, for what the state does not keep. */
+  readonly api: ChatApi;
+}
+
+/** A request that the server has refused, or that could not be made. */
+export class ChatError extends Error {
+  override readonly name = 'ChatError';
+
+  constructor(
+    /** The server's code; `OFFLINE` if there was no answer. */
+    readonly code: WireError['code'] | 'OFFLINE',
+    message: string,
+    readonly details: Partial<WireError> = {},
+  ) {
+    super(message);
+  }
+
+  get retryable(): boolean {
+    return this.code === 'OFFLINE' || this.details.retryable === true;
+  }
+}

@@ -1,0 +1,133 @@
+import { same } from './same.js';
+import type { ConversationState } from './state.js';
+import type { Conversation, Member, Message, MessagePage } from './wire.js';
+
+type Cursors = Pick<Member, 'userId' | 'readUpTo' | 'deliveredUpTo'> & Partial<Member>;
+
+/** Takes in a message, live or as an answer: what it says, and its number. */
+export function see(known: ConversationState, message: Message): ConversationState {
+  const next = holding(known, [message]);
+  const own = next.messages[placeOf(next.messages, message.seq)] ?? message;
+  return advance(merge(next, { seq: message.changedSeq, lastMessage: own, updatedAt: message.sentAt }), [message.changedSeq]);
+}
+
+/**
+ * Takes in what lies past the number `after`, up to the last number that came. Numbers that are missing in between are
+ * not missed: of a message that was changed twice there is only its latest state.
+ */
+export function cover(known: ConversationState, after: number, messages: readonly Message[]): ConversationState {
+  const next = messages.reduce(
+    (conversation, message) => merge(conversation, { seq: message.changedSeq, lastMessage: message, updatedAt: message.sentAt }),
+    holding(known, messages),
+  );
+  if (after > next.position) return advance(next, messages.map((message) => message.changedSeq));
+  const reaches = messages.at(-1)?.changedSeq ?? after;
+  return advance(reaches > next.position ? { ...next, position: reaches } : next, []);
+}
+
+/** Takes in a page of history in front of the number `before`. */
+export function takePage(known: ConversationState, before: number, page: MessagePage): ConversationState {
+  // Between this page and what is there others would be missing.
+  if (before < known.loadedFrom) return known;
+  const first = page.messages[0];
+  const from = page.hasMore && first ? first.seq : 1;
+  const loadedFrom = Math.min(known.loadedFrom, from);
+  return { ...known, history: 'idle', loadedFrom, messages: insert(known.messages, page.messages, loadedFrom) };
+}
+
+/** Begins anew at the number `seq`, with the latest messages: what lies between is not asked for one by one. */
+export function restart(known: ConversationState, seq: number, page: MessagePage): ConversationState {
+  if (known.position >= seq) return known;
+  // What lies past it was told live, or is going to be.
+  const live = known.messages.filter((message) => message.seq > seq);
+  return advance(takePage({ ...known, messages: live, position: seq, loadedFrom: seq + 1 }, seq + 1, page), []);
+}
+
+/** What can be told of a conversation, of which the newer is kept, whatever the order. */
+export function merge(
+  known: ConversationState,
+  news: Partial<Pick<Conversation, 'seq' | 'lastMessage' | 'updatedAt' | 'unread'>> & { readonly cursors?: readonly Cursors[] },
+): ConversationState {
+  const members = news.cursors ? merged(known.members, news.cursors) : known.members;
+  const seq = Math.max(known.seq, news.seq ?? 0);
+  const lastMessage = later(known.lastMessage, news.lastMessage);
+  const updatedAt = news.updatedAt !== undefined && news.updatedAt > known.updatedAt ? news.updatedAt : known.updatedAt;
+  const unread = news.unread ?? known.unread;
+  return members === known.members && seq === known.seq && lastMessage === known.lastMessage && updatedAt === known.updatedAt && unread === known.unread
+    ? known
+    : { ...known, members, seq, updatedAt, unread, ...(lastMessage && { lastMessage }) };
+}
+
+/** Cursors never go back; names are as they were told last. */
+function merged(known: readonly Member[], news: readonly Cursors[]): readonly Member[] {
+  let changed = false;
+  const members = known.map((member) => {
+    const told = news.find((other) => other.userId === member.userId);
+    if (!told) return member;
+    const next = {
+      ...member,
+      ...told,
+      readUpTo: Math.max(member.readUpTo, told.readUpTo),
+      deliveredUpTo: Math.max(member.deliveredUpTo, told.deliveredUpTo),
+    };
+    if (same(member, next)) return member;
+    changed = true;
+    return next;
+  });
+  return changed ? members : known;
+}
+
+function holding(known: ConversationState, news: readonly Message[]): ConversationState {
+  const messages = insert(known.messages, news, known.loadedFrom);
+  return messages === known.messages ? known : { ...known, messages };
+}
+
+/** Puts messages in their places, each in its latest state; those in front of `from` are loaded another time. */
+function insert(known: readonly Message[], news: readonly Message[], from: number): readonly Message[] {
+  let messages: Message[] | undefined;
+  for (const message of news) {
+    if (message.seq < from) continue;
+    const held = messages ?? known;
+    const at = placeOf(held, message.seq);
+    const old = held[at]?.seq === message.seq ? held[at] : undefined;
+    const next = newer(old, message);
+    if (next === old) continue;
+    messages ??= [...known];
+    messages.splice(at, old ? 1 : 0, next);
+  }
+  return messages ?? known;
+}
+
+/** Where a number is, or belongs. New messages come last, so that is looked at first. */
+function placeOf(messages: readonly Message[], seq: number): number {
+  let low = 0;
+  let high = messages.length;
+  if (high === 0 || messages[high - 1]!.seq < seq) return high;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (messages[middle]!.seq < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Of two states of one message the later; the tempId is not in each of them. */
+function newer(known: Message | undefined, message: Message): Message {
+  if (!known) return message;
+  const [next, other] = message.changedSeq > known.changedSeq ? [message, known] : [known, message];
+  return next.tempId === undefined && other.tempId !== undefined ? { ...next, tempId: other.tempId } : next;
+}
+
+function later(known: Message | undefined, message: Message | undefined): Message | undefined {
+  if (!message || !known) return message ?? known;
+  if (known.seq === message.seq) return newer(known, message);
+  return message.seq > known.seq ? message : known;
+}
+
+/** Moves the position past everything that was seen without a gap. */
+function advance(known: ConversationState, seen: readonly number[]): ConversationState {
+  let { position } = known;
+  const ahead = [...new Set([...known.ahead, ...seen])].filter((seq) => seq > position).sort((a, b) => a - b);
+  while (ahead[0] === position + 1) position = ahead.shift()!;
+  return position === known.position && same(ahead, known.ahead) ? known : { ...known, position, ahead };
+}

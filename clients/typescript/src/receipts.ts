@@ -1,0 +1,116 @@
+import { ChatError, type Timing } from './client.js';
+import type { Link } from './link.js';
+import type { ConversationState } from './state.js';
+import type { Store } from './store.js';
+
+/**
+ * Tells the others how far this user has come: delivered by itself, read when the application says so. Numbers gather
+ * for a moment, so that a hundred messages make one receipt. What could not be said is said on the next connection.
+ */
+export class Receipts {
+  readonly #store: Store;
+  readonly #link: Link;
+  readonly #timing: Timing;
+  /** What was said on this connection. */
+  readonly #delivered = new Map<string, number>();
+  /** What the user has read, and the server has not confirmed. */
+  readonly #read = new Map<string, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isSaying = false;
+  /** The conversations when they were last looked at: unless these change there is nothing new to say. */
+  #seen: Readonly<Record<string, ConversationState>> = {};
+
+  constructor(store: Store, link: Link, timing: Timing) {
+    this.#store = store;
+    this.#link = link;
+    this.#timing = timing;
+    store.subscribe(() => {
+      if (store.getState().conversations !== this.#seen) this.#plan();
+    });
+  }
+
+  opened(): void {
+    this.#delivered.clear();
+    this.#seen = {};
+    this.#plan();
+  }
+
+  /** Another user, or none. */
+  forget(): void {
+    this.#read.clear();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  read(conversationId: string, upTo?: number): void {
+    const conversation = this.#store.getState().conversations[conversationId];
+    const number = upTo ?? conversation?.position ?? 0;
+    if (number <= Math.max(this.#ownCursor(conversation, 'readUpTo'), this.#read.get(conversationId) ?? 0)) return;
+    this.#read.set(conversationId, number);
+    this.#plan();
+  }
+
+  #plan(delay = this.#timing.receiptDelay): void {
+    if (this.#timer || !this.#link.isOnline) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#sayDelivered();
+      void this.#sayRead();
+    }, delay);
+  }
+
+  #sayDelivered(): void {
+    const { conversations, me } = this.#store.getState();
+    const before = this.#seen;
+    this.#seen = conversations;
+    for (const conversation of Object.values(conversations)) {
+      if (conversation === before[conversation.id]) continue;
+      const upTo = lastOfOthers(conversation, me?.userId);
+      const said = Math.max(this.#delivered.get(conversation.id) ?? 0, this.#ownCursor(conversation, 'deliveredUpTo'), this.#read.get(conversation.id) ?? 0);
+      if (upTo > said && this.#link.send('message.delivered', { conversationId: conversation.id, upTo }))
+        this.#delivered.set(conversation.id, upTo);
+    }
+  }
+
+  async #sayRead(): Promise<void> {
+    if (this.#isSaying) return;
+    this.#isSaying = true;
+    let wait: number | undefined;
+    for (const [conversationId, upTo] of this.#read) {
+      try {
+        await this.#link.request('message.read', { conversationId, upTo });
+        this.#confirmed(conversationId, upTo);
+      } catch (failure) {
+        if (!(failure instanceof ChatError)) throw failure;
+        // Said again on the next connection, or soon. What is refused for good is no longer asked for.
+        if (failure.retryable) wait = Math.max(wait ?? 0, failure.details.retryAfterMs ?? 1000);
+        else this.#confirmed(conversationId, upTo);
+      }
+
+      if (!this.#link.isOnline) break;
+    }
+
+    this.#isSaying = false;
+    if (this.#read.size > 0) this.#plan(wait);
+  }
+
+  #confirmed(conversationId: string, upTo: number): void {
+    if (this.#read.get(conversationId) === upTo) this.#read.delete(conversationId);
+  }
+
+  #ownCursor(conversation: ConversationState | undefined, cursor: 'readUpTo' | 'deliveredUpTo'): number {
+    const me = this.#store.getState().me?.userId;
+    return conversation?.members.find((member) => member.userId === me)?.[cursor] ?? 0;
+  }
+}
+
+/** The number of the last message of somebody else's that this device has, with all before it. */
+function lastOfOthers({ messages, position, lastMessage, unread }: ConversationState, me: string | undefined): number {
+  for (let at = messages.length - 1; at >= 0; at--) {
+    const message = messages[at]!;
+    if (message.senderId !== me && message.seq <= position) return message.seq;
+  }
+
+  if (lastMessage && lastMessage.senderId !== me && lastMessage.seq <= position) return lastMessage.seq;
+  return unread > 0 ? position : 0;
+}

@@ -1,0 +1,265 @@
+import { cover, merge, restart, see, takePage } from './conversation.js';
+import { same } from './same.js';
+import { initialState, type ChatState, type ConnectionState, type ConversationState, type Me, type OutboxEntry } from './state.js';
+import type { BlockAdded, Conversation, ErrorCode, Message, MessagePage, ServerEvent, SyncConversation, UserStatus } from './wire.js';
+
+/** Everything that can happen to the state. `since` is the state's `clock` when an answer was asked for. */
+export type Action =
+  | { readonly type: 'connection'; readonly connection: ConnectionState }
+  /** It is known who is going to be signed in. */
+  | { readonly type: 'identified'; readonly userId: string }
+  | { readonly type: 'signedIn'; readonly me: Me; readonly epoch: string }
+  | { readonly type: 'event'; readonly event: ServerEvent; readonly now: number }
+  /** A part of a sync that was asked for with the number `after`. */
+  | { readonly type: 'synced'; readonly after: number; readonly part: SyncConversation; readonly since: number }
+  /** Conversations as they are on the server. */
+  | { readonly type: 'listed'; readonly conversations: readonly Conversation[]; readonly isLast: boolean; readonly since: number }
+  /** A conversation is loaded afresh, with its latest messages: too much has happened since. */
+  | { readonly type: 'replaced'; readonly conversation: Conversation; readonly page: MessagePage; readonly since: number }
+  /** Messages in front of the number `before`. */
+  | { readonly type: 'history'; readonly conversationId: string; readonly before: number; readonly page: MessagePage }
+  | { readonly type: 'loading'; readonly conversationId: string; readonly history: ConversationState['history'] }
+  | { readonly type: 'blocks'; readonly blocks: readonly BlockAdded[] }
+  /** Presence of people of whom nothing was told yet. */
+  | { readonly type: 'presence'; readonly users: readonly UserStatus[] }
+  | { readonly type: 'restored'; readonly entries: readonly OutboxEntry[] }
+  | { readonly type: 'queued'; readonly entry: OutboxEntry }
+  | { readonly type: 'failed'; readonly tempId: string; readonly error: ErrorCode }
+  | { readonly type: 'retried'; readonly tempId: string }
+  | { readonly type: 'dropped'; readonly tempId: string }
+  /** Who was last told to be writing before this moment is not any more. */
+  | { readonly type: 'typingExpired'; readonly before: number };
+
+/**
+ * The next state. Pure. Events may come in any order, more than once, or not at all: numbers decide what is news and
+ * show what is missing, and what is missing comes by a sync. In the end the state is that of a fresh load.
+ */
+export function reduce(state: ChatState, action: Action): ChatState {
+  switch (action.type) {
+    case 'connection':
+      return { ...state, connection: action.connection };
+    case 'identified':
+      return state.me?.userId === action.userId ? state : { ...initialState, connection: state.connection, clock: state.clock, me: { userId: action.userId } };
+    case 'signedIn':
+      return signedIn(state, action.me, action.epoch);
+    case 'event':
+      return happened(state, action.event, action.now);
+    case 'synced': {
+      const { conversation, messages, hasMore } = action.part;
+      // Unknown so far, and all of it is here: nothing is left to load. If not, its history is loaded like any other's.
+      if (!state.conversations[conversation.id] && action.after === 0 && !hasMore)
+        state = put(state, { ...created(conversation), position: 0, loadedFrom: 1 });
+      state = taken(state, conversation, action.since);
+      return settle(change(state, conversation.id, (known) => cover(known, action.after, messages)), messages);
+    }
+    case 'listed': {
+      for (const conversation of action.conversations) state = taken(state, conversation, action.since);
+      return action.isLast && !state.listed ? { ...state, listed: true } : state;
+    }
+    case 'replaced': {
+      const { conversation, page } = action;
+      state = taken(state, conversation, action.since);
+      state = change(state, conversation.id, (known) => restart(known, conversation.seq, page));
+      return settle(state, page.messages);
+    }
+    case 'history':
+      return settle(change(state, action.conversationId, (known) => takePage(known, action.before, action.page)), action.page.messages);
+    case 'loading':
+      return change(state, action.conversationId, (known) => (known.history === action.history ? known : { ...known, history: action.history }));
+    case 'blocks': {
+      const blocks = Object.fromEntries(action.blocks.map((block) => [block.userId, block.blockedAt]));
+      return same(state.blocks, blocks) ? state : { ...state, blocks };
+    }
+    case 'presence': {
+      const news = action.users.filter((user) => !state.presence[user.userId]);
+      return news.length === 0 ? state : { ...state, presence: { ...state.presence, ...Object.fromEntries(news.map((user) => [user.userId, user])) } };
+    }
+    case 'restored': {
+      const known = new Set(state.outbox.map((entry) => entry.tempId));
+      const restored = action.entries.filter((entry) => !known.has(entry.tempId) && !isAcknowledged(state, entry));
+      return restored.length === 0 ? state : { ...state, outbox: [...restored, ...state.outbox] };
+    }
+    case 'queued':
+      return { ...state, outbox: [...state.outbox, action.entry] };
+    case 'failed':
+      return entryChanged(state, action.tempId, (entry) => ({ ...entry, status: 'failed', error: action.error }));
+    case 'retried':
+      return entryChanged(state, action.tempId, ({ error: _, ...entry }) => ({ ...entry, status: 'sending' }));
+    case 'dropped':
+      return state.outbox.some((entry) => entry.tempId === action.tempId)
+        ? { ...state, outbox: state.outbox.filter((entry) => entry.tempId !== action.tempId) }
+        : state;
+    case 'typingExpired': {
+      for (const [conversationId, typists] of Object.entries(state.typing))
+        for (const [userId, told] of Object.entries(typists))
+          if (told < action.before) state = typingStopped(state, conversationId, userId);
+      return state;
+    }
+  }
+}
+
+/** The conversations in which something is missing. */
+export function behind(state: ChatState): readonly ConversationState[] {
+  return Object.values(state.conversations).filter((conversation) => conversation.seq > conversation.position);
+}
+
+function signedIn(state: ChatState, me: Me, epoch: string): ChatState {
+  const { connection, clock } = state;
+  if (state.me && state.me.userId !== me.userId) return { ...initialState, connection, clock, me, epoch };
+  // Another lineage of the database: its numbers mean something else. What was never sent is still to be sent.
+  if (state.epoch !== null && state.epoch !== epoch) return { ...initialState, connection, clock, me, epoch, outbox: state.outbox };
+  // Whatever was told on the connection before, and could not be placed, is older than what is asked for now.
+  return { ...state, me, epoch, typing: empty(state.typing), strays: empty(state.strays) };
+}
+
+function happened(state: ChatState, event: ServerEvent, now: number): ChatState {
+  switch (event.type) {
+    case 'message.sent':
+    case 'message.new': {
+      const { message } = event.payload;
+      state = typingStopped(settle(state, [message]), message.conversationId, message.senderId);
+      return about(state, message.conversationId, event, (known) => see(known, message));
+    }
+    case 'conversation.updated': {
+      const { conversationId, lastMessage, seq } = event.payload;
+      // It lacks the tempId of an own message: that comes with the message itself.
+      const isWhole = lastMessage.changedSeq === seq && lastMessage.senderId !== state.me?.userId;
+      return about(state, conversationId, event, (known) => (isWhole ? see(known, lastMessage) : merge(known, { seq })));
+    }
+    case 'notification.unread': {
+      const { conversationId, unread } = event.payload;
+      return about(state, conversationId, event, (known, clock) => ({ ...known, unread, unreadTold: clock }));
+    }
+    case 'message.read_ack': {
+      const { conversationId, upTo, unread } = event.payload;
+      const me = state.me?.userId ?? '';
+      return about(state, conversationId, event, (known, clock) => ({
+        ...merge(known, { cursors: [{ userId: me, readUpTo: upTo, deliveredUpTo: upTo }] }),
+        unread,
+        unreadTold: clock,
+      }));
+    }
+    case 'message.read_update': {
+      const { conversationId, upTo, readBy } = event.payload;
+      return about(state, conversationId, event, (known) => merge(known, { cursors: [{ userId: readBy, readUpTo: upTo, deliveredUpTo: upTo }] }));
+    }
+    case 'message.delivered_update': {
+      const { conversationId, upTo, userId } = event.payload;
+      return about(state, conversationId, event, (known) => merge(known, { cursors: [{ userId, readUpTo: 0, deliveredUpTo: upTo }] }));
+    }
+    case 'status.bulk': {
+      const presence = Object.fromEntries(
+        event.payload.users.map((user) => [user.userId, same(state.presence[user.userId], user) ? state.presence[user.userId]! : user]),
+      );
+      return { ...state, presence };
+    }
+    case 'user.online':
+      return present(state, { userId: event.payload.userId, online: true });
+    case 'user.offline':
+      return present(state, { userId: event.payload.userId, online: false, lastSeenAt: event.payload.lastSeenAt });
+    case 'typing.update': {
+      const { conversationId, userId, typing } = event.payload;
+      if (!typing) return typingStopped(state, conversationId, userId);
+      return state.conversations[conversationId]
+        ? { ...state, typing: { ...state.typing, [conversationId]: { ...state.typing[conversationId], [userId]: now } } }
+        : state;
+    }
+    case 'block.added':
+      return { ...state, clock: state.clock + 1, blocks: { ...state.blocks, [event.payload.userId]: event.payload.blockedAt } };
+    case 'block.removed':
+      return { ...state, clock: state.clock + 1, blocks: without(state.blocks, event.payload.userId) };
+    default:
+      // Answers that somebody waits for, and events of a later version.
+      return state;
+  }
+}
+
+/** Applies an event to its conversation, or keeps it until the conversation is known. */
+function about(
+  state: ChatState, conversationId: string, event: ServerEvent, apply: (known: ConversationState, clock: number) => ConversationState,
+): ChatState {
+  const clock = state.clock + 1;
+  const known = state.conversations[conversationId];
+  if (known) return { ...put(state, apply(known, clock)), clock };
+  return { ...state, clock, strays: { ...state.strays, [conversationId]: [...(state.strays[conversationId] ?? []), event] } };
+}
+
+/** Takes over a conversation as the server has it. */
+function taken(state: ChatState, view: Conversation, since: number): ChatState {
+  const known = state.conversations[view.id];
+  if (known) {
+    const unread = known.unreadTold > since ? known.unread : view.unread;
+    state = change(state, view.id, (before) => merge(before, { ...view, unread, cursors: view.members }));
+  } else {
+    state = put(state, created(view));
+  }
+
+  if (view.lastMessage) state = settle(state, [view.lastMessage]);
+  const strays = state.strays[view.id];
+  if (!strays) return state;
+  state = { ...state, strays: without(state.strays, view.id) };
+  return strays.reduce((next, event) => happened(next, event, 0), state);
+}
+
+const created = (view: Conversation): ConversationState => ({
+  ...view,
+  messages: [],
+  loadedFrom: view.seq + 1,
+  position: view.seq,
+  ahead: [],
+  history: 'idle',
+  unreadTold: 0,
+});
+
+/** What was acknowledged is no longer on its way. */
+function settle(state: ChatState, messages: readonly Message[]): ChatState {
+  if (state.outbox.length === 0) return state;
+  const outbox = state.outbox.filter((entry) => !messages.some((message) => isAnswerTo(message, entry)));
+  return outbox.length === state.outbox.length ? state : { ...state, outbox };
+}
+
+const isAnswerTo = (message: Message, entry: OutboxEntry) =>
+  message.tempId === entry.tempId && message.senderId === entry.userId && message.conversationId === entry.conversationId;
+
+const isAcknowledged = (state: ChatState, entry: OutboxEntry) =>
+  state.conversations[entry.conversationId]?.messages.some((message) => isAnswerTo(message, entry)) ?? false;
+
+function put(state: ChatState, conversation: ConversationState): ChatState {
+  return state.conversations[conversation.id] === conversation
+    ? state
+    : { ...state, conversations: { ...state.conversations, [conversation.id]: conversation } };
+}
+
+function change(state: ChatState, conversationId: string, apply: (known: ConversationState) => ConversationState): ChatState {
+  const known = state.conversations[conversationId];
+  return known ? put(state, apply(known)) : state;
+}
+
+function entryChanged(state: ChatState, tempId: string, apply: (entry: OutboxEntry) => OutboxEntry): ChatState {
+  return state.outbox.some((entry) => entry.tempId === tempId)
+    ? { ...state, outbox: state.outbox.map((entry) => (entry.tempId === tempId ? apply(entry) : entry)) }
+    : state;
+}
+
+function present(state: ChatState, status: UserStatus): ChatState {
+  return same(state.presence[status.userId], status) ? state : { ...state, presence: { ...state.presence, [status.userId]: status } };
+}
+
+function typingStopped(state: ChatState, conversationId: string, userId: string): ChatState {
+  const typists = state.typing[conversationId];
+  if (typists?.[userId] === undefined) return state;
+  const rest = without(typists, userId);
+  return {
+    ...state,
+    typing: Object.keys(rest).length === 0 ? without(state.typing, conversationId) : { ...state.typing, [conversationId]: rest },
+  };
+}
+
+function without<Value>(record: Readonly<Record<string, Value>>, key: string): Readonly<Record<string, Value>> {
+  if (!(key in record)) return record;
+  const { [key]: _, ...rest } = record;
+  return rest;
+}
+
+const empty = <Value>(record: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> =>
+  Object.keys(record).length === 0 ? record : {};

@@ -1,0 +1,80 @@
+import { ChatError, type ChatOptions } from './client.js';
+import type {
+  BlockAdded, BlockList, BlockRemoved, Conversation, ConversationPage, ErrorCode, MessagePage, PersonRef, Problem,
+  StatusBulk, UnreadSummary,
+} from './wire.js';
+
+/** The server's REST side, with the types of its answers. Failures are `ChatError`s. */
+export interface ChatApi {
+  conversations(query?: { limit?: number; cursor?: string }): Promise<ConversationPage>;
+  conversation(conversationId: string): Promise<Conversation>;
+  openConversation(person: PersonRef): Promise<Conversation>;
+  /** Either `before` or `after` a number; without either the latest. */
+  messages(conversationId: string, query?: { before?: number; after?: number; limit?: number }): Promise<MessagePage>;
+  unread(): Promise<UnreadSummary>;
+  blocks(): Promise<BlockList>;
+  block(userId: string): Promise<BlockAdded>;
+  unblock(userId: string): Promise<BlockRemoved>;
+  presence(userIds: readonly string[]): Promise<StatusBulk>;
+}
+
+type Query = Record<string, string | number | undefined>;
+
+/** The status is what is left to go by where a proxy has answered in the server's place. */
+const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
+  400: 'VALIDATION_ERROR', 401: 'UNAUTHORIZED', 403: 'FORBIDDEN', 404: 'NOT_FOUND', 429: 'RATE_LIMITED',
+};
+
+export function createApi(options: Pick<ChatOptions, 'url' | 'token' | 'fetch'>, timeout: number): ChatApi {
+  async function call<Answer>(method: string, path: string, query: Query = {}, body?: unknown): Promise<Answer> {
+    const url = new URL(options.url);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/chat/${path}`;
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+
+    let response: Response;
+    let text: string;
+    try {
+      const headers: Record<string, string> = { Authorization: `Bearer ${await options.token()}` };
+      if (body !== undefined) headers['Content-Type'] = 'application/json';
+      response = await (options.fetch ?? fetch)(url, {
+        method,
+        headers,
+        credentials: 'omit',
+        signal: AbortSignal.timeout(timeout),
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      text = await response.text();
+    } catch (failure) {
+      throw new ChatError('OFFLINE', failure instanceof Error ? failure.message : String(failure));
+    }
+
+    const answer = parsed(text);
+    if (response.ok && answer !== undefined) return answer as Answer;
+    const problem = (answer ?? {}) as Partial<Problem>;
+    const code = problem.code ?? codeOfStatus[response.status] ?? (response.status >= 500 ? 'UNAVAILABLE' : 'INTERNAL_ERROR');
+    throw new ChatError(code, problem.detail ?? problem.title ?? `HTTP ${response.status}`, {
+      retryable: response.status >= 500,
+      ...problem,
+    });
+  }
+
+  return {
+    conversations: (query) => call('GET', 'conversations', query),
+    conversation: (id) => call('GET', `conversations/${encodeURIComponent(id)}`),
+    openConversation: (person) => call('POST', 'conversations', {}, person),
+    messages: (id, query) => call('GET', `conversations/${encodeURIComponent(id)}/messages`, query),
+    unread: () => call('GET', 'unread'),
+    blocks: () => call('GET', 'blocks'),
+    block: (userId) => call('PUT', `blocks/${encodeURIComponent(userId)}`),
+    unblock: (userId) => call('DELETE', `blocks/${encodeURIComponent(userId)}`),
+    presence: (userIds) => call('GET', 'presence', { userIds: userIds.join(',') }),
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,107 @@
+import type { ErrorCode, Member, Message, ServerEvent, ServerLimits, UserStatus } from './wire.js';
+
+/** How it stands with the connection. */
+export type ConnectionStatus =
+  /** Not started, or stopped. */
+  | 'idle'
+  /** A socket is being opened or a token checked. */
+  | 'connecting'
+  /** Signed in; live events arrive. */
+  | 'online'
+  /** Lost; the next try is at `retryAt`. */
+  | 'waiting'
+  /** The browser says that there is no network. */
+  | 'offline'
+  /** The server will not have us back without a change: sign in again, or update. */
+  | 'refused';
+
+export interface ConnectionState {
+  readonly status: ConnectionStatus;
+  /** Failed tries in a row. */
+  readonly attempt: number;
+  /** When the next try is made, in milliseconds since 1970; only while `waiting`. */
+  readonly retryAt?: number;
+  /** The last close code, and the server's word on it. */
+  readonly closeCode?: number;
+  readonly reason?: string;
+}
+
+/** Who is signed in. */
+export interface Me {
+  readonly userId: string;
+  /** What the server allows; absent until it has said so. */
+  readonly limits?: ServerLimits;
+}
+
+/** A conversation, and what is known of its messages. */
+export interface ConversationState {
+  readonly id: string;
+  readonly kind: 'direct' | 'group';
+  readonly members: readonly Member[];
+  /** The highest number that is known to exist. */
+  readonly seq: number;
+  readonly lastMessage?: Message;
+  readonly updatedAt: string;
+  readonly unread: number;
+  /** Ascending by `seq`: every message from `loadedFrom` on, and no other. */
+  readonly messages: readonly Message[];
+  /** Older messages are loaded on request; 1 if there are none. */
+  readonly loadedFrom: number;
+  /** Every change up to this number was seen. */
+  readonly position: number;
+  /** Numbers past `position` + 1 that were seen: what lies between is missing. */
+  readonly ahead: readonly number[];
+  /** How it stands with older messages. */
+  readonly history: 'idle' | 'loading' | 'failed';
+  /** The state's `clock` when the unread number was last told live. */
+  readonly unreadTold: number;
+}
+
+/** A message that the server has not acknowledged yet. */
+export interface OutboxEntry {
+  readonly tempId: string;
+  readonly userId: string;
+  readonly conversationId: string;
+  readonly content: string;
+  /** RFC 3339, by this device's clock. */
+  readonly createdAt: string;
+  readonly status: 'sending' | 'failed';
+  /** Why it failed. */
+  readonly error?: ErrorCode;
+}
+
+/** Everything there is to draw. Never changed in place: what has not changed keeps its identity. */
+export interface ChatState {
+  readonly connection: ConnectionState;
+  readonly me: Me | null;
+  /** The lineage of the server's database. */
+  readonly epoch: string | null;
+  readonly conversations: Readonly<Record<string, ConversationState>>;
+  /** Whether all conversations of the user are in `conversations`. */
+  readonly listed: boolean;
+  readonly presence: Readonly<Record<string, UserStatus>>;
+  /** By conversation, who is writing, and when that was told. */
+  readonly typing: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Whom the user has blocked, and since when. */
+  readonly blocks: Readonly<Record<string, string>>;
+  /** In the order of sending. */
+  readonly outbox: readonly OutboxEntry[];
+  /** Events about conversations that are not known yet; they are replayed as soon as these are. */
+  readonly strays: Readonly<Record<string, readonly ServerEvent[]>>;
+  /** Counts live events, so that an answer can be compared with what was told since it was asked for. */
+  readonly clock: number;
+}
+
+export const initialState: ChatState = {
+  connection: { status: 'idle', attempt: 0 },
+  me: null,
+  epoch: null,
+  conversations: {},
+  listed: false,
+  presence: {},
+  typing: {},
+  blocks: {},
+  outbox: [],
+  strays: {},
+  clock: 0,
+};

@@ -1,0 +1,24 @@
+import { reduce, type Action } from './reducer.js';
+import { initialState, type ChatState } from './state.js';
+
+/** Holds the state, and tells of its changes. */
+export class Store {
+  #state: ChatState = initialState;
+  readonly #listeners = new Set<() => void>();
+
+  readonly getState = (): ChatState => this.#state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    // Each subscription is one of its own, also of one function twice.
+    const own = () => listener();
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  };
+
+  dispatch(action: Action): void {
+    const next = reduce(this.#state, action);
+    if (next === this.#state) return;
+    this.#state = next;
+    for (const listener of this.#listeners) listener();
+  }
+}

@@ -1,0 +1,50 @@
+import type { Timing } from './client.js';
+import type { Link } from './link.js';
+import type { Store } from './store.js';
+
+/** Says that the user is writing, and forgets who was, if the end of it got lost. */
+export class TypingSignals {
+  readonly #store: Store;
+  readonly #link: Link;
+  readonly #timing: Timing;
+  readonly #saidAt = new Map<string, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(store: Store, link: Link, timing: Timing) {
+    this.#store = store;
+    this.#link = link;
+    this.#timing = timing;
+    store.subscribe(() => this.#planExpiry());
+  }
+
+  /** The server takes it for granted for six seconds: so it need not be said at each keystroke. */
+  start(conversationId: string): void {
+    const saidAt = this.#saidAt.get(conversationId);
+    if (saidAt !== undefined && Date.now() - saidAt < this.#timing.typingEvery) return;
+    if (this.#link.send('typing.start', { conversationId })) this.#saidAt.set(conversationId, Date.now());
+  }
+
+  stop(conversationId: string): void {
+    if (this.#saidAt.delete(conversationId)) this.#link.send('typing.stop', { conversationId });
+  }
+
+  opened(): void {
+    this.#saidAt.clear();
+  }
+
+  forget(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #planExpiry(): void {
+    if (this.#timer) return;
+    const told = Object.values(this.#store.getState().typing).flatMap((typists) => Object.values(typists));
+    if (told.length === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#store.dispatch({ type: 'typingExpired', before: Date.now() - this.#timing.typingLasts + 1 });
+      this.#planExpiry();
+    }, Math.max(0, Math.min(...told) + this.#timing.typingLasts - Date.now()));
+  }
+}

@@ -1,0 +1,281 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { initialState, timelineOf, type Conversation, type Message } from '../src/index.js';
+import { reduce } from '../src/reducer.js';
+import { bench, politely, userId, type FakeSocket } from './fake.js';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+
+const other = '00000000-0000-4000-8000-000000000002';
+const message = (seq: number, own: Partial<Message> = {}): Message => ({
+  id: `m${seq}`, conversationId: 'c', seq, changedSeq: seq, senderId: other, type: 'text', content: `${seq}`,
+  sentAt: new Date(Date.UTC(2026, 0, 1) + seq * 1000).toISOString(), ...own,
+});
+const view = (seq: number, own: Partial<Conversation> = {}): Conversation => ({
+  id: 'c', kind: 'direct', seq, unread: seq, updatedAt: '2026-01-01T00:00:00.000Z',
+  members: [userId, other].map((id) => ({ userId: id, readUpTo: 0, deliveredUpTo: 0 })),
+  ...(seq > 0 && { lastMessage: message(seq) }), ...own,
+});
+
+/** A server with one conversation that a test can change. */
+async function serving(own: Parameters<typeof bench>[0] = {}) {
+  const world = { seq: 3, epoch: 'epoch', conversations: undefined as Conversation[] | Promise<Conversation[]> | undefined };
+  const asked: string[] = [];
+  const made = bench({
+    rest: async (path) => {
+      asked.push(path);
+      if (path === '/chat/conversations') return { conversations: (await world.conversations) ?? [view(world.seq)] };
+      if (path === '/chat/conversations/c') return view(world.seq);
+      if (path === '/chat/conversations/c/messages')
+        return { messages: Array.from({ length: Math.min(world.seq, 50) }, (_, at) => message(Math.max(0, world.seq - 50) + at + 1)), hasMore: world.seq > 50 };
+      return undefined;
+    },
+    answer: (socket: FakeSocket, event) => {
+      if (event.type === 'auth') return socket.accept(world.epoch);
+      if (event.type !== 'sync') return politely(socket, event);
+      asked.push('sync');
+      const after = event.payload.conversations['c'] ?? 0;
+      if (world.seq > after) {
+        const messages = Array.from({ length: Math.min(200, world.seq - after) }, (_, at) => message(after + at + 1));
+        socket.say('sync.conversation', { conversation: view(world.seq), messages, hasMore: world.seq - after > 200 }, event.id);
+      }
+      socket.say('sync.done', { conversations: world.seq > after ? 1 : 0 }, event.id);
+    },
+    ...own,
+  });
+  const open = async () => {
+    await pass();
+    made.last().open();
+    await pass();
+  };
+  made.chat.start();
+  await open();
+  await made.chat.load('c');
+  asked.length = 0;
+  const texts = () => timelineOf(made.chat.getState(), 'c').map((item) => Number(item.content));
+  return { ...made, world, asked, open, texts, room: () => made.chat.getState().conversations['c']! };
+}
+
+test('a number that skips is asked for, once it had time to come by itself', async () => {
+  const { world, last, asked, texts } = await serving();
+  world.seq = 5;
+  last().say('message.new', { message: message(5) });
+  await pass(49);
+  expect(asked).not.toContain('sync');
+  await pass(1);
+  expect(texts()).toEqual([1, 2, 3, 4, 5]);
+  expect(asked).toEqual(['sync']);
+});
+
+test('numbers that come in the wrong order are not asked for', async () => {
+  const { world, last, asked, texts } = await serving();
+  world.seq = 5;
+  last().say('message.new', { message: message(5) });
+  last().say('message.new', { message: message(4) });
+  await pass(1000);
+  expect(texts()).toEqual([1, 2, 3, 4, 5]);
+  expect(asked).toEqual([]);
+});
+
+test('what comes in parts is asked for until there is no more', async () => {
+  const { world, last, open, asked, texts } = await serving();
+  last().end(1006);
+  world.seq = 603;
+  await pass(500);
+  await open();
+  await pass(100);
+  expect(texts()).toEqual(Array.from({ length: 603 }, (_, at) => at + 1));
+  expect(asked.filter((what) => what === 'sync').length).toBeGreaterThanOrEqual(3);
+});
+
+test('a gap of thousands is not filled: the conversation begins anew at its end', async () => {
+  const { world, last, open, texts, room } = await serving();
+  last().end(1006);
+  world.seq = 5000;
+  await pass(500);
+  await open();
+  await pass(100);
+  expect(texts().at(-1)).toBe(5000);
+  expect(room()).toMatchObject({ position: 5000, ahead: [] });
+  expect(room().loadedFrom).toBe(texts()[0]);
+});
+
+test('what arrives while a conversation is loaded afresh is kept', async () => {
+  const { world, last, texts, room } = await serving();
+  last().end(1006);
+  world.seq = 5000;
+  await pass(500);
+  last().open();
+  last().say('message.new', { message: message(5001) });
+  last().say('message.new', { message: message(5003) });
+  await pass(40);
+  expect(texts().slice(-3)).toEqual([5000, 5001, 5003]);
+  expect(room()).toMatchObject({ position: 5001, ahead: [5003] });
+  world.seq = 5003;
+  await pass(2000);
+  expect(texts().slice(-3)).toEqual([5001, 5002, 5003]);
+});
+
+test('a part that begins past what is known leaves the gap in front of it', () => {
+  const known = reduce(initialState, { type: 'listed', conversations: [view(3)], isLast: true, since: 0 });
+  const next = reduce(known, { type: 'synced', after: 5, part: { conversation: view(6), messages: [message(6)], hasMore: false }, since: 0 });
+  expect(next.conversations['c']).toMatchObject({ position: 3, seq: 6, ahead: [6] });
+});
+
+test('a block that is made while the blocks are loaded is not lost', async () => {
+  let answer = (): void => {};
+  let asked = 0;
+  const { chat, last } = bench({
+    rest: (path) => {
+      if (path !== '/chat/blocks') return undefined;
+      // The first answer was made before the block.
+      return asked++ === 0
+        ? new Promise((resolve) => (answer = () => resolve({ blocks: [] })))
+        : { blocks: [{ userId: other, blockedAt: '2026-01-01T00:00:00.000Z' }] };
+    },
+  });
+  chat.start();
+  await pass();
+  last().open();
+  await pass();
+  last().say('block.added', { userId: other, blockedAt: '2026-01-01T00:00:00.000Z' });
+  answer();
+  await pass();
+  expect(Object.keys(chat.getState().blocks)).toEqual([other]);
+  expect(asked).toBe(2);
+});
+
+test('another epoch: everything is dropped and loaded afresh, but what was not sent', async () => {
+  const { chat, world, last, open, asked, room } = await serving();
+  last().end(1012);
+  chat.send('c', 'still to be sent');
+  world.seq = 1;
+  world.epoch = 'another';
+  await pass(500);
+  await open();
+  expect(chat.getState().epoch).toBe('another');
+  expect(room()).toMatchObject({ seq: 1, position: 1, messages: [] });
+  expect(asked[0]).not.toBe('sync');
+  expect(chat.getState().outbox).toHaveLength(1);
+});
+
+test('more conversations than fit into a frame: no frame is sent that would end the connection', async () => {
+  const { world, sockets, last, open, asked, chat, room } = await serving();
+  const many = Array.from({ length: 2000 }, (_, at) => view(1, { id: `${at}`.padStart(36, '0') }));
+  world.conversations = [view(3), ...many];
+  last().end(1006);
+  await pass(500);
+  await open();
+  last().end(1006);
+  world.seq = 4;
+  world.conversations = [view(4), ...many];
+  asked.length = 0;
+  await pass(5000);
+  await open();
+  await pass(5000);
+  expect(room().position).toBe(4);
+  expect(Math.max(...sockets.flatMap(({ sent }) => sent.map((event) => JSON.stringify(event).length)))).toBeLessThan(65_536);
+  expect(asked).not.toContain('sync');
+  expect(chat.getState().connection.status).toBe('online');
+});
+
+test('a list that fails is asked for again', async () => {
+  let isAway = true;
+  const { chat, last } = bench({
+    rest: (path) => (path === '/chat/conversations' && isAway ? Response.json({ code: 'UNAVAILABLE', retryable: true, retryAfterMs: 300 }, { status: 503 }) : undefined),
+  });
+  chat.start();
+  await pass();
+  last().open();
+  await pass(1000);
+  expect(chat.getState().listed).toBe(false);
+  isAway = false;
+  await pass(300);
+  expect(chat.getState().listed).toBe(true);
+});
+
+test('an answer that was overtaken does not bring an old unread number back', async () => {
+  const { world, last, open, room } = await serving();
+  last().end(1006);
+  let answer = (): void => {};
+  const asked = new Promise<void>((resolve) => (answer = resolve));
+  world.conversations = asked.then(() => [view(3, { unread: 3 })]);
+  await pass(500);
+  await open();
+  last().say('notification.unread', { conversationId: 'c', unread: 7, totalUnread: 7 });
+  answer();
+  await pass();
+  expect(room().unread).toBe(7);
+
+  // Asked for after it was told: the answer counts.
+  world.conversations = [view(3, { unread: 2 })];
+  last().end(1006);
+  await pass(1000);
+  await open();
+  expect(room().unread).toBe(2);
+});
+
+test('delivered is said once for many, and again only for what is new', async () => {
+  const { last, world } = await serving();
+  const said = () => last().sent.filter(({ type }) => type === 'message.delivered').map(({ payload }) => payload);
+  await pass(200);
+  expect(said()).toEqual([{ conversationId: 'c', upTo: 3 }]);
+  for (let seq = 4; seq <= 20; seq++) last().say('message.new', { message: message((world.seq = seq)) });
+  await pass(200);
+  last().say('message.new', { message: message((world.seq = 21), { senderId: userId }) });
+  await pass(1000);
+  expect(said()).toEqual([{ conversationId: 'c', upTo: 3 }, { conversationId: 'c', upTo: 20 }]);
+});
+
+test('typing is said every few seconds, and its end once', async () => {
+  const { chat, last } = await serving();
+  const said = () => last().sent.map(({ type }) => type).filter((type) => type.startsWith('typing'));
+  for (let stroke = 0; stroke < 50; stroke++) {
+    chat.typing('c');
+    await pass(100);
+  }
+  expect(said()).toEqual(['typing.start', 'typing.start']);
+  chat.stopTyping('c');
+  chat.stopTyping('c');
+  expect(said()).toEqual(['typing.start', 'typing.start', 'typing.stop']);
+  chat.typing('c');
+  chat.send('c', 'done');
+  expect(said().slice(3)).toEqual(['typing.start', 'typing.stop']);
+});
+
+test('somebody whose end of writing got lost is not shown as writing for ever', async () => {
+  const { chat, last } = await serving();
+  last().say('typing.update', { conversationId: 'c', userId: other, typing: true });
+  await pass(59_000);
+  expect(chat.getState().typing['c']).toBeDefined();
+  await pass(1_100);
+  expect(chat.getState().typing['c']).toBeUndefined();
+});
+
+test('a listener that throws is in nobody\'s way', async () => {
+  const { chat, last } = await serving();
+  const thrown: unknown[] = [];
+  vi.stubGlobal('queueMicrotask', (run: () => void) => {
+    try {
+      run();
+    } catch (failure) {
+      thrown.push(failure);
+    }
+  });
+  const heard: string[] = [];
+  chat.on('message.new', () => {
+    throw new Error('a fault');
+  });
+  const stop = chat.on('message.new', ({ message: { content } }) => heard.push(content));
+  last().say('message.new', { message: message(4) });
+  stop();
+  last().say('message.new', { message: message(5) });
+  vi.unstubAllGlobals();
+  expect(heard).toEqual(['4']);
+  expect(thrown).toHaveLength(2);
+});

@@ -1,0 +1,119 @@
+import { createChat, memoryStorage, type Chat, type ChatOptions, type Network, type WebSocketLike } from '../src/index.js';
+import type { ClientEvents, Envelope, ServerEvents } from '../src/wire.js';
+
+export const userId = '00000000-0000-4000-8000-000000000001';
+
+/** A token that ends so many seconds from now, by the clock of the test. */
+export function token(seconds = 3600, name = ''): string {
+  const body = { sub: userId, exp: Math.floor(Date.now() / 1000) + seconds, name };
+  return `e30.${btoa(JSON.stringify(body))}.`;
+}
+
+type Sent = { [Type in keyof ClientEvents]: Envelope<Type, ClientEvents[Type]> }[keyof ClientEvents];
+
+/** One end of a socket, of which the test is the other. */
+export class FakeSocket implements WebSocketLike {
+  readyState = 0;
+  closedWith: number | undefined;
+  isClosed = false;
+  readonly sent: Sent[] = [];
+  onopen: ((event: never) => void) | null = null;
+  onmessage: ((event: never) => void) | null = null;
+  onclose: ((event: never) => void) | null = null;
+  onerror: ((event: never) => void) | null = null;
+
+  constructor(readonly url: string, readonly answer: (socket: FakeSocket, event: Sent) => void) {}
+
+  send(data: string): void {
+    const event = JSON.parse(data) as Sent;
+    this.sent.push(event);
+    this.answer(this, event);
+  }
+
+  close(code?: number): void {
+    this.isClosed = true;
+    this.closedWith = code;
+    this.readyState = 3;
+  }
+
+  open(): void {
+    this.readyState = 1;
+    this.onopen?.({} as never);
+  }
+
+  say<Type extends keyof ServerEvents>(type: Type, payload: ServerEvents[Type], id?: string): void {
+    this.onmessage?.({ data: JSON.stringify({ type, ...(id !== undefined && { id }), payload }) } as never);
+  }
+
+  /** The other end closes. */
+  end(code: number, reason = ''): void {
+    this.readyState = 3;
+    this.onclose?.({ code, reason } as never);
+  }
+
+  accept(epoch = 'epoch', at = Date.now()): void {
+    this.say('auth_success', {
+      userId,
+      connectionId: 'c',
+      connectedAt: new Date(at).toISOString(),
+      epoch,
+      heartbeat: { pingSeconds: 30, timeoutSeconds: 45 },
+      limits: { maxFrameBytes: 65536, maxContentLength: 4000, messagesPerSecond: 1000, sendQueue: 256 },
+    });
+  }
+}
+
+/** Answers what everybody asks for: nothing is there, and nobody has anything. */
+export function politely(socket: FakeSocket, event: Sent): void {
+  if (event.type === 'auth') socket.accept();
+  if (event.type === 'ping') socket.say('pong', { serverTime: new Date(Date.now()).toISOString() }, event.id);
+  if (event.type === 'sync') socket.say('sync.done', { conversations: 0 }, event.id);
+}
+
+export class FakeNetwork implements Network {
+  #isOnline = true;
+  readonly #listeners = new Set<() => void>();
+
+  isOnline = () => this.#isOnline;
+
+  subscribe = (listener: () => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  set(isOnline: boolean): void {
+    this.#isOnline = isOnline;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** A chat with a test at the other end of everything. */
+export function bench(own: Partial<ChatOptions> & { answer?: typeof politely; rest?: (path: string) => unknown } = {}) {
+  const sockets: FakeSocket[] = [];
+  const network = new FakeNetwork();
+  const { answer = politely, rest, ...options } = own;
+  class Socket extends FakeSocket {
+    constructor(url: string) {
+      super(url, answer);
+      sockets.push(this);
+    }
+  }
+
+  const nothing: Record<string, unknown> = { '/chat/conversations': { conversations: [] }, '/chat/blocks': { blocks: [] }, '/chat/presence': { users: [] } };
+  const chat: Chat = createChat({
+    url: 'https://chat.test/base',
+    token: async () => token(),
+    storage: memoryStorage(),
+    WebSocket: Socket,
+    network,
+    random: () => 1,
+    fetch: async (input) => {
+      const { pathname } = new URL(String(input));
+      const path = pathname.replace('/base', '');
+      const body = (await rest?.(path)) ?? nothing[path];
+      return body instanceof Response ? body : body === undefined ? new Response('', { status: 404 }) : Response.json(body);
+    },
+    ...options,
+  });
+  return { chat, sockets, network, last: () => sockets.at(-1)!, status: () => chat.getState().connection.status };
+}

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'vitest';
+import { totalUnreadOf, type ChatError, type WireError } from '../../src/index.js';
+import { couple, device, lines, marks, person, stored, texts, until } from './people.js';
+
+describe('two people', () => {
+  test('talk, and see how far the other one has come', async () => {
+    const { a, b, id, alice, bob } = await couple();
+    a.send(id, 'hello');
+    expect(marks(a, id)).toEqual(['sending']);
+    await until(b, () => texts(b, id).includes('hello'));
+    await until(a, () => marks(a, id)[0] === 'delivered');
+    await until(b, (state) => state.conversations[id]!.unread === 1);
+    expect(totalUnreadOf(b.getState())).toBe(1);
+
+    b.markRead(id);
+    await until(a, () => marks(a, id)[0] === 'read');
+    await until(b, (state) => state.conversations[id]!.unread === 0);
+
+    b.send(id, 'hi yourself');
+    await until(a, () => texts(a, id).length === 2);
+    expect(lines(a, id).map((line) => [line.senderId, line.isOwn])).toEqual([[alice.userId, true], [bob.userId, false]]);
+  });
+
+  test('a line keeps its key from the first moment to its last mark', async () => {
+    const { a, id } = await couple();
+    const tempId = a.send(id, 'hello');
+    const before = lines(a, id)[0]!;
+    await until(a, () => lines(a, id)[0]!.message !== undefined);
+    expect(lines(a, id)[0]).toMatchObject({ key: before.key, tempId });
+    expect(before.key).toBe(tempId);
+  });
+
+  test('see each other come and go', async () => {
+    const { a, b, bob } = await couple();
+    await until(a, (state) => state.presence[bob.userId]?.online === true);
+    b.stop();
+    const { presence } = await until(a, (state) => state.presence[bob.userId]?.online === false);
+    expect(presence[bob.userId]!.lastSeenAt).toMatch(/Z$/);
+    b.start();
+    await until(a, (state) => state.presence[bob.userId]?.online === true);
+  });
+
+  test('see each other write, for as long as they do', async () => {
+    const { a, b, id, bob } = await couple();
+    b.typing(id);
+    await until(a, (state) => state.typing[id]?.[bob.userId] !== undefined);
+    b.stopTyping(id);
+    await until(a, (state) => state.typing[id] === undefined);
+    // Nobody says that it is over, and it ends by itself.
+    b.typing(id);
+    await until(a, (state) => state.typing[id]?.[bob.userId] !== undefined);
+    await until(a, (state) => state.typing[id] === undefined);
+  });
+
+  test('a message ends the writing', async () => {
+    const { a, b, id, bob } = await couple();
+    b.typing(id);
+    await until(a, (state) => state.typing[id]?.[bob.userId] !== undefined);
+    b.send(id, 'there');
+    await until(a, (state) => texts(a, id).length === 1 && state.typing[id] === undefined);
+  });
+
+  test('one blocks the other, and takes it back', async () => {
+    const { a, b, id, alice, bob } = await couple();
+    await until(a, (state) => state.presence[bob.userId]?.online === true);
+    await a.block({ userId: bob.userId });
+    expect(a.getState().blocks[bob.userId]).toBeDefined();
+    expect((await a.api.blocks()).blocks).toHaveLength(1);
+    await until(b, (state) => state.presence[alice.userId]?.online === false);
+
+    const failures: WireError[] = [];
+    b.on('outbox.failed', ({ error }) => failures.push(error));
+    const tempId = b.send(id, 'can you hear me?');
+    await until(b, () => marks(b, id)[0] === 'failed');
+    expect(failures).toMatchObject([{ code: 'BLOCKED', tempId }]);
+    expect(lines(b, id)[0]).toMatchObject({ error: 'BLOCKED', tempId });
+
+    await a.unblock({ userId: bob.userId });
+    expect(a.getState().blocks).toEqual({});
+    b.retry(tempId);
+    await until(a, () => texts(a, id).includes('can you hear me?'));
+    await until(b, (state) => state.outbox.length === 0 && lines(b, id)[0]?.message !== undefined);
+  });
+
+  test('a block is seen by the other devices of whoever made it, and after a reload', async () => {
+    const { a, alice, bob } = await couple();
+    const phone = await device(alice);
+    await a.block({ username: bob.name });
+    await until(phone, (state) => state.blocks[bob.userId] !== undefined);
+    const later = await device(alice);
+    await until(later, (state) => state.blocks[bob.userId] !== undefined);
+  });
+});
+
+describe('sending', () => {
+  test('keeps the order of a hundred messages', async () => {
+    const { a, b, id } = await couple();
+    const said = Array.from({ length: 100 }, (_, number) => `message ${number}`);
+    for (const text of said) a.send(id, text);
+    await until(b, () => texts(b, id).length === 100);
+    expect(texts(b, id)).toEqual(said);
+    await until(a, (state) => state.outbox.length === 0);
+    expect(texts(a, id)).toEqual(said);
+  });
+
+  test.each([
+    ['nothing but blanks', '   '],
+    ['too long', 'x'.repeat(4001)],
+    ['more than a frame can hold', '\u0001'.repeat(20_000)],
+    ['half a character', 'a\ud800b'],
+  ])('what is %s fails, can be dropped, and is in nobody else\'s way', async (_, content) => {
+    const { a, b, id } = await couple();
+    const tempId = a.send(id, content);
+    a.send(id, 'after it');
+    await until(b, () => texts(b, id).includes('after it'));
+    const failed = a.getState().outbox.find((entry) => entry.tempId === tempId);
+    expect(failed).toMatchObject({ status: 'failed', error: 'VALIDATION_ERROR' });
+    expect(a.getState().connection.status).toBe('online');
+    a.drop(tempId);
+    await until(a, (state) => state.outbox.length === 0);
+  });
+
+  test('to a conversation of others fails', async () => {
+    const { id } = await couple();
+    const stranger = await device(await person('stranger'));
+    const tempId = stranger.send(id, 'let me in');
+    await until(stranger, (state) => state.outbox[0]?.status === 'failed');
+    expect(stranger.getState().outbox).toMatchObject([{ tempId, error: 'FORBIDDEN' }]);
+    await expect(stranger.load(id)).rejects.toMatchObject({ code: 'NOT_FOUND' } satisfies Partial<ChatError>);
+  });
+
+  test('text stays as it was', async () => {
+    const { a, b, id } = await couple();
+    const text = '<img src=x onerror=alert(1)> & "quotes" \u202e \u0001 👩‍👩‍👧 \n new line';
+    a.send(id, text);
+    await until(b, () => texts(b, id).length === 1);
+    expect(texts(b, id)).toEqual([text]);
+  });
+});
+
+describe('conversations', () => {
+  test('somebody is written to by a stranger, and sees the conversation come', async () => {
+    const [alice, bob] = await Promise.all([person('alice'), person('bob')]);
+    const [a, b] = await Promise.all([device(alice), device(bob)]);
+    const id = await a.open({ userId: bob.userId });
+    a.send(id, 'we have not met');
+    const state = await until(b, ({ conversations }) => conversations[id]?.unread === 1);
+    expect(state.conversations[id]!.lastMessage?.content).toBe('we have not met');
+    await until(b, ({ presence }) => presence[alice.userId]?.online === true);
+    // Not loaded, and all there: the first message is the conversation's beginning.
+    await b.load(id);
+    expect(texts(b, id)).toEqual(['we have not met']);
+  });
+
+  test('opening one that is there finds it', async () => {
+    const { a, b, id, alice } = await couple();
+    expect(await b.open({ username: alice.name })).toBe(id);
+    expect(await a.open({ username: alice.name }).catch((failure: ChatError) => failure.code)).toBe('VALIDATION_ERROR');
+    expect(await a.open({ username: 'nobody of this name' }).catch((failure: ChatError) => failure.code)).toBe('NOT_FOUND');
+  });
+
+  test('history comes page by page, from a device that was never there before', async () => {
+    const { a, id, bob } = await couple();
+    const said = Array.from({ length: 130 }, (_, number) => `message ${number}`);
+    for (const text of said) a.send(id, text);
+    await until(a, (state) => state.outbox.length === 0);
+
+    const b = await device(bob);
+    expect(b.getState().conversations[id]).toMatchObject({ unread: 130, seq: 130, messages: [], loadedFrom: 131 });
+    await b.load(id);
+    expect(texts(b, id)).toEqual(said.slice(80));
+    a.send(id, 'meanwhile');
+    await Promise.all([b.loadOlder(id), b.loadOlder(id)]);
+    await until(b, () => texts(b, id).includes('meanwhile'));
+    expect(texts(b, id)).toEqual([...said.slice(30), 'meanwhile']);
+    await b.loadOlder(id, 200);
+    expect(b.getState().conversations[id]).toMatchObject({ loadedFrom: 1 });
+    expect(texts(b, id)).toEqual([...said, 'meanwhile']);
+    expect(await stored(b, id)).toEqual([...said, 'meanwhile']);
+  });
+
+  test('two devices of one person show the same', async () => {
+    const { a, b, id, alice } = await couple();
+    const phone = await device(alice);
+    a.send(id, 'from the desk');
+    phone.send(id, 'from the phone');
+    b.send(id, 'from the other');
+    await until(phone, () => texts(phone, id).length === 3);
+    await until(a, () => texts(a, id).length === 3);
+    expect(texts(a, id)).toEqual(texts(phone, id));
+    await until(a, (state) => state.conversations[id]!.unread === 1);
+    phone.markRead(id);
+    await until(a, (state) => state.conversations[id]!.unread === 0);
+  });
+});

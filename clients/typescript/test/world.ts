@@ -1,0 +1,197 @@
+import type { Action } from '../src/reducer.js';
+import { behind, reduce } from '../src/reducer.js';
+import { initialState, type ChatState } from '../src/state.js';
+import type { Conversation, Message, ServerEvent, SyncConversation } from '../src/wire.js';
+
+export const me = '00000000-0000-4000-8000-000000000001';
+export const other = '00000000-0000-4000-8000-000000000002';
+
+/** What happens in the world, as numbers a generator can make: which conversation, what, and how far. */
+export interface Deed {
+  readonly where: number;
+  readonly what: 'mine' | 'theirs' | 'change' | 'iRead' | 'theyRead' | 'iReceive' | 'theyReceive';
+  readonly howFar: number;
+}
+
+interface Room {
+  readonly id: string;
+  readonly messages: Map<string, Message>;
+  seq: number;
+  updatedAt: string;
+  readonly cursors: Record<string, { readUpTo: number; deliveredUpTo: number }>;
+}
+
+/** What a server would hold, kept as simply as can be; and the events that it would push to one of my devices. */
+export class World {
+  readonly #rooms = new Map<string, Room>();
+  #time = 0;
+
+  /** Does something, and returns what my device is told of it. */
+  happen({ where, what, howFar }: Deed): ServerEvent[] {
+    const room = this.#room(`room-${where}`);
+    const conversationId = room.id;
+    switch (what) {
+      case 'mine':
+      case 'theirs': {
+        const sender = what === 'mine' ? me : other;
+        const seq = ++room.seq;
+        const id = `${conversationId}-${seq}`;
+        const sentAt = this.#now();
+        room.updatedAt = sentAt;
+        return this.#said(room, { id, conversationId, seq, changedSeq: seq, senderId: sender, type: 'text', content: `text ${seq}`, sentAt, tempId: `t-${id}` });
+      }
+      case 'change': {
+        // A later version of the server brings these: a message keeps its number, and its change has one of its own.
+        const old = [...room.messages.values()][howFar % Math.max(1, room.messages.size)];
+        if (!old) return [];
+        return this.#said(room, { ...old, changedSeq: ++room.seq, content: `${old.content}, changed` });
+      }
+      case 'iRead':
+      case 'theyRead':
+      case 'iReceive':
+      case 'theyReceive': {
+        if (room.seq === 0) return [];
+        const upTo = 1 + (howFar % room.seq);
+        const who = what.startsWith('i') ? me : other;
+        const cursor = room.cursors[who]!;
+        cursor.deliveredUpTo = Math.max(cursor.deliveredUpTo, upTo);
+        if (what.endsWith('Read')) cursor.readUpTo = Math.max(cursor.readUpTo, upTo);
+        const at = this.#now();
+        if (what === 'theyRead')
+          return [{ type: 'message.read_update', payload: { conversationId, messageIds: [], upTo: cursor.readUpTo, readBy: other, readAt: at } }];
+        if (what === 'theyReceive')
+          return [{ type: 'message.delivered_update', payload: { conversationId, upTo: cursor.deliveredUpTo, userId: other, deliveredAt: at } }];
+        return what === 'iRead'
+          ? [{ type: 'message.read_ack', id: '1', payload: { conversationId, markedCount: 0, upTo: cursor.readUpTo, readAt: at, ...this.#unread(room) } }]
+          : [];
+      }
+    }
+  }
+
+  /** `GET /chat/conversations`, all of them. */
+  list(): Conversation[] {
+    return [...this.#rooms.values()].map((room) => this.#view(room));
+  }
+
+  /** `GET …/messages?before=&limit=` */
+  page(id: string, before: number, limit: number) {
+    const older = this.#sorted(id).filter((message) => message.seq < before);
+    return { messages: older.slice(-limit), hasMore: older.length > limit };
+  }
+
+  /** `sync`, with parts of `limit`. */
+  sync(known: Readonly<Record<string, number>>, limit: number): SyncConversation[] {
+    return [...this.#rooms.values()]
+      .filter((room) => room.seq > (known[room.id] ?? -1))
+      .map((room) => {
+        const past = this.#sorted(room.id).filter((message) => message.changedSeq > (known[room.id] ?? 0)).sort((a, b) => a.changedSeq - b.changedSeq);
+        return { conversation: this.#view(room), messages: past.slice(0, limit), hasMore: past.length > limit };
+      });
+  }
+
+  #said(room: Room, message: Message): ServerEvent[] {
+    room.messages.set(message.id, message);
+    const { tempId: _, ...shared } = message;
+    const told = message.senderId === me ? message : shared;
+    return [
+      { type: 'message.new', payload: { message: told } },
+      { type: 'conversation.updated', payload: { conversationId: room.id, lastMessage: this.#last(room, false)!, seq: room.seq } },
+      { type: 'notification.unread', payload: { conversationId: room.id, ...this.#unread(room) } },
+    ];
+  }
+
+  #room(id: string): Room {
+    let room = this.#rooms.get(id);
+    if (!room) {
+      const start = () => ({ readUpTo: 0, deliveredUpTo: 0 });
+      room = { id, messages: new Map(), seq: 0, updatedAt: this.#now(), cursors: { [me]: start(), [other]: start() } };
+      this.#rooms.set(id, room);
+    }
+
+    return room;
+  }
+
+  #view(room: Room): Conversation {
+    const lastMessage = this.#last(room, true);
+    return {
+      id: room.id,
+      kind: 'direct',
+      members: [me, other].map((userId) => ({ userId, username: userId.slice(-1), ...room.cursors[userId]! })),
+      seq: room.seq,
+      ...(lastMessage && { lastMessage }),
+      updatedAt: room.updatedAt,
+      unread: this.#unread(room).unread,
+    };
+  }
+
+  #unread(room: Room) {
+    const { readUpTo } = room.cursors[me]!;
+    return { unread: [...room.messages.values()].filter((message) => message.senderId !== me && message.seq > readUpTo).length, totalUnread: 0 };
+  }
+
+  #last(room: Room, isForMe: boolean): Message | undefined {
+    const last = this.#sorted(room.id).at(-1);
+    if (!last || isForMe) return last;
+    const { tempId: _, ...shared } = last;
+    return shared;
+  }
+
+  #sorted(id: string): Message[] {
+    return [...(this.#rooms.get(id)?.messages.values() ?? [])]
+      .sort((a, b) => a.seq - b.seq)
+      .map((message) => {
+        if (message.senderId === me) return message;
+        const { tempId: _, ...shared } = message;
+        return shared;
+      });
+  }
+
+  #now(): string {
+    return new Date(Date.UTC(2026, 0, 1) + ++this.#time * 1000).toISOString();
+  }
+}
+
+export const signIn = (state: ChatState): ChatState => reduce(state, { type: 'signedIn', me: { userId: me }, epoch: 'epoch' });
+
+export const apply = (state: ChatState, ...actions: Action[]): ChatState => actions.reduce(reduce, state);
+
+export const tell = (state: ChatState, events: readonly ServerEvent[]): ChatState =>
+  events.reduce((next, event) => reduce(next, { type: 'event', event, now: 0 }), state);
+
+/** What the client does until nothing is missing. Fails if that does not come to an end. */
+export function syncAll(state: ChatState, world: World, limit: number): ChatState {
+  for (let round = 0; ; round++) {
+    if (round > 1000) throw new Error('The sync does not come to an end.');
+    const known = Object.fromEntries(Object.values(state.conversations).map(({ id, position }) => [id, position]));
+    const since = state.clock;
+    for (const part of world.sync(known, limit)) state = reduce(state, { type: 'synced', after: known[part.conversation.id] ?? 0, part, since });
+    if (behind(state).length === 0) return state;
+  }
+}
+
+/** A new connection: the list, and what is missing. */
+export function reconnect(state: ChatState, world: World, limit: number): ChatState {
+  state = signIn(state);
+  const wasListed = state.listed;
+  if (wasListed) state = syncAll(state, world, limit);
+  state = apply(state, { type: 'listed', conversations: world.list(), isLast: true, since: state.clock });
+  return syncAll(state, world, limit);
+}
+
+/** Loads each conversation to its beginning. */
+export function loadAll(state: ChatState, world: World, limit: number): ChatState {
+  for (const id of Object.keys(state.conversations))
+    while (state.conversations[id]!.loadedFrom > 1) {
+      const before = state.conversations[id]!.loadedFrom;
+      state = apply(state, { type: 'history', conversationId: id, before, page: world.page(id, before, limit) });
+    }
+  return state;
+}
+
+/** What a state says of the world, without how it came to know. */
+export const essence = (state: ChatState) =>
+  Object.values(state.conversations)
+    .map(({ unreadTold: _, history: __, ahead, position, ...rest }) => ({ ...rest, isWhole: ahead.length === 0 && position === rest.seq }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+
+export const fresh = (world: World) => loadAll(reconnect(initialState, world, 100), world, 100);
