@@ -39,6 +39,12 @@ public sealed class Limits
     /// <summary>Events of any other kind a second that a connection may make; burst and answer as above.</summary>
     public int EventsPerSecond { get; set; } = 1000;
 
+    /// <summary>REST requests a second that a user may make to one node, over a burst of twice as many; more get a 429.</summary>
+    public int RequestsPerSecond { get; set; } = 1000;
+
+    /// <summary>People that a user may have blocked at a time.</summary>
+    public int MaxBlocks { get; set; } = 1000;
+
     /// <summary>Events that may wait to be written to one connection; more closes with 4408.</summary>
     public int SendQueueEvents { get; set; } = 256;
 

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Chat.Edge;
 using Chat.Telemetry;
 using Chat.Tokens;
 using Npgsql;
@@ -27,8 +28,11 @@ internal static partial class StartCheck
             .. (configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(environment.IsDevelopment()),
             .. LimitFaults(configuration.GetSection("Limits")),
             .. StorageFaults(configuration.GetSection("Storage")),
-            .. AdminSettings.Faults(configuration.GetSection("Admin")),
+            .. Origins.Faults(configuration["Origins:Allowed"]),
+            .. Proxies.Faults(configuration),
             .. FailpointFaults(configuration.GetSection(Failpoint.Section), environment),
+            .. WebFaults(configuration),
+            .. AdminSettings.Faults(configuration.GetSection("Admin")),
         ];
         if (faults.Length > 0)
             throw new StartException("Not configured: " + string.Join(' ', faults));
@@ -111,6 +115,12 @@ internal static partial class StartCheck
             else if (!Failpoint.Names.Contains(setting.Key, StringComparer.OrdinalIgnoreCase))
                 yield return $"{Failpoint.Section}__{setting.Key} is not a setting.";
         }
+    }
+
+    private static IEnumerable<string> WebFaults(IConfiguration configuration)
+    {
+        if (!string.IsNullOrWhiteSpace(configuration["Web:ClientId"]) && string.IsNullOrWhiteSpace(configuration["Jwt:Authority"]))
+            yield return "Web__ClientId names the web client to an issuer, but Jwt__Authority is missing.";
     }
 
     /// <summary>A value as the binder would read it, if it is within its bounds.</summary>

@@ -22,6 +22,12 @@ internal sealed record Plan
     /// <summary>Runs the Debug build of the server, which has failpoints.</summary>
     public bool HasFailpoints { get; init; }
 
+    /// <summary>Another build of the server, which makes the schema <see cref="OwnSchema"/> for itself.</summary>
+    public string? Server { get; init; }
+
+    /// <summary>The schema of <see cref="Server"/>, beside the one that all experiments begin with.</summary>
+    public const string OwnSchema = "own";
+
     /// <summary>Where PostgreSQL keeps its log of changes, if not in its data folder; to be empty and its account's own.</summary>
     public string? WalFolder { get; init; }
 }
@@ -39,7 +45,8 @@ internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
 
     public Ports Ports => ports;
 
-    private static string Release => typeof(EmbeddedServers).Assembly.Location;
+    /// <summary>The server that the bench was built with.</summary>
+    public static string Release => typeof(EmbeddedServers).Assembly.Location;
 
     private static string Debug => typeof(Workshop).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(data => data.Key == "DebugServer").Value!;
 
@@ -74,18 +81,20 @@ internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
         var toRedis = Enumerable.Range(0, plan.Nodes).Select(_ => new FaultProxy(ports.Next(), redis.Port)).ToArray();
         var nodes = Enumerable.Range(0, plan.Nodes).Select(i => new ChatNode(
             $"node {i}",
-            plan.HasFailpoints ? Debug : Release,
+            plan.Server ?? (plan.HasFailpoints ? Debug : Release),
             ports.Next(),
             new Dictionary<string, string>(Cluster.Settings(
                 PostgresServer.ConnectionTo(toPostgres[i].Port, plan.PoolSize),
                 string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{toRedis[i].Port}"),
-                plan.HasFailpoints).Concat(plan.Node)),
+                plan.HasFailpoints).Concat(plan.Node).Concat(plan.Server is null ? [] : [new("Storage__Schema", Plan.OwnSchema)])),
             Log($"{name}-node-{i}"),
             reaper)).ToArray();
         var cluster = new Cluster(nodes, postgres, redis, toPostgres, toRedis);
         try
         {
             await Task.WhenAll(postgres.StartAsync(), redis.StartAsync());
+            if (plan.Server is not null)
+                await nodes[0].RunAsync("db-apply");
             await Task.WhenAll(nodes.Select(node => node.StartAsync()));
             return cluster;
         }

@@ -20,10 +20,11 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     /// <summary>Which part of the server may know which other one. Everybody may use what is in Chat itself.</summary>
     private static readonly Dictionary<string, string[]> Arrows = new()
     {
+        ["Chat.Edge"] = [],
         ["Chat.Storage"] = [],
         ["Chat.Tokens"] = [],
         ["Chat.Embedded"] = ["Chat.Tokens"],
-        ["Chat.Socket"] = ["Chat.Storage", "Chat.Tokens"],
+        ["Chat.Socket"] = ["Chat.Edge", "Chat.Storage", "Chat.Tokens"],
         ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Telemetry"] = [],
@@ -44,6 +45,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Sync"] = ["Conversations", "Delivery"],
         ["Typing"] = ["Blocking", "Conversations"],
         ["WarmUp"] = ["Conversations", "Delivery", "SendMessage", "UserDirectory"],
+        ["WebClient"] = ["DevToken"],
     };
 
     private static readonly Assembly Server = typeof(Program).Assembly;

@@ -146,7 +146,7 @@ internal static class Contract
 
         var isProtected = metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any();
         var errors = metadata.OfType<Refusals>().SelectMany(refusals => refusals.Errors.Concat(Anywhere))
-            .Concat(isProtected ? [ChatError.Unauthorized] : []);
+            .Concat(isProtected ? [ChatError.Unauthorized, ChatError.RateLimited(TimeSpan.FromSeconds(1))] : []);
         var problems = errors.Select(error => error.ToProblem()).OfType<ProblemHttpResult>().Select(result => result.ProblemDetails);
         if (metadata.OfType<AuthorizationPolicy>().Any())
             problems = problems.Append(NotAllowed.ProblemDetails);

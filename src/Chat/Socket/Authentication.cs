@@ -79,8 +79,17 @@ internal sealed class Authentication(
     IEnumerable<IIdentityObserver> identityObservers,
     IEnumerable<IConnectionObserver> connectionObservers,
     Lineage lineage,
-    Limits limits) : IHandler<Authenticate>
+    Audit audit,
+    Limits limits) : IHandler<Authenticate>, IDisposable
 {
+    /// <summary>
+    /// Users being let in at the same time; the others wait for their turn. Each one asks the database and Redis several
+    /// things, and when thousands come back at once, all of them asking together would all be too late.
+    /// </summary>
+    private const int AtOnce = 32;
+
+    private readonly SemaphoreSlim turns = new(AtOnce);
+
     public async ValueTask<ChatError?> HandleAsync(Authenticate received, EventContext context)
     {
         await PresentAsync(received.Token ?? "", context.Connection, context.Id);
@@ -127,6 +136,7 @@ internal sealed class Authentication(
         try
         {
             await OpenAsync(connection, id);
+            audit.SignedIn(identity.Id, connection.Id);
         }
         catch
         {
@@ -146,6 +156,8 @@ internal sealed class Authentication(
             await observer.ClosedAsync(connection);
     }
 
+    public void Dispose() => turns.Dispose();
+
     private async ValueTask OpenAsync(Connection connection, string? id)
     {
         foreach (var observer in connectionObservers)
@@ -157,8 +169,9 @@ internal sealed class Authentication(
             await observer.OpenedAsync(connection);
     }
 
-    private static void Refuse(Connection connection, string? id, TokenFault fault, string message)
+    private void Refuse(Connection connection, string? id, TokenFault fault, string message)
     {
+        audit.SignInRefused($"{fault}", connection.Id);
         connection.Send(Frame.Of(new AuthFailed(fault, message), id));
         connection.Close(Disconnect.NotAuthorised);
     }

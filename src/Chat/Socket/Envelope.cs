@@ -25,6 +25,9 @@ internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory
 
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
+                // Names are compared only as far as they agree: with a lone surrogate behind that, some would pass.
+                if (reader.ValueIsEscaped)
+                    reader.GetString();
                 if (reader.ValueTextEquals("type"u8))
                 {
                     if (type is not null || !reader.Read() || reader.TokenType != JsonTokenType.String)

@@ -5,7 +5,7 @@ namespace Chat.Socket;
 /// timer for the node instead of several for each socket; a second's tolerance is what the protocol leaves us. It
 /// also forgets the sending of those who have become quiet.
 /// </summary>
-internal sealed class Heartbeat(Hub hub, SendRates rates, ServerMetrics metrics, TimeProvider time) : BackgroundService
+internal sealed class Heartbeat(Hub hub, SendRates rates, RequestRates requests, ServerMetrics metrics, TimeProvider time) : BackgroundService
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
@@ -26,6 +26,7 @@ internal sealed class Heartbeat(Hub hub, SendRates rates, ServerMetrics metrics,
 
                 metrics.SendQueues(waiting, longest);
                 rates.Sweep();
+            requests.Sweep();
             }
         }
         catch (OperationCanceledException)

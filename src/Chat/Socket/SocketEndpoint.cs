@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using Chat.Edge;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Socket;
@@ -10,6 +11,8 @@ internal sealed class SocketEndpoint(
     Admission admission,
     Authentication authentication,
     SocketDispatcher dispatcher,
+    Origins origins,
+    Audit audit,
     Limits limits,
     ServerMetrics metrics,
     TimeProvider time)
@@ -37,6 +40,13 @@ internal sealed class SocketEndpoint(
     {
         if (!http.WebSockets.IsWebSocketRequest)
             return TypedResults.Problem("This address speaks WebSocket.", statusCode: (int)HttpStatusCode.UpgradeRequired);
+        if (!origins.Admits(http.Request))
+        {
+            audit.OriginRefused();
+            metrics.HandshakeRefused("origin");
+            return TypedResults.Problem("Pages of this origin may not connect.", statusCode: (int)HttpStatusCode.Forbidden);
+        }
+
         if (admission.MayShakeHands() is var wait && wait > TimeSpan.Zero)
         {
             return TypedResults.Problem(

@@ -14,6 +14,7 @@ internal static class SocketRegistration
         services.AddSingleton<Hub>();
         services.AddSingleton<Admission>();
         services.AddSingleton<SendRates>();
+        services.AddSingleton<RequestRates>();
         services.AddSingleton<Authentication>();
         services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<Authentication>()) { IsOpen = true });
         services.AddSingleton(provider => new SocketDispatcher(

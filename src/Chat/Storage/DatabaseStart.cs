@@ -18,6 +18,7 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
     /// <exception cref="StartException">It refuses us, or does not answer in time.</exception>
     public async Task WaitAsync()
     {
+        var isSaid = false;
         for (var began = TimeProvider.System.GetTimestamp(); ; await Task.Delay(Pause))
         {
             try
@@ -34,8 +35,9 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
                 var waited = TimeProvider.System.GetElapsedTime(began);
                 if (waited >= patience)
                     throw new StartException($"PostgreSQL at {Address} did not answer for {patience.TotalSeconds:0} s: {OneLine(away)} Check ConnectionStrings__Postgres.", away);
-                if (waited < Pause)
+                if (!isSaid)
                     Waiting(Address, OneLine(away), patience.TotalSeconds);
+                isSaid = true;
             }
         }
     }
@@ -54,6 +56,21 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
         }
     }
 
+    /// <summary>Says so if PostgreSQL is set up to lose what it has confirmed.</summary>
+    public async Task WarnOfLossAsync()
+    {
+        if (await LosesAsync(database) is { } setting)
+            Loses(setting);
+    }
+
+    /// <summary>The setting with which PostgreSQL may lose, at a power cut, what was acknowledged; null if there is none.</summary>
+    public static async Task<string?> LosesAsync(NpgsqlDataSource database, CancellationToken cancellationToken = default)
+    {
+        await using var command = database.CreateCommand(
+            "select string_agg(name, ' and ' order by name) from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'off'");
+        return await command.ExecuteScalarAsync(cancellationToken) as string;
+    }
+
     private string Address => new NpgsqlConnectionStringBuilder(database.ConnectionString) is var connection
         ? $"{connection.Host}:{connection.Port}"
         : "";
@@ -63,6 +80,9 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
         var text = (failure as PostgresException)?.MessageText ?? $"{failure.Message} ({failure.InnerException?.Message})";
         return text.ReplaceLineEndings(" ").Replace(" ()", "", StringComparison.Ordinal).TrimEnd('.') + ".";
     }
+
+    [LoggerMessage(LogLevel.Warning, "PostgreSQL runs with {Setting} off: a power cut may lose messages that were acknowledged. Readiness says degraded")]
+    private partial void Loses(string setting);
 
     [LoggerMessage(LogLevel.Warning, "PostgreSQL at {Address} does not answer yet ({Reason}); waiting for it, at most {Seconds} s")]
     private partial void Waiting(string address, string reason, double seconds);

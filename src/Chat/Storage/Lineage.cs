@@ -1,10 +1,9 @@
-using JasperFx;
 using Marten;
 using Npgsql;
 
 namespace Chat.Storage;
 
-/// <summary>The one document that names the lineage of a database; a restored backup gets another epoch.</summary>
+/// <summary>The one document that names the lineage of a database.</summary>
 internal sealed record LineageDocument
 {
     public static readonly Guid TheOne = new("6c696e65-6167-8000-8000-000000000001");
@@ -13,7 +12,7 @@ internal sealed record LineageDocument
 
     public required Guid Epoch { get; init; }
 
-    /// <summary>Where it was written; see <see cref="Lineage"/>. Null in one that is older than this field.</summary>
+    /// <summary>Where it was written; see <see cref="Lineage"/>. Null in one that is older than this field, or where one may not ask.</summary>
     public string? Origin { get; init; }
 }
 
@@ -24,55 +23,100 @@ internal sealed record LineageDocument
 /// <remarks>
 /// The epoch is in the backup, too, so what is stored beside it is where it was written: the installation of
 /// PostgreSQL, its timeline, which every recovery to a point in time and every promotion of a standby begins anew, and
-/// the table, which a restored dump makes anew. Where that is no longer so, these are other data under the old name.
-/// A copy of the files that is simply started in place of the original is in no way different from it: whoever restores
-/// like this deletes the document.
+/// the table, which a restored dump makes anew. Where that is no longer so, these are other data under the old name,
+/// and the first node to see it begins a new epoch. A copy of the files that is simply started in place of the original
+/// is in no way different from it; for that there is the command <c>db-new-epoch</c>.
 /// </remarks>
-internal sealed class Lineage(IDocumentStore store, NpgsqlDataSource database, Tables tables) : IHostedService
+internal sealed partial class Lineage(
+    IDocumentStore store, NpgsqlDataSource database, Tables tables, IHostApplicationLifetime host, TimeProvider time, ILogger<Lineage> log) : LoopService(time, log)
 {
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+
     public Guid Epoch { get; private set; }
 
-    public async Task StartAsync(CancellationToken cancellationToken)
+    /// <summary>The database became another one while the node ran: it ended itself, and wants to be started again.</summary>
+    public bool WasLost { get; private set; }
+
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("look at the lineage", WatchAsync)];
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        Epoch = await AgreeAsync(renew: false, cancellationToken);
+        await base.StartAsync(cancellationToken);
+    }
+
+    /// <summary>Gives a new epoch, whatever the database looks like.</summary>
+    public Task<Guid> RenewAsync() => AgreeAsync(renew: true, CancellationToken.None);
+
+    // Feeds and caches hold numbers of the old lineage, and nothing could tell which of them still hold. A new process
+    // has none. It is asked for the epoch as well, since that is what another node or the command may have changed.
+    private async Task WatchAsync(CancellationToken stopping)
+    {
+        using var timer = new PeriodicTimer(Every, Time);
+        while (await timer.WaitForNextTickAsync(stopping))
+        {
+            if (await AgreeAsync(renew: false, stopping) == Epoch)
+                continue;
+            Lost();
+            WasLost = true;
+            host.StopApplication();
+            return;
+        }
+    }
+
+    /// <summary>The epoch that holds from now on, for all nodes: the row's lock lets one after the other look and decide.</summary>
+    private async Task<Guid> AgreeAsync(bool renew, CancellationToken cancellationToken)
+    {
+        var origin = await OriginAsync(cancellationToken);
+        await using (var reading = store.QuerySession())
+        {
+            var known = await reading.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
+            if (!renew && known is not null && (origin is null || known.Origin == origin))
+                return known.Epoch;
+        }
+
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        // Not the row itself, which is not there at first.
+        await using (var command = new NpgsqlCommand($"lock table {tables.Lineage} in share row exclusive mode", connection, transaction))
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        await using var session = store.LightweightSession(Marten.Services.SessionOptions.ForTransaction(transaction));
+        var present = await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
+        var holds = !renew && present is not null && (present.Origin is null || origin is null || present.Origin == origin);
+        var agreed = new LineageDocument { Epoch = holds ? present!.Epoch : Guid.CreateVersion7(), Origin = origin ?? present?.Origin };
+        if (agreed != present)
+            session.Store(agreed);
+        await session.SaveChangesAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        if (!holds)
+            Began(agreed.Epoch, agreed.Origin);
+        return agreed.Epoch;
+    }
+
+    private async Task<string?> OriginAsync(CancellationToken cancellationToken)
     {
         try
         {
-            Epoch = await FindAsync(cancellationToken);
+            await using var command = database.CreateCommand("""
+                select concat_ws('/', system_identifier, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), to_regclass($1)::oid)
+                from pg_control_system()
+                """);
+            command.Parameters.Add(new() { Value = tables.Lineage });
+            return await command.ExecuteScalarAsync(cancellationToken) as string;
         }
-        catch (DocumentAlreadyExistsException)
+        catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.UndefinedFunction or PostgresErrorCodes.FeatureNotSupported)
         {
-            // Several nodes start on a new database at once: the first one has named the lineage for all.
-            Epoch = await FindAsync(cancellationToken);
+            CannotTell(refused.MessageText);
+            return null;
         }
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    [LoggerMessage(LogLevel.Information, "A new epoch begins: {Epoch}, at {Origin}. Clients load afresh")]
+    private partial void Began(Guid epoch, string? origin);
 
-    private async Task<Guid> FindAsync(CancellationToken cancellationToken)
-    {
-        var origin = await OriginAsync(cancellationToken);
-        await using var session = store.LightweightSession();
-        await session.BeginTransactionAsync(cancellationToken);
-        var known = (await session.QueryAsync<LineageDocument>("where id = ? for update", cancellationToken, LineageDocument.TheOne)).SingleOrDefault();
-        if (known?.Origin == origin)
-            return known.Epoch;
+    [LoggerMessage(LogLevel.Critical, "The database is of another lineage than before: a backup was restored, or a standby took over. This node ends, to be started again")]
+    private partial void Lost();
 
-        var isOld = known is { Origin: null };
-        var lineage = new LineageDocument { Epoch = isOld ? known!.Epoch : Guid.CreateVersion7(), Origin = origin };
-        if (known is null)
-            session.Insert(lineage);
-        else
-            session.Update(lineage);
-        await session.SaveChangesAsync(cancellationToken);
-        return lineage.Epoch;
-    }
-
-    private async Task<string> OriginAsync(CancellationToken cancellationToken)
-    {
-        await using var command = database.CreateCommand("""
-            select concat_ws('/', system_identifier, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), to_regclass($1)::oid)
-            from pg_control_system()
-            """);
-        command.Parameters.Add(new() { Value = tables.Lineage });
-        return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
-    }
+    [LoggerMessage(LogLevel.Debug, "PostgreSQL does not say which server it is ({Reason}): after a restore run db-new-epoch")]
+    private partial void CannotTell(string reason);
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using JasperFx;
 using Marten;
 using Npgsql;
@@ -9,9 +10,9 @@ namespace Chat.Storage;
 /// <summary>Sets up Marten and the documents that the message path lives on; the slices add their own.</summary>
 internal static class StorageRegistration
 {
-    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment)
+    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment, bool forCommand)
     {
-        var connectionString = Tune(configuration.GetConnectionString("Postgres")!);
+        var connectionString = Tune(configuration.GetConnectionString("Postgres")!, forCommand);
         services.AddSingleton(provider =>
             new NpgsqlDataSourceBuilder(connectionString)
                 .UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>())
@@ -29,6 +30,7 @@ internal static class StorageRegistration
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
+            options.CommandTimeout = RequestCommand.Timeout;
             options.ConfigurePolly(_ => { });
             options.Logger(new StatementLog());
             options.ConfigureWritePolly(_ => { });
@@ -78,17 +80,19 @@ internal static class StorageRegistration
             .Index(message => new { message.ConversationId, message.ChangedSeq });
     }
 
-    // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
-    // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
-    // at Kerberos on each connect.
-    // A node whose machine vanishes says no goodbye: PostgreSQL itself must end the transaction that it was in, or its
-    // lock holds up a conversation until TCP gives up, which takes hours.
-    internal static string Tune(string connectionString)
+    // A connection within two seconds or not at all; see RequestCommand. Statements are prepared; no attempt at Kerberos on
+    // each connect. A command that changes the schema takes as long as it takes: an index on a large table is no fault.
+    internal static string Tune(string connectionString, bool forCommand = false)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
+        if (forCommand)
+        {
+            tuned.CommandTimeout = 0;
+            tuned.GssEncryptionMode = GssEncryptionMode.Disable;
+            return tuned.ConnectionString;
+        }
+
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
-        if (!tuned.ShouldSerialize("Command Timeout"))
-            tuned.CommandTimeout = 2;
         if (!tuned.ShouldSerialize("Timeout"))
             tuned.Timeout = 2;
         if (!tuned.ShouldSerialize("Cancellation Timeout"))
@@ -98,9 +102,12 @@ internal static class StorageRegistration
         // Far more than a node has use for, and few enough for several nodes and a tool on PostgreSQL's default of 100.
         if (!tuned.ShouldSerialize("Maximum Pool Size"))
             tuned.MaxPoolSize = 30;
-        if (!tuned.ShouldSerialize("Options"))
-            tuned.Options = "-c idle_in_transaction_session_timeout=4s";
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
+        // PostgreSQL keeps time, too: of a node that was cut off or stands still, it ends the statement, and the
+        // transaction whose locks all other nodes wait for. As options, because those outlive the pool's reset.
+        const int Patience = RequestCommand.Timeout * 2;
+        if (!tuned.ShouldSerialize("Options"))
+            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={Patience}s -c idle_in_transaction_session_timeout={Patience * 2}s");
         return tuned.ConnectionString;
     }
 }

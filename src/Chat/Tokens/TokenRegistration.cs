@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
@@ -25,12 +26,12 @@ internal static class TokenRegistration
         services.AddSingleton<IPostConfigureOptions<JwtBearerOptions>, JwtBearerPostConfigureOptions>();
         services.AddAuthorization();
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
-            .Configure<IOptions<JwtSettings>, ITokenRevocations, TimeProvider>(
-                (bearer, settings, revocations, time) => Configure(bearer, settings.Value, revocations, time));
+            .Configure<IOptions<JwtSettings>, ITokenRevocations, Audit, TimeProvider>(
+                (bearer, settings, revocations, audit, time) => Configure(bearer, settings.Value, revocations, audit, time));
         return services;
     }
 
-    private static void Configure(JwtBearerOptions bearer, JwtSettings settings, ITokenRevocations revocations, TimeProvider time)
+    private static void Configure(JwtBearerOptions bearer, JwtSettings settings, ITokenRevocations revocations, Audit audit, TimeProvider time)
     {
         bearer.MapInboundClaims = false;
         bearer.Authority = settings.Authority;
@@ -75,14 +76,34 @@ internal static class TokenRegistration
                 if (Identity.From(context.Principal!) is not { } identity)
                 {
                     context.Fail("The sub claim is not a UUID.");
+                    Refused(TokenFault.TokenInvalid, context.HttpContext);
                     return;
                 }
 
                 foreach (var observer in context.HttpContext.RequestServices.GetServices<IIdentityObserver>())
                     await observer.SeenAsync(identity);
             },
+            OnAuthenticationFailed = context =>
+            {
+                Refused(context.Exception is SecurityTokenExpiredException ? TokenFault.TokenExpired : TokenFault.TokenInvalid, context.HttpContext);
+                return Task.CompletedTask;
+            },
+            OnForbidden = context =>
+            {
+                audit.NotAllowed(context.HttpContext.User.FindFirst("sub")?.Value ?? "", RouteOf(context.HttpContext));
+                return Task.CompletedTask;
+            },
         };
+
+        // Where no token is wanted, a bad one refuses nothing; the socket tells of its own.
+        void Refused(TokenFault fault, HttpContext http)
+        {
+            if (http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null)
+                audit.RequestRefused($"{fault}", RouteOf(http));
+        }
     }
+
+    private static string RouteOf(HttpContext http) => (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "";
 
     // What has no readable sub is refused for that, elsewhere.
     private static bool IsRevoked(SecurityToken token, ITokenRevocations revocations) =>

@@ -21,6 +21,8 @@ internal static class Experiments
         new("node-killed", "one of three nodes is killed under load and started again", Nodes.KilledAsync),
         new("node-lost", "the machine of one of three nodes vanishes without a goodbye", Nodes.LostAsync),
         new("rolling-restart", "each of three nodes is stopped with SIGTERM and started again", Nodes.RollingRestartAsync),
+        new("balancer", "rolling restart of two nodes behind HAProxy, with deploy/haproxy/haproxy.cfg", Upgrades.BehindHaproxyAsync),
+        new("upgrade", "from the build in CHAT_OLD to this one, node by node, after db-apply", Upgrades.FromOldAsync),
         new("death-before-ack", "a node dies between commit and ack", Failpoints.AfterCommitAsync),
         new("death-before-push", "a node dies between ack and push", Failpoints.AfterAckAsync),
         new("postgres-fast", "PostgreSQL is stopped (fast) and started again", Databases.RestartedFastAsync),

@@ -17,6 +17,9 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
 
     public string Name => name;
 
+    /// <summary>The server's program, from the next start on.</summary>
+    public string Assembly { get; set; } = assembly;
+
     public int Port => port;
 
     public string LogFile => logFile;
@@ -97,7 +100,7 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
 
     private ProcessStartInfo Command(IEnumerable<string> arguments)
     {
-        var command = new ProcessStartInfo("dotnet", [assembly, .. arguments]) { WorkingDirectory = Path.GetDirectoryName(assembly) };
+        var command = new ProcessStartInfo("dotnet", [Assembly, .. arguments]) { WorkingDirectory = Path.GetDirectoryName(Assembly) };
         foreach (var (key, value) in settings.Concat(Special))
             command.Environment[key] = value;
         command.Environment["ASPNETCORE_URLS"] = Address.ToString();

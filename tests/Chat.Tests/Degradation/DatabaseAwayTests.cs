@@ -87,7 +87,7 @@ public sealed class DatabaseAwayTests
             clients.Add(await app.Connect(alice));
         await using var outage = isPoolExhausted ? await Outage.OfThePool(app) : await Outage.OfTheTables(app, servers);
 
-        var answers = await Task.WhenAll(Events.Zip(clients, (one, client) => Timed(() => client.Ask(one.Type, one.Payload(conversation, Guid.NewGuid())))));
+        var answers = await Task.WhenAll(Events.Zip(clients, (one, client) => Timed(one.Type, () => client.Ask(one.Type, one.Payload(conversation, Guid.NewGuid())))));
         Assert.All(answers.Zip(Events), one =>
         {
             var ((answer, took), (type, _)) = one;
@@ -99,7 +99,7 @@ public sealed class DatabaseAwayTests
         // By somebody whom the directory does not know yet, either.
         foreach (var caller in (TestUser[])[alice, ChatApp.NewUser()])
         {
-            var responses = await Task.WhenAll(Calls.Select(call => Timed(() => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
+            var responses = await Task.WhenAll(Calls.Select(call => Timed(call.Route, () => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
             foreach (var ((response, took), (route, _)) in responses.Zip(Calls))
             {
                 // A stranger to the conversation; what is no member's need not be looked for.
@@ -133,11 +133,12 @@ public sealed class DatabaseAwayTests
         }
     }
 
-    private static async Task<(T Answer, TimeSpan Took)> Timed<T>(Func<Task<T>> ask)
+    private static async Task<(T Answer, TimeSpan Took)> Timed<T>(string what, Func<Task<T>> ask)
     {
         var began = Stopwatch.GetTimestamp();
-        var answer = await ask();
-        return (answer, Stopwatch.GetElapsedTime(began));
+        var asked = ask();
+        Assert.True(await Task.WhenAny(asked, Eventually.After(Soon * 2)) == asked, $"{what}: no answer");
+        return (await asked, Stopwatch.GetElapsedTime(began));
     }
 
     private static async Task<HttpResponseMessage> Send(ChatApp app, TestUser caller, string route, (string Path, object? Body) wanted)

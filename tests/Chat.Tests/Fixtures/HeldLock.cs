@@ -31,7 +31,11 @@ public sealed class HeldLock : IAsyncDisposable
     public static async Task<HeldLock> Begin(ChatApp app)
     {
         var connection = await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
-        return new HeldLock(app, connection, await connection.BeginTransactionAsync());
+        var transaction = await connection.BeginTransactionAsync();
+        // A test may take its time; the server's own transactions may not.
+        await using (var command = new NpgsqlCommand("set local idle_in_transaction_session_timeout = 0", connection, transaction))
+            await command.ExecuteNonQueryAsync();
+        return new HeldLock(app, connection, transaction);
     }
 
     /// <summary>Holds the head of a conversation: nothing can be stored there.</summary>

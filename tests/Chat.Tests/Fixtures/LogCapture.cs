@@ -4,18 +4,18 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>What a node logs from now on, warnings and worse.</summary>
+/// <summary>What a node logs from now on: warnings and worse, where nothing else is asked for.</summary>
 public sealed class LogCapture : ILoggerProvider
 {
     private readonly ConcurrentQueue<(string Category, string Line)> lines = new();
 
-    private LogCapture()
-    {
-    }
+    private readonly LogLevel from;
 
-    public static LogCapture Of(ChatApp app)
+    private LogCapture(LogLevel from) => this.from = from;
+
+    public static LogCapture Of(ChatApp app, LogLevel from = LogLevel.Warning)
     {
-        var capture = new LogCapture();
+        var capture = new LogCapture(from);
         app.Services.GetRequiredService<ILoggerFactory>().AddProvider(capture);
         return capture;
     }
@@ -23,19 +23,19 @@ public sealed class LogCapture : ILoggerProvider
     /// <summary>What this type has logged.</summary>
     public IReadOnlyList<string> Of<TType>() => [.. lines.Where(line => line.Category == typeof(TType).FullName).Select(line => line.Line)];
 
-    public ILogger CreateLogger(string categoryName) => new Logger(categoryName, lines);
+    public ILogger CreateLogger(string categoryName) => new Logger(categoryName, from, lines);
 
     public void Dispose()
     {
         // The logger factory disposes of it with the host; what was captured stays readable.
     }
 
-    private sealed class Logger(string category, ConcurrentQueue<(string Category, string Line)> lines) : ILogger
+    private sealed class Logger(string category, LogLevel from, ConcurrentQueue<(string Category, string Line)> lines) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= from;
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {

@@ -48,6 +48,9 @@ public sealed class SocketClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether nothing more can come.</summary>
+    public bool IsClosed => reading.IsCompleted;
+
     /// <summary>The server's close code, once it has closed; 1006 if the connection broke.</summary>
     public async Task<int> Closed()
     {

@@ -33,20 +33,18 @@ public sealed partial class ExportTests
         await atAlice.Settle();
         using var admin = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
 
-        // The gauges come with the first heartbeat and the first look at readiness.
+        // Those that need something to go wrong are not there yet; all others are, under the very names that the rule gives.
+        string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped", "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
+        var names = app.Instruments().Where(instrument => !notYet.Contains(instrument.Name)).SelectMany(PrometheusNames).ToArray();
+        // The gauges come with the first heartbeat and the first look at readiness, and an answer is kept for a moment.
         var text = "";
         await Eventually.IsRight(
             async () =>
             {
                 text = await admin.GetStringAsync("/metrics");
-                return text.Contains("chat_health{", StringComparison.Ordinal) && text.Contains("chat_send_queue_longest{", StringComparison.Ordinal) ? null : text;
+                return Array.Find(names, name => !Regex.IsMatch(text, $"(?m)^{name}[{{ ]"));
             },
             TimeSpan.FromSeconds(15));
-
-        // Those that need something to go wrong are not there yet; all others are, under the very names that the rule gives.
-        string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped", "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
-        Assert.All(app.Instruments().Where(instrument => !notYet.Contains(instrument.Name)).SelectMany(PrometheusNames), name =>
-            Assert.Matches($"(?m)^{name}[{{ ]", text));
         Assert.Contains("chat_event_duration_seconds_count{", text, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await app.Http().GetAsync("/metrics")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await admin.GetAsync("/health/ready")).StatusCode);

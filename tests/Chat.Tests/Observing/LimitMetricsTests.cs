@@ -66,6 +66,30 @@ public sealed class LimitMetricsTests
             await client.Send("nonsense", new { });
             Assert.Equal(4503, await client.Closed());
         }),
+        [nameof(Limits.RequestsPerSecond)] = ("1", async app =>
+        {
+            using var client = app.Http(ChatApp.NewUser());
+            for (var i = 0; i < 2; i++)
+                Assert.True((await client.GetAsync("/chat/unread")).IsSuccessStatusCode);
+            var refused = await client.GetAsync("/chat/unread");
+            Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
+            Assert.True((await refused.IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED")).GetProperty("retryAfterMs").GetInt32() > 0);
+            // Of no other user, and of nobody who asks how the node is.
+            Assert.True((await app.Http(ChatApp.NewUser()).GetAsync("/chat/unread")).IsSuccessStatusCode);
+            Assert.All(await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => app.Http().GetAsync("/health/live"))), answer => Assert.True(answer.IsSuccessStatusCode));
+            app.Clock!.Advance(TimeSpan.FromSeconds(1));
+            Assert.True((await client.GetAsync("/chat/unread")).IsSuccessStatusCode);
+        }),
+        [nameof(Limits.MaxBlocks)] = ("1", async app =>
+        {
+            await using var client = await app.Connect(ChatApp.NewUser());
+            var (first, second) = (ChatApp.NewUser(), ChatApp.NewUser());
+            Assert.Equal("block.added", (await client.Block(first)).Type);
+            Assert.Equal("block.added", (await client.Block(first)).Type);
+            (await client.Block(second)).IsError("VALIDATION_ERROR", "userId");
+            await client.Unblock(first);
+            Assert.Equal("block.added", (await client.Block(second)).Type);
+        }),
         [nameof(Limits.LogQueue)] = ("1", async app =>
         {
             var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());

@@ -103,6 +103,28 @@ public sealed class ProductionStartTests
         Assert.DoesNotContain("token=", server.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Behind_a_proxy_pages_are_held_to_https_and_a_database_without_fsync_is_told_of()
+    {
+        var settings = await Production.Settings();
+        settings["Proxies__Known"] = "127.0.0.1";
+        Assert.Equal(0, await Run(settings, "db-apply"));
+        using var server = await ServerProcess.StartListening(settings);
+        using var http = new HttpClient { BaseAddress = server.Address, DefaultRequestHeaders = { Host = "chat.example" } };
+
+        using var plain = await http.GetAsync(new Uri("/health/ready", UriKind.Relative));
+        Assert.False(plain.Headers.Contains("Strict-Transport-Security"));
+        http.DefaultRequestHeaders.Add("X-Forwarded-Proto", "https");
+        using var secure = await http.GetAsync(new Uri("/health/ready", UriKind.Relative));
+        Assert.Equal("max-age=31536000", secure.Headers.GetValues("Strict-Transport-Security").Single());
+
+        // The tests' own PostgreSQL is quick because it may forget: just the one to be warned of.
+        var health = await secure.Is(HttpStatusCode.OK);
+        Assert.Equal("degraded", health.GetProperty("status").GetString());
+        Assert.Contains("fsync", health.GetProperty("checks").GetProperty("postgres").GetString(), StringComparison.Ordinal);
+        Assert.Contains("off: a power cut may lose messages that were acknowledged", server.Output, StringComparison.Ordinal);
+    }
+
     private static async Task<int> Run(IReadOnlyDictionary<string, string> settings, params string[] command)
     {
         using var server = ServerProcess.Launch(settings, command);

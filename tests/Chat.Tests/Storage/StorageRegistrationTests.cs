@@ -11,7 +11,7 @@ public sealed class StorageRegistrationTests
     {
         var tuned = new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Username=chat"));
 
-        Assert.Equal((2, 2, 500, 100), (tuned.CommandTimeout, tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare));
+        Assert.Equal((2, 500, 100), (tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare));
         Assert.Equal(("here", "chat"), (tuned.Host, tuned.Username));
     }
 

@@ -92,7 +92,7 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 }
 
 /// <summary>Both events, and what REST needs of them.</summary>
-internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, TimeProvider time)
+internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, Audit audit, ServerMetrics metrics, Limits limits, TimeProvider time)
     : IHandler<AddBlock>, IHandler<RemoveBlock>
 {
     public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
@@ -124,6 +124,13 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         var block = await session.LoadAsync<Block>(id);
         if (block is null)
         {
+            // Each block is looked up wherever its maker is seen, and the list is one answer.
+            if (await session.Query<Block>().CountAsync(own => own.BlockerId == blocker) >= limits.MaxBlocks)
+            {
+                metrics.LimitHit(nameof(Limits.MaxBlocks));
+                return (null, ChatError.Invalid("userId", $"Nobody blocks more than {limits.MaxBlocks} people."));
+            }
+
             // Two devices at once: the later one only moves the date by a moment.
             block = new Block
             {
@@ -135,6 +142,7 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
             };
             session.Store(block);
             await session.SaveChangesAsync();
+            audit.Blocked(blocker, blocked);
         }
 
         var added = new BlockAdded(blocked, username, block.BlockedAt);
@@ -157,6 +165,7 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         await using var session = store.LightweightSession();
         session.Delete<Block>(Block.IdOf(blocker, blocked));
         await session.SaveChangesAsync();
+        audit.Unblocked(blocker, blocked);
 
         var removed = new BlockRemoved(blocked, username);
         await blocks.ChangedAsync(blocker, blocked);

@@ -117,9 +117,10 @@ public sealed class RevocationModule : ICarterModule
             .Answers(StatusCodes.Status204NoContent, "They are void.")
             .Refuses();
 
-    private static async Task<IResult> RevokeAsync([Description("The user.")] Guid id, Revocations revocations)
+    private static async Task<IResult> RevokeAsync([Description("The user.")] Guid id, HttpContext http, Revocations revocations, Audit audit)
     {
         await revocations.RevokeAsync(id);
+        audit.TokensRevoked(http.User.UserId(), id);
         return TypedResults.NoContent();
     }
 }

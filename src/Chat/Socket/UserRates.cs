@@ -3,17 +3,17 @@ using System.Collections.Concurrent;
 namespace Chat.Socket;
 
 /// <summary>
-/// How fast each user may send, over all their connections to this node and over REST. A bucket is there only while
+/// How fast each user may do something on this node. A bucket is there only while
 /// something is missing in it: the heartbeat takes the full ones away, so that whoever is quiet costs nothing.
 /// </summary>
-internal sealed class SendRates(Limits limits, TimeProvider time)
+internal abstract class UserRates(int perSecond, TimeProvider time)
 {
     private readonly ConcurrentDictionary<Guid, TokenBucket> users = new();
 
-    /// <summary>How many users have sent something in the last seconds.</summary>
+    /// <summary>How many users have done it in the last seconds.</summary>
     public int Count => users.Count;
 
-    /// <summary>Takes a send's permit.</summary>
+    /// <summary>Takes a permit.</summary>
     /// <returns>Zero, or how long the user is to wait for the next one.</returns>
     public TimeSpan Take(Guid userId)
     {
@@ -36,5 +36,11 @@ internal sealed class SendRates(Limits limits, TimeProvider time)
         }
     }
 
-    private TokenBucket New() => new(limits.MessagesPerSecondPerUser, time);
+    private TokenBucket New() => new(perSecond, time);
 }
+
+/// <summary>Sends, over all connections and over REST.</summary>
+internal sealed class SendRates(Limits limits, TimeProvider time) : UserRates(limits.MessagesPerSecondPerUser, time);
+
+/// <summary>Requests over REST.</summary>
+internal sealed class RequestRates(Limits limits, TimeProvider time) : UserRates(limits.RequestsPerSecond, time);

@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Chat.Faults;
+
+/// <summary>What an engineer does to an installation on purpose, while people talk.</summary>
+internal static class Upgrades
+{
+    private const string OldBuild = "CHAT_OLD";
+
+    /// <summary>Everybody comes through the load balancer, and so nobody knows which node they are on.</summary>
+    public static async Task BehindHaproxyAsync(Trial trial)
+    {
+        await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Node = { ["Proxies__Known"] = "127.0.0.1" } });
+        var port = trial.Workshop.Ports.Next();
+        await using var haproxy = StartHaproxy(trial, cluster, port);
+        // Stands for the load balancer where a node is asked for; it is never started itself.
+        await using var front = new ChatNode("front", "", port, new Dictionary<string, string>(), trial.Workshop.Log("front"), trial.Workshop.Reaper);
+        await Wait.UntilAsync("the load balancer sends people on", TimeSpan.FromSeconds(20), async () => (await front.HealthAsync("ready")).IsOk);
+        // The same servers; only the door is another one.
+        var installation = new Cluster([front], cluster.Postgres, cluster.Redis, cluster.ToPostgres, cluster.ToRedis);
+        await using var load = await trial.TalkAsync(installation);
+        await trial.GoOnAsync(1, 5);
+        trial.Note("spread", string.Join(" and ", cluster.Nodes.Select(Cluster.ConnectionsTo)));
+        trial.Expect(cluster.Nodes.All(node => Cluster.ConnectionsTo(node) > 0), "one node got all connections");
+        await RestartOneByOneAsync(trial, cluster, load);
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
+        ExpectGoodbyes(trial, load);
+    }
+
+    /// <summary>The schema of the new version first, under the old nodes; then one node after the other.</summary>
+    public static async Task FromOldAsync(Trial trial)
+    {
+        if (Environment.GetEnvironmentVariable(OldBuild) is not { Length: > 0 } old)
+            throw new CannotException($"{OldBuild} names no folder with a published earlier version");
+        await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Server = Path.Combine(Path.GetFullPath(old), "Chat.dll") });
+        await using var load = await trial.TalkAsync(cluster);
+        await trial.GoOnAsync(2, 5);
+        var began = Stopwatch.GetTimestamp();
+        var (first, wasOld) = (cluster.Nodes[0], cluster.Nodes[0].Assembly);
+        first.Assembly = Workshop.Release;
+        await first.RunAsync("db-apply");
+        first.Assembly = wasOld;
+        trial.Note("db-apply", Stopwatch.GetElapsedTime(began));
+        // Old nodes on the new schema, for as long as the rollout takes.
+        await trial.GoOnAsync(2, 10);
+        trial.Expect(load.Closes.Count == 0, "the new schema closed connections of the old version");
+        await RestartOneByOneAsync(trial, cluster, load, Workshop.Release);
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
+        ExpectGoodbyes(trial, load);
+    }
+
+    private static async Task RestartOneByOneAsync(Trial trial, Cluster cluster, Load load, string? server = null)
+    {
+        var slowest = TimeSpan.Zero;
+        foreach (var node in cluster.Nodes)
+        {
+            var took = await node.TerminateAsync();
+            slowest = took > slowest ? took : slowest;
+            node.Assembly = server ?? node.Assembly;
+            await node.StartAsync();
+            await Wait.UntilAsync($"{node.Name} is ready", TimeSpan.FromSeconds(30), async () => (await node.HealthAsync("ready")).IsOk);
+            trial.Heal(load);
+            // A load balancer has to notice, and both versions are to work side by side.
+            await trial.GoOnAsync(4, 10);
+        }
+
+        trial.Note("slowest stop", slowest);
+        trial.Expect(slowest < TimeSpan.FromSeconds(30), $"a stop took {slowest.TotalSeconds:0.0} s");
+    }
+
+    private static void ExpectGoodbyes(Trial trial, Load load)
+    {
+        trial.Expect(load.Closes.ContainsKey(1012), "nobody was closed with 1012");
+        trial.Expect(!load.Closes.ContainsKey(1006), $"{load.Closes.GetValueOrDefault(1006)} connections broke instead of being closed");
+    }
+
+    private static Child StartHaproxy(Trial trial, Cluster cluster, int port)
+    {
+        var program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/sbin").Select(folder => Path.Combine(folder, "haproxy")).FirstOrDefault(File.Exists)
+            ?? throw new CannotException("HAProxy is not installed");
+        var command = new ProcessStartInfo(program, ["-db", "-f", Path.Combine(Checkout(), "deploy", "haproxy", "haproxy.cfg")]);
+        command.Environment["PORT"] = port.ToString(CultureInfo.InvariantCulture);
+        for (var i = 0; i < cluster.Nodes.Count; i++)
+            command.Environment[$"NODE{i + 1}"] = cluster.Nodes[i].Address.Authority;
+        return Child.Start(command, trial.Workshop.Log("haproxy"), trial.Workshop.Reaper);
+    }
+
+    private static string Checkout()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Chat.sln")))
+            folder = Path.GetDirectoryName(folder) ?? throw new CannotException("the bench runs outside of the checkout");
+        return folder;
+    }
+}

@@ -1,0 +1,62 @@
+using System.Net;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.Logging;
+
+namespace Chat.Tests.Edge;
+
+/// <summary>What the audit log tells of, and that it tells of it by ids alone.</summary>
+public sealed class AuditTests
+{
+    [Fact]
+    public async Task Who_came_who_was_refused_and_who_cut_off_whom()
+    {
+        await using var app = await ChatApp.Start(new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
+        var log = LogCapture.Of(app, LogLevel.Information);
+        var (alice, bob, admin) = (ChatApp.NewUser("alice-who-is-not-logged"), ChatApp.NewUser(), ChatApp.NewUser());
+        var expired = app.TokenFor(alice, TimeSpan.FromMinutes(-5));
+
+        await using var client = await app.Connect(alice);
+        await client.Settle();
+        await using (var late = await app.Open(bearer: expired))
+            await late.Closed();
+        await using (var forged = await app.Open("?token=a.b.c"))
+            await forged.Closed();
+        Assert.Equal(HttpStatusCode.Unauthorized, await Get(app, expired));
+        Assert.Equal(HttpStatusCode.Unauthorized, await Get(app, "a.b.c"));
+        await client.Block(bob);
+        await client.Block(bob);
+        await client.Unblock(bob);
+        Assert.Equal(HttpStatusCode.Forbidden, await Revoke(app, app.TokenFor(bob), alice));
+        Assert.Equal(HttpStatusCode.NoContent, await Revoke(app, app.TokenFor(admin, scope: "chat.admin"), alice));
+
+        var lines = log.Of<Audit>();
+        string[] expected =
+        [
+            $"Signed in: user {alice.Id} on connection ",
+            "Sign-in refused: TokenExpired on connection ",
+            "Sign-in refused: TokenInvalid on connection ",
+            "Request refused: TokenExpired at /chat/unread",
+            "Request refused: TokenInvalid at /chat/unread",
+            $"Blocked: user {bob.Id} by user {alice.Id}",
+            $"Unblocked: user {bob.Id} by user {alice.Id}",
+            $"Not allowed: user {bob.Id} at /admin/users/{{id:guid}}/revoke",
+            $"Tokens revoked: user {alice.Id} by administrator {admin.Id}",
+        ];
+        Assert.Equal(expected.Length, lines.Count);
+        Assert.All(expected.Zip(lines), pair => Assert.StartsWith(pair.First, pair.Second, StringComparison.Ordinal));
+        Assert.DoesNotContain(lines, line => line.Contains(alice.Username, StringComparison.Ordinal) || line.Contains(expired, StringComparison.Ordinal) || line.Contains("a.b.c", StringComparison.Ordinal));
+    }
+
+    private static Task<HttpStatusCode> Get(ChatApp app, string token) => Send(app, token, new HttpRequestMessage(HttpMethod.Get, "/chat/unread"));
+
+    private static Task<HttpStatusCode> Revoke(ChatApp app, string token, TestUser user) =>
+        Send(app, token, new HttpRequestMessage(HttpMethod.Post, $"/admin/users/{user.Id}/revoke"));
+
+    private static async Task<HttpStatusCode> Send(ChatApp app, string token, HttpRequestMessage request)
+    {
+        using var client = app.Http();
+        request.Headers.Authorization = new("Bearer", token);
+        return (await client.SendAsync(request)).StatusCode;
+    }
+}

@@ -1,0 +1,51 @@
+using Chat.Storage;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace Chat.Tests.Edge;
+
+/// <summary>Every answer tells a browser how little it may do with it, whatever went wrong.</summary>
+public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    [Theory]
+    [InlineData("/chat/unread", true, 200)]
+    [InlineData("/chat/unread", false, 401)]
+    [InlineData("/chat/conversations?limit=0", true, 400)]
+    [InlineData("/nothing/here", false, 404)]
+    [InlineData("/health/ready", false, 200)]
+    [InlineData("/chat/ws", false, 426)]
+    public async Task An_answer_is_no_page(string address, bool signedIn, int status)
+    {
+        using var client = shared.App.Http(signedIn ? ChatApp.NewUser() : null);
+
+        using var response = await client.GetAsync(address);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
+        Assert.Equal("no-referrer", response.Headers.GetValues("Referrer-Policy").Single());
+        Assert.Equal("same-origin", response.Headers.GetValues("Cross-Origin-Opener-Policy").Single());
+        Assert.Equal("same-origin", response.Headers.GetValues("Cross-Origin-Resource-Policy").Single());
+        Assert.Equal("default-src 'none'; frame-ancestors 'none'", response.Headers.GetValues("Content-Security-Policy").Single());
+        Assert.Contains("no-store", response.Headers.GetValues("Cache-Control").Single(), StringComparison.Ordinal);
+        // Says nothing about what it runs on.
+        Assert.False(response.Headers.Contains("Server") || response.Headers.Contains("X-Powered-By"));
+        // Nobody is held to https by a server that was asked over http.
+        Assert.False(response.Headers.Contains("Strict-Transport-Security"));
+    }
+
+    [Fact]
+    public async Task The_error_boundary_keeps_them()
+    {
+        await using var app = await ChatApp.Start();
+        using var client = app.Http(ChatApp.NewUser());
+        // What the handler needs is gone: the one way to a 500 that needs no failing code of ours.
+        await using (var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand($"drop table {app.Services.GetRequiredService<Tables>().Block}"))
+            await command.ExecuteNonQueryAsync();
+
+        using var response = await client.GetAsync("/chat/blocks");
+
+        Assert.Equal(500, (int)response.StatusCode);
+        Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
+    }
+}

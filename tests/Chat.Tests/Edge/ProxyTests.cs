@@ -1,0 +1,64 @@
+using System.Net.WebSockets;
+using Chat.Edge;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.Configuration;
+
+namespace Chat.Tests.Edge;
+
+/// <summary>Whom a connection is counted for: the address that a known proxy names, and nobody else's word.</summary>
+public sealed class ProxyTests
+{
+    private const int ComeBackLater = 1013;
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("10.1.2.3, 127.0.0.0/8")]
+    public async Task Behind_a_known_proxy_each_client_has_an_address_of_its_own(string known)
+    {
+        await using var app = await Start(known);
+        await using var first = await Connect(app, "203.0.113.1");
+        await using var second = await Connect(app, "203.0.113.2");
+        await first.Next("auth_success");
+        await second.Next("auth_success");
+
+        await using var again = await Connect(app, "203.0.113.1");
+        Assert.Equal(ComeBackLater, await again.Closed());
+        // What stands before the proxy's own entry came from the client, who may write what they like.
+        await using var liar = await Connect(app, "198.51.100.7, 203.0.113.2");
+        Assert.Equal(ComeBackLater, await liar.Closed());
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("10.0.0.0/8")]
+    public async Task Nobody_else_can_choose_an_address(string known)
+    {
+        await using var app = await Start(known);
+        await using var first = await Connect(app, "203.0.113.1");
+        await first.Next("auth_success");
+
+        await using var second = await Connect(app, "203.0.113.2");
+        Assert.Equal(ComeBackLater, await second.Closed());
+    }
+
+    [Theory]
+    [InlineData("Proxies:Known", "10.0.0.0/8, fd00::/8, 192.0.2.1, ::1", true)]
+    [InlineData("Proxies:Known", "10.0.0.0/33", false)]
+    [InlineData("Proxies:Known", "proxy.example", false)]
+    [InlineData("Proxies:Known", "*", false)]
+    [InlineData("FORWARDEDHEADERS_ENABLED", "true", false)]
+    public void A_list_that_cannot_be_right_is_refused_at_the_start(string setting, string value, bool isGood) =>
+        Assert.Equal(isGood, !Proxies.Faults(new ConfigurationBuilder().AddInMemoryCollection([new(setting, value)]).Build()).Any());
+
+    private static Task<ChatApp> Start(string known) =>
+        ChatApp.Start(new() { ["Proxies:Known"] = known, ["Limits:MaxConnectionsPerAddress"] = "1" }, onKestrel: true);
+
+    private static async Task<SocketClient> Connect(ChatApp app, string forwardedFor)
+    {
+        var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("X-Forwarded-For", forwardedFor);
+        socket.Options.SetRequestHeader("Authorization", $"Bearer {app.TokenFor(ChatApp.NewUser())}");
+        await socket.ConnectAsync(new Uri($"ws://{app.Address.Authority}/chat/ws"), CancellationToken.None);
+        return new SocketClient(socket);
+    }
+}

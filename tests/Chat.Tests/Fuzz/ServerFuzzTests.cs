@@ -1,0 +1,105 @@
+using System.Net;
+using System.Text;
+using Chat.Features;
+using Chat.Tests.BadInput;
+using Chat.Tests.Fixtures;
+using CsCheck;
+using Xunit.Abstractions;
+
+namespace Chat.Tests.Fuzz;
+
+/// <summary>
+/// All validators at once, as a client meets them: mutants of every event and every body, at a whole server. None is a
+/// fault of the server's, and what is stored is what was acknowledged.
+/// </summary>
+public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : IClassFixture<Scene>
+{
+    private const int Frames = 600, Bodies = 300;
+
+    private readonly ChatApp app = scene.App;
+
+    [Fact]
+    public async Task No_frame_is_a_fault_of_the_servers()
+    {
+        var before = await app.History(scene.Alice, scene.Conversation);
+        var acknowledged = new List<string>();
+        var frames = Generate(Mutants.Of([.. Mutants.Frames.Select(Fill)]), Frames);
+
+        SocketClient? client = null;
+        try
+        {
+            foreach (var (frame, i) in frames.Select((frame, i) => (frame, i)))
+            {
+                // A connection takes so many errors and no more; text that is none ends it at once.
+                if (client is null || i % 50 == 0 || client.IsClosed)
+                {
+                    await Leave();
+                    client = await app.Connect(scene.Alice);
+                }
+
+                await client.SendBytes(frame);
+                try
+                {
+                    await client.Settle();
+                }
+                catch (Exception closed) when (closed is Xunit.Sdk.XunitException or ObjectDisposedException or InvalidOperationException or System.Net.WebSockets.WebSocketException or IOException && client.IsClosed)
+                {
+                    Assert.True(await client.Closed() is 1007 or 1009 or 4501 or 4503, $"{Encoding.UTF8.GetString(frame)} closed with {await client.Closed()}");
+                }
+
+                Assert.DoesNotContain(client.Frames, answer => answer.Type == "error" && answer["code"].GetString() is "INTERNAL_ERROR" or "UNAVAILABLE");
+            }
+        }
+        finally
+        {
+            await Leave();
+        }
+
+        // A repeat of a tempId is acknowledged again, with the same message.
+        var after = await app.History(scene.Alice, scene.Conversation);
+        Assert.Equal(acknowledged.Distinct(), after.Skip(before.Count).Select(message => message.GetRawText()));
+        Assert.NotEmpty(acknowledged);
+
+        async Task Leave()
+        {
+            if (client is null)
+                return;
+            acknowledged.AddRange(client.Frames.Where(frame => frame.Type == "message.sent").Select(frame => frame["message"].GetRawText()));
+            await client.DisposeAsync();
+            client = null;
+        }
+    }
+
+    [Fact]
+    public async Task No_body_is_a_fault_of_the_servers()
+    {
+        using var client = app.Http(scene.Alice);
+        (string Address, string Good)[] bodies =
+        [
+            ("/chat/conversations", $$"""{"userId":"{{scene.Bob.Id}}"}"""),
+            ("/chat/conversations", """{"username":"somebody \u0061"}"""),
+            ($"/chat/conversations/{scene.Conversation}/messages", """{"content":"hello","tempId":"t","type":"text"}"""),
+            ($"/chat/conversations/{scene.Conversation}/read", """{"upTo":1}"""),
+            ("/dev/token", """{"username":"carol"}"""),
+        ];
+        foreach (var (address, good) in bodies)
+        {
+            foreach (var body in Generate(Mutants.Of(good), Bodies / bodies.Length))
+            {
+                using var content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } };
+                using var response = await client.PostAsync(address, content);
+                Assert.True(response.StatusCode < HttpStatusCode.InternalServerError, $"{address} {Encoding.UTF8.GetString(body)}: {(int)response.StatusCode}");
+            }
+        }
+    }
+
+    // One seed for all of them: what a server does with one may depend on those before it.
+    private List<byte[]> Generate(Gen<byte[]> mutants, int count)
+    {
+        var seed = Environment.GetEnvironmentVariable("CsCheck_Seed") is { Length: > 0 } given ? PCG.Parse(given) : new PCG((uint)Random.Shared.Next());
+        output.WriteLine($"CsCheck_Seed={seed}");
+        return [.. Enumerable.Range(0, count).Select(_ => mutants.Generate(seed, null, out Size _))];
+    }
+
+    private string Fill(string frame) => frame.Replace("66cf1f13-2b7e-4c53-8a51-9a0f4a6f3c11", $"{scene.Conversation}", StringComparison.Ordinal);
+}
