@@ -15,6 +15,8 @@ try
     var builder = WebApplication.CreateBuilder(args);
     builder.AddDefaults();
     var modules = new List<Type>();
+    // db-apply, db-assert, db-patch: outside Development the schema is changed by a command, never by a server that starts.
+    var isCommand = args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal));
 
     // What Development brings by itself, and what every other environment must be given.
     await using var embedded = await EmbeddedServers.StartAsync(builder.Configuration, builder.Environment);
@@ -23,7 +25,7 @@ try
 
     builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddTokens(builder.Configuration);
-    builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment());
+    builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment(), isCommand);
     builder.Services.AddSocket();
     builder.Services.AddBackplane();
     Slices.AddAll(new SliceBuilder(builder.Services, modules));
@@ -42,10 +44,9 @@ try
     app.MapContract();
     HealthSlice.Map(app);
 
-    // db-apply, db-assert, db-patch: outside Development the schema is changed by a command, never by a server that starts.
     var database = app.Services.GetRequiredService<DatabaseStart>();
     await database.WaitAsync();
-    if (args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal)))
+    if (isCommand)
         return await app.RunJasperFxCommands(args);
     if (!app.Environment.IsDevelopment())
         await database.CheckSchemaAsync();

@@ -19,9 +19,6 @@ internal sealed record LineageDocument
 /// </summary>
 internal sealed class Lineage(IDocumentStore store) : IHostedService
 {
-    /// <summary>In seconds: a start may wait longer than a request.</summary>
-    private const int StartTimeout = 30;
-
     public Guid Epoch { get; private set; }
 
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -33,7 +30,7 @@ internal sealed class Lineage(IDocumentStore store) : IHostedService
 
     private async Task<Guid?> FindAsync(CancellationToken cancellationToken)
     {
-        await using var session = store.QuerySession(new Marten.Services.SessionOptions { Timeout = StartTimeout });
+        await using var session = store.QuerySession();
         return (await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken))?.Epoch;
     }
 
@@ -42,7 +39,7 @@ internal sealed class Lineage(IDocumentStore store) : IHostedService
         var epoch = Guid.CreateVersion7();
         try
         {
-            await using var session = store.LightweightSession(new Marten.Services.SessionOptions { Timeout = StartTimeout });
+            await using var session = store.LightweightSession();
             session.Insert(new LineageDocument { Epoch = epoch });
             await session.SaveChangesAsync(cancellationToken);
             return epoch;

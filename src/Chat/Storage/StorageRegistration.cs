@@ -9,9 +9,9 @@ namespace Chat.Storage;
 /// <summary>Sets up Marten and the documents that the message path lives on; the slices add their own.</summary>
 internal static class StorageRegistration
 {
-    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment)
+    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment, bool isCommand)
     {
-        var connectionString = Tune(configuration.GetConnectionString("Postgres")!);
+        var connectionString = Tune(configuration.GetConnectionString("Postgres")!, isCommand);
         services.AddSingleton(provider =>
             new NpgsqlDataSourceBuilder(connectionString)
                 .UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>())
@@ -26,7 +26,6 @@ internal static class StorageRegistration
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
-            options.CommandTimeout = RequestCommand.Timeout;
             options.ConfigurePolly(_ => { });
             options.Logger(new StatementLog());
             options.ConfigureWritePolly(_ => { });
@@ -77,12 +76,15 @@ internal static class StorageRegistration
             .Index(message => new { message.ConversationId, message.ChangedSeq });
     }
 
-    // A connection within two seconds or not at all; see RequestCommand. Statements are prepared; no attempt at Kerberos on
-    // each connect.
-    internal static string Tune(string connectionString)
+    // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
+    // given up, and then for its own statement, which takes a moment more to break off. A command that changes the schema
+    // takes the time that it takes. Statements are prepared; no attempt at Kerberos on each connect.
+    internal static string Tune(string connectionString, bool isCommand = false)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
+        if (!tuned.ShouldSerialize("Command Timeout"))
+            tuned.CommandTimeout = isCommand ? 0 : 2;
         if (!tuned.ShouldSerialize("Timeout"))
             tuned.Timeout = 2;
         if (!tuned.ShouldSerialize("Cancellation Timeout"))

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Chat.Backplane;
 using Chat.Rest;
 using Chat.Socket;
-using Chat.Storage;
 using Chat.Tokens;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
@@ -99,7 +98,7 @@ internal sealed class PostgresCheck(NpgsqlDataSource database) : IHealthCheck
     {
         try
         {
-            await using var command = database.CreateRequestCommand("select 1");
+            await using var command = database.CreateCommand("select 1");
             await command.ExecuteScalarAsync(cancellationToken).WaitAsync(RedisConnection.Patience * 2, cancellationToken);
             return HealthCheckResult.Healthy();
         }
