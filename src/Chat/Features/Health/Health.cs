@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Chat.Backplane;
 using Chat.Rest;
 using Chat.Socket;
+using Chat.Storage;
 using Chat.Tokens;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
