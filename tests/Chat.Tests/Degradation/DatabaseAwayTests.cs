@@ -17,13 +17,16 @@ namespace Chat.Tests.Degradation;
 /// </summary>
 public sealed class DatabaseAwayTests
 {
-    private const int PoolSize = 6;
+    // So many that none is left, or so many that there is one for everybody: one fault at a time.
+    private const int SmallPool = 6;
+    private const int LargePool = 40;
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
     /// <summary>What needs no database.</summary>
     private static readonly string[] WithoutDatabase = ["ping", "auth", "typing.stop"];
 
-    private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/docs"];
+    /// <summary>Addresses that need none, or tell of it; beside the web client's page.</summary>
+    private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/docs", "/c/", "/client.json"];
 
     /// <summary>Each event that does, with a payload that would be good.</summary>
     private static readonly (string Type, Func<Guid, Guid, object> Payload)[] Events =
@@ -63,7 +66,7 @@ public sealed class DatabaseAwayTests
         await using var app = await ChatApp.Start();
         var routes = from endpoint in app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
                      let pattern = "/" + endpoint.RoutePattern.RawText!.Trim('/')
-                     where pattern != SocketEndpoint.Path && !WithoutDatabaseOrToTellOfIt.Any(other => pattern.StartsWith(other, StringComparison.Ordinal))
+                     where pattern != SocketEndpoint.Path && pattern != "/" && !WithoutDatabaseOrToTellOfIt.Any(other => pattern.StartsWith(other, StringComparison.Ordinal))
                      from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["ANY"]
                      select $"{method} {pattern}";
 
@@ -77,7 +80,7 @@ public sealed class DatabaseAwayTests
     public async Task Whatever_needs_it_is_answered_UNAVAILABLE_within_five_seconds(bool isPoolExhausted)
     {
         var servers = await TestServers.Get();
-        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={PoolSize}" });
+        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={(isPoolExhausted ? SmallPool : LargePool)}" });
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
         await using var talking = await app.Connect(alice);
@@ -158,7 +161,7 @@ public sealed class DatabaseAwayTests
         public static async Task<Outage> OfThePool(ChatApp app)
         {
             var held = new List<NpgsqlConnection>();
-            while (held.Count < PoolSize)
+            while (held.Count < SmallPool)
                 held.Add(await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync());
             return new Outage(held);
         }

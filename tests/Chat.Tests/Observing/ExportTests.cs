@@ -1,12 +1,16 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Chat.Embedded;
 using Chat.Features;
+using Chat.Tests.Embedded;
 using Chat.Tests.Fixtures;
+using Chat.Tests.Start;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
@@ -23,11 +27,21 @@ public sealed partial class ExportTests
     [Fact]
     public async Task Prometheus_reads_metrics_from_a_port_of_their_own_on_the_loopback()
     {
+        // A process of its own: OpenTelemetry knows a meter by its name alone, and here the suite has many nodes in one.
+        var settings = await Production.Settings();
+        using (var schema = ServerProcess.Launch(settings, "db-apply"))
+            Assert.Equal(0, await schema.Exit());
         var port = LoopbackPort.Pick();
-        await using var app = await ChatApp.Start(new() { ["Admin:Port"] = $"{port}" }, onKestrel: true);
+        settings["Admin__Port"] = $"{port}";
+        using var server = await ServerProcess.StartListening(settings);
+        await using var app = await ChatApp.Start();
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
-        var conversation = await app.OpenDirect(alice, bob);
-        await using var atAlice = await app.Connect(alice);
+        using var http = new HttpClient { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
+        var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        using var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
+        await using var atAlice = new SocketClient(socket);
         await atAlice.SendMessage(conversation, "hi", "t1");
         await atAlice.SendMessage(conversation, "hi", "t1");
         await atAlice.Settle();
@@ -46,7 +60,7 @@ public sealed partial class ExportTests
             },
             TimeSpan.FromSeconds(15));
         Assert.Contains("chat_event_duration_seconds_count{", text, StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.NotFound, (await app.Http().GetAsync("/metrics")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/metrics")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await admin.GetAsync("/health/ready")).StatusCode);
         using var elsewhere = new TcpClient();
         await Assert.ThrowsAnyAsync<SocketException>(() => elsewhere.ConnectAsync(IPAddress.Parse("127.0.0.2"), port));
