@@ -30,7 +30,6 @@ internal static class StorageRegistration
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
-            options.CommandTimeout = RequestCommand.Timeout;
             options.ConfigurePolly(_ => { });
             options.Logger(new StatementLog());
             options.ConfigureWritePolly(_ => { });
@@ -80,8 +79,10 @@ internal static class StorageRegistration
             .Index(message => new { message.ConversationId, message.ChangedSeq });
     }
 
-    // A connection within two seconds or not at all; see RequestCommand. Statements are prepared; no attempt at Kerberos on
-    // each connect. A command that changes the schema takes as long as it takes: an index on a large table is no fault.
+    // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
+    // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
+    // at Kerberos on each connect. A command that changes the schema takes as long as it takes: an index on a large table
+    // is no fault.
     internal static string Tune(string connectionString, bool forCommand = false)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
@@ -93,6 +94,8 @@ internal static class StorageRegistration
         }
 
         // ShouldSerialize tells what was given; ContainsKey is true of every keyword that there is.
+        if (!tuned.ShouldSerialize("Command Timeout"))
+            tuned.CommandTimeout = 2;
         if (!tuned.ShouldSerialize("Timeout"))
             tuned.Timeout = 2;
         if (!tuned.ShouldSerialize("Cancellation Timeout"))
@@ -105,9 +108,9 @@ internal static class StorageRegistration
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         // PostgreSQL keeps time, too: of a node that was cut off or stands still, it ends the statement, and the
         // transaction whose locks all other nodes wait for. As options, because those outlive the pool's reset.
-        const int Patience = RequestCommand.Timeout * 2;
+        var patience = tuned.CommandTimeout * 2;
         if (!tuned.ShouldSerialize("Options"))
-            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={Patience}s -c idle_in_transaction_session_timeout={Patience * 2}s");
+            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={patience}s -c idle_in_transaction_session_timeout={patience}s");
         return tuned.ConnectionString;
     }
 }

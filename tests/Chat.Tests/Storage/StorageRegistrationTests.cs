@@ -11,7 +11,7 @@ public sealed class StorageRegistrationTests
     {
         var tuned = new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Username=chat"));
 
-        Assert.Equal((2, 500, 100), (tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare));
+        Assert.Equal((2, 2, 500, 100), (tuned.CommandTimeout, tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare));
         Assert.Equal(("here", "chat"), (tuned.Host, tuned.Username));
     }
 
@@ -25,6 +25,10 @@ public sealed class StorageRegistrationTests
 
         Assert.InRange((int)(await command.ExecuteScalarAsync())!, 1, 10_000);
     }
+
+    [Fact]
+    public void A_command_takes_the_time_that_it_takes() =>
+        Assert.Equal(0, new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Username=chat", forCommand: true)).CommandTimeout);
 
     [Fact]
     public void What_is_given_stays()

@@ -71,7 +71,7 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
 
     public async Task<ConversationPage> PageAsync(Guid userId, int limit, ConversationCursor after)
     {
-        await using var command = database.CreateRequestCommand($"""
+        await using var command = database.CreateCommand($"""
             select h.id, h.updated_at
             from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
             where m.user_id = $1 and (h.updated_at, h.id) < ($2, $3)

@@ -118,6 +118,7 @@ internal sealed partial class DeliveryRepair(
               on k.user_id = m.user_id and k.conversation_id = m.conversation_id
             where m.user_id = any($1) and (h.seq > coalesce(k.position, 0) or m.read_up_to > coalesce(k.read_up_to, 0))
             """);
+        // Nobody waits for it.
         command.CommandTimeout = CheckTimeout;
         command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.UserId).ToArray() });

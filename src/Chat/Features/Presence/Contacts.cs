@@ -22,7 +22,7 @@ internal sealed class Contacts(NpgsqlDataSource database, Tables tables)
 
     private async Task<IReadOnlyList<Contact>> LoadAsync(string which, params Guid[][] parameters)
     {
-        await using var command = database.CreateRequestCommand($"""
+        await using var command = database.CreateCommand($"""
             select pair.user_id, pair.other_id, least(seen.at, block.at), block.at is not null
             from (select distinct own.user_id, other.user_id as other_id
                   from {tables.Member} own

@@ -101,7 +101,7 @@ internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables)
     /// <summary>The user's conversations whose counter is past what was seen, or of which nothing is known yet.</summary>
     public async Task<Guid[]> BehindAsync(Guid userId, Dictionary<Guid, long> seen)
     {
-        await using var command = database.CreateRequestCommand($"""
+        await using var command = database.CreateCommand($"""
             select h.id
             from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
             left join unnest($2, $3) k(id, seq) on k.id = h.id
@@ -121,7 +121,7 @@ internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables)
     /// <summary>What lies past each number, a page a conversation.</summary>
     public async Task<MissedMessages> LoadAsync((Guid ConversationId, long After)[] seen)
     {
-        await using var command = database.CreateRequestCommand($"""
+        await using var command = database.CreateCommand($"""
             select x.data
             from unnest($1, $2) k(id, seq)
             cross join lateral (select data from {tables.Message} where conversation_id = k.id and changed_seq > k.seq

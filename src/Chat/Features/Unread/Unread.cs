@@ -42,7 +42,7 @@ internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
     /// <summary>A user's positions, in all their conversations or in some.</summary>
     public async Task<IReadOnlyList<UnreadRow>> LoadAsync(Guid userId, Guid[]? conversations = null)
     {
-        await using var command = database.CreateRequestCommand($"""
+        await using var command = database.CreateCommand($"""
             select m.conversation_id, h.seq, m.read_up_to,
                    case when h.seq = m.read_up_to then 0 else
                    (select count(*) from {tables.Message} x
