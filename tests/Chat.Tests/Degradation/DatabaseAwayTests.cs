@@ -26,7 +26,7 @@ public sealed class DatabaseAwayTests
     private static readonly string[] WithoutDatabase = ["ping", "auth", "typing.stop"];
 
     /// <summary>Addresses that need none, or tell of it; beside the web client's page.</summary>
-    private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/docs", "/c/", "/client.json"];
+    private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/docs", "/client.json", "/c/"];
 
     /// <summary>Each event that does, with a payload that would be good.</summary>
     private static readonly (string Type, Func<Guid, Guid, object> Payload)[] Events =
@@ -66,7 +66,7 @@ public sealed class DatabaseAwayTests
         await using var app = await ChatApp.Start();
         var routes = from endpoint in app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
                      let pattern = "/" + endpoint.RoutePattern.RawText!.Trim('/')
-                     where pattern != SocketEndpoint.Path && pattern != "/" && !WithoutDatabaseOrToTellOfIt.Any(other => pattern.StartsWith(other, StringComparison.Ordinal))
+                     where pattern is not (SocketEndpoint.Path or "/") && !WithoutDatabaseOrToTellOfIt.Any(other => pattern.StartsWith(other, StringComparison.Ordinal))
                      from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["ANY"]
                      select $"{method} {pattern}";
 
