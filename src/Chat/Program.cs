@@ -42,6 +42,7 @@ try
     app.UseEdge();
     app.UseProblems();
     app.UseCors();
+    WebClientSlice.Serve(app);
     app.UseAuthentication();
     app.UseAuthorization();
     app.UseRequestLimit();

@@ -31,7 +31,8 @@ internal static class Slices
         .Add<RevocationSlice>()
         .Add<WarmUpSlice>()
         .Add<HealthSlice>()
-        .Add<DevTokenSlice>();
+        .Add<DevTokenSlice>()
+        .Add<WebClientSlice>();
 }
 
 /// <summary>How everything is read and written as JSON. There can only be one such context, since its generator cannot be split.</summary>
@@ -112,6 +113,8 @@ internal static class Slices
 //// DevToken
 [JsonSerializable(typeof(AskForDevToken))]
 [JsonSerializable(typeof(DevToken))]
+//// WebClient
+[JsonSerializable(typeof(ClientInfo))]
 internal sealed partial class ChatJson : JsonSerializerContext
 {
     /// <summary>Text as people wrote it: frames and documents are no HTML, so nothing but JSON's own needs escaping.</summary>

@@ -31,6 +31,7 @@ internal static partial class StartCheck
             .. Origins.Faults(configuration["Origins:Allowed"]),
             .. Proxies.Faults(configuration),
             .. FailpointFaults(configuration.GetSection(Failpoint.Section), environment),
+            .. WebFaults(configuration),
             .. AdminSettings.Faults(configuration.GetSection("Admin")),
         ];
         if (faults.Length > 0)
@@ -114,6 +115,12 @@ internal static partial class StartCheck
             else if (!Failpoint.Names.Contains(setting.Key, StringComparer.OrdinalIgnoreCase))
                 yield return $"{Failpoint.Section}__{setting.Key} is not a setting.";
         }
+    }
+
+    private static IEnumerable<string> WebFaults(IConfiguration configuration)
+    {
+        if (!string.IsNullOrWhiteSpace(configuration["Web:ClientId"]) && string.IsNullOrWhiteSpace(configuration["Jwt:Authority"]))
+            yield return "Web__ClientId names the web client to an issuer, but Jwt__Authority is missing.";
     }
 
     /// <summary>A value as the binder would read it, if it is within its bounds.</summary>

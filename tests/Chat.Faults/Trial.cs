@@ -80,7 +80,7 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
     /// <param name="watcher">Has seen enough.</param>
     /// <param name="recoversWithin">When answers must come again.</param>
     /// <param name="presenceSettlesWithin">How long presence may take to be right.</param>
-    /// <param name="losesReceipts">Whether the fault may cost the news of somebody's having read, which goes from node to node once.</param>
+    /// <param name="losesReceipts">Whether the fault may cost the news of somebody's having read, which goes from node to node once, and the word of a commit.</param>
     public async Task JudgeAsync(
         Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, bool losesReceipts = false)
     {
@@ -93,7 +93,7 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
         IReadOnlyList<Violation> broken;
         do
         {
-            history = load.Told(await ViewsAsync(load), []) with { TellsReceipts = !losesReceipts };
+            history = load.Told(await ViewsAsync(load), []) with { TellsReceipts = !losesReceipts, MayEcho = losesReceipts };
             broken = Invariant.Broken(history);
         }
         while (broken.Count > 0 && Stopwatch.GetElapsedTime(began) < (presenceSettlesWithin ?? TimeSpan.FromSeconds(15)));

@@ -45,6 +45,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Sync"] = ["Conversations", "Delivery"],
         ["Typing"] = ["Blocking", "Conversations"],
         ["WarmUp"] = ["Conversations", "Delivery", "SendMessage", "UserDirectory"],
+        ["WebClient"] = ["DevToken"],
     };
 
     private static readonly Assembly Server = typeof(Program).Assembly;

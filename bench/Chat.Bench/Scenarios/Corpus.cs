@@ -176,7 +176,7 @@ internal sealed class Corpus
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Postgres", $"{backends.Postgres};Command Timeout=600")]).Build();
         var services = new ServiceCollection();
         services.AddLogging().AddSingleton<IConfiguration>(configuration).AddSingleton(TimeProvider.System).AddSingleton(new Limits());
-        services.AddStorage(configuration, isDevelopment: false);
+        services.AddStorage(configuration, isDevelopment: false, forCommand: false);
         Slices.AddAll(new SliceBuilder(services, []));
         return services.BuildServiceProvider();
     }

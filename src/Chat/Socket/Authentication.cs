@@ -80,8 +80,16 @@ internal sealed class Authentication(
     IEnumerable<IConnectionObserver> connectionObservers,
     Lineage lineage,
     Audit audit,
-    Limits limits) : IHandler<Authenticate>
+    Limits limits) : IHandler<Authenticate>, IDisposable
 {
+    /// <summary>
+    /// Users being let in at the same time; the others wait for their turn. Each one asks the database and Redis several
+    /// things, and when thousands come back at once, all of them asking together would all be too late.
+    /// </summary>
+    private const int AtOnce = 32;
+
+    private readonly SemaphoreSlim turns = new(AtOnce);
+
     public async ValueTask<ChatError?> HandleAsync(Authenticate received, EventContext context)
     {
         await PresentAsync(received.Token ?? "", context.Connection, context.Id);
@@ -147,6 +155,8 @@ internal sealed class Authentication(
         foreach (var observer in connectionObservers)
             await observer.ClosedAsync(connection);
     }
+
+    public void Dispose() => turns.Dispose();
 
     private async ValueTask OpenAsync(Connection connection, string? id)
     {

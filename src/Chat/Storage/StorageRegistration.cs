@@ -81,8 +81,8 @@ internal static class StorageRegistration
 
     // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have
     // given up, and then for its own statement, which takes a moment more to break off. Statements are prepared; no attempt
-    // at Kerberos on each connect.
-    // A command that changes the schema takes as long as it takes: an index on a large table is no fault.
+    // at Kerberos on each connect. A command that changes the schema takes as long as it takes: an index on a large table
+    // is no fault.
     internal static string Tune(string connectionString, bool forCommand = false)
     {
         var tuned = new NpgsqlConnectionStringBuilder(connectionString);
@@ -110,7 +110,7 @@ internal static class StorageRegistration
         // transaction whose locks all other nodes wait for. As options, because those outlive the pool's reset.
         var patience = tuned.CommandTimeout * 2;
         if (!tuned.ShouldSerialize("Options"))
-            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={patience}s -c idle_in_transaction_session_timeout={patience * 2}s");
+            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={patience}s -c idle_in_transaction_session_timeout={patience}s");
         return tuned.ConnectionString;
     }
 }

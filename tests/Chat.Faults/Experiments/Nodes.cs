@@ -52,7 +52,7 @@ internal static class Nodes
             await trial.GoOnAsync(1, 3);
         }
 
-        await trial.JudgeAsync(cluster, load, losesReceipts: true, recoversWithin: TimeSpan.FromSeconds(6), presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        await trial.JudgeAsync(cluster, load, losesReceipts: true, recoversWithin: TimeSpan.FromSeconds(10), presenceSettlesWithin: TimeSpan.FromSeconds(65));
     }
 
     public static async Task RollingRestartAsync(Trial trial)

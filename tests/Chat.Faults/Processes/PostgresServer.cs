@@ -24,6 +24,12 @@ internal sealed class PostgresServer(PostgresFiles files, string folder, int por
     /// <summary>Not by way of a proxy, and out of a pool of its own.</summary>
     public string Direct => $"{ConnectionTo(port)};Pooling=false;Timeout=5";
 
+    /// <summary>
+    /// Whether these bytes end an answer outside of a transaction (ReadyForQuery, idle): what was asked is committed.
+    /// Under load that is a batch of messages nearly always; now and then it is a mere question.
+    /// </summary>
+    public static bool SaysDone(ReadOnlyMemory<byte> answer) => answer.Span.EndsWith("Z\0\0\0\u0005I"u8);
+
     public async Task StartAsync()
     {
         string[] settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=128MB", "timezone=UTC", "log_timezone=UTC", .. Settings];

@@ -17,13 +17,16 @@ namespace Chat.Tests.Degradation;
 /// </summary>
 public sealed class DatabaseAwayTests
 {
-    private const int PoolSize = 6;
+    // So many that none is left, or so many that there is one for everybody: one fault at a time.
+    private const int SmallPool = 6;
+    private const int LargePool = 40;
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
     /// <summary>What needs no database.</summary>
     private static readonly string[] WithoutDatabase = ["ping", "auth", "typing.stop"];
 
-    private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/docs"];
+    /// <summary>Addresses that need none, or tell of it; beside the web client's page.</summary>
+    private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/docs", "/client.json", "/c/"];
 
     /// <summary>Each event that does, with a payload that would be good.</summary>
     private static readonly (string Type, Func<Guid, Guid, object> Payload)[] Events =
@@ -63,7 +66,7 @@ public sealed class DatabaseAwayTests
         await using var app = await ChatApp.Start();
         var routes = from endpoint in app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
                      let pattern = "/" + endpoint.RoutePattern.RawText!.Trim('/')
-                     where pattern != SocketEndpoint.Path && !WithoutDatabaseOrToTellOfIt.Any(other => pattern.StartsWith(other, StringComparison.Ordinal))
+                     where pattern is not (SocketEndpoint.Path or "/") && !WithoutDatabaseOrToTellOfIt.Any(other => pattern.StartsWith(other, StringComparison.Ordinal))
                      from method in endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["ANY"]
                      select $"{method} {pattern}";
 
@@ -77,7 +80,7 @@ public sealed class DatabaseAwayTests
     public async Task Whatever_needs_it_is_answered_UNAVAILABLE_within_five_seconds(bool isPoolExhausted)
     {
         var servers = await TestServers.Get();
-        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={PoolSize}" });
+        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={(isPoolExhausted ? SmallPool : LargePool)}" });
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
         await using var talking = await app.Connect(alice);
@@ -87,7 +90,7 @@ public sealed class DatabaseAwayTests
             clients.Add(await app.Connect(alice));
         await using var outage = isPoolExhausted ? await Outage.OfThePool(app) : await Outage.OfTheTables(app, servers);
 
-        var answers = await Task.WhenAll(Events.Zip(clients, (one, client) => Timed(() => client.Ask(one.Type, one.Payload(conversation, Guid.NewGuid())))));
+        var answers = await Task.WhenAll(Events.Zip(clients, (one, client) => Timed(one.Type, () => client.Ask(one.Type, one.Payload(conversation, Guid.NewGuid())))));
         Assert.All(answers.Zip(Events), one =>
         {
             var ((answer, took), (type, _)) = one;
@@ -99,7 +102,7 @@ public sealed class DatabaseAwayTests
         // By somebody whom the directory does not know yet, either.
         foreach (var caller in (TestUser[])[alice, ChatApp.NewUser()])
         {
-            var responses = await Task.WhenAll(Calls.Select(call => Timed(() => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
+            var responses = await Task.WhenAll(Calls.Select(call => Timed(call.Route, () => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
             foreach (var ((response, took), (route, _)) in responses.Zip(Calls))
             {
                 // A stranger to the conversation; what is no member's need not be looked for.
@@ -133,11 +136,12 @@ public sealed class DatabaseAwayTests
         }
     }
 
-    private static async Task<(T Answer, TimeSpan Took)> Timed<T>(Func<Task<T>> ask)
+    private static async Task<(T Answer, TimeSpan Took)> Timed<T>(string what, Func<Task<T>> ask)
     {
         var began = Stopwatch.GetTimestamp();
-        var answer = await ask();
-        return (answer, Stopwatch.GetElapsedTime(began));
+        var asked = ask();
+        Assert.True(await Task.WhenAny(asked, Eventually.After(Soon * 2)) == asked, $"{what}: no answer");
+        return (await asked, Stopwatch.GetElapsedTime(began));
     }
 
     private static async Task<HttpResponseMessage> Send(ChatApp app, TestUser caller, string route, (string Path, object? Body) wanted)
@@ -157,7 +161,7 @@ public sealed class DatabaseAwayTests
         public static async Task<Outage> OfThePool(ChatApp app)
         {
             var held = new List<NpgsqlConnection>();
-            while (held.Count < PoolSize)
+            while (held.Count < SmallPool)
                 held.Add(await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync());
             return new Outage(held);
         }

@@ -58,6 +58,23 @@ public sealed class TypingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_goes_on_typing_after_a_message_is_shown_again()
+    {
+        await atAlice.StartTyping(conversation);
+        Assert.True(await atBob.NextTyping());
+        await atAlice.StopTyping(conversation);
+        await atAlice.StartTyping(conversation);
+        await nodes.Settle((alice, atAlice), (bob, atBob));
+        Assert.Equal(1, Updates(atBob));
+
+        await Pass(2.25);
+        Assert.True(await atBob.NextTyping());
+        await Pass(6.25);
+        Assert.False(await atBob.NextTyping());
+        await Ends(updates: 3);
+    }
+
+    [Fact]
     public async Task The_others_hear_of_it_at_most_once_in_two_seconds_and_in_the_end_what_is_so()
     {
         for (var i = 0; i < 20; i++)

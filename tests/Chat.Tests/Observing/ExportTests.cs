@@ -1,12 +1,16 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Chat.Embedded;
 using Chat.Features;
+using Chat.Tests.Embedded;
 using Chat.Tests.Fixtures;
+using Chat.Tests.Start;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
@@ -23,32 +27,40 @@ public sealed partial class ExportTests
     [Fact]
     public async Task Prometheus_reads_metrics_from_a_port_of_their_own_on_the_loopback()
     {
+        // A process of its own: OpenTelemetry knows a meter by its name alone, and here the suite has many nodes in one.
+        var settings = await Production.Settings();
+        using (var schema = ServerProcess.Launch(settings, "db-apply"))
+            Assert.Equal(0, await schema.Exit());
         var port = LoopbackPort.Pick();
-        await using var app = await ChatApp.Start(new() { ["Admin:Port"] = $"{port}" }, onKestrel: true);
+        settings["Admin__Port"] = $"{port}";
+        using var server = await ServerProcess.StartListening(settings);
+        await using var app = await ChatApp.Start();
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
-        var conversation = await app.OpenDirect(alice, bob);
-        await using var atAlice = await app.Connect(alice);
+        using var http = new HttpClient { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
+        var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        using var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
+        await using var atAlice = new SocketClient(socket);
         await atAlice.SendMessage(conversation, "hi", "t1");
         await atAlice.SendMessage(conversation, "hi", "t1");
         await atAlice.Settle();
         using var admin = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
 
-        // The gauges come with the first heartbeat and the first look at readiness.
+        // Those that need something to go wrong are not there yet; all others are, under the very names that the rule gives.
+        string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped", "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
+        var names = app.Instruments().Where(instrument => !notYet.Contains(instrument.Name)).SelectMany(PrometheusNames).ToArray();
+        // The gauges come with the first heartbeat and the first look at readiness, and an answer is kept for a moment.
         var text = "";
         await Eventually.IsRight(
             async () =>
             {
                 text = await admin.GetStringAsync("/metrics");
-                return text.Contains("chat_health{", StringComparison.Ordinal) && text.Contains("chat_send_queue_longest{", StringComparison.Ordinal) ? null : text;
+                return Array.Find(names, name => !Regex.IsMatch(text, $"(?m)^{name}[{{ ]"));
             },
             TimeSpan.FromSeconds(15));
-
-        // Those that need something to go wrong are not there yet; all others are, under the very names that the rule gives.
-        string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped", "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
-        Assert.All(app.Instruments().Where(instrument => !notYet.Contains(instrument.Name)).SelectMany(PrometheusNames), name =>
-            Assert.Matches($"(?m)^{name}[{{ ]", text));
         Assert.Contains("chat_event_duration_seconds_count{", text, StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.NotFound, (await app.Http().GetAsync("/metrics")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/metrics")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await admin.GetAsync("/health/ready")).StatusCode);
         using var elsewhere = new TcpClient();
         await Assert.ThrowsAnyAsync<SocketException>(() => elsewhere.ConnectAsync(IPAddress.Parse("127.0.0.2"), port));

@@ -36,6 +36,7 @@ public sealed class StartCheckTests
     [InlineData("Storage:Schema", "a; drop table b", "Storage__Schema takes")]
     [InlineData("Storage:StartTimeout", "soon", "Storage__StartTimeout is not a time")]
     [InlineData("Failpoints:AfterCommit", "hello", "Failpoints__AfterCommit breaks the server on purpose")]
+    [InlineData("Web:ClientId", "page", "Web__ClientId names the web client to an issuer, but Jwt__Authority is missing.")]
     public void What_cannot_be_right_is_named(string setting, string value, string fault)
     {
         var refused = Assert.Throws<StartException>(() => Check(new() { [setting] = value }));

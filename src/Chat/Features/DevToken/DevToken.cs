@@ -18,6 +18,9 @@ public sealed class DevTokenSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice) => slice.Rest<DevTokenModule>().Runs<Welcome>();
+
+    /// <summary>Whether tokens are handed out. An issuer's keys cannot be signed with; only a shared key of ours can.</summary>
+    internal static bool IsOpen(IHostEnvironment environment, JwtSettings jwt) => environment.IsDevelopment() && !string.IsNullOrEmpty(jwt.Key);
 }
 
 /// <summary>The body of <c>POST /dev/token</c>.</summary>
@@ -38,9 +41,8 @@ public sealed class DevTokenModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app)
     {
-        // An issuer's keys cannot be signed with; only a shared key of ours can.
         var jwt = app.ServiceProvider.GetRequiredService<IOptions<JwtSettings>>().Value;
-        if (app.ServiceProvider.GetRequiredService<IHostEnvironment>().IsDevelopment() && !string.IsNullOrEmpty(jwt.Key))
+        if (DevTokenSlice.IsOpen(app.ServiceProvider.GetRequiredService<IHostEnvironment>(), jwt))
         {
             app.MapPost("/dev/token", IssueAsync).AllowAnonymous().WithTags("Development")
                 .Named("issueDevToken", "A token for whoever asks. In Development alone.", "Good for twelve hours. The same username always gets the same user.")

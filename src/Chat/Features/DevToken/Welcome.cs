@@ -25,6 +25,7 @@ internal sealed class Welcome(IServer server, IHostApplicationLifetime lifetime,
         Console.WriteLine($"""
 
             Chat listens on {http}
+              chat:     open it in two browser windows, and sign in as two people
               a token:  {token}
               connect:  npx -y wscat -c "ws{http[4..]}/chat/ws?token=$({token} | sed 's/.*"token":"\([^"]*\)".*/\1/')"
 

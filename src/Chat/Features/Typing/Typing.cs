@@ -172,6 +172,7 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
         private DateTimeOffset shownAt;
         private bool isShown;
         private bool isOver;
+        private bool hasPaused;
         private bool wantsCheck;
 
         public Conversation Conversation => conversation;
@@ -182,6 +183,7 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
             lock (gate)
             {
                 (from, until) = (connection, end);
+                hasPaused |= isShown && end == default;
                 return !isOver;
             }
         }
@@ -204,9 +206,10 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
                 var isQuiet = now < shownAt + Quiet;
                 // Kept until the pause is over, so that stopping and starting again cannot get around it.
                 over = isOver = !isTyping && !isShown && !isQuiet;
-                if (isTyping == isShown || isQuiet)
+                // Whoever stops and starts within the pause has sent a message, perhaps: that ended it for who got it.
+                if ((isTyping == isShown && !(isTyping && hasPaused)) || isQuiet)
                     return null;
-                (isShown, shownAt) = (isTyping, now);
+                (isShown, shownAt, hasPaused) = (isTyping, now, false);
                 return isTyping;
             }
         }

@@ -1,0 +1,115 @@
+import axe from 'axe-core';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { soon, unique, useBrowser } from './people.ts';
+
+const stage = useBrowser();
+
+const phone = { width: 390, height: 844 };
+const desktop = { width: 1280, height: 800 };
+const looks: [string, BrowserContextOptions][] = [
+  ['light, desktop', { colorScheme: 'light', viewport: desktop }],
+  ['dark, desktop', { colorScheme: 'dark', viewport: desktop }],
+  ['light, phone', { colorScheme: 'light', viewport: phone, hasTouch: true, isMobile: true }],
+  ['dark, phone', { colorScheme: 'dark', viewport: phone, hasTouch: true, isMobile: true }],
+];
+
+/** What axe finds, by WCAG 2.2 AA and its own best practices. */
+async function violations(page: Page): Promise<string[]> {
+  // Over the debugger's protocol, which the page's policy does not bind.
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(async () => {
+    const { axe: tool } = window as unknown as { axe: typeof axe };
+    return (await tool.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations;
+  });
+  return found.map((rule) => `${rule.id}: ${rule.nodes.map((node) => `${node.html} ${node.failureSummary ?? ''}`).join(' | ')}`);
+}
+
+describe.each(looks)('%s', (_, look) => {
+  test('axe finds nothing in any state', async () => {
+    const page = await stage.open('/', look);
+    await page.getByLabel('Username').waitFor();
+    expect(await violations(page), 'sign in').toEqual([]);
+
+    const alice = await stage.enter(unique('alice'), look);
+    await alice.page.getByText('No conversations yet').waitFor();
+    expect(await violations(alice.page), 'empty').toEqual([]);
+    await alice.page.getByRole('button', { name: 'New conversation' }).first().click();
+    expect(await violations(alice.page), 'new conversation').toEqual([]);
+    await alice.page.keyboard.press('Escape');
+
+    const bob = await stage.enter(unique('bob'));
+    await alice.startWith(bob.name);
+    await alice.say('one');
+    await alice.seesMark('one', 'delivered');
+    await bob.go(alice.name);
+    await bob.say('two');
+    // The others hear of it at most once in two seconds.
+    await soon(async () => {
+      await bob.composer.press('t');
+      return alice.page.getByRole('img', { name: `${bob.name} is typing` }).count();
+    }).toBe(1);
+    expect(await violations(alice.page), 'conversation').toEqual([]);
+
+    await bob.composer.fill('');
+    await bob.page.locator('section').getByRole('button', { name: 'More' }).click();
+    await bob.page.getByRole('menuitem').click();
+    await bob.page.locator('.notice').waitFor();
+    await alice.say('refused');
+    await alice.seesMark('refused', 'failed');
+    expect(await violations(alice.page), 'failed').toEqual([]);
+
+    await alice.page.locator('section').getByRole('button', { name: 'More' }).click();
+    expect(await violations(alice.page), 'menu').toEqual([]);
+    await alice.page.getByRole('menuitem').click();
+    await alice.page.locator('.notice').waitFor();
+    await alice.page.context().setOffline(true);
+    await alice.banner.waitFor();
+    expect(await violations(alice.page), 'blocked, offline').toEqual([]);
+  });
+});
+
+test('everything goes without a mouse', async () => {
+  const [bob, carol] = [unique('bob'), unique('carol')];
+  await Promise.all([stage.token(bob), stage.token(carol)]);
+  const page = await stage.open();
+  const press = (...keys: string[]) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.querySelector('.name')?.textContent ?? document.activeElement?.id);
+
+  // The field has the focus already.
+  await soon(focused).toBe('credential');
+  await page.keyboard.type(unique('alice'));
+  await press('Enter');
+  for (const name of [bob, carol]) {
+    await page.getByRole('button', { name: 'New conversation' }).first().waitFor();
+    await press('Control+k');
+    await page.keyboard.type(name);
+    await press('Enter');
+    await soon(focused).toBe(`Message to ${name}`);
+    await page.keyboard.type(`hello ${name}`);
+    await press('Enter');
+    await page.locator('.row .text').getByText(`hello ${name}`).waitFor();
+  }
+
+  // Esc goes back to the list, the arrows move in it, Enter opens.
+  await press('Escape');
+  await soon(focused).toBe(carol);
+  await press('ArrowDown');
+  expect(await focused()).toBe(bob);
+  await press('ArrowDown', 'ArrowUp', 'Home', 'End', 'Enter');
+  await soon(focused).toBe(`Message to ${bob}`);
+
+  // The menu, by its arrows; Esc gives the focus back.
+  await press('Shift+Tab', 'Shift+Tab');
+  expect(await focused()).toBe('More');
+  await press('Enter');
+  await page.getByRole('menu').waitFor();
+  await press('Escape');
+  expect(await focused()).toBe('More');
+  expect(await page.getByRole('menu').count()).toBe(0);
+  await press('Enter', 'Enter');
+  await page.locator('.notice').waitFor();
+  await press('Tab', 'Tab');
+  await page.keyboard.press('Enter');
+  await page.locator('.notice').waitFor({ state: 'detached' });
+});

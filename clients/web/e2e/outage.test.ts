@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { soon, useBrowser } from './people.ts';
+import { startServer, type Server } from './server.ts';
+
+const stage = useBrowser();
+let server: Server;
+
+beforeAll(async () => {
+  server = await startServer();
+  stage.url = server.url;
+});
+afterAll(() => server.end());
+
+test('a server that is killed and comes back: what was written meanwhile arrives once, in its order', async () => {
+  const { alice, bob } = await stage.pair();
+  await alice.say('before');
+  await bob.sees('before');
+
+  await server.kill();
+  await alice.banner.getByText('The server cannot be reached.', { exact: false }).waitFor();
+  const meanwhile = ['one', 'two', 'three'];
+  for (const text of meanwhile) {
+    await alice.say(text);
+    await alice.seesMark(text, 'sending');
+  }
+
+  await server.start();
+  await alice.seesMark('three', 'read');
+  expect(await alice.banner.count()).toBe(0);
+  expect(await bob.texts()).toEqual(['before', ...meanwhile]);
+  expect(await alice.texts()).toEqual(['before', ...meanwhile]);
+  await bob.say('after');
+  await alice.sees('after');
+  await alice.page.reload();
+  await alice.sees('after');
+  expect(await alice.texts()).toEqual(['before', ...meanwhile, 'after']);
+});
+
+test('without a network one is told, and what was written goes out when it is back', async () => {
+  const { alice, bob } = await stage.pair();
+
+  await alice.page.context().setOffline(true);
+  await alice.banner.getByText('You are offline.', { exact: false }).waitFor();
+  await alice.say('written in a tunnel');
+  await alice.seesMark('written in a tunnel', 'sending');
+  expect(await bob.texts()).toEqual([]);
+
+  await alice.page.context().setOffline(false);
+  await bob.sees('written in a tunnel');
+  await alice.seesMark('written in a tunnel', 'read');
+  await soon(() => alice.banner.count()).toBe(0);
+  expect(await bob.texts()).toEqual(['written in a tunnel']);
+});
+
+test('what was not sent when the page was closed is sent when it is open again', async () => {
+  const { alice, bob, path } = await stage.pair();
+  await alice.page.context().setOffline(true);
+  await alice.banner.waitFor();
+  await alice.say('from before the reload');
+  await alice.seesMark('from before the reload', 'sending');
+
+  // The window goes, and one comes in its place: of the same browser, and kept signed in.
+  await alice.page.evaluate(() => localStorage.setItem('chat.session', sessionStorage.getItem('chat.session')!));
+  await alice.page.close();
+  await alice.page.context().setOffline(false).catch(() => undefined);
+  const page = await stage.openIn(alice.page.context(), path);
+  await page.locator('.row').getByText('from before the reload').waitFor();
+
+  await bob.sees('from before the reload');
+  expect(await bob.texts()).toEqual(['from before the reload']);
+});

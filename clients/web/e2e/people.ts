@@ -1,0 +1,204 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Locator, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
+
+/** A browser for the tests of a file. After each test nobody's page may have broken a rule, and all are closed. */
+export function useBrowser(url = inject('url')): Stage {
+  let browser: Browser;
+  const stage = new Stage(() => browser, url);
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      executablePath: chromiumPath(),
+      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--font-render-hinting=none'],
+    });
+  });
+  afterEach(() => stage.clear());
+  afterAll(() => browser.close());
+  return stage;
+}
+
+function chromiumPath(): string {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const names = ['chromium', 'chromium-browser', 'google-chrome'];
+  const found = (process.env.PATH ?? '')
+    .split(delimiter)
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find((path) => existsSync(path));
+  if (!found) throw new Error('There is no Chromium on the PATH: install one, or name it in CHROMIUM.');
+  return found;
+}
+
+let count = 0;
+const run = Date.now().toString(36);
+
+/** A name that nobody else has. */
+export const unique = (name: string): string => `${name}-${run}${(count++).toString(36)}`;
+
+/** What a test plays on. */
+export class Stage {
+  private readonly contexts: BrowserContext[] = [];
+  private readonly faults: string[] = [];
+  private readonly tokens = new Map<string, string>();
+  readonly #browser: () => Browser;
+  url: string;
+
+  constructor(browser: () => Browser, url: string) {
+    this.#browser = browser;
+    this.url = url;
+  }
+
+  /** A window of a browser of its own, with nobody signed in. */
+  async open(path = '/', options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await this.#browser().newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', timezoneId: 'UTC', reducedMotion: 'reduce', ...options });
+    this.contexts.push(context);
+    return this.openIn(context, path);
+  }
+
+  /** Another window of the same browser. */
+  async openIn(context: BrowserContext, path = '/'): Promise<Page> {
+    const page = await context.newPage();
+    page.setDefaultTimeout(30_000);
+    await page.exposeFunction('__fault', (fault: string) => this.faults.push(fault));
+    await page.addInitScript(() => {
+      const tell = (window as unknown as { __fault: (fault: string) => void }).__fault;
+      document.addEventListener('securitypolicyviolation', (event) => tell(`${event.violatedDirective} refused ${event.blockedURI || 'inline'} ${event.sample}`));
+    });
+    page.on('dialog', (dialog) => {
+      this.faults.push(`a dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    page.on('pageerror', (error) => this.faults.push(`an error: ${error.stack ?? error.message}`));
+    page.on('request', (request) => {
+      if (new URL(request.url()).origin !== this.url) this.faults.push(`a request to ${request.url()}`);
+    });
+    await page.goto(this.url + path);
+    return page;
+  }
+
+  /** Somebody with a window, signed in. */
+  async enter(name = unique('somebody'), options: BrowserContextOptions = {}, path = '/'): Promise<Person> {
+    const page = await this.open(path, options);
+    await signIn(page, name);
+    return new Person(this, page, name);
+  }
+
+  /** Two people with a conversation, which both have open. */
+  async pair(options: BrowserContextOptions = {}): Promise<{ alice: Person; bob: Person; path: string }> {
+    const [alice, bob] = [unique('alice'), unique('bob')];
+    await this.token(bob);
+    const { id } = await this.api<{ id: string }>(alice, 'POST', '/chat/conversations', { username: bob });
+    const path = `/c/${id}`;
+    const [one, other] = await Promise.all([alice, bob].map((name) => this.enter(name, options, path)));
+    await Promise.all([one!, other!].map((person) => person.composer.waitFor()));
+    return { alice: one!, bob: other!, path };
+  }
+
+  /** What the server gives without a page. */
+  async api<Answer = unknown>(person: string, method: string, path: string, body?: unknown): Promise<Answer> {
+    const answer = await fetch(this.url + path, {
+      method,
+      headers: { Authorization: `Bearer ${await this.token(person)}`, 'Content-Type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as Answer;
+  }
+
+  async token(username: string): Promise<string> {
+    const known = this.tokens.get(username);
+    if (known !== undefined) return known;
+    const answer = await fetch(`${this.url}/dev/token`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username }) });
+    if (!answer.ok) throw new Error(`No token for ${JSON.stringify(username)}: ${answer.status} ${await answer.text()}`);
+    const { token } = (await answer.json()) as { token: string };
+    this.tokens.set(username, token);
+    return token;
+  }
+
+  /** What the pages have done that they must not; empty from then on. */
+  takeFaults(): string[] {
+    return this.faults.splice(0);
+  }
+
+  async clear(): Promise<void> {
+    await Promise.all(this.contexts.splice(0).map((context) => context.close()));
+    expect(this.takeFaults()).toEqual([]);
+  }
+}
+
+export async function signIn(page: Page, name: string): Promise<void> {
+  await page.getByLabel('Username').fill(name);
+  await page.keyboard.press('Enter');
+  await page.locator('.app').waitFor();
+}
+
+/** Somebody in front of a window, and what they see there. */
+export class Person {
+  readonly stage: Stage;
+  readonly page: Page;
+  readonly name: string;
+
+  constructor(stage: Stage, page: Page, name: string) {
+    this.stage = stage;
+    this.page = page;
+    this.name = name;
+  }
+
+  get composer(): Locator {
+    return this.page.getByPlaceholder('Message');
+  }
+
+  get scroller(): Locator {
+    return this.page.locator('.scroller');
+  }
+
+  get status(): Locator {
+    return this.page.locator('section .bar-title p');
+  }
+
+  get banner(): Locator {
+    return this.page.locator('.banner:not(.hidden)');
+  }
+
+  /** The line of a conversation in the list. */
+  line(name: string): Locator {
+    return this.page.locator('a.conversation', { has: this.page.getByText(name, { exact: true }) });
+  }
+
+  message(text: string): Locator {
+    return this.page.locator('.row', { has: this.page.getByText(text, { exact: true }) });
+  }
+
+  async startWith(name: string): Promise<void> {
+    await this.page.getByRole('button', { name: 'New conversation' }).first().click();
+    await this.page.getByRole('dialog').getByLabel('Username').fill(name);
+    await this.page.keyboard.press('Enter');
+    await this.composer.waitFor();
+  }
+
+  async go(name: string): Promise<void> {
+    await this.line(name).click();
+    await this.composer.waitFor();
+  }
+
+  async say(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.composer.press('Enter');
+  }
+
+  async sees(text: string): Promise<void> {
+    await this.message(text).first().waitFor();
+  }
+
+  /** The message has come as far as this. */
+  async seesMark(text: string, mark: 'sending' | 'sent' | 'delivered' | 'read' | 'failed'): Promise<void> {
+    await this.message(text).locator(`[data-mark=${mark}]`).waitFor();
+  }
+
+  async texts(): Promise<string[]> {
+    return this.page.locator('.row .text').allTextContents();
+  }
+}
+
+/** Whether something becomes true soon. */
+export const soon = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 30_000, interval: 50 });

@@ -1,0 +1,172 @@
+import { writeFileSync, mkdirSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { soon, unique, useBrowser } from './people.ts';
+
+const stage = useBrowser();
+const budget = 150 * 1024;
+
+const figures: Record<string, number | string> = {};
+function report(name: string, value: number): void {
+  figures[name] = Math.round(value * 10) / 10;
+  console.log(`${name}: ${figures[name]}`);
+  const folder = new URL('../../test-results/', import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(new URL('browser-figures.json', folder), JSON.stringify(figures, null, 2));
+}
+
+test('the first load is small, all from here, and drawn soon', async () => {
+  const page = await stage.open('/client.json');
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.enable');
+  let bytes = 0;
+  session.on('Network.loadingFinished', (event) => (bytes += event.encodedDataLength));
+  await page.goto(`${stage.url}/`, { waitUntil: 'networkidle' });
+  await page.getByLabel('Username').waitFor();
+
+  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Number.NaN);
+  report('first load, bytes over the wire', bytes);
+  report('first contentful paint, ms', paint);
+  expect(bytes).toBeGreaterThan(20 * 1024);
+  expect(bytes).toBeLessThan(budget);
+  // Nothing is loaded again that is kept for good.
+  bytes = 0;
+  await page.reload({ waitUntil: 'networkidle' });
+  report('second load, bytes over the wire', bytes);
+  expect(bytes).toBeLessThan(8 * 1024);
+});
+
+test('ten thousand messages scroll at the speed of the screen, and history grows upward without a jump', { timeout: 240_000 }, async () => {
+  const total = 10_000;
+  const bob = unique('bob');
+  const name = unique('alice');
+  await stage.token(name);
+  const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
+  await fill(await stage.token(bob), id, total);
+  await stage.api(name, 'POST', `/chat/conversations/${id}/read`, {});
+
+  const alice = await stage.enter(name);
+  await alice.line(bob).click();
+  await alice.sees(`message ${total}`);
+  // As one who reads up to the first message: what one looks at must stay where it is while older ones come.
+  const jumps = await alice.scroller.evaluate(async (scroller) => {
+    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+    const rows = () => [...scroller.querySelectorAll<HTMLElement>('.row[data-seq]')];
+    const oldest = () => Math.min(...rows().map((row) => Number(row.dataset.seq)));
+    const found: string[] = [];
+    let pages = 0;
+    for (const end = performance.now() + 90_000; performance.now() < end; pages++) {
+      const height = scroller.scrollHeight;
+      scroller.scrollTop = 900;
+      await frame();
+      await frame();
+      if (oldest() < 30) break;
+      const looked = rows().find((row) => row.getBoundingClientRect().top > 200);
+      const before = looked?.getBoundingClientRect().top ?? 0;
+      while (scroller.scrollHeight < height + 1000 && performance.now() < end) await frame();
+      await frame();
+      await frame();
+      const moved = (looked?.isConnected ? looked.getBoundingClientRect().top : before) - before;
+      // Less than a line: the row that was first may have lost the head of its group.
+      if (Math.abs(moved) > 16 && scroller.scrollTop > 1000) found.push(`${looked?.dataset.seq} by ${moved}`);
+    }
+    scroller.scrollTop = 0;
+    await frame();
+    await frame();
+    return { found, pages, oldest: oldest() };
+  });
+  report('pages of history on the way up', jumps.pages);
+  expect(jumps.pages).toBeGreaterThan(20);
+  expect(jumps.oldest).toBe(1);
+  expect(jumps.found).toEqual([]);
+
+  // All are loaded now. A steady scroll through all of them, a frame at a time.
+  const measured = await alice.scroller.evaluate(async (scroller) => {
+    const times: number[] = [];
+    let most = 0;
+    scroller.scrollTop = 0;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise<void>((resolve) => {
+      let before = 0;
+      let frames = 0;
+      const step = (now: number) => {
+        if (before) times.push(now - before);
+        before = now;
+        scroller.scrollTop += 120;
+        if (++frames % 20 === 0) most = Math.max(most, scroller.querySelectorAll('.row').length);
+        if (frames < 300) requestAnimationFrame(step);
+        else resolve();
+      };
+      requestAnimationFrame(step);
+    });
+    times.sort((a, b) => a - b);
+    return { mean: times.reduce((sum, time) => sum + time, 0) / times.length, median: times[times.length >> 1]!, p95: times[Math.floor(times.length * 0.95)]!, most, height: scroller.scrollHeight };
+  });
+  report('scrolling, frames a second', 1000 / measured.mean);
+  report('scrolling, median ms a frame', measured.median);
+  report('scrolling, p95 ms a frame', measured.p95);
+  report('scrolling, rows in the page at most', measured.most);
+  expect(measured.height).toBeGreaterThan(total * 20);
+  expect(measured.most).toBeLessThan(150);
+  // A machine with two busy cores and no graphics drops frames; a list that draws everything takes seconds for one.
+  expect(measured.median).toBeLessThan(50);
+
+  // Back at the end by its button, and live.
+  await alice.page.getByRole('button', { name: 'Go to the latest message' }).click();
+  await alice.sees(`message ${total}`);
+  await stage.api(bob, 'POST', `/chat/conversations/${id}/messages`, { content: 'one more' });
+  await alice.sees('one more');
+});
+
+test('who reads further up is not moved by what comes, but told of it', async () => {
+  const bob = unique('bob');
+  const name = unique('alice');
+  await stage.token(name);
+  const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
+  await fill(await stage.token(bob), id, 120);
+  const alice = await stage.enter(name);
+  await alice.line(bob).click();
+  await alice.page.locator('.row .text').first().waitFor();
+  await alice.scroller.evaluate((element) => (element.scrollTop = element.scrollHeight));
+  await alice.sees('message 120');
+  await soon(() => alice.page.title()).toBe('Chat');
+
+  await alice.scroller.evaluate((element) => element.scrollBy(0, -1200));
+  await alice.page.getByRole('button', { name: 'Go to the latest message' }).waitFor();
+  const row = alice.page.locator('.row[data-seq]').nth(5);
+  const seq = await row.getAttribute('data-seq');
+  const top = (await row.boundingBox())!.y;
+  for (const content of ['first', 'second']) await stage.api(bob, 'POST', `/chat/conversations/${id}/messages`, { content });
+  await alice.page.getByRole('button', { name: '2 new messages' }).waitFor();
+  expect((await alice.page.locator(`.row[data-seq="${seq}"]`).boundingBox())!.y).toBeCloseTo(top, 0);
+
+  await alice.page.getByRole('button', { name: '2 new messages' }).click();
+  await alice.sees('second');
+  await alice.page.getByRole('button', { name: '2 new messages' }).waitFor({ state: 'detached' });
+  await soon(() => alice.page.title()).toBe('Chat');
+});
+
+/** Says a lot, over one socket, without waiting for each answer. */
+async function fill(token: string, conversationId: string, count: number): Promise<void> {
+  const { WebSocket } = await import('ws');
+  const socket = new WebSocket(`${stage.url.replace('http', 'ws')}/chat/ws?token=${token}`);
+  await new Promise<void>((resolve, reject) => {
+    let sent = 0;
+    let acknowledged = 0;
+    const more = () => {
+      // Not more at a time than the server keeps for a slow reader.
+      while (sent < count && sent - acknowledged < 200)
+        socket.send(JSON.stringify({ type: 'message.send', id: `${++sent}`, payload: { conversationId, content: sent % 7 === 0 ? `message ${sent}\n${'and more of it '.repeat(sent % 11)}` : `message ${sent}` } }));
+    };
+    socket.on('error', reject);
+    socket.on('message', (data) => {
+      const { type, payload } = JSON.parse(String(data)) as { type: string; payload: { code?: string } };
+      if (type === 'error') reject(new Error(payload.code));
+      if (type === 'auth_success') more();
+      if (type !== 'message.sent') return;
+      acknowledged++;
+      if (acknowledged === count) resolve();
+      else more();
+    });
+  });
+  socket.close();
+}

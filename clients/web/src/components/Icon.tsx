@@ -1,0 +1,37 @@
+import type { ReactNode } from 'react';
+
+const drawings = {
+  pen: <path d="M4 20h4L19 9a2.8 2.8 0 0 0-4-4L4 16v4Zm9.5-13.5 4 4" />,
+  more: <path d="M12 6h.01M12 12h.01M12 18h.01" strokeWidth="3" />,
+  back: <path d="m15 5-7 7 7 7" />,
+  down: <path d="m5 9 7 7 7-7" />,
+  up: <path d="M12 19V5m-6 6 6-6 6 6" />,
+  sun: <path d="M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8Zm0-13v1.5M12 19.5V21M3 12h1.5M19.5 12H21M5.6 5.6l1.1 1.1M17.3 17.3l1.1 1.1M5.6 18.4l1.1-1.1M17.3 6.7l1.1-1.1" />,
+  moon: <path d="M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5Z" />,
+  screen: <path d="M4 5h16v11H4zM9 20h6" />,
+  leave: <path d="M14 4h5v16h-5M4 12h10m-4-4 4 4-4 4" transform="matrix(-1 0 0 1 24 0)" />,
+  block: <path d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM5.8 5.8l12.4 12.4" />,
+  tick: <path d="m5 12.5 4.5 4.5L19 7.5" />,
+  bubble: <path d="M7 4h10a4 4 0 0 1 4 4v5a4 4 0 0 1-4 4h-5l-5 4v-4a4 4 0 0 1-4-4V8a4 4 0 0 1 4-4Z" strokeWidth="1.4" />,
+  offline: <path d="M3 3l18 18M5 12.5a10 10 0 0 1 4-2.4M2 8.8A15 15 0 0 1 7 6M11 5a15 15 0 0 1 11 3.8M14.5 10.3a10 10 0 0 1 4.5 2.2M8.5 16a5 5 0 0 1 7 0M12 20h.01" />,
+} satisfies Record<string, ReactNode>;
+
+export type IconName = keyof typeof drawings;
+
+/** A drawing beside a text that says the same; never alone. */
+export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
+  return (
+    <svg className="icon" width={size} height={size} viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+      {drawings[name]}
+    </svg>
+  );
+}
+
+export function Logo({ size = 40 }: { size?: number }) {
+  return (
+    <svg className="icon logo" width={size} height={size} viewBox="0 0 32 32" aria-hidden="true">
+      <path fill="currentColor" d="M8 4h16a6 6 0 0 1 6 6v8a6 6 0 0 1-6 6h-9l-7 5v-5a6 6 0 0 1-6-6v-8a6 6 0 0 1 6-6z" />
+      <path stroke="var(--on-accent)" strokeWidth="2.4" strokeLinecap="round" d="M10 12h12M10 17h7" />
+    </svg>
+  );
+}

@@ -1,0 +1,124 @@
+import { useEffect, useState, type FormEvent } from 'react';
+import { clientInfo, signInByName, signInByToken, SignInError, useFarewell, type ClientInfo } from '../session.ts';
+import { strings } from '../strings.ts';
+import { Logo } from './Icon.tsx';
+
+const words = strings.signIn;
+
+export function SignIn() {
+  const farewell = useFarewell();
+  const [info, setInfo] = useState<ClientInfo>();
+  const [byToken, setByToken] = useState(false);
+  const [value, setValue] = useState('');
+  const [keep, setKeep] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string>();
+
+  useEffect(() => {
+    document.title = words.title;
+    load();
+  }, []);
+
+  function load() {
+    setFault(undefined);
+    clientInfo().then(setInfo, () => setFault(words.unreachable));
+  }
+
+  async function attempt(signIn: () => void | Promise<void>) {
+    setBusy(true);
+    setFault(undefined);
+    try {
+      await signIn();
+    } catch (failure) {
+      setFault(failure instanceof SignInError ? failure.message : words.issuerFailed);
+      setBusy(false);
+    }
+  }
+
+  const named = info?.devSignIn === true && !byToken;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const text = value.trim();
+    if (named && text === '') return setFault(words.nameMissing);
+    void attempt(() => (named ? signInByName(text, keep) : signInByToken(text, keep)));
+  };
+  const withIssuer = (issuer: NonNullable<ClientInfo['oidc']>) =>
+    attempt(async () => (await import('../oidc.ts')).begin(issuer, keep, location.pathname));
+
+  return (
+    <main className="signin">
+      <div className="signin-card">
+        <header>
+          <Logo />
+          <h1>{words.title}</h1>
+          <p>{named ? words.devIntro : words.intro}</p>
+        </header>
+        {farewell && (
+          <p className="fault" role="alert">
+            {farewell}
+          </p>
+        )}
+        {!info && fault && (
+          <>
+            <p className="fault" role="alert">
+              {fault}
+            </p>
+            <button type="button" className="button quiet" onClick={load}>
+              {strings.list.retry}
+            </button>
+          </>
+        )}
+        {info?.oidc && (
+          <>
+            <button type="button" className="button primary" disabled={busy} onClick={() => void withIssuer(info.oidc!)}>
+              {words.withIssuer}
+            </button>
+            <p className="or">{words.or}</p>
+          </>
+        )}
+        {info && (
+          <form onSubmit={submit} noValidate>
+            <div className="field" key={named ? 'name' : 'token'}>
+              <label htmlFor="credential">{named ? words.username : words.token}</label>
+              {named ? (
+                <input id="credential" name="username" autoFocus autoComplete="username" autoCapitalize="none" spellCheck={false} maxLength={64} value={value} aria-describedby="credential-hint" aria-invalid={fault !== undefined} onChange={(event) => setValue(event.target.value)} />
+              ) : (
+                <textarea id="credential" name="token" rows={4} autoComplete="off" autoCapitalize="none" spellCheck={false} value={value} aria-describedby="credential-hint" aria-invalid={fault !== undefined} onChange={(event) => setValue(event.target.value)} />
+              )}
+              {fault && (
+                <p className="fault" role="alert">
+                  {fault}
+                </p>
+              )}
+              <p className="hint" id="credential-hint">
+                {named ? words.usernameHint : words.tokenHint}
+              </p>
+            </div>
+            <label className="check">
+              <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />
+              {words.keep}
+            </label>
+            <button type="submit" className={info.oidc ? 'button quiet' : 'button primary'} disabled={busy}>
+              {busy ? words.submitting : words.submit}
+            </button>
+          </form>
+        )}
+        {info?.devSignIn && (
+          <p className="hint">
+            <button
+              type="button"
+              className="link"
+              onClick={() => {
+                setByToken(!byToken);
+                setValue('');
+                setFault(undefined);
+              }}
+            >
+              {byToken ? words.useName : words.useToken}
+            </button>
+          </p>
+        )}
+      </div>
+    </main>
+  );
+}

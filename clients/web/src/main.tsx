@@ -1,0 +1,32 @@
+import { createRoot } from 'react-dom/client';
+import { App } from './App.tsx';
+import { go } from './router.ts';
+import { clientInfo, restoreSession, setSession } from './session.ts';
+import { strings } from './strings.ts';
+import { applyTheme } from './theme.ts';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/layout.css';
+import './styles/signin.css';
+import './styles/list.css';
+import './styles/messages.css';
+
+applyTheme();
+restoreSession();
+if (new URLSearchParams(location.search).has('state')) await comeBack();
+createRoot(document.getElementById('root')!).render(<App />);
+
+/** Back from the issuer, with a code or with an error. */
+async function comeBack(): Promise<void> {
+  try {
+    const [{ oidc }, { finish }] = await Promise.all([clientInfo(), import('./oidc.ts')]);
+    const done = oidc && (await finish(oidc));
+    if (done) setSession({ token: done.token, keep: done.keep, ...(done.refreshToken !== undefined && { refreshToken: done.refreshToken }) });
+    go(done?.path ?? '/', true);
+  } catch (failure) {
+    // The console says more to whoever sets this up; a person can only try again.
+    console.error(failure);
+    setSession(null, strings.signIn.issuerFailed);
+    history.replaceState(null, '', '/');
+  }
+}

@@ -1,0 +1,76 @@
+import * as oauth from 'oauth4webapi';
+import type { IssuerInfo } from './session.ts';
+
+/** Sign-in by OpenID Connect: code flow with PKCE (RFC 7636), as a public client. Loaded only where it is used. */
+
+const key = 'chat.oidc';
+
+interface Pending {
+  readonly verifier: string;
+  readonly state: string;
+  readonly nonce: string;
+  readonly keep: boolean;
+  /** Where in the page one wanted to go. */
+  readonly path: string;
+}
+
+export interface Tokens {
+  readonly token: string;
+  readonly refreshToken?: string;
+}
+
+const redirectUri = (): string => `${location.origin}/`;
+
+async function issuerOf(info: IssuerInfo): Promise<oauth.AuthorizationServer> {
+  const address = new URL(info.authority);
+  return oauth.processDiscoveryResponse(address, await oauth.discoveryRequest(address, options(info)));
+}
+
+// Without encryption only where the server itself accepts it: an issuer on the same machine.
+const options = (info: IssuerInfo) => ({ [oauth.allowInsecureRequests]: info.authority.startsWith('http:') });
+
+/** Leaves the page for the issuer's. */
+export async function begin(info: IssuerInfo, keep: boolean, path: string): Promise<void> {
+  const issuer = await issuerOf(info);
+  const pending: Pending = { verifier: oauth.generateRandomCodeVerifier(), state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce(), keep, path };
+  sessionStorage.setItem(key, JSON.stringify(pending));
+  const address = new URL(issuer.authorization_endpoint!);
+  for (const [name, value] of Object.entries({
+    client_id: info.clientId,
+    redirect_uri: redirectUri(),
+    response_type: 'code',
+    scope: info.scope,
+    state: pending.state,
+    nonce: pending.nonce,
+    code_challenge: await oauth.calculatePKCECodeChallenge(pending.verifier),
+    code_challenge_method: 'S256',
+  }))
+    address.searchParams.set(name, value);
+  location.assign(address);
+}
+
+/** Takes what the issuer has sent along with the way back. Without a sign-in under way, null. */
+export async function finish(info: IssuerInfo): Promise<(Tokens & Pick<Pending, 'keep' | 'path'>) | null> {
+  const stored = sessionStorage.getItem(key);
+  if (!stored) return null;
+  sessionStorage.removeItem(key);
+  const pending = JSON.parse(stored) as Pending;
+  const issuer = await issuerOf(info);
+  const client = { client_id: info.clientId };
+  const parameters = oauth.validateAuthResponse(issuer, client, new URL(location.href), pending.state);
+  const answer = await oauth.authorizationCodeGrantRequest(issuer, client, oauth.None(), parameters, redirectUri(), pending.verifier, options(info));
+  const tokens = await oauth.processAuthorizationCodeResponse(issuer, client, answer, { expectedNonce: pending.nonce });
+  return { ...kept(tokens), keep: pending.keep, path: pending.path };
+}
+
+export async function refresh(info: IssuerInfo, refreshToken: string): Promise<Tokens> {
+  const issuer = await issuerOf(info);
+  const client = { client_id: info.clientId };
+  const answer = await oauth.refreshTokenGrantRequest(issuer, client, oauth.None(), refreshToken, options(info));
+  return kept(await oauth.processRefreshTokenResponse(issuer, client, answer));
+}
+
+const kept = (tokens: oauth.TokenEndpointResponse): Tokens => ({
+  token: tokens.access_token,
+  ...(tokens.refresh_token !== undefined && { refreshToken: tokens.refresh_token }),
+});

@@ -1,0 +1,24 @@
+import react from '@vitejs/plugin-react';
+import { defaultClientConditions, defineConfig } from 'vite';
+
+// `npm run dev` shows the page with a server that runs elsewhere: CHAT_SERVER=http://localhost:5000.
+const server = process.env.CHAT_SERVER ?? 'http://localhost:5000';
+
+export default defineConfig({
+  plugins: [react()],
+  // The packages as they are written, so that nothing has to be built before the page.
+  resolve: { conditions: ['source', ...defaultClientConditions] },
+  build: {
+    // The server serves these, and they are committed: see scripts/check-built.mjs.
+    outDir: process.env.OUT_DIR ?? '../../src/Chat/wwwroot',
+    emptyOutDir: true,
+    target: ['chrome123', 'edge123', 'firefox121', 'safari17.5'],
+    // What the page's content security policy would refuse: data: addresses and the polyfill.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: { '/chat': { target: server, ws: true }, '/dev': server, '/client.json': server },
+  },
+});
