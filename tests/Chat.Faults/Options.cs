@@ -12,6 +12,7 @@ internal sealed record Options
           --all            all experiments in full sizes
           <name>…          these only, in full sizes unless --short is given, too
           --list           what there is
+          --at-once N      so many experiments side by side, each with servers of its own (default: 4 if short, else 1)
           --seed N         the random numbers; printed with every run
           --json FILE      the results as JSON
           --logs FOLDER    keeps the servers' logs there if something fails
@@ -23,6 +24,9 @@ internal sealed record Options
     public bool IsList { get; init; }
 
     public int Seed { get; init; } = Random.Shared.Next(1, 1_000_000);
+
+    /// <summary>The short ones mostly wait, for leases and time-outs: side by side they keep two cores busy.</summary>
+    public int AtOnce { get => field > 0 ? field : IsShort ? 4 : 1; init; }
 
     public string? JsonFile { get; init; }
 
@@ -55,6 +59,9 @@ internal sealed record Options
                     break;
                 case "--seed" when Number() is { } seed:
                     options = options with { Seed = seed };
+                    break;
+                case "--at-once" when Number() is { } atOnce:
+                    options = options with { AtOnce = atOnce };
                     break;
                 case "--ports" when Number() is { } port:
                     options = options with { FirstPort = port };

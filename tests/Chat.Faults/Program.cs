@@ -23,12 +23,15 @@ var workshop = await Workshop.OpenAsync(reaper, new Ports(options.FirstPort));
 Console.WriteLine($"seed {options.Seed}, {(options.IsShort ? "short" : "full")} sizes, {Environment.ProcessorCount} cores");
 Outcome.Head();
 var outcomes = new List<Outcome>();
-foreach (var experiment in options.Chosen)
+await Parallel.ForEachAsync(options.Chosen, new ParallelOptions { MaxDegreeOfParallelism = options.AtOnce }, async (experiment, _) =>
 {
     var outcome = await Experiments.RunAsync(experiment, workshop, options);
-    outcome.Write();
-    outcomes.Add(outcome);
-}
+    lock (outcomes)
+    {
+        outcome.Write();
+        outcomes.Add(outcome);
+    }
+});
 
 if (options.JsonFile is not null)
     await Outcome.SaveAsync(options.JsonFile, outcomes);

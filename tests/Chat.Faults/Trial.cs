@@ -81,8 +81,9 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
     /// <param name="recoversWithin">When answers must come again.</param>
     /// <param name="presenceSettlesWithin">How long presence may take to be right.</param>
     /// <param name="losesReceipts">Whether the fault may cost the news of somebody's having read, which goes from node to node once, and the word of a commit.</param>
+    /// <param name="whenLeft">Ends what keeps connections of its own, once everybody has left.</param>
     public async Task JudgeAsync(
-        Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, bool losesReceipts = false)
+        Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, bool losesReceipts = false, Action? whenLeft = null)
     {
         await load.FallSilentAsync(Patience);
         if (watcher is not null)
@@ -106,6 +107,7 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
             Expect(Figures.RecoverySeconds <= limit.TotalSeconds, $"answers came again after {Figures.RecoverySeconds:0.0} s, not within {limit.TotalSeconds:0} s");
 
         await load.LeaveAsync();
+        whenLeft?.Invoke();
         Leftovers left = new("", 0, 0, 0, 0);
         await Wait.HoldsAsync(presenceSettlesWithin ?? TimeSpan.FromSeconds(15), async () => (left = await LeftoversAsync(cluster)) is { Connections: 0, Subscriptions: 0, Leases: 0 });
         findings.AddRange(Invariant.Broken(history with { Leftovers = [left] }).Where(violation => violation.Invariant == "I14").Select(violation => violation.ToString()));

@@ -66,7 +66,7 @@ internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
     /// <summary>Makes an installation and starts it.</summary>
     public async Task<Cluster> StartAsync(Plan plan)
     {
-        var name = $"{++made}";
+        var name = $"{Interlocked.Increment(ref made)}";
         var data = await files.CopyAsync(name);
         if (plan.WalFolder is not null)
         {

@@ -24,7 +24,8 @@ internal static class Upgrades
         trial.Note("spread", string.Join(" and ", cluster.Nodes.Select(Cluster.ConnectionsTo)));
         trial.Expect(cluster.Nodes.All(node => Cluster.ConnectionsTo(node) > 0), "one node got all connections");
         await RestartOneByOneAsync(trial, cluster, load);
-        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
+        // It keeps connections of its own to the nodes, for requests to come.
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), whenLeft: () => haproxy.Send(Signal.Kill));
         ExpectGoodbyes(trial, load);
     }
 
