@@ -20,14 +20,25 @@ internal sealed class PostgresWatchdog
         $(command -v setsid) /bin/sh -c "$0" "$@" 2>/dev/null &
         """;
 
-    /// <summary>PIPE is among the ignored signals because we may be gone when it reports.</summary>
+    /// <summary>
+    /// PIPE is among the ignored signals because we may be gone when it reports. It stops the one that it has started, by
+    /// its process id: on a busy machine the next server may have one on the same folder by then.
+    /// </summary>
     private const string Watch = """
         trap '' INT HUP TERM PIPE
         pg_ctl=$0 data=$1 log=$2 options=$3 remove=$4
         if message=$("$pg_ctl" start -D "$data" -l "$log" -o "$options" -s -t 120 2>&1 </dev/null 3<&-); then
+            own() { read -r pid <"$data/postmaster.pid" && echo "$pid"; } 2>/dev/null
+            started=$(own)
             echo ready
             while read -r _ <&3; do :; done
-            "$pg_ctl" stop -D "$data" -m fast -s -t 60 || "$pg_ctl" stop -D "$data" -m immediate -s
+            [ "$(own)" = "$started" ] && kill -INT "$started"
+            tenths=0
+            while kill -0 "$started" 2>/dev/null && [ "$(own)" = "$started" ] && [ $tenths -lt 700 ]; do
+                sleep 0.1
+                tenths=$((tenths + 1))
+                [ $tenths -ne 600 ] || kill -QUIT "$started"
+            done
             [ -z "$remove" ] || rm -rf "$remove"
         else
             echo "$message"

@@ -84,6 +84,9 @@ internal static class AppendFunction
         Add(call, NpgsqlDbType.Uuid, blocks, block => block.Id);
         Add(call, NpgsqlDbType.Integer, blocks, block => block.Place);
 
+        // Once a connection, and not left to the driver's own judgement: it prepares along with the fifth use, and loses
+        // its place in PostgreSQL's answers if just that one fails.
+        await call.PrepareAsync(patience);
         var verdicts = new List<AppendVerdict>(drafts.Count);
         await using var reader = await call.ExecuteReaderAsync(patience);
         while (await reader.ReadAsync(patience))
