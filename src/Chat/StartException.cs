@@ -20,7 +20,7 @@ public sealed class StartException(string message, Exception? innerException = n
         StartException => failure.Message,
         // Kestrel's own message names the address.
         IOException { InnerException: AddressInUseException } => $"{failure.Message} Stop what listens there, or set ASPNETCORE_URLS.",
-        SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable } =>
+        SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable or SocketError.AddressAlreadyInUse } =>
             $"Cannot listen on the configured address: {failure.Message}. Set ASPNETCORE_URLS.",
         // An address that cannot be read, https without a certificate.
         (InvalidOperationException or FormatException) and { Source: "Microsoft.AspNetCore.Server.Kestrel.Core" or "Microsoft.AspNetCore.Http" } =>

@@ -86,7 +86,7 @@ internal sealed class Authentication(
     /// Users being let in at the same time; the others wait for their turn. Each one asks the database and Redis several
     /// things, and when thousands come back at once, all of them asking together would all be too late.
     /// </summary>
-    private const int AtOnce = 32;
+    internal const int AtOnce = 32;
 
     private readonly SemaphoreSlim turns = new(AtOnce);
 
@@ -125,16 +125,18 @@ internal sealed class Authentication(
             return;
         }
 
-        foreach (var observer in identityObservers)
-            await observer.SeenAsync(identity);
+        // Before the wait, which is not to count as time without a token.
         if (!connection.TrySignIn(reading))
         {
             connection.Close(Disconnect.TooManyConnections);
             return;
         }
 
+        await turns.WaitAsync();
         try
         {
+            foreach (var observer in identityObservers)
+                await observer.SeenAsync(identity);
             await OpenAsync(connection, id);
             audit.SignedIn(identity.Id, connection.Id);
         }
@@ -143,6 +145,10 @@ internal sealed class Authentication(
             // Signed in and not joined: a connection that would look alive and get nothing.
             connection.Abort();
             throw;
+        }
+        finally
+        {
+            turns.Release();
         }
     }
 

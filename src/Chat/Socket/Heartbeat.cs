@@ -26,7 +26,7 @@ internal sealed class Heartbeat(Hub hub, SendRates rates, RequestRates requests,
 
                 metrics.SendQueues(waiting, longest);
                 rates.Sweep();
-            requests.Sweep();
+                requests.Sweep();
             }
         }
         catch (OperationCanceledException)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using OpenTelemetry.Metrics;
 
 namespace Chat.Telemetry;
@@ -23,12 +24,15 @@ internal sealed partial class AdminServer(MeterProvider metrics, AdminSettings s
             await app.StartAsync(cancellationToken);
             Serving(new IPEndPoint(settings.Address, settings.Port));
         }
-        catch (IOException taken) when (!settings.IsGiven)
+        // A socket's own exception where two nodes start in the same moment: both have bound the port, and one may listen.
+        catch (Exception taken) when (taken is IOException or SocketException)
         {
-            NotServing(taken.Message);
-        }
-        catch (IOException taken)
-        {
+            if (!settings.IsGiven)
+            {
+                NotServing(taken.Message);
+                return;
+            }
+
             throw new StartException($"{taken.Message} Stop what listens there, or set Admin__Port.", taken);
         }
     }

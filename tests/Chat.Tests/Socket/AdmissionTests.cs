@@ -1,5 +1,9 @@
 using System.Net;
+using Chat.Socket;
+using Chat.Storage;
 using Chat.Tests.Fixtures;
+using Chat.Tokens;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Socket;
 
@@ -70,6 +74,54 @@ public sealed class AdmissionTests
         app.Clock!.Advance(TimeSpan.FromSeconds(1));
         await using var third = await app.Connect(ChatApp.NewUser());
         await third.Settle();
+    }
+
+    [Fact]
+    public async Task Of_many_who_come_at_once_only_so_many_are_let_in_at_a_time_and_nobody_is_sent_away()
+    {
+        await using var app = await ChatApp.Start();
+        var services = app.Services;
+        var door = new Door();
+        using var authentication = new Authentication(
+            services.GetRequiredService<TokenReader>(), new Hub(), [], [door], services.GetRequiredService<Lineage>(), services.GetRequiredService<Audit>(), new Limits());
+        var pairs = await Task.WhenAll(Enumerable.Range(0, Authentication.AtOnce + 8).Select(_ => SocketPair.OpenAsync()));
+        var connections = pairs.Select(pair => pair.Accept(
+            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(null)!)).ToArray();
+
+        var letIn = connections.Select(connection => authentication.PresentAsync(app.TokenFor(ChatApp.NewUser()), connection, id: null).AsTask()).ToArray();
+        // Who waits for their turn is signed in already: it is not time without a token.
+        await Eventually.Holds("all are signed in", () => connections.All(connection => connection.IsAuthenticated));
+        await Eventually.Holds("the door is full", () => door.Inside == Authentication.AtOnce);
+
+        door.Open();
+        await Task.WhenAll(letIn);
+        Assert.Equal((Authentication.AtOnce, connections.Length), (door.Most, door.Passed));
+        foreach (var pair in pairs)
+            pair.Dispose();
+    }
+
+    /// <summary>Holds whoever is being let in, until it is opened.</summary>
+    private sealed class Door : IConnectionObserver
+    {
+        private readonly TaskCompletionSource opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly Lock gate = new();
+
+        public int Inside { get; private set; }
+
+        public int Most { get; private set; }
+
+        public int Passed { get; private set; }
+
+        public void Open() => opened.SetResult();
+
+        public async ValueTask OpeningAsync(Connection connection)
+        {
+            lock (gate)
+                Most = Math.Max(Most, ++Inside);
+            await opened.Task;
+            lock (gate)
+                (Inside, Passed) = (Inside - 1, Passed + 1);
+        }
     }
 
     private static Task<ChatApp> With(string limit, int value) => ChatApp.Start(new() { [$"Limits:{limit}"] = $"{value}" });
