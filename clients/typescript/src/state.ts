@@ -1,4 +1,4 @@
-import type { ErrorCode, Member, Message, ServerEvent, ServerLimits, UserStatus } from './wire.js';
+import type { Conversation, ErrorCode, Message, ServerEvent, ServerLimits, UserStatus } from './wire.js';
 
 /** How it stands with the connection. */
 export type ConnectionStatus =
@@ -34,15 +34,9 @@ export interface Me {
 }
 
 /** A conversation, and what is known of its messages. */
-export interface ConversationState {
-  readonly id: string;
-  readonly kind: 'direct' | 'group';
-  readonly members: readonly Member[];
+export interface ConversationState extends Conversation {
   /** The highest number that is known to exist. */
   readonly seq: number;
-  readonly lastMessage?: Message;
-  readonly updatedAt: string;
-  readonly unread: number;
   /** Ascending by `seq`: every message from `loadedFrom` on, and no other. */
   readonly messages: readonly Message[];
   /** Older messages are loaded on request; 1 if there are none. */

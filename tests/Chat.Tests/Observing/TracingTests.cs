@@ -14,13 +14,7 @@ public sealed class TracingTests
     public async Task One_trace_covers_a_message_from_its_frame_to_its_commit_to_the_push_on_another_node()
     {
         var spans = new ConcurrentQueue<Activity>();
-        using var listener = new ActivityListener
-        {
-            ShouldListenTo = source => source.Name is Tracing.Name or "Npgsql",
-            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
-            ActivityStopped = spans.Enqueue,
-        };
-        ActivitySource.AddActivityListener(listener);
+        using var listener = Listen(spans, Tracing.Name, "Npgsql");
         await using var nodes = await TwoNodes.Start();
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await nodes.One.OpenDirect(alice, bob);
@@ -50,13 +44,7 @@ public sealed class TracingTests
     public async Task Over_REST_the_request_is_where_it_begins_and_a_refusal_is_an_error()
     {
         var spans = new ConcurrentQueue<Activity>();
-        using var listener = new ActivityListener
-        {
-            ShouldListenTo = source => source.Name is Tracing.Name or "Microsoft.AspNetCore",
-            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
-            ActivityStopped = spans.Enqueue,
-        };
-        ActivitySource.AddActivityListener(listener);
+        using var listener = Listen(spans, Tracing.Name, "Microsoft.AspNetCore");
         await using var app = await ChatApp.Start();
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -81,5 +69,17 @@ public sealed class TracingTests
         Assert.Null(Tracing.Push(origin: null));
         Assert.Null(Tracing.Push("not a traceparent"));
         Assert.Null(Tracing.Commit(sent: null));
+    }
+
+    private static ActivityListener Listen(ConcurrentQueue<Activity> spans, params string[] sources)
+    {
+        var listener = new ActivityListener
+        {
+            ShouldListenTo = source => sources.Contains(source.Name),
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        return listener;
     }
 }
