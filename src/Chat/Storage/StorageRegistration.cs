@@ -107,6 +107,9 @@ internal static class StorageRegistration
         // Far more than a node has use for, and few enough for several nodes and a tool on PostgreSQL's default of 100.
         if (!tuned.ShouldSerialize("Maximum Pool Size"))
             tuned.MaxPoolSize = 30;
+        // Nothing of ours changes a session, and to wash one anyway costs more than a small batch.
+        if (!tuned.ShouldSerialize("No Reset On Close"))
+            tuned.NoResetOnClose = true;
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
         // PostgreSQL keeps time, too: of a node that was cut off or stands still, it ends the statement, and the
         // transaction whose locks all other nodes wait for. As options, because those outlive the pool's reset.
