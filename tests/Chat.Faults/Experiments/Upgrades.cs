@@ -6,7 +6,10 @@ namespace Chat.Faults;
 /// <summary>What an engineer does to an installation on purpose, while people talk.</summary>
 internal static class Upgrades
 {
-    private const string OldBuild = "CHAT_OLD";
+    /// <summary>The last version, whose nodes must go on while this one is rolled out: the last release, and until there is one, the last commit with other tables.</summary>
+    public const string LastVersion = "d16e20280488d3b9722c3f869ca5bacacb56caeb";
+
+    private static readonly TimeSpan BuildLimit = TimeSpan.FromMinutes(4);
 
     /// <summary>Everybody comes through the load balancer, and so nobody knows which node they are on.</summary>
     public static async Task BehindHaproxyAsync(Trial trial)
@@ -32,9 +35,8 @@ internal static class Upgrades
     /// <summary>The schema of the new version first, under the old nodes; then one node after the other.</summary>
     public static async Task FromOldAsync(Trial trial)
     {
-        if (Environment.GetEnvironmentVariable(OldBuild) is not { Length: > 0 } old)
-            throw new CannotException($"{OldBuild} names no folder with a published earlier version");
-        await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Server = Path.Combine(Path.GetFullPath(old), "Chat.dll") });
+        var old = await BuildAsync(trial, trial.Options.Old);
+        await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Server = old });
         await using var load = await trial.TalkAsync(cluster);
         await trial.GoOnAsync(2, 5);
         var began = Stopwatch.GetTimestamp();
@@ -49,6 +51,28 @@ internal static class Upgrades
         await RestartOneByOneAsync(trial, cluster, load, Workshop.Release);
         await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
         ExpectGoodbyes(trial, load);
+    }
+
+    /// <summary>Publishes the server as it was, out of git and below the run's own folder; other experiments come first.</summary>
+    private static async Task<string> BuildAsync(Trial trial, string commit)
+    {
+        const string Build = "git archive \"$0\" | tar -x -C \"$1\" && cd \"$1\" && exec nice -n 19 dotnet publish src/Chat -c Release -o \"$1/out\" -nodeReuse:false -p:UseSharedCompilation=false";
+        var began = Stopwatch.GetTimestamp();
+        if (!await RunAsync("exec git cat-file -e \"$0^{commit}\"", commit))
+            throw new CannotException($"git does not know {commit} here");
+        var folder = Directory.CreateDirectory(Path.Combine(trial.Workshop.Folder, "old")).FullName;
+        if (!await RunAsync(Build, commit, folder))
+            throw new InvalidOperationException($"{commit} does not build: {await File.ReadAllTextAsync(trial.Workshop.Log("old-build"))}");
+        trial.Note("old version", commit[..Math.Min(commit.Length, 12)]);
+        trial.Note("its build", Stopwatch.GetElapsedTime(began));
+        return Path.Combine(folder, "out", "Chat.dll");
+
+        async Task<bool> RunAsync(string script, params string[] arguments)
+        {
+            var command = new ProcessStartInfo("/bin/sh", ["-c", script, .. arguments]) { WorkingDirectory = Checkout() };
+            await using var child = Child.Start(command, trial.Workshop.Log("old-build"), trial.Workshop.Reaper);
+            return await child.ExitAsync(BuildLimit) == 0;
+        }
     }
 
     private static async Task RestartOneByOneAsync(Trial trial, Cluster cluster, Load load, string? server = null)
