@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Chat.Tests.Model;
+using Chat.Invariants;
 
 namespace Chat.Faults;
 

@@ -12,7 +12,33 @@ internal static class Upgrades
     private static readonly TimeSpan BuildLimit = TimeSpan.FromMinutes(4);
 
     /// <summary>Everybody comes through the load balancer, and so nobody knows which node they are on.</summary>
-    public static async Task BehindHaproxyAsync(Trial trial)
+    public static Task BehindHaproxyAsync(Trial trial) => ThroughHaproxyAsync(trial, async (cluster, _, load, haproxy) =>
+    {
+        await RestartOneByOneAsync(trial, cluster, load);
+        // It keeps connections of its own to the nodes, for requests to come.
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), whenLeft: () => haproxy.Send(Signal.Kill));
+        ExpectGoodbyes(trial, load);
+    });
+
+    /// <summary>Redis is away from all nodes: none is ready, all do their work, and whoever comes is let in all the same.</summary>
+    public static Task WithoutAReadyNodeAsync(Trial trial) => ThroughHaproxyAsync(trial, async (cluster, front, load, haproxy) =>
+    {
+        cluster.Redis.Pause();
+        foreach (var node in cluster.Nodes)
+            await Wait.UntilAsync($"{node.Name} is not ready", TimeSpan.FromSeconds(20), async () => !(await node.HealthAsync("ready")).IsOk);
+        // The load balancer asks every second, and believes the second answer.
+        await trial.GoOnAsync(4, 10);
+        trial.Expect((await front.HealthAsync("live")).IsOk, "nobody gets to a node any more");
+        cluster.Redis.Resume();
+        foreach (var node in cluster.Nodes)
+            await Wait.UntilAsync($"{node.Name} is ready again", TimeSpan.FromSeconds(20), async () => (await node.HealthAsync("ready")).IsOk);
+        trial.Heal(load);
+        await trial.GoOnAsync(2, 5);
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), losesReceipts: true, presenceSettlesWithin: TimeSpan.FromSeconds(20), whenLeft: () => haproxy.Send(Signal.Kill));
+        trial.Expect(load.Closes.Count == 0, "sockets did not stay");
+    });
+
+    private static async Task ThroughHaproxyAsync(Trial trial, Func<Cluster, ChatNode, Load, Child, Task> goOn)
     {
         await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Node = { ["Proxies__Known"] = "127.0.0.1" } });
         var port = trial.Workshop.Ports.Next();
@@ -26,10 +52,7 @@ internal static class Upgrades
         await trial.GoOnAsync(1, 5);
         trial.Note("spread", string.Join(" and ", cluster.Nodes.Select(Cluster.ConnectionsTo)));
         trial.Expect(cluster.Nodes.All(node => Cluster.ConnectionsTo(node) > 0), "one node got all connections");
-        await RestartOneByOneAsync(trial, cluster, load);
-        // It keeps connections of its own to the nodes, for requests to come.
-        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), whenLeft: () => haproxy.Send(Signal.Kill));
-        ExpectGoodbyes(trial, load);
+        await goOn(cluster, front, load, haproxy);
     }
 
     /// <summary>The schema of the new version first, under the old nodes; then one node after the other.</summary>

@@ -1,3 +1,5 @@
+using Chat.Invariants;
+
 namespace Chat.Tests.Model;
 
 /// <summary>
