@@ -98,6 +98,30 @@ public sealed class InvariantTests
             for (var i = 1; i <= 3; i++)
                 story.Operations[^(4 - i)] = story.Operations[^(4 - i)] with { Start = first + TimeSpan.FromMilliseconds(i), Answer = story.Operations[^(4 - i)].Answer! with { At = first + (late * i) } };
         },
+        ["somebody looks at what they said"] = story => story.Look("alice", Ab(story), 0),
+        ["somebody looks past what they said"] = story => story.Look("alice", Ab(story), 2),
+        ["a page that is not the last one"] = story =>
+        {
+            story.Look("alice", Ab(story), 0);
+            Turn(story, messages => messages.Take(2), hasMore: true);
+        },
+        ["a look that began before the ack"] = story =>
+        {
+            story.Look("alice", Ab(story), 0);
+            var look = story.Operations[^1];
+            story.Operations.Remove(look);
+            story.Send("alice", "A1", Ab(story), "meanwhile", "u1");
+            story.Operations.Add(look);
+        },
+        ["a receipt behind a block that was over before"] = story =>
+        {
+            story.Block("alice", "bob", "A1");
+            story.Unblock("alice", "bob", "A1");
+            story.Close("A1");
+            story.Tick();
+            story.Open("A3", "alice");
+            story.Read("bob", "B1", Ab(story), 3);
+        },
         ["everybody has left"] = story => story.Leftovers.Add(new Leftovers("a", 0, 0, 0, 0)),
     };
 
@@ -144,6 +168,15 @@ public sealed class InvariantTests
             frames[news[1]] = frames[news[1]] with { Payload = Story.Json(new { message = Story.Shape(one with { Seq = two.Seq }, Guid.Empty) }) };
         }),
 
+        ["one device is shown another number"] = ("I5", story => story.Close("B1"), story => Reshow(story, message => message with { Seq = 40 })),
+        ["one device is shown a message under another id"] = ("I5", story => story.Close("B1"), story => Reshow(story, message => message with { Id = Guid.NewGuid() })),
+        ["a device has caught up with another number"] = ("I5", story =>
+        {
+            story.Close("B1");
+            story.Open("B2", "bob");
+            story.Close("B2");
+        }, story => story.CaughtUp("B2")[0] = story.CaughtUp("B2")[0] with { Seq = 40 }),
+
         ["two sends of one connection are stored in swapped order"] = ("I6", story =>
         {
             story.Send("alice", "A1", Ab(story), "earlier", "u1");
@@ -188,6 +221,7 @@ public sealed class InvariantTests
             story.Look("alice", Ab(story), 0);
         }, story => Blind(story, message => message.TempId == "u1")),
         ["a page leaves out the sender's own"] = ("I9", story => story.Look("alice", Ab(story), 0), story => Blind(story, message => message.TempId == "t1")),
+        ["a page that is not the last one leaves out its end"] = ("I9", story => story.Look("alice", Ab(story), 0), story => Turn(story, messages => messages.Where(message => message.Seq != 2), hasMore: true)),
 
         ["the list counts wrong"] = ("I10", null, story => Edit(story, view => view.UserId == story.User("bob") && view.Node == "b", shown => shown with { Unread = shown.Unread + 1 })),
         ["the summary counts wrong"] = ("I10", null, story =>
@@ -219,6 +253,16 @@ public sealed class InvariantTests
         ["going is told twice"] = ("I11", story => story.Close("B1"), story => story.Push("A1", "user.offline", new { userId = story.User("bob") })),
 
         ["an event that no client knows"] = ("I12", null, story => story.Push("B1", "message.vanished", new { })),
+        ["a receipt is not told behind a block that was over before"] = ("I12", story =>
+        {
+            story.Block("alice", "bob", "A1");
+            story.Unblock("alice", "bob", "A1");
+            story.Tick();
+            story.Close("A1");
+            story.Close("A2");
+            story.Open("A3", "alice");
+            story.Read("bob", "B1", Ab(story), 4);
+        }, story => story.Frames("A3").RemoveAll(frame => frame.Type == "message.read_update")),
         ["an update is not told"] = ("I12", story => story.Read("bob", "B1", Ab(story), 4), story => story.Frames("A2").RemoveAll(frame => frame.Type == "message.read_update")),
         ["an event is ahead of the state"] = ("I12", null, story => story.Push("A1", "message.delivered_update", new { conversationId = Ab(story), upTo = 4, userId = story.User("bob") })),
         ["a block is not told to another device"] = ("I12", story => story.Block("alice", "dave", "A1"), story => story.Frames("A2").RemoveAll(frame => frame.Type == "block.added")),
@@ -396,11 +440,22 @@ public sealed class InvariantTests
         story.Operations[at] = story.Operations[at] with { Answer = change(story.Operations[at].Answer!) };
     }
 
-    private static void Blind(Story story, Func<Message, bool> to)
+    private static void Blind(Story story, Func<Message, bool> to) => Turn(story, messages => messages.Where(message => !to(message)), hasMore: false);
+
+    // The page that was read last is another one.
+    private static void Turn(Story story, Func<IEnumerable<Message>, IEnumerable<Message>> page, bool hasMore)
     {
         var look = story.Operations[^1];
-        var messages = look.Answer!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read).Where(message => !to(message)).Select(message => Story.Shape(message, look.UserId));
-        story.Operations[^1] = look with { Answer = look.Answer with { Payload = Story.Json(new { messages, hasMore = false }) } };
+        var messages = page(look.Answer!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read)).Select(message => Story.Shape(message, look.UserId));
+        story.Operations[^1] = look with { Answer = look.Answer with { Payload = Story.Json(new { messages, hasMore }) } };
+    }
+
+    // Bob's first message was pushed to him as another one.
+    private static void Reshow(Story story, Func<Message, Message> change)
+    {
+        var frames = story.Frames("B1");
+        var at = frames.FindIndex(frame => frame.Type == "message.new");
+        frames[at] = frames[at] with { Payload = Story.Json(new { message = Story.Shape(change(frames[at].Message!), Guid.Empty) }) };
     }
 
     private static void Acknowledge(Story story, long upTo) =>
