@@ -98,10 +98,9 @@ internal sealed partial class Delivery(
     public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
 
     /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
-    public void Committed(Message message, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
+    public void Committed(Change change, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
     {
         using var span = Tracing.Push();
-        var change = new Change(message);
         var replied = reply is null;
         foreach (var member in members)
         {
@@ -113,8 +112,8 @@ internal sealed partial class Delivery(
             }
         }
 
-        Failpoint.Reach(Failpoint.AfterAck, message.Content, grace: 200);
-        backplane.Publish(members, new ChangeCommitted(message, span?.Id));
+        Failpoint.Reach(Failpoint.AfterAck, change.Message.Content, grace: 200);
+        backplane.Publish(members, new ChangeCommitted(change.Message, span?.Id));
 
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)

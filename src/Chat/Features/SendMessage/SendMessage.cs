@@ -76,7 +76,7 @@ public sealed record SendMessage(
         Text,
         Content!.Trim(),
         TempId,
-        conversation.BlocksAround(sender));
+        conversation.Blocks);
 }
 
 /// <summary>The event <c>message.sent</c>: the message is committed.</summary>
@@ -104,12 +104,12 @@ internal sealed class SendMessageHandler(
             return TooFast(nameof(Limits.MessagesPerSecond), wait, received);
 
         PendingReply? reply = null;
-        var (appended, error) = await AppendAsync(received, context.UserId, message => reply = ReplyTo(context, message));
+        var (appended, error) = await AppendAsync(received, context.UserId, change => reply = ReplyTo(context, change));
         if (error is not null)
             return error;
         // A reply that waits for its place in the order holds back the connection's next event, and so the next reply.
         if (reply is null)
-            ReplyTo(context, appended.Message!).Send();
+            ReplyTo(context, new Change(appended.Message!)).Send();
         else
             await reply.Sent;
         return null;
@@ -119,7 +119,7 @@ internal sealed class SendMessageHandler(
     /// <param name="send">The send.</param>
     /// <param name="sender">Who sends.</param>
     /// <param name="reply">Makes the answer that is to go out in the message's place in the order, if any.</param>
-    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage send, Guid sender, Func<Message, PendingReply?> reply)
+    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage send, Guid sender, Func<Change, PendingReply?> reply)
     {
         if (rates.Take(sender) is var wait && wait > TimeSpan.Zero)
             return (default, TooFast(nameof(Limits.MessagesPerSecondPerUser), wait, send));
@@ -134,7 +134,11 @@ internal sealed class SendMessageHandler(
 
         var appended = await log.AppendAsync(
             send.Draft(sender, conversation),
-            message => delivery.Committed(message, conversation.Members, reply(message)));
+            message =>
+            {
+                var change = new Change(message);
+                delivery.Committed(change, conversation.Members, reply(change));
+            });
         return appended.Outcome switch
         {
             AppendOutcome.Blocked => (appended, ChatError.Blocked with { TempId = send.TempId }),
@@ -150,8 +154,7 @@ internal sealed class SendMessageHandler(
         return ChatError.RateLimited(wait) with { TempId = send.TempId };
     }
 
-    private static PendingReply ReplyTo(EventContext context, Message message) =>
-        new(context.Connection, Frame.Of(new MessageSent(message.TempId, message), context.Id));
+    private static PendingReply ReplyTo(EventContext context, Change change) => new(context.Connection, change.Answer<MessageSent>(context.Id));
 }
 
 /// <summary>The REST side.</summary>
