@@ -89,6 +89,18 @@ public sealed class InvariantTests
             story.Connections["C1"] = story.Connections["C1"] with { ExpiresAt = story.Tick() };
             story.Close("C1");
         },
+        ["an event that was on its way when the token ran out"] = story =>
+        {
+            story.Connections["C1"] = story.Connections["C1"] with { ExpiresAt = story.Tick() };
+            story.Push("C1", "typing.update", new { conversationId = Ac(story), userId = story.User("alice"), typing = true });
+            story.Close("C1");
+        },
+        ["a message that was tried before a block and again behind it"] = story =>
+        {
+            story.Send("bob", "B1", Ab(story), "just in time", "u1", isAnswered: false);
+            story.Block("alice", "bob", "A1");
+            story.Send("bob", null, Ab(story), "just in time", "u1");
+        },
         ["three sends at once, each answered in time behind the one before"] = story =>
         {
             story.Send("alice", "A1", Ab(story), "first", "u1");
@@ -230,6 +242,8 @@ public sealed class InvariantTests
             story.Views[at] = story.Views[at] with { TotalUnread = story.Views[at].TotalUnread + 1 };
         }),
         ["a device is left with a stale count"] = ("I10", null, story => story.Push("B1", "notification.unread", new { conversationId = Ab(story), unread = 4, totalUnread = 4 })),
+        ["a device is left with a stale count of one conversation"] = ("I10", null, story => story.Push("B1", "notification.unread", new { conversationId = Ab(story), unread = 4, totalUnread = 1 })),
+        ["a device is left with a stale sum"] = ("I10", null, story => story.Push("B1", "notification.unread", new { conversationId = Ab(story), unread = 1, totalUnread = 4 })),
         ["a cursor went back"] = ("I10", story =>
         {
             story.Read("bob", "B1", Ab(story), 3);
@@ -279,6 +293,13 @@ public sealed class InvariantTests
             var at = story.Frames("A1").FindLastIndex(frame => frame.Type == "conversation.updated");
             story.Frames("A1")[at] = story.Frames("A1")[at] with { Payload = Story.Json(new { lastMessage = Story.Shape(story.Operations[^1].Acked!, story.User("bob")), seq = story.Operations[^1].Acked!.Seq }) };
         }),
+        ["somebody's coming reaches a stranger"] = ("I13", story =>
+        {
+            story.Close("B1");
+            story.Tick(10_000);
+            story.Open("B2", "bob");
+        }, story => story.Push("D1", "user.online", new { userId = story.User("bob") })),
+        ["reading crosses a block"] = ("I13", story => BlockedFor(story, 5000), story => story.Push("A1", "message.read_update", new { conversationId = Ab(story), upTo = 2, readBy = story.User("bob") })),
         ["typing crosses a block"] = ("I13", story => BlockedFor(story, 5000), story => story.Push("A1", "typing.update", new { conversationId = Ab(story), userId = story.User("bob"), typing = true })),
         ["a receipt crosses a block the other way"] = ("I13", story => BlockedFor(story, 5000), story => story.Push("B1", "message.delivered_update", new { conversationId = Ab(story), upTo = 0, userId = story.User("alice") })),
         ["coming back crosses a block that is over later"] = ("I13", story =>
