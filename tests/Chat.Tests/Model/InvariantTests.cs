@@ -279,6 +279,8 @@ public sealed class InvariantTests
         }, story => story.Frames("A3").RemoveAll(frame => frame.Type == "message.read_update")),
         ["an update is not told"] = ("I12", story => story.Read("bob", "B1", Ab(story), 4), story => story.Frames("A2").RemoveAll(frame => frame.Type == "message.read_update")),
         ["an event is ahead of the state"] = ("I12", null, story => story.Push("A1", "message.delivered_update", new { conversationId = Ab(story), upTo = 4, userId = story.User("bob") })),
+        ["a device is told of a number that is not there"] = ("I12", null, story =>
+            story.Push("B1", "conversation.updated", new { conversationId = Ab(story), lastMessage = Story.Shape(story.Operations[^2].Acked!.WithoutTempId, story.User("bob")), seq = 9 })),
         ["a block is not told to another device"] = ("I12", story => story.Block("alice", "dave", "A1"), story => story.Frames("A2").RemoveAll(frame => frame.Type == "block.added")),
         ["a message is pushed as it is not stored"] = ("I12", null, story =>
         {
