@@ -13,6 +13,7 @@ internal sealed record Options
           <name>…          these only, in full sizes unless --short is given, too
           --list           what there is
           --at-once N      so many experiments side by side, each with servers of its own (default: 4 if short, else 1)
+          --old COMMIT     where "upgrade" begins: a commit or a tag of this repository (default: the last version)
           --seed N         the random numbers; printed with every run
           --json FILE      the results as JSON
           --logs FOLDER    keeps the servers' logs there if something fails
@@ -27,6 +28,9 @@ internal sealed record Options
 
     /// <summary>The short ones mostly wait, for leases and time-outs: side by side they keep two cores busy.</summary>
     public int AtOnce { get => field > 0 ? field : IsShort ? 4 : 1; init; }
+
+    /// <summary>The version that an upgrade begins with, as git knows it.</summary>
+    public string Old { get; init; } = Upgrades.LastVersion;
 
     public string? JsonFile { get; init; }
 
@@ -56,6 +60,9 @@ internal sealed record Options
                     break;
                 case "--list":
                     options = options with { IsList = true };
+                    break;
+                case "--old" when Value() is { } commit:
+                    options = options with { Old = commit };
                     break;
                 case "--seed" when Number() is { } seed:
                     options = options with { Seed = seed };

@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
-using Chat.Tests.Model;
+using Chat.Invariants;
 
 namespace Chat.Faults;
 
 /// <summary>One experiment under way: what it may use, and what it has found.</summary>
-internal sealed class Trial(Workshop workshop, bool isShort, int seed)
+internal sealed class Trial(Workshop workshop, Options options)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
     private readonly List<string> findings = [];
@@ -14,11 +14,13 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
 
     public Workshop Workshop => workshop;
 
-    public bool IsShort => isShort;
+    public Options Options => options;
 
-    public int Seed => seed;
+    public bool IsShort => options.IsShort;
 
-    public Random Random { get; } = new(seed);
+    public int Seed => options.Seed;
+
+    public Random Random { get; } = new(options.Seed);
 
     public IReadOnlyList<string> Findings => findings;
 
@@ -27,13 +29,13 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
     public Figures Figures { get; private set; } = new();
 
     /// <summary>Which size, or how long: that of the short run or that of the full one.</summary>
-    public T Sized<T>(T small, T full) => isShort ? small : full;
+    public T Sized<T>(T small, T full) => IsShort ? small : full;
 
     public Task<Cluster> StartAsync(Plan plan) => workshop.StartAsync(plan);
 
     /// <summary>The usual crowd: as much as a short run on a small machine bears, or as much as the machine does.</summary>
     public Task<Load> TalkAsync(Cluster cluster, Crowd? crowd = null) =>
-        Load.StartAsync(cluster, crowd ?? Sized(new Crowd(16, 2, 150), new Crowd(60, 2, 700)), seed);
+        Load.StartAsync(cluster, crowd ?? Sized(new Crowd(16, 2, 150), new Crowd(60, 2, 700)), Seed);
 
     /// <summary>Lets things go on for a while.</summary>
     public Task GoOnAsync(double small, double full) => Task.Delay(TimeSpan.FromSeconds(Sized(small, full)));

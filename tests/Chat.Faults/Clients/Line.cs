@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text.Json;
-using Chat.Tests.Model;
+using Chat.Invariants;
 
 namespace Chat.Faults;
 

@@ -1,4 +1,4 @@
-using Chat.Tests.Model;
+using Chat.Invariants;
 
 namespace Chat.Faults;
 

@@ -22,7 +22,8 @@ internal static class Experiments
         new("node-lost", "the machine of one of three nodes vanishes without a goodbye", Nodes.LostAsync),
         new("rolling-restart", "each of three nodes is stopped with SIGTERM and started again", Nodes.RollingRestartAsync),
         new("balancer", "rolling restart of two nodes behind HAProxy, with deploy/haproxy/haproxy.cfg", Upgrades.BehindHaproxyAsync),
-        new("upgrade", "from the build in CHAT_OLD to this one, node by node, after db-apply", Upgrades.FromOldAsync),
+        new("balancer-redis", "Redis is away from two nodes behind HAProxy, and none is ready", Upgrades.WithoutAReadyNodeAsync),
+        new("upgrade", "from an older version, built from git, to this one, node by node, after db-apply", Upgrades.FromOldAsync),
         new("death-before-ack", "a node dies between commit and ack", Failpoints.AfterCommitAsync),
         new("death-before-push", "a node dies between ack and push", Failpoints.AfterAckAsync),
         new("postgres-fast", "PostgreSQL is stopped (fast) and started again", Databases.RestartedFastAsync),
@@ -52,7 +53,7 @@ internal static class Experiments
 
     public static async Task<Outcome> RunAsync(Experiment experiment, Workshop workshop, Options options)
     {
-        var trial = new Trial(workshop, options.IsShort, options.Seed);
+        var trial = new Trial(workshop, options);
         var began = Stopwatch.GetTimestamp();
         string? cannot = null;
         try

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Chat.Tests.Model;
+using Chat.Invariants;
 
 namespace Chat.Faults;
 

@@ -6,10 +6,39 @@ namespace Chat.Faults;
 /// <summary>What an engineer does to an installation on purpose, while people talk.</summary>
 internal static class Upgrades
 {
-    private const string OldBuild = "CHAT_OLD";
+    /// <summary>The last version, whose nodes must go on while this one is rolled out: the last release, and until there is one, the last commit with other tables.</summary>
+    public const string LastVersion = "d16e20280488d3b9722c3f869ca5bacacb56caeb";
+
+    private static readonly TimeSpan BuildLimit = TimeSpan.FromMinutes(4);
 
     /// <summary>Everybody comes through the load balancer, and so nobody knows which node they are on.</summary>
-    public static async Task BehindHaproxyAsync(Trial trial)
+    public static Task BehindHaproxyAsync(Trial trial) => ThroughHaproxyAsync(trial, async (cluster, _, load, haproxy) =>
+    {
+        await RestartOneByOneAsync(trial, cluster, load);
+        // It keeps connections of its own to the nodes, for requests to come.
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), whenLeft: () => haproxy.Send(Signal.Kill));
+        ExpectGoodbyes(trial, load);
+    });
+
+    /// <summary>Redis is away from all nodes: none is ready, all do their work, and whoever comes is let in all the same.</summary>
+    public static Task WithoutAReadyNodeAsync(Trial trial) => ThroughHaproxyAsync(trial, async (cluster, front, load, haproxy) =>
+    {
+        cluster.Redis.Pause();
+        foreach (var node in cluster.Nodes)
+            await Wait.UntilAsync($"{node.Name} is not ready", TimeSpan.FromSeconds(20), async () => !(await node.HealthAsync("ready")).IsOk);
+        // The load balancer asks every second, and believes the second answer.
+        await trial.GoOnAsync(4, 10);
+        trial.Expect((await front.HealthAsync("live")).IsOk, "nobody gets to a node any more");
+        cluster.Redis.Resume();
+        foreach (var node in cluster.Nodes)
+            await Wait.UntilAsync($"{node.Name} is ready again", TimeSpan.FromSeconds(20), async () => (await node.HealthAsync("ready")).IsOk);
+        trial.Heal(load);
+        await trial.GoOnAsync(2, 5);
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), losesReceipts: true, presenceSettlesWithin: TimeSpan.FromSeconds(20), whenLeft: () => haproxy.Send(Signal.Kill));
+        trial.Expect(load.Closes.Count == 0, "sockets did not stay");
+    });
+
+    private static async Task ThroughHaproxyAsync(Trial trial, Func<Cluster, ChatNode, Load, Child, Task> goOn)
     {
         await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Node = { ["Proxies__Known"] = "127.0.0.1" } });
         var port = trial.Workshop.Ports.Next();
@@ -23,18 +52,14 @@ internal static class Upgrades
         await trial.GoOnAsync(1, 5);
         trial.Note("spread", string.Join(" and ", cluster.Nodes.Select(Cluster.ConnectionsTo)));
         trial.Expect(cluster.Nodes.All(node => Cluster.ConnectionsTo(node) > 0), "one node got all connections");
-        await RestartOneByOneAsync(trial, cluster, load);
-        // It keeps connections of its own to the nodes, for requests to come.
-        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), whenLeft: () => haproxy.Send(Signal.Kill));
-        ExpectGoodbyes(trial, load);
+        await goOn(cluster, front, load, haproxy);
     }
 
     /// <summary>The schema of the new version first, under the old nodes; then one node after the other.</summary>
     public static async Task FromOldAsync(Trial trial)
     {
-        if (Environment.GetEnvironmentVariable(OldBuild) is not { Length: > 0 } old)
-            throw new CannotException($"{OldBuild} names no folder with a published earlier version");
-        await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Server = Path.Combine(Path.GetFullPath(old), "Chat.dll") });
+        var old = await BuildAsync(trial, trial.Options.Old);
+        await using var cluster = await trial.StartAsync(new Plan { Nodes = 2, Server = old });
         await using var load = await trial.TalkAsync(cluster);
         await trial.GoOnAsync(2, 5);
         var began = Stopwatch.GetTimestamp();
@@ -49,6 +74,28 @@ internal static class Upgrades
         await RestartOneByOneAsync(trial, cluster, load, Workshop.Release);
         await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
         ExpectGoodbyes(trial, load);
+    }
+
+    /// <summary>Publishes the server as it was, out of git and below the run's own folder; other experiments come first.</summary>
+    private static async Task<string> BuildAsync(Trial trial, string commit)
+    {
+        const string Build = "git archive \"$0\" | tar -x -C \"$1\" && cd \"$1\" && exec nice -n 19 dotnet publish src/Chat -c Release -o \"$1/out\" -nodeReuse:false -p:UseSharedCompilation=false";
+        var began = Stopwatch.GetTimestamp();
+        if (!await RunAsync("exec git cat-file -e \"$0^{commit}\"", commit))
+            throw new CannotException($"git does not know {commit} here");
+        var folder = Directory.CreateDirectory(Path.Combine(trial.Workshop.Folder, "old")).FullName;
+        if (!await RunAsync(Build, commit, folder))
+            throw new InvalidOperationException($"{commit} does not build: {await File.ReadAllTextAsync(trial.Workshop.Log("old-build"))}");
+        trial.Note("old version", commit[..Math.Min(commit.Length, 12)]);
+        trial.Note("its build", Stopwatch.GetElapsedTime(began));
+        return Path.Combine(folder, "out", "Chat.dll");
+
+        async Task<bool> RunAsync(string script, params string[] arguments)
+        {
+            var command = new ProcessStartInfo("/bin/sh", ["-c", script, .. arguments]) { WorkingDirectory = Checkout() };
+            await using var child = Child.Start(command, trial.Workshop.Log("old-build"), trial.Workshop.Reaper);
+            return await child.ExitAsync(BuildLimit) == 0;
+        }
     }
 
     private static async Task RestartOneByOneAsync(Trial trial, Cluster cluster, Load load, string? server = null)

@@ -1,3 +1,5 @@
+using Chat.Invariants;
+
 namespace Chat.Tests.Model;
 
 /// <summary>
@@ -87,6 +89,18 @@ public sealed class InvariantTests
             story.Connections["C1"] = story.Connections["C1"] with { ExpiresAt = story.Tick() };
             story.Close("C1");
         },
+        ["an event that was on its way when the token ran out"] = story =>
+        {
+            story.Connections["C1"] = story.Connections["C1"] with { ExpiresAt = story.Tick() };
+            story.Push("C1", "typing.update", new { conversationId = Ac(story), userId = story.User("alice"), typing = true });
+            story.Close("C1");
+        },
+        ["a message that was tried before a block and again behind it"] = story =>
+        {
+            story.Send("bob", "B1", Ab(story), "just in time", "u1", isAnswered: false);
+            story.Block("alice", "bob", "A1");
+            story.Send("bob", null, Ab(story), "just in time", "u1");
+        },
         ["three sends at once, each answered in time behind the one before"] = story =>
         {
             story.Send("alice", "A1", Ab(story), "first", "u1");
@@ -95,6 +109,30 @@ public sealed class InvariantTests
             var (first, late) = (story.Operations[^3].Start, TimeSpan.FromSeconds(4));
             for (var i = 1; i <= 3; i++)
                 story.Operations[^(4 - i)] = story.Operations[^(4 - i)] with { Start = first + TimeSpan.FromMilliseconds(i), Answer = story.Operations[^(4 - i)].Answer! with { At = first + (late * i) } };
+        },
+        ["somebody looks at what they said"] = story => story.Look("alice", Ab(story), 0),
+        ["somebody looks past what they said"] = story => story.Look("alice", Ab(story), 2),
+        ["a page that is not the last one"] = story =>
+        {
+            story.Look("alice", Ab(story), 0);
+            Turn(story, messages => messages.Take(2), hasMore: true);
+        },
+        ["a look that began before the ack"] = story =>
+        {
+            story.Look("alice", Ab(story), 0);
+            var look = story.Operations[^1];
+            story.Operations.Remove(look);
+            story.Send("alice", "A1", Ab(story), "meanwhile", "u1");
+            story.Operations.Add(look);
+        },
+        ["a receipt behind a block that was over before"] = story =>
+        {
+            story.Block("alice", "bob", "A1");
+            story.Unblock("alice", "bob", "A1");
+            story.Close("A1");
+            story.Tick();
+            story.Open("A3", "alice");
+            story.Read("bob", "B1", Ab(story), 3);
         },
         ["everybody has left"] = story => story.Leftovers.Add(new Leftovers("a", 0, 0, 0, 0)),
     };
@@ -142,6 +180,15 @@ public sealed class InvariantTests
             frames[news[1]] = frames[news[1]] with { Payload = Story.Json(new { message = Story.Shape(one with { Seq = two.Seq }, Guid.Empty) }) };
         }),
 
+        ["one device is shown another number"] = ("I5", story => story.Close("B1"), story => Reshow(story, message => message with { Seq = 40 })),
+        ["one device is shown a message under another id"] = ("I5", story => story.Close("B1"), story => Reshow(story, message => message with { Id = Guid.NewGuid() })),
+        ["a device has caught up with another number"] = ("I5", story =>
+        {
+            story.Close("B1");
+            story.Open("B2", "bob");
+            story.Close("B2");
+        }, story => story.CaughtUp("B2")[0] = story.CaughtUp("B2")[0] with { Seq = 40 }),
+
         ["two sends of one connection are stored in swapped order"] = ("I6", story =>
         {
             story.Send("alice", "A1", Ab(story), "earlier", "u1");
@@ -186,6 +233,7 @@ public sealed class InvariantTests
             story.Look("alice", Ab(story), 0);
         }, story => Blind(story, message => message.TempId == "u1")),
         ["a page leaves out the sender's own"] = ("I9", story => story.Look("alice", Ab(story), 0), story => Blind(story, message => message.TempId == "t1")),
+        ["a page that is not the last one leaves out its end"] = ("I9", story => story.Look("alice", Ab(story), 0), story => Turn(story, messages => messages.Where(message => message.Seq != 2), hasMore: true)),
 
         ["the list counts wrong"] = ("I10", null, story => Edit(story, view => view.UserId == story.User("bob") && view.Node == "b", shown => shown with { Unread = shown.Unread + 1 })),
         ["the summary counts wrong"] = ("I10", null, story =>
@@ -194,6 +242,8 @@ public sealed class InvariantTests
             story.Views[at] = story.Views[at] with { TotalUnread = story.Views[at].TotalUnread + 1 };
         }),
         ["a device is left with a stale count"] = ("I10", null, story => story.Push("B1", "notification.unread", new { conversationId = Ab(story), unread = 4, totalUnread = 4 })),
+        ["a device is left with a stale count of one conversation"] = ("I10", null, story => story.Push("B1", "notification.unread", new { conversationId = Ab(story), unread = 4, totalUnread = 1 })),
+        ["a device is left with a stale sum"] = ("I10", null, story => story.Push("B1", "notification.unread", new { conversationId = Ab(story), unread = 1, totalUnread = 4 })),
         ["a cursor went back"] = ("I10", story =>
         {
             story.Read("bob", "B1", Ab(story), 3);
@@ -217,8 +267,20 @@ public sealed class InvariantTests
         ["going is told twice"] = ("I11", story => story.Close("B1"), story => story.Push("A1", "user.offline", new { userId = story.User("bob") })),
 
         ["an event that no client knows"] = ("I12", null, story => story.Push("B1", "message.vanished", new { })),
+        ["a receipt is not told behind a block that was over before"] = ("I12", story =>
+        {
+            story.Block("alice", "bob", "A1");
+            story.Unblock("alice", "bob", "A1");
+            story.Tick();
+            story.Close("A1");
+            story.Close("A2");
+            story.Open("A3", "alice");
+            story.Read("bob", "B1", Ab(story), 4);
+        }, story => story.Frames("A3").RemoveAll(frame => frame.Type == "message.read_update")),
         ["an update is not told"] = ("I12", story => story.Read("bob", "B1", Ab(story), 4), story => story.Frames("A2").RemoveAll(frame => frame.Type == "message.read_update")),
         ["an event is ahead of the state"] = ("I12", null, story => story.Push("A1", "message.delivered_update", new { conversationId = Ab(story), upTo = 4, userId = story.User("bob") })),
+        ["a device is told of a number that is not there"] = ("I12", null, story =>
+            story.Push("B1", "conversation.updated", new { conversationId = Ab(story), lastMessage = Story.Shape(story.Operations[^2].Acked!.WithoutTempId, story.User("bob")), seq = 9 })),
         ["a block is not told to another device"] = ("I12", story => story.Block("alice", "dave", "A1"), story => story.Frames("A2").RemoveAll(frame => frame.Type == "block.added")),
         ["a message is pushed as it is not stored"] = ("I12", null, story =>
         {
@@ -233,6 +295,13 @@ public sealed class InvariantTests
             var at = story.Frames("A1").FindLastIndex(frame => frame.Type == "conversation.updated");
             story.Frames("A1")[at] = story.Frames("A1")[at] with { Payload = Story.Json(new { lastMessage = Story.Shape(story.Operations[^1].Acked!, story.User("bob")), seq = story.Operations[^1].Acked!.Seq }) };
         }),
+        ["somebody's coming reaches a stranger"] = ("I13", story =>
+        {
+            story.Close("B1");
+            story.Tick(10_000);
+            story.Open("B2", "bob");
+        }, story => story.Push("D1", "user.online", new { userId = story.User("bob") })),
+        ["reading crosses a block"] = ("I13", story => BlockedFor(story, 5000), story => story.Push("A1", "message.read_update", new { conversationId = Ab(story), upTo = 2, readBy = story.User("bob") })),
         ["typing crosses a block"] = ("I13", story => BlockedFor(story, 5000), story => story.Push("A1", "typing.update", new { conversationId = Ab(story), userId = story.User("bob"), typing = true })),
         ["a receipt crosses a block the other way"] = ("I13", story => BlockedFor(story, 5000), story => story.Push("B1", "message.delivered_update", new { conversationId = Ab(story), upTo = 0, userId = story.User("alice") })),
         ["coming back crosses a block that is over later"] = ("I13", story =>
@@ -394,11 +463,22 @@ public sealed class InvariantTests
         story.Operations[at] = story.Operations[at] with { Answer = change(story.Operations[at].Answer!) };
     }
 
-    private static void Blind(Story story, Func<Message, bool> to)
+    private static void Blind(Story story, Func<Message, bool> to) => Turn(story, messages => messages.Where(message => !to(message)), hasMore: false);
+
+    // The page that was read last is another one.
+    private static void Turn(Story story, Func<IEnumerable<Message>, IEnumerable<Message>> page, bool hasMore)
     {
         var look = story.Operations[^1];
-        var messages = look.Answer!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read).Where(message => !to(message)).Select(message => Story.Shape(message, look.UserId));
-        story.Operations[^1] = look with { Answer = look.Answer with { Payload = Story.Json(new { messages, hasMore = false }) } };
+        var messages = page(look.Answer!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read)).Select(message => Story.Shape(message, look.UserId));
+        story.Operations[^1] = look with { Answer = look.Answer with { Payload = Story.Json(new { messages, hasMore }) } };
+    }
+
+    // Bob's first message was pushed to him as another one.
+    private static void Reshow(Story story, Func<Message, Message> change)
+    {
+        var frames = story.Frames("B1");
+        var at = frames.FindIndex(frame => frame.Type == "message.new");
+        frames[at] = frames[at] with { Payload = Story.Json(new { message = Story.Shape(change(frames[at].Message!), Guid.Empty) }) };
     }
 
     private static void Acknowledge(Story story, long upTo) =>

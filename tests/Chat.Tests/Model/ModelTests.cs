@@ -1,6 +1,7 @@
 using System.Globalization;
 using Chat.Backplane;
 using Chat.Features;
+using Chat.Invariants;
 using Chat.Socket;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
@@ -49,7 +50,7 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
         var recorder = new Recorder(two.Nodes);
         TestUser[] users = [.. Enumerable.Range(0, 4).Select(_ => ChatApp.NewUser())];
         foreach (var (one, other) in ((int, int)[])[(0, 1), (0, 2), (1, 2), (2, 3), (3, 0)])
-            recorder.Conversations.Add(new Conversation(await two.Nodes[0].OpenDirect(users[one], users[other]), [users[one].Id, users[other].Id]));
+            recorder.Conversations.Add(new Invariants.Conversation(await two.Nodes[0].OpenDirect(users[one], users[other]), [users[one].Id, users[other].Id]));
         Person[] people = [.. users.Select(user => new Person(user, recorder, new Random(random.Next()),
             [.. users.Where(other => other != user && recorder.Conversations.Any(known => known.Members.Contains(user.Id) && known.Members.Contains(other.Id)))]))];
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Chat.Invariants;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Model;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Chat.Invariants;
 
 namespace Chat.Tests.Model;
 

@@ -126,12 +126,14 @@ public sealed partial class ExportTests
     }
 
     [Fact]
-    public void Every_alert_is_in_the_operations_manual_and_no_other()
+    public void Every_alert_is_in_the_operations_manual_and_no_other_and_has_a_case_in_which_it_fires()
     {
         var alerts = Alert().Matches(Manual.Read("deploy", "grafana", "chat-alerts.yaml")).Select(alert => alert.Groups[1].Value).ToArray();
+        var cases = Manual.Read(".ci", "alerts.test.yaml");
 
         Assert.True(alerts.Length > 8);
         Assert.Equal(alerts.Order(), AlertRow().Matches(Manual.Read()).Select(row => row.Groups[1].Value).Order());
+        Assert.All(alerts, alert => Assert.Matches($@"alertname: {alert}\s+exp_alerts:\s+- \{{", cases));
     }
 
     /// <summary>OpenTelemetry's rule for the names of an instrument in Prometheus.</summary>

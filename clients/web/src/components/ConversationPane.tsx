@@ -1,6 +1,7 @@
 import { useChat, useConversation, usePresence } from 'chat-react';
 import type { UserStatus } from 'chat-client';
 import { useEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { ago } from '../format.ts';
 import { announce, useAttention, useNow } from '../hooks.ts';
 import { nameOf } from '../people.ts';
@@ -53,8 +54,9 @@ export function ConversationPane({ id }: { id: string }) {
     const onKeyDown = (event: KeyboardEvent) => {
       // Menus and dialogs take it first.
       if (event.key !== 'Escape' || event.defaultPrevented || event.isComposing || document.querySelector('dialog[open]')) return;
-      go('/');
-      requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-conversation="${CSS.escape(id)}"]`)?.focus());
+      // At once, so that the next key finds the focus in the list and not nowhere.
+      flushSync(() => go('/'));
+      document.querySelector<HTMLElement>(`[data-conversation="${CSS.escape(id)}"]`)?.focus();
     };
     document.addEventListener('keydown', onKeyDown);
     return () => document.removeEventListener('keydown', onKeyDown);

@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>I5 and I6: one order, and the one in which somebody sent.</summary>
 public static class Ordering

@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>When there was a block between two people. Requests take time, so there is a certain part and a possible one.</summary>
 internal static class Apartness

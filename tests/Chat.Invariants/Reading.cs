@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>I10: cursors, and the counts that follow from them.</summary>
 public static class Reading

@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>I7: what reaches devices.</summary>
 public static class Arriving

@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>The sends of a history, by what they try to store: all tries under one tempId are one send.</summary>
 internal static class Sends

@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>I11: who is there.</summary>
 public static class Attending

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>
 /// What happened in a run, as clients and an observer of the database saw it. Pure data: the checkers
@@ -172,8 +172,8 @@ public sealed record ReceivedFrame(TimeSpan At, string Type, string? Id, JsonEle
         : Message?.ConversationId;
 
     /// <summary>The message that it brings, if it brings one.</summary>
-    public Message? Message => Type is "message.new" or "message.sent" ? Model.Message.Read(Payload.GetProperty("message"))
-        : Type == "conversation.updated" ? Model.Message.Read(Payload.GetProperty("lastMessage"))
+    public Message? Message => Type is "message.new" or "message.sent" ? Invariants.Message.Read(Payload.GetProperty("message"))
+        : Type == "conversation.updated" ? Invariants.Message.Read(Payload.GetProperty("lastMessage"))
         : null;
 
     public long Number(string name) => Payload.GetProperty(name).GetInt64();

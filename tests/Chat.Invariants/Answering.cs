@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>I15: nobody is left waiting.</summary>
 public static class Answering

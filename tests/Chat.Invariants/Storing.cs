@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>I1 to I4: what is in the database.</summary>
 public static class Storing

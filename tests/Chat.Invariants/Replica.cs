@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>
 /// What a client holds: a snapshot, and every event applied to it. Frames that came before the snapshot was read are

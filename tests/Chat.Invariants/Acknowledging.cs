@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>I8 and I9: what an answer is worth.</summary>
 public static class Acknowledging

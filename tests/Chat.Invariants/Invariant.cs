@@ -1,4 +1,4 @@
-namespace Chat.Tests.Model;
+namespace Chat.Invariants;
 
 /// <summary>A promise that was broken, in words for whoever has to find out why.</summary>
 public sealed record Violation(string Invariant, string What)

@@ -1,0 +1,84 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.WebSockets;
+using System.Text.Json;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>WebSockets over HTTP/2 (RFC 8441): each is a stream, and one connection carries many.</summary>
+public sealed class Http2Tests : IAsyncLifetime, IDisposable
+{
+    private readonly HttpMessageInvoker oneConnection = new(new SocketsHttpHandler { UseProxy = false });
+    private ChatApp app = null!;
+
+    // Without TLS, which agrees on a version, HTTP/2 has to be all that there is.
+    public async Task InitializeAsync() => app = await ChatApp.Start(new() { ["Kestrel:EndpointDefaults:Protocols"] = "Http2" }, onKestrel: true);
+
+    public async Task DisposeAsync() => await app.DisposeAsync();
+
+    public void Dispose() => oneConnection.Dispose();
+
+    [Fact]
+    public async Task Two_people_talk_over_one_connection_and_one_leaves()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        await using var atAlice = await Connect($"Bearer {app.TokenFor(alice)}");
+        await using var atBob = await Connect($"Bearer {app.TokenFor(bob)}");
+        await atAlice.Next("auth_success");
+        await atBob.Next("auth_success");
+        var conversation = await OpenDirect(alice, bob);
+
+        var sent = await atAlice.SendMessage(conversation, "hello", "t1");
+        Assert.Equal("message.sent", sent.Type);
+        Assert.Equal(sent["message.id"].GetGuid(), (await atBob.NextMessage())["message.id"].GetGuid());
+
+        // A stream that ends leaves the connection, and the other one, alone.
+        await atAlice.Leave();
+        Assert.Equal("message.sent", (await atBob.SendMessage(conversation, "good bye", "t2")).Type);
+    }
+
+    [Fact]
+    public async Task A_close_has_its_code_and_a_foreign_page_its_403()
+    {
+        await using var stranger = await Connect("Bearer nonsense");
+        await stranger.Next("auth_failed");
+        Assert.Equal(4501, await stranger.Closed());
+
+        using var page = Socket();
+        page.Options.SetRequestHeader("Origin", "https://elsewhere.example");
+        await Assert.ThrowsAsync<WebSocketException>(() => page.ConnectAsync(At, oneConnection, CancellationToken.None));
+        Assert.Equal(HttpStatusCode.Forbidden, page.HttpStatusCode);
+    }
+
+    private Uri At => new($"ws://{app.Address.Authority}/chat/ws");
+
+    private static ClientWebSocket Socket() => new()
+    {
+        Options = { HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact, CollectHttpResponseDetails = true },
+    };
+
+    // Over the same connection.
+    private async Task<Guid> OpenDirect(TestUser caller, TestUser other)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(app.Address, "/chat/conversations"))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = JsonContent.Create(new { userId = other.Id }),
+            Headers = { Authorization = new("Bearer", app.TokenFor(caller)) },
+        };
+        using var response = await oneConnection.SendAsync(request, CancellationToken.None);
+        Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+    }
+
+    private async Task<SocketClient> Connect(string authorization)
+    {
+        var socket = Socket();
+        socket.Options.SetRequestHeader("Authorization", authorization);
+        await socket.ConnectAsync(At, oneConnection, CancellationToken.None);
+        return new SocketClient(socket);
+    }
+}
