@@ -80,7 +80,7 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
     /// <param name="watcher">Has seen enough.</param>
     /// <param name="recoversWithin">When answers must come again.</param>
     /// <param name="presenceSettlesWithin">How long presence may take to be right.</param>
-    /// <param name="losesReceipts">Whether the fault may cost the news of somebody's having read, which goes from node to node once, and the word of a commit.</param>
+    /// <param name="losesReceipts">Whether the fault may cost the news of somebody's having read, which goes from node to node once.</param>
     /// <param name="whenLeft">Ends what keeps connections of its own, once everybody has left.</param>
     public async Task JudgeAsync(
         Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, bool losesReceipts = false, Action? whenLeft = null)
@@ -94,7 +94,7 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
         IReadOnlyList<Violation> broken;
         do
         {
-            history = load.Told(await ViewsAsync(load), []) with { TellsReceipts = !losesReceipts, MayEcho = losesReceipts };
+            history = load.Told(await ViewsAsync(load), []) with { TellsReceipts = !losesReceipts };
             broken = Invariant.Broken(history);
         }
         while (broken.Count > 0 && Stopwatch.GetElapsedTime(began) < (presenceSettlesWithin ?? TimeSpan.FromSeconds(15)));

@@ -157,9 +157,10 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_reply_goes_out_in_its_changes_place()
     {
         feed.Load([]);
-        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
+        var sent = Message(2, me);
+        var reply = ReplyTo(sent);
 
-        Assert.False(feed.Offer(new Change(Message(2, me)), reply));
+        Assert.False(feed.Offer(new Change(sent), reply));
         Assert.False(reply.Sent.IsCompleted);
         Offer(1);
 
@@ -173,8 +174,9 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_reply_is_not_held_for_long_and_not_sent_twice()
     {
         feed.Load([]);
-        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
-        feed.Offer(new Change(Message(2, me)), reply);
+        var sent = Message(2, me);
+        var reply = ReplyTo(sent);
+        feed.Offer(new Change(sent), reply);
 
         clock.Advance(TimeSpan.FromSeconds(0.9));
         feed.ReleaseReplies(TimeSpan.FromSeconds(1));
@@ -192,11 +194,41 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_reply_to_what_was_delivered_already_goes_out_at_once()
     {
         feed.Load([new UnreadRow(conversation, 5, 5, 0)]);
-        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
+        var sent = Message(2, me);
 
-        Assert.True(feed.Offer(new Change(Message(2, me)), reply));
+        Assert.True(feed.Offer(new Change(sent), ReplyTo(sent)));
 
         Assert.Equal(["message.sent"], (await Frames()).Select(frame => frame.Type));
+    }
+
+    [Fact]
+    public async Task A_message_that_is_found_before_its_log_knows_is_the_answer_to_its_send()
+    {
+        feed.Load([]);
+        var sent = Message(1, me);
+        var reply = ReplyTo(sent);
+        feed.Expect(conversation, reply);
+
+        Assert.True(feed.Offer(new Change(sent)));
+        Assert.True(reply.Sent.IsCompleted);
+        Assert.False(reply.TryWithdraw());
+        Assert.True(feed.Offer(new Change(sent), reply));
+
+        Assert.Equal(["message.sent", "conversation.updated"], (await Frames()).Select(frame => frame.Type));
+    }
+
+    [Fact]
+    public async Task A_message_that_is_found_after_its_send_was_refused_is_brought_as_any_other()
+    {
+        feed.Load([]);
+        var sent = Message(1, me);
+        var reply = ReplyTo(sent);
+        feed.Expect(conversation, reply);
+
+        Assert.True(reply.TryWithdraw());
+        feed.Offer(new Change(sent));
+
+        Assert.Equal(["message.new", "conversation.updated"], (await Frames()).Select(frame => frame.Type));
     }
 
     [Fact]
@@ -313,6 +345,8 @@ public sealed class UserFeedTests : IDisposable
     }
 
     private bool Offer(long number, Guid? sender = null, Guid? within = null) => feed.Offer(new Change(Message(number, sender ?? other, within)));
+
+    private PendingReply ReplyTo(Message message) => new(connection, message.Id, sent => Frame.Of(new MessageSent("t2", sent), "q1"));
 
     private Message Message(long number, Guid sender, Guid? within = null) => new()
     {

@@ -97,6 +97,9 @@ internal sealed partial class Delivery(
     /// <summary>Counts to be made anew, because another node moved a cursor.</summary>
     public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
 
+    /// <summary>A message is about to be committed: its sender's connection gets this answer in its place, whoever finds the commit first.</summary>
+    public void Expect(Guid sender, Guid conversationId, PendingReply reply) => FeedOf(sender)?.Expect(conversationId, reply);
+
     /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
     public void Committed(Message message, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
     {
@@ -118,7 +121,7 @@ internal sealed partial class Delivery(
 
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)
-            reply!.Send();
+            reply!.Send(message);
     }
 
     /// <summary>Counts a user's unread messages anew and tells their connections, on every node.</summary>

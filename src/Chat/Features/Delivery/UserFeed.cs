@@ -31,6 +31,13 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
+    /// <summary>A connection has sent a message: its answer goes out in the message's place, whoever offers that first.</summary>
+    public void Expect(Guid conversationId, PendingReply reply)
+    {
+        lock (gate)
+            LaneOf(conversationId).GivenTo(reply.Connection).Expected = reply;
+    }
+
     /// <summary>Offers a change.</summary>
     /// <returns>False if something before it is missing: it is held, and a repair is wanted.</returns>
     public bool Offer(Change change, PendingReply? reply = null)
@@ -47,7 +54,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             var number = change.Message.ChangedSeq;
             if (number <= lane.Position)
             {
-                reply?.Send();
+                reply?.Send(change.Message);
                 return true;
             }
 
@@ -66,7 +73,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 if (next > lane.Position)
                     Deliver(lane, waiting, waitingReply);
                 else
-                    waitingReply?.Send();
+                    waitingReply?.Send(waiting.Message);
             }
 
             return true;
@@ -202,7 +209,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             foreach (var held in lanes.Values.SelectMany(lane => lane.Held?.Values ?? []))
             {
                 if (time.GetElapsedTime(held.Since) >= heldFor)
-                    held.Reply?.Send();
+                    held.Reply?.Send(held.Change.Message);
             }
         }
     }
@@ -226,16 +233,15 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             var isCaught = message.ChangedSeq <= given.CaughtUpTo;
             if (!isCaught)
                 given.LiveFrom = Math.Min(given.LiveFrom, message.ChangedSeq);
-            if (connection == reply?.Connection)
-                reply.Send();
-            else if (!isCaught)
+            var isAnswered = (connection == reply?.Connection ? reply : given.Expected) is { } own && own.MessageId == message.Id && own.Send(message);
+            if (!isAnswered && !isCaught)
                 connection.Send(change.New(isSender));
             if (!isCaught)
                 connection.Send(change.Updated());
         }
 
         // Its connection may have left the hub while the commit was under way.
-        reply?.Send();
+        reply?.Send(message);
         if (isSender)
             return;
 
@@ -260,6 +266,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
         /// <summary>The last number that a sync gave it.</summary>
         public long CaughtUpTo { get; set; }
+
+        /// <summary>The answer to its latest send.</summary>
+        public PendingReply? Expected { get; set; }
     }
 
     private sealed class Lane

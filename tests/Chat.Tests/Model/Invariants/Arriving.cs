@@ -14,7 +14,7 @@ public static class Arriving
             var news = connection.Frames.Where(frame => frame.Type == "message.new").Select(frame => frame.Message!).ToArray();
             foreach (var again in news.GroupBy(message => message.Id).Where(same => same.Count() > 1))
                 yield return $"{connection} got {again.First()} {again.Count()} times";
-            foreach (var own in news.Where(message => !history.MayEcho && acked.Contains(message.Id)))
+            foreach (var own in news.Where(message => acked.Contains(message.Id)))
                 yield return $"{connection} got {own}, which it sent itself, as message.sent and as message.new";
             if (!connection.IsOpen)
                 continue;

@@ -40,12 +40,6 @@ public sealed record History
     /// </summary>
     public bool TellsReceipts { get; init; } = true;
 
-    /// <summary>
-    /// Whether a sender may be shown its own message as <c>message.new</c> ahead of its ack: where the word of a commit was
-    /// lost, the repair may find the message before the second look does.
-    /// </summary>
-    public bool MayEcho { get; init; }
-
     /// <summary>How long a send may be without an answer.</summary>
     public TimeSpan AnswerLimit { get; init; } = TimeSpan.FromSeconds(5);
 
