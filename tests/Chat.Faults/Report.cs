@@ -73,11 +73,14 @@ internal sealed record Figures
     /// <summary>The longest of these.</summary>
     public double? LatestDeliverySeconds { get; init; }
 
+    /// <summary>The same, counted from the end of a fault where one stood between the two.</summary>
+    public double? LatestBeyondFaultsSeconds { get; init; }
+
     /// <summary>Counts what a load did.</summary>
-    public static Figures Of(Load load, int tries, TimeSpan? healed)
+    public static Figures Of(Load load, int tries, TimeSpan? healed, IReadOnlyList<(TimeSpan From, TimeSpan To)> faults)
     {
         var said = load.Devices.SelectMany(device => device.Said.Select(saying => (Device: device, Saying: saying))).ToArray();
-        var lags = new List<double>();
+        var (lags, lagsBeyond) = (new List<double>(), new List<double>());
         var delivered = 0;
         var acked = said.Where(one => one.Saying.MessageId is not null).ToDictionary(one => one.Saying.MessageId!.Value);
         foreach (var device in load.Devices)
@@ -87,7 +90,10 @@ internal sealed record Figures
                 if (!acked.TryGetValue(id, out var one) || one.Device == device)
                     continue;
                 delivered++;
-                lags.Add(Math.Max(0, (at - one.Saying.Acked!.Value).TotalSeconds));
+                var sent = one.Saying.Acked!.Value;
+                lags.Add(Math.Max(0, (at - sent).TotalSeconds));
+                var free = faults.Where(fault => fault.From < at && fault.To > sent).Select(fault => fault.To).Append(sent).Max();
+                lagsBeyond.Add(Math.Max(0, (at - free).TotalSeconds));
             }
         }
 
@@ -104,6 +110,7 @@ internal sealed record Figures
             RecoverySeconds = back.Length == 0 ? null : back[(int)(0.95 * (back.Length - 1))],
             DeliveryP99Seconds = lags.Count == 0 ? null : lags[(int)(0.99 * (lags.Count - 1))],
             LatestDeliverySeconds = lags.Count == 0 ? null : lags[^1],
+            LatestBeyondFaultsSeconds = lagsBeyond.Count == 0 ? null : lagsBeyond.Max(),
         };
     }
 }

@@ -93,6 +93,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
                 var lane = LaneOf(row.ConversationId);
                 lane.Position = row.Seq;
+                foreach (var cursor in row.Others)
+                    lane.Others.Advance(cursor);
                 if (row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.CountedUpTo)
                     (lane.CountedUpTo, lane.SnapshotSeq, lane.ReadUpTo, lane.Unread) = (row.Seq, row.Seq, row.ReadUpTo, row.Unread);
             }
@@ -194,6 +196,27 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             return [.. lanes.Select(lane => (lane.Key, lane.Value.Position, lane.Value.ReadUpTo))];
     }
 
+    /// <summary>Tells that another member has come further.</summary>
+    /// <param name="conversationId">Where.</param>
+    /// <param name="cursor">Who, and up to where, as far as the frame tells it.</param>
+    /// <param name="frame">What tells it.</param>
+    /// <param name="onlyIfNews">Leaves it out if as much was told before: several may be found at once, and told in any order.</param>
+    public void Tell(Guid conversationId, MemberCursor cursor, Frame frame, bool onlyIfNews = false)
+    {
+        lock (gate)
+        {
+            if (LaneOf(conversationId).Others.Advance(cursor) || !onlyIfNews)
+                hub.Send(userId, frame);
+        }
+    }
+
+    /// <summary>What was told of all others, in all conversations.</summary>
+    public IReadOnlyList<(Guid ConversationId, MemberCursor Cursor)> Told()
+    {
+        lock (gate)
+            return [.. lanes.SelectMany(lane => lane.Value.Others.All, (lane, cursor) => (lane.Key, cursor))];
+    }
+
     /// <summary>The conversations in which something is held, each with its position and what it lacks to go on.</summary>
     public IReadOnlyList<(Guid ConversationId, long Position, long FirstHeld)> Gaps()
     {
@@ -292,6 +315,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         public void Forget(Connection connection) => given.RemoveAll(known => known.Connection == connection);
 
         public long Position { get; set; }
+
+        public ToldCursors Others { get; } = new();
 
         /// <summary>Messages up to here are in <see cref="Unread"/>, whether delivered yet or not.</summary>
         public long CountedUpTo { get; set; }
