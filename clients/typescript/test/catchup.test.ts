@@ -183,7 +183,7 @@ test('more conversations than fit into a frame are asked for in parts: no frame 
   expect(Math.max(...sockets.flatMap(({ sent }) => sent.map((event) => JSON.stringify(event).length)))).toBeLessThan(65_536);
   expect(asked.filter((what) => what === 'sync').length).toBeGreaterThan(2);
   expect(chat.getState().connection.status).toBe('online');
-});
+}, 20_000);
 
 test('a list that fails is asked for again', async () => {
   let isAway = true;
