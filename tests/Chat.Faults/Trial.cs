@@ -112,7 +112,7 @@ internal sealed class Trial(Workshop workshop, bool isShort, int seed)
         while (broken.Count > 0 && Stopwatch.GetElapsedTime(began) < (presenceSettlesWithin ?? TimeSpan.FromSeconds(15)));
         findings.AddRange(broken.Select(violation => violation.ToString()));
         findings.AddRange(load.Odd);
-        Figures = Figures.Of(load, history.Operations.Count(operation => operation.Request == Request.Send), healed, faults);
+        Figures += Figures.Of(load, history, healed, faults);
         if (load.Closes.Count > 0)
             Note("closes", string.Join(" ", load.Closes.OrderBy(close => close.Key).Select(close => $"{close.Key}×{close.Value}")));
         if (recoversWithin is { } limit)
