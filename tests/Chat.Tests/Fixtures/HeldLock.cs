@@ -65,6 +65,9 @@ public sealed class HeldLock : IAsyncDisposable
     /// <summary>Returns when so many others wait for this transaction.</summary>
     public Task IsWaitedFor(int by = 1) => Eventually.Holds($"{by} wait for the lock", () => Waiting().Count == by);
 
+    /// <summary>How many others wait for this transaction just now.</summary>
+    public int WaitingNow => Waiting().Count;
+
     /// <summary>Whether somebody waits for those who wait for this transaction.</summary>
     public bool IsWaitedForInTurn()
     {
