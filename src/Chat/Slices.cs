@@ -75,6 +75,7 @@ internal static class Slices
 [JsonSerializable(typeof(SendMessage))]
 [JsonSerializable(typeof(MessageSent))]
 [JsonSerializable(typeof(Message))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(ConversationHead))]
 //// History
 [JsonSerializable(typeof(MessagePage))]

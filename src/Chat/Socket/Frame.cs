@@ -15,10 +15,20 @@ public sealed record Frame(ReadOnlyMemory<byte> Bytes, bool Droppable = false)
     public static Frame Of<TEvent>(TEvent payload, string? id = null, bool droppable = false)
         where TEvent : IEvent<TEvent>
     {
-        var body = JsonSerializer.SerializeToUtf8Bytes(payload, TEvent.Json);
+        var frame = Of<TEvent>(id, JsonSerializer.SerializeToUtf8Bytes(payload, TEvent.Json));
+        return droppable ? frame with { Droppable = true } : frame;
+    }
+
+    /// <summary>The same, for a payload that is there as JSON already, in pieces.</summary>
+    public static Frame Of<TEvent>(string? id, params ReadOnlySpan<ReadOnlyMemory<byte>> payload)
+        where TEvent : IEvent<TEvent>
+    {
         var head = Head<TEvent>.Bytes;
         var idText = id is null ? default : JsonEncodedText.Encode(id).EncodedUtf8Bytes;
-        var bytes = new byte[head.Length + (id is null ? 0 : IdKey.Length + idText.Length + 1) + PayloadKey.Length + body.Length + 1];
+        var length = head.Length + (id is null ? 0 : IdKey.Length + idText.Length + 1) + PayloadKey.Length + 1;
+        foreach (var part in payload)
+            length += part.Length;
+        var bytes = new byte[length];
 
         var rest = bytes.AsSpan();
         Write(ref rest, head);
@@ -30,9 +40,10 @@ public sealed record Frame(ReadOnlyMemory<byte> Bytes, bool Droppable = false)
         }
 
         Write(ref rest, PayloadKey);
-        Write(ref rest, body);
+        foreach (var part in payload)
+            Write(ref rest, part.Span);
         Write(ref rest, "}"u8);
-        return new Frame(bytes, droppable);
+        return new Frame(bytes);
     }
 
     private static ReadOnlySpan<byte> IdKey => ",\"id\":\""u8;

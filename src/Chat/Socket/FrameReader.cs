@@ -10,7 +10,7 @@ namespace Chat.Socket;
 /// </summary>
 internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign lifeSign, ServerMetrics metrics) : IDisposable
 {
-    private const int FirstRent = 4096;
+    private const int FirstRent = 1024;
     private byte[]? buffer;
 
     /// <summary>Waits for the next frame. Its bytes are good until the next call.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 
 namespace Chat.Socket;
@@ -9,6 +10,9 @@ internal static class SocketRegistration
     {
         services.AddOptions<Limits>().BindConfiguration("Limits");
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<Limits>>().Value);
+        // What was read goes on where it was read, on the thread pool: nothing on the way to a handler blocks, and each hop
+        // to another thread costs more than a frame's own work.
+        services.Configure<SocketTransportOptions>(transport => transport.UnsafePreferInlineScheduling = true);
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
         services.AddSingleton<ServerMetrics>();
         services.AddSingleton<Hub>();

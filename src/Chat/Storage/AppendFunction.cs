@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
@@ -189,7 +190,7 @@ internal static class AppendFunction
         {
             Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.Id));
             Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.SenderId));
-            Add(NpgsqlDbType.Text, Column(candidates, candidate => Open(JsonSerializer.Serialize(candidate.Message, ChatJson.Wire.Message))));
+            Add(NpgsqlDbType.Text, Column(candidates, candidate => Open(candidate.Message)));
             Add(NpgsqlDbType.Integer, heads);
             Add(NpgsqlDbType.Integer, steps);
             Add(NpgsqlDbType.Uuid, Column(conversations, conversation => conversation.Id));
@@ -204,7 +205,7 @@ internal static class AppendFunction
         }
 
         // The database adds the numbers and closes it.
-        private static string Open(string json) => json[..^1];
+        private static string Open(Message message) => Encoding.UTF8.GetString(JsonSerializer.SerializeToUtf8Bytes(message, ChatJson.Wire.Message).AsSpan()[..^1]);
 
         private static TValue[] Column<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value)
         {

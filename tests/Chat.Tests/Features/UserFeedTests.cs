@@ -348,7 +348,7 @@ public sealed class UserFeedTests : IDisposable
 
     private bool Offer(long number, Guid? sender = null, Guid? within = null) => feed.Offer(new Change(Message(number, sender ?? other, within)));
 
-    private PendingReply ReplyTo(Message message) => new(connection, message.Id, sent => Frame.Of(new MessageSent("t2", sent), "q1"));
+    private PendingReply ReplyTo(Message message) => new(connection, message.Id, change => change.Answer<MessageSent>("q1"));
 
     private Message Message(long number, Guid sender, Guid? within = null) => new()
     {

@@ -113,7 +113,7 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         var second = session.CreateBatchQuery();
         var usersFound = second.LoadMany<User>().ById([.. members.SelectMany(own => own).Select(member => member.UserId).Distinct()]);
         var messagesFound = second.LoadMany<Message>().ById([.. heads.Values.Select(head => head.LastMessageId).OfType<Guid>()]);
-        var blocksFound = second.LoadMany<Block>().ById([.. conversations.Values.SelectMany(conversation => conversation.BlocksAround(userId))]);
+        var blocksFound = second.LoadMany<Block>().ById([.. conversations.Values.SelectMany(conversation => conversation.Blocks)]);
         await second.Execute();
         var frozen = (await blocksFound).SelectMany(block => block.Frozen).Where(member => member.UserId != userId).ToLookup(member => member.Id);
         var users = (await usersFound).ToDictionary(user => user.Id);

@@ -79,9 +79,10 @@ public sealed partial record Conversation
     /// <summary>Whether the user belongs to it.</summary>
     public bool Has(Guid userId) => Array.IndexOf(Members, userId) >= 0;
 
-    /// <summary>The ids that a block between a user and the other one would have; in a group blocks have no say.</summary>
-    public Guid[] BlocksAround(Guid userId) => Kind == ConversationKind.Direct
-        ? [.. Members.Where(other => other != userId).SelectMany(IEnumerable<Guid> (other) => [Block.IdOf(userId, other), Block.IdOf(other, userId)])]
+    /// <summary>The ids that blocks between the two would have; in a group blocks have no say. Every send asks, so they are made once.</summary>
+    [JsonIgnore]
+    public Guid[] Blocks => field ??= Kind == ConversationKind.Direct
+        ? [.. Members.SelectMany(_ => Members, Block.IdOf).Except(Members.Select(member => Block.IdOf(member, member)))]
         : [];
 }
 

@@ -1,12 +1,29 @@
+using System.Buffers.Text;
+using System.Text.Json;
 using Chat.Socket;
 using Chat.Storage;
 
 namespace Chat.Features;
 
-/// <summary>One numbered change of a conversation on its way to people, with its frames, each encoded at most once.</summary>
+/// <summary>
+/// One numbered change of a conversation on its way to people. The message is encoded once, and its events are written
+/// around it, each at most once: nothing else costs a node so much for each message.
+/// </summary>
 /// <param name="message">The message in its present state, tempId included.</param>
 internal sealed class Change(Message message)
 {
+    private static readonly byte[] Before = "{\"message\":"u8.ToArray();
+    private static readonly byte[] BeforeSent = "{\"tempId\":"u8.ToArray();
+    private static readonly byte[] BetweenSent = ",\"message\":"u8.ToArray();
+    private static readonly byte[] BeforeUpdated = "{\"conversationId\":\""u8.ToArray();
+    private static readonly byte[] BetweenUpdated = "\",\"lastMessage\":"u8.ToArray();
+    private static readonly byte[] BehindUpdated = ",\"seq\":"u8.ToArray();
+    private static readonly byte[] TempIdKey = ",\"tempId\":"u8.ToArray();
+    private static readonly byte[] End = "}"u8.ToArray();
+    private static readonly byte[] Ends = "}}"u8.ToArray();
+
+    private readonly byte[] json = JsonSerializer.SerializeToUtf8Bytes(message.For(Guid.Empty), ChatJson.Wire.Message);
+    private readonly byte[]? tempId = message.TempId is null ? null : JsonSerializer.SerializeToUtf8Bytes(message.TempId, ChatJson.Wire.String);
     private Frame? toSender;
     private Frame? toOthers;
     private Frame? updated;
@@ -14,12 +31,26 @@ internal sealed class Change(Message message)
     public Message Message => message;
 
     /// <summary>The frames for one of the conversation's members. Racing encoders are harmless: the bytes are equal.</summary>
-    public Frame New(bool isSender) => isSender
-        ? toSender ??= Frame.Of(new MessageArrived(message))
-        : toOthers ??= Frame.Of(new MessageArrived(message.For(Guid.Empty)));
+    public Frame New(bool isSender) => isSender && tempId is not null
+        ? toSender ??= Frame.Of<MessageArrived>(id: null, Before, json.AsMemory()[..^1], TempIdKey, tempId, Ends)
+        : toOthers ??= Frame.Of<MessageArrived>(id: null, Before, json, End);
 
-    public Frame Updated() =>
-        updated ??= Frame.Of(new ConversationUpdated(message.ConversationId, message.For(Guid.Empty), message.ChangedSeq));
+    /// <summary>See <see cref="New"/>.</summary>
+    public Frame Updated()
+    {
+        if (updated is not null)
+            return updated;
+        var (conversation, seq) = (new byte[36], new byte[20]);
+        Utf8Formatter.TryFormat(message.ConversationId, conversation, out _);
+        Utf8Formatter.TryFormat(message.ChangedSeq, seq, out var digits);
+        return updated = Frame.Of<ConversationUpdated>(id: null, BeforeUpdated, conversation, BetweenUpdated, json, BehindUpdated, seq.AsMemory(0, digits), End);
+    }
+
+    /// <summary>The answer to the send that made the change: an event of <typeparamref name="TAnswer"/>'s name with the tempId and the message.</summary>
+    public Frame Answer<TAnswer>(string? id)
+        where TAnswer : IEvent<TAnswer> => tempId is null
+            ? Frame.Of<TAnswer>(id, Before, json, End)
+            : Frame.Of<TAnswer>(id, BeforeSent, tempId, BetweenSent, json.AsMemory()[..^1], TempIdKey, tempId, Ends);
 }
 
 /// <summary>
@@ -29,7 +60,7 @@ internal sealed class Change(Message message)
 /// <param name="connection">Where the send came from.</param>
 /// <param name="messageId">What was sent.</param>
 /// <param name="answer">Makes the answer.</param>
-internal sealed class PendingReply(Connection connection, Guid messageId, Func<Message, Frame> answer)
+internal sealed class PendingReply(Connection connection, Guid messageId, Func<Change, Frame> answer)
 {
     private const int Sending = 1;
     private const int Withdrawn = 2;
@@ -45,12 +76,12 @@ internal sealed class PendingReply(Connection connection, Guid messageId, Func<M
 
     /// <summary>Sends the answer, once: it may be released early and come up again in its order.</summary>
     /// <returns>False if it was withdrawn.</returns>
-    public bool Send(Message message)
+    public bool Send(Change change)
     {
         var before = Interlocked.CompareExchange(ref state, Sending, 0);
         if (before == 0)
         {
-            connection.Send(answer(message));
+            connection.Send(answer(change));
             sent.SetResult();
         }
 

@@ -127,10 +127,9 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
     public void Expect(Guid sender, Guid conversationId, PendingReply reply) => FeedOf(sender)?.Expect(conversationId, reply);
 
     /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
-    public void Committed(Message message, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
+    public void Committed(Change change, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
     {
         using var span = Tracing.Push();
-        var change = new Change(message);
         var replied = reply is null;
         foreach (var member in members)
         {
@@ -142,12 +141,12 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
             }
         }
 
-        Failpoint.Reach(Failpoint.AfterAck, message.Content, grace: 200);
-        backplane.Publish(members, new ChangeCommitted(message, span?.Id));
+        Failpoint.Reach(Failpoint.AfterAck, change.Message.Content, grace: 200);
+        backplane.Publish(members, new ChangeCommitted(change.Message, span?.Id));
 
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)
-            reply!.Send(message);
+            reply!.Send(change);
     }
 
     /// <summary>Tells other members, on every node, how far somebody has come. What is lost on the way, <see cref="ReceiptRepair"/> tells.</summary>

@@ -54,7 +54,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             var number = change.Message.ChangedSeq;
             if (number <= lane.Position)
             {
-                reply?.Send(change.Message);
+                reply?.Send(change);
                 return true;
             }
 
@@ -73,7 +73,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 if (next > lane.Position)
                     Deliver(lane, waiting, waitingReply);
                 else
-                    waitingReply?.Send(waiting.Message);
+                    waitingReply?.Send(waiting);
             }
 
             return true;
@@ -232,7 +232,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             foreach (var held in lanes.Values.SelectMany(lane => lane.Held?.Values ?? []))
             {
                 if (time.GetElapsedTime(held.Since) >= heldFor)
-                    held.Reply?.Send(held.Change.Message);
+                    held.Reply?.Send(held.Change);
             }
         }
     }
@@ -256,7 +256,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             var isCaught = message.ChangedSeq <= given.CaughtUpTo;
             if (!isCaught)
                 given.LiveFrom = Math.Min(given.LiveFrom, message.ChangedSeq);
-            var isAnswered = (connection == reply?.Connection ? reply : given.Expected) is { } own && own.MessageId == message.Id && own.Send(message);
+            var isAnswered = (connection == reply?.Connection ? reply : given.Expected) is { } own && own.MessageId == message.Id && own.Send(change);
             if (!isAnswered && !isCaught)
                 connection.Send(change.New(isSender));
             if (!isCaught)
@@ -264,7 +264,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
 
         // Its connection may have left the hub while the commit was under way.
-        reply?.Send(message);
+        reply?.Send(change);
         if (isSender)
             return;
 

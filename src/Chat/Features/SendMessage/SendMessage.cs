@@ -76,7 +76,7 @@ public sealed record SendMessage(
         Text,
         Content!.Trim(),
         TempId,
-        conversation.BlocksAround(sender));
+        conversation.Blocks);
 }
 
 /// <summary>The event <c>message.sent</c>: the message is committed.</summary>
@@ -109,7 +109,7 @@ internal sealed class SendMessageHandler(
         if (reply is null || (error is not null && reply.TryWithdraw()))
             return error;
         if (appended.Outcome == AppendOutcome.Repeated)
-            reply.Send(appended.Message!);
+            reply.Send(new Change(appended.Message!));
         // A reply that waits for its place in the order holds back the connection's next event, and so the next reply.
         await reply.Sent;
         return null;
@@ -134,7 +134,7 @@ internal sealed class SendMessageHandler(
 
         var draft = send.Draft(sender, conversation);
         var reply = expect(draft);
-        var appended = await log.AppendAsync(draft, message => delivery.Committed(message, conversation.Members, reply));
+        var appended = await log.AppendAsync(draft, message => delivery.Committed(new Change(message), conversation.Members, reply));
         return appended.Outcome switch
         {
             AppendOutcome.Blocked => (appended, ChatError.Blocked with { TempId = send.TempId }),
@@ -152,7 +152,7 @@ internal sealed class SendMessageHandler(
 
     private PendingReply Expect(EventContext context, MessageDraft draft)
     {
-        var reply = new PendingReply(context.Connection, draft.Id, message => Frame.Of(new MessageSent(message.TempId, message), context.Id));
+        var reply = new PendingReply(context.Connection, draft.Id, change => change.Answer<MessageSent>(context.Id));
         delivery.Expect(context.UserId, draft.ConversationId, reply);
         return reply;
     }

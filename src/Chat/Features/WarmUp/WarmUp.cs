@@ -117,7 +117,7 @@ internal sealed partial class WarmUp(
         await conversationLog.RehearseAsync(
             rehearsal,
             draft,
-            message => delivery.Committed(message, stored.Members, new PendingReply(connection, message.Id, sent => Frame.Of(new MessageSent(sent.TempId, sent), "2"))));
+            message => delivery.Committed(new Change(message), stored.Members, new PendingReply(connection, message.Id, change => change.Answer<MessageSent>("2"))));
         await transaction.RollbackAsync();
 
         // What a transaction of somebody else's does not go through: the log's own loop and session, and a commit.
