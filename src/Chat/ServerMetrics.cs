@@ -83,6 +83,10 @@ public sealed class ServerMetrics
     public void WatchLog(Func<int> count) =>
         meter.CreateObservableUpDownCounter("chat.log.queue.length", count, "{message}", "Messages that wait for their commit.");
 
+    /// <summary>How the users are counted whose connections this node delivers to.</summary>
+    public void WatchFeeds(Func<int> count) =>
+        meter.CreateObservableUpDownCounter("chat.delivery.feeds", count, "{user}", "Users whose connections this node delivers to.");
+
     /// <summary>A connection has ended.</summary>
     /// <param name="code">The close code; 1006 if there was none.</param>
     public void Closed(int code) => closes.Add(1, new KeyValuePair<string, object?>("code", code));
@@ -132,6 +136,9 @@ public sealed class ServerMetrics
 
     /// <summary>Changes were fetched that only the position check has found.</summary>
     public void PositionRepaired(int count) => repairs.Add(count, new KeyValuePair<string, object?>("by", "position_check"));
+
+    /// <summary>A receipt was told that only the check of cursors has found.</summary>
+    public void ReceiptRepaired() => repairs.Add(1, new KeyValuePair<string, object?>("by", "receipt_check"));
 
     /// <summary>A connection to Redis was lost.</summary>
     public void RedisLost() => interruptions.Add(1);

@@ -70,6 +70,7 @@ internal static class Slices
 [JsonSerializable(typeof(UnreadNotification))]
 [JsonSerializable(typeof(ChangeCommitted))]
 [JsonSerializable(typeof(CursorMoved))]
+[JsonSerializable(typeof(ReceiptTold))]
 //// SendMessage
 [JsonSerializable(typeof(SendMessage))]
 [JsonSerializable(typeof(MessageSent))]

@@ -32,8 +32,9 @@ internal sealed class Cluster(
     public IReadOnlyList<FaultProxy> ToRedis => toRedis;
 
     /// <summary>What a node is started with in Production; failpoints want another environment, in which nothing else differs.</summary>
-    public static Dictionary<string, string> Settings(string postgres, string redis, bool hasFailpoints = false) => new()
+    public static Dictionary<string, string> Settings(string postgres, string redis, bool hasFailpoints = false, int adminPort = 0) => new()
     {
+        [ChatNode.AdminPort] = adminPort.ToString(CultureInfo.InvariantCulture),
         ["ASPNETCORE_ENVIRONMENT"] = hasFailpoints ? "Staging" : "Production",
         ["DOTNET_ENVIRONMENT"] = hasFailpoints ? "Staging" : "Production",
         ["ConnectionStrings__Postgres"] = postgres,

@@ -33,12 +33,13 @@ await Parallel.ForEachAsync(options.Chosen, new ParallelOptions { MaxDegreeOfPar
     }
 });
 
+var total = outcomes.Aggregate(new Figures(), (sum, outcome) => sum + outcome.Figures);
 if (options.JsonFile is not null)
-    await Outcome.SaveAsync(options.JsonFile, outcomes);
+    await Outcome.SaveAsync(options.JsonFile, total, outcomes);
 var failed = outcomes.Count(outcome => !outcome.IsOk);
 var skipped = outcomes.Count(outcome => outcome.Skipped is not null);
 if (failed > 0 && options.LogFolder is not null)
     Process.Start("cp", ["-r", Path.Combine(reaper.Folder, "logs"), options.LogFolder]).WaitForExit();
-Console.WriteLine($"{outcomes.Sum(outcome => outcome.Figures.Sent)} sent, {outcomes.Sum(outcome => outcome.Figures.Acknowledged)} acknowledged, {outcomes.Sum(outcome => outcome.Figures.Delivered)} delivered, {outcomes.Sum(outcome => outcome.Figures.Repeated)} repeated");
+Console.WriteLine($"{total.Sent} sent, {total.Acknowledged} acknowledged, {total.Delivered} delivered, {total.Repeated} repeated, {total.Lost} lost, {total.Doubled} doubled");
 Console.WriteLine($"{outcomes.Count - failed - skipped} passed, {failed} failed{(skipped > 0 ? $", {skipped} skipped" : "")}");
 return failed == 0 ? 0 : 1;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Chat.Tests.Model;
 
 namespace Chat.Faults;
 
@@ -43,8 +44,8 @@ internal sealed record Outcome
             Console.WriteLine($"    and {Findings.Count - Shown} more");
     }
 
-    public static async Task SaveAsync(string file, IReadOnlyList<Outcome> outcomes) =>
-        await File.WriteAllTextAsync(file, JsonSerializer.Serialize(outcomes, Readable));
+    public static async Task SaveAsync(string file, Figures total, IReadOnlyList<Outcome> outcomes) =>
+        await File.WriteAllTextAsync(file, JsonSerializer.Serialize(new { total, experiments = outcomes }, Readable));
 
     private static string Short(double? seconds) => seconds is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.00}s") : "";
 }
@@ -64,6 +65,12 @@ internal sealed record Figures
     /// <summary>Tries beyond the first.</summary>
     public int Repeated { get; init; }
 
+    /// <summary>Answered with yes, and not in the history of every member.</summary>
+    public int Lost { get; init; }
+
+    /// <summary>There more than once under one tempId, or brought to one connection more than once.</summary>
+    public int Doubled { get; init; }
+
     /// <summary>From the end of the fault until 95 of 100 devices had an answer again.</summary>
     public double? RecoverySeconds { get; init; }
 
@@ -73,11 +80,29 @@ internal sealed record Figures
     /// <summary>The longest of these.</summary>
     public double? LatestDeliverySeconds { get; init; }
 
+    /// <summary>The same, counted from the end of a fault where one stood between the two.</summary>
+    public double? LatestBeyondFaultsSeconds { get; init; }
+
+    /// <summary>The sums of what was counted, and the worst of what was measured.</summary>
+    public static Figures operator +(Figures one, Figures other) => new()
+    {
+        Sent = one.Sent + other.Sent,
+        Acknowledged = one.Acknowledged + other.Acknowledged,
+        Delivered = one.Delivered + other.Delivered,
+        Repeated = one.Repeated + other.Repeated,
+        Lost = one.Lost + other.Lost,
+        Doubled = one.Doubled + other.Doubled,
+        RecoverySeconds = Worse(one.RecoverySeconds, other.RecoverySeconds),
+        DeliveryP99Seconds = Worse(one.DeliveryP99Seconds, other.DeliveryP99Seconds),
+        LatestDeliverySeconds = Worse(one.LatestDeliverySeconds, other.LatestDeliverySeconds),
+        LatestBeyondFaultsSeconds = Worse(one.LatestBeyondFaultsSeconds, other.LatestBeyondFaultsSeconds),
+    };
+
     /// <summary>Counts what a load did.</summary>
-    public static Figures Of(Load load, int tries, TimeSpan? healed)
+    public static Figures Of(Load load, History history, TimeSpan? healed, IReadOnlyList<(TimeSpan From, TimeSpan To)> faults)
     {
         var said = load.Devices.SelectMany(device => device.Said.Select(saying => (Device: device, Saying: saying))).ToArray();
-        var lags = new List<double>();
+        var (lags, lagsBeyond) = (new List<double>(), new List<double>());
         var delivered = 0;
         var acked = said.Where(one => one.Saying.MessageId is not null).ToDictionary(one => one.Saying.MessageId!.Value);
         foreach (var device in load.Devices)
@@ -87,7 +112,10 @@ internal sealed record Figures
                 if (!acked.TryGetValue(id, out var one) || one.Device == device)
                     continue;
                 delivered++;
-                lags.Add(Math.Max(0, (at - one.Saying.Acked!.Value).TotalSeconds));
+                var sent = one.Saying.Acked!.Value;
+                lags.Add(Math.Max(0, (at - sent).TotalSeconds));
+                var free = faults.Where(fault => fault.From < at && fault.To > sent).Select(fault => fault.To).Append(sent).Max();
+                lagsBeyond.Add(Math.Max(0, (at - free).TotalSeconds));
             }
         }
 
@@ -100,10 +128,47 @@ internal sealed record Figures
             Sent = said.Length,
             Acknowledged = acked.Count,
             Delivered = delivered,
-            Repeated = tries - said.Length,
+            Repeated = history.Operations.Count(operation => operation.Request == Request.Send) - said.Length,
+            Lost = LostIn(history),
+            Doubled = DoubledIn(history),
             RecoverySeconds = back.Length == 0 ? null : back[(int)(0.95 * (back.Length - 1))],
             DeliveryP99Seconds = lags.Count == 0 ? null : lags[(int)(0.99 * (lags.Count - 1))],
             LatestDeliverySeconds = lags.Count == 0 ? null : lags[^1],
+            LatestBeyondFaultsSeconds = lagsBeyond.Count == 0 ? null : lagsBeyond.Max(),
         };
     }
+
+    private static int LostIn(History history)
+    {
+        var views = history.Views.ToLookup(view => view.UserId);
+        var acked = history.Operations.Select(send => send.Acked).OfType<Message>().Select(message => (message.ConversationId, message.Id)).ToHashSet();
+        var lost = new HashSet<Guid>();
+        foreach (var conversation in history.Conversations)
+        {
+            var own = acked.Where(message => message.ConversationId == conversation.Id).Select(message => message.Id).ToArray();
+            foreach (var view in conversation.Members.SelectMany(member => views[member]))
+            {
+                var there = view.Messages.GetValueOrDefault(conversation.Id, []).Select(message => message.Id).ToHashSet();
+                lost.UnionWith(own.Where(id => !there.Contains(id)));
+            }
+        }
+
+        return lost.Count;
+    }
+
+    private static int DoubledIn(History history)
+    {
+        // Only its sender is shown a tempId.
+        var stored = history.Views.SelectMany(view => view.Messages.Values, (view, messages) => (view, messages))
+            .SelectMany(own => own.messages.Where(message => message.SenderId == own.view.UserId && message.TempId is not null).GroupBy(message => message.TempId))
+            .Where(same => same.Count() > 1)
+            .Select(same => same.First().Id);
+        var brought = history.Connections
+            .SelectMany(connection => connection.Frames.Where(frame => frame.Type == "message.new").GroupBy(frame => frame.Message!.Id))
+            .Where(same => same.Count() > 1)
+            .Select(same => same.Key);
+        return stored.Concat(brought).Distinct().Count();
+    }
+
+    private static double? Worse(double? one, double? other) => one is null ? other : other is null ? one : Math.Max(one.Value, other.Value);
 }

@@ -10,6 +10,8 @@ internal sealed class Trial(Workshop workshop, Options options)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
     private readonly List<string> findings = [];
     private readonly Dictionary<string, string> notes = [];
+    private readonly List<(TimeSpan From, TimeSpan To)> faults = [];
+    private TimeSpan? broken;
     private TimeSpan? healed;
 
     public Workshop Workshop => workshop;
@@ -40,8 +42,19 @@ internal sealed class Trial(Workshop workshop, Options options)
     /// <summary>Lets things go on for a while.</summary>
     public Task GoOnAsync(double small, double full) => Task.Delay(TimeSpan.FromSeconds(Sized(small, full)));
 
+    /// <summary>
+    /// A fault begins after which some devices cannot be brought anything: until <see cref="Heal"/> nothing counts as late.
+    /// </summary>
+    public void Break(Load load) => broken = load.Now;
+
     /// <summary>The fault is over.</summary>
-    public void Heal(Load load) => healed = load.Now;
+    public void Heal(Load load)
+    {
+        healed = load.Now;
+        if (broken is { } since)
+            faults.Add((since, load.Now));
+        broken = null;
+    }
 
     public void Note(string name, TimeSpan time) => Note(name, string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.00} s"));
 
@@ -82,10 +95,9 @@ internal sealed class Trial(Workshop workshop, Options options)
     /// <param name="watcher">Has seen enough.</param>
     /// <param name="recoversWithin">When answers must come again.</param>
     /// <param name="presenceSettlesWithin">How long presence may take to be right.</param>
-    /// <param name="losesReceipts">Whether the fault may cost the news of somebody's having read, which goes from node to node once, and the word of a commit.</param>
     /// <param name="whenLeft">Ends what keeps connections of its own, once everybody has left.</param>
     public async Task JudgeAsync(
-        Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, bool losesReceipts = false, Action? whenLeft = null)
+        Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, Action? whenLeft = null)
     {
         await load.FallSilentAsync(Patience);
         if (watcher is not null)
@@ -96,13 +108,13 @@ internal sealed class Trial(Workshop workshop, Options options)
         IReadOnlyList<Violation> broken;
         do
         {
-            history = load.Told(await ViewsAsync(load), []) with { TellsReceipts = !losesReceipts, MayEcho = losesReceipts };
+            history = load.Told(await ViewsAsync(load), []);
             broken = Invariant.Broken(history);
         }
         while (broken.Count > 0 && Stopwatch.GetElapsedTime(began) < (presenceSettlesWithin ?? TimeSpan.FromSeconds(15)));
         findings.AddRange(broken.Select(violation => violation.ToString()));
         findings.AddRange(load.Odd);
-        Figures = Figures.Of(load, history.Operations.Count(operation => operation.Request == Request.Send), healed);
+        Figures += Figures.Of(load, history, healed, faults);
         if (load.Closes.Count > 0)
             Note("closes", string.Join(" ", load.Closes.OrderBy(close => close.Key).Select(close => $"{close.Key}×{close.Value}")));
         if (recoversWithin is { } limit)
@@ -111,7 +123,7 @@ internal sealed class Trial(Workshop workshop, Options options)
         await load.LeaveAsync();
         whenLeft?.Invoke();
         Leftovers left = new("", 0, 0, 0, 0);
-        await Wait.HoldsAsync(presenceSettlesWithin ?? TimeSpan.FromSeconds(15), async () => (left = await LeftoversAsync(cluster)) is { Connections: 0, Subscriptions: 0, Leases: 0 });
+        await Wait.HoldsAsync(presenceSettlesWithin ?? TimeSpan.FromSeconds(15), async () => (left = await LeftoversAsync(cluster)) is { Connections: 0, Feeds: 0, Subscriptions: 0, Leases: 0 });
         findings.AddRange(Invariant.Broken(history with { Leftovers = [left] }).Where(violation => violation.Invariant == "I14").Select(violation => violation.ToString()));
     }
 
@@ -136,12 +148,12 @@ internal sealed class Trial(Workshop workshop, Options options)
         return views;
     }
 
-    // Of what only the inside of a process could tell (feeds, timers) nothing is known here.
     private static async Task<Leftovers> LeftoversAsync(Cluster cluster)
     {
         var (subscriptions, leases) = await cluster.Redis.AskAsync(async redis => (
             ((StackExchange.Redis.RedisResult[])(await redis.ExecuteAsync("PUBSUB", "CHANNELS", $"{Cluster.Prefix}chat:user:*"))!).Length,
             await redis.SortedSetLengthAsync($"{Cluster.Prefix}leases")));
-        return new Leftovers("all nodes", cluster.Nodes.Sum(Cluster.ConnectionsTo), 0, subscriptions, (int)leases);
+        var feeds = await Task.WhenAll(cluster.Nodes.Select(node => node.MetricAsync("chat_delivery_feeds")));
+        return new Leftovers("all nodes", cluster.Nodes.Sum(Cluster.ConnectionsTo), feeds.Sum(), subscriptions, (int)leases);
     }
 }

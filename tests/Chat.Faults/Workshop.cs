@@ -86,7 +86,8 @@ internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
             new Dictionary<string, string>(Cluster.Settings(
                 PostgresServer.ConnectionTo(toPostgres[i].Port, plan.PoolSize),
                 string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{toRedis[i].Port}"),
-                plan.HasFailpoints).Concat(plan.Node).Concat(plan.Server is null ? [] : [new("Storage__Schema", Plan.OwnSchema)])),
+                plan.HasFailpoints,
+                ports.Next()).Concat(plan.Node).Concat(plan.Server is null ? [] : [new("Storage__Schema", Plan.OwnSchema)])),
             Log($"{name}-node-{i}"),
             reaper)).ToArray();
         var cluster = new Cluster(nodes, postgres, redis, toPostgres, toRedis);

@@ -34,18 +34,6 @@ public sealed record History
     /// <summary>How long after a change of presence it may be told.</summary>
     public TimeSpan PresenceLag { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>
-    /// Whether every receipt must have been told. It is told once, from node to node: a node that dies or a Redis that is
-    /// away takes it along, and what is held is behind until the next one or a fresh look. Never ahead.
-    /// </summary>
-    public bool TellsReceipts { get; init; } = true;
-
-    /// <summary>
-    /// Whether a sender may be shown its own message as <c>message.new</c> ahead of its ack: where the word of a commit was
-    /// lost, the repair may find the message before the second look does.
-    /// </summary>
-    public bool MayEcho { get; init; }
-
     /// <summary>How long a send may be without an answer.</summary>
     public TimeSpan AnswerLimit { get; init; } = TimeSpan.FromSeconds(5);
 

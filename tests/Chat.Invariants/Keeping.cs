@@ -60,16 +60,24 @@ public static class Keeping
     private static IEnumerable<string> StoredAcrossBlocks(History history)
     {
         var stored = history.Stored().DistinctBy(message => message.Id).ToArray();
+        var windows = new Dictionary<(Guid Sender, Guid ConversationId), (TimeSpan From, TimeSpan To)[]>();
         foreach (var tries in Sends.Of(history))
         {
-            var members = history.Conversations.First(conversation => conversation.Id == tries[0].ConversationId).Members;
-            var others = members.Where(member => member != tries[0].UserId);
-            var isBarred = members.Count == 2 && others.SelectMany(other => Apartness.Certain(history, tries[0].UserId, other))
-                .Any(window => tries.All(send => send.Start > window.From && (send.Answer?.At ?? TimeSpan.MaxValue) <= window.To));
+            var lane = (tries[0].UserId, tries[0].ConversationId!.Value);
+            if (!windows.TryGetValue(lane, out var apart))
+                windows.Add(lane, apart = [.. ApartIn(history, lane.UserId, lane.Value)]);
+            var isBarred = apart.Any(window => tries.All(send => send.Start > window.From && (send.Answer?.At ?? TimeSpan.MaxValue) <= window.To));
             if (isBarred && tries.Select(send => stored.FirstOrDefault(send.MayHaveStored)).FirstOrDefault(found => found is not null) is { } message
                 && history.Operations.Count(send => send.Request == Request.Send && send.MayHaveStored(message)) == tries.Count)
                 yield return $"{message} was stored across a block ({string.Join("; ", tries)})";
         }
+    }
+
+    // A block says who may write to whom in a conversation of two.
+    private static IEnumerable<(TimeSpan From, TimeSpan To)> ApartIn(History history, Guid sender, Guid conversationId)
+    {
+        var members = history.Conversations.First(conversation => conversation.Id == conversationId).Members;
+        return members.Count == 2 ? Apartness.Certain(history, sender, members.First(member => member != sender)) : [];
     }
 
     // Whom a frame tells of, and whether it gives anything away: in status.bulk "offline" is what a block shows, and

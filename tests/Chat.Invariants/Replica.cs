@@ -178,7 +178,7 @@ public static class Replaying
                 {
                     var held = replica.CursorOf(shown.Id, member);
                     var isAhead = held.ReadUpTo > cursor.ReadUpTo || held.DeliveredUpTo > cursor.DeliveredUpTo;
-                    var isTold = history.TellsReceipts && member != connection.UserId && !Apartness.EverSince(history, connection.UserId, member, connection.Opening);
+                    var isTold = member != connection.UserId && !Apartness.EverSince(history, connection.UserId, member, connection.Opening);
                     if (isAhead || (isTold && held != cursor))
                         yield return $"{connection} holds {held} of {Short.Of(member)} in {Short.Of(shown.Id)}, and it is {cursor}";
                 }

@@ -40,7 +40,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["DevToken"] = ["UserDirectory"],
         ["History"] = ["Conversations"],
         ["Presence"] = ["Blocking"],
-        ["ReadReceipts"] = ["Blocking", "Conversations", "Delivery"],
+        ["ReadReceipts"] = ["Conversations", "Delivery", "Unread"],
         ["SendMessage"] = ["Conversations", "Delivery"],
         ["Sync"] = ["Conversations", "Delivery"],
         ["Typing"] = ["Blocking", "Conversations"],

@@ -4,7 +4,7 @@ import { pause } from './pause.js';
 import { behind } from './reducer.js';
 import type { ChatApi } from './rest.js';
 import type { Store } from './store.js';
-import type { Conversation, MessagePage } from './wire.js';
+import type { Conversation, MessagePage, Synchronize } from './wire.js';
 
 const pageSize = 200;
 const mostPages = 5;
@@ -13,6 +13,35 @@ const patience = 500;
 
 /** More than this in one conversation is not fetched one by one: it begins anew at its latest messages. */
 const longestGap = 1000;
+
+/** What surrounds an entry of a sync in its frame, and what is in a frame besides entries, in bytes. */
+const entryBytes = '"":,'.length;
+const frameBytes = 300;
+
+/** What to sync in frames of so many bytes: ranges of ids that leave none out, known or not. */
+export function ranges(known: Readonly<Record<string, number>>, maxFrameBytes: number): Synchronize[] {
+  const parts: Record<string, number>[] = [{}];
+  const lasts: string[] = [];
+  let bytes = frameBytes;
+  for (const id of Object.keys(known).sort()) {
+    const position = known[id]!;
+    const own = id.length + `${position}`.length + entryBytes;
+    if (bytes + own > maxFrameBytes && bytes > frameBytes) {
+      parts.push({});
+      bytes = frameBytes;
+    }
+
+    bytes += own;
+    parts[parts.length - 1]![id] = position;
+    lasts[parts.length - 1] = id;
+  }
+
+  return parts.map((conversations, at) => ({
+    conversations,
+    ...(at > 0 && { after: lasts[at - 1]! }),
+    ...(at < parts.length - 1 && { until: lasts[at]! }),
+  }));
+}
 
 /**
  * Sees to it that the state is what the server has: after each connection, and whenever a number shows that something
@@ -113,15 +142,11 @@ export class CatchUp {
       known[id] = isFar ? seq : position;
     }
 
-    const room = (me?.limits?.maxFrameBytes ?? Infinity) - 100;
-    if (JSON.stringify(known).length > room) {
-      // Too many conversations for one frame, and what a sync does not name it brings from the beginning.
-      far.splice(0, far.length, ...behind(this.#store.getState()).map((conversation) => conversation.id));
-    } else {
-      await this.#link.request('sync', { conversations: known }, (event) => {
+    for (const part of ranges(known, me?.limits?.maxFrameBytes ?? Infinity)) {
+      await this.#link.request('sync', part, (event) => {
         if (event.type !== 'sync.conversation') return false;
-        const part = event.payload;
-        this.#store.dispatch({ type: 'synced', after: known[part.conversation.id] ?? 0, part, since: clock });
+        const found = event.payload;
+        this.#store.dispatch({ type: 'synced', after: known[found.conversation.id] ?? 0, part: found, since: clock });
         return true;
       });
     }

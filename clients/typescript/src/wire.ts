@@ -253,6 +253,10 @@ export interface PersonRef {
 export interface Synchronize {
   /** For each conversation that the client knows, the last number it has seen. */
   readonly conversations: Readonly<Record<string, number>>;
+  /** Asks only for conversations whose id comes after this one: for more of them than fit into one frame. */
+  readonly after?: string;
+  /** Asks only for conversations up to and including this id. */
+  readonly until?: string;
 }
 
 export interface Typing {

@@ -80,6 +80,9 @@ internal static class TokenRegistration
                     return;
                 }
 
+                // Who comes for a socket is told of where they are let in, by turns.
+                if (context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null)
+                    return;
                 foreach (var observer in context.HttpContext.RequestServices.GetServices<IIdentityObserver>())
                     await observer.SeenAsync(identity);
             },

@@ -67,7 +67,7 @@ internal static class Databases
         var cuts = cluster.ToPostgres.Sum(proxy => proxy.Cuts);
         trial.Note("commits cut", $"{cuts}");
         trial.Expect(cuts >= 10, $"only {cuts} commits were cut");
-        await trial.JudgeAsync(cluster, load, watcher, losesReceipts: true, recoversWithin: Back);
+        await trial.JudgeAsync(cluster, load, watcher, recoversWithin: Back);
         trial.ExpectCalm(watcher, load);
     }
 
@@ -90,7 +90,7 @@ internal static class Databases
         var cuts = cluster.ToPostgres.Sum(proxy => proxy.Cuts);
         trial.Note("connections cut", $"{cuts}");
         trial.Expect(cuts > 0, "no connection was cut");
-        await trial.JudgeAsync(cluster, load, watcher, losesReceipts: true, recoversWithin: Back);
+        await trial.JudgeAsync(cluster, load, watcher, recoversWithin: Back);
         trial.ExpectCalm(watcher, load);
     }
 
@@ -181,14 +181,16 @@ internal static class Databases
         await trial.GoOnAsync(1, 3);
         for (var round = 0; round < trial.Sized(1, 2); round++)
         {
+            trial.Break(load);
             await fault(cluster, load);
             trial.Heal(load);
             await trial.GoOnAsync(3, 6);
         }
 
-        await trial.JudgeAsync(cluster, load, watcher, losesReceipts: true, recoversWithin: Back);
+        await trial.JudgeAsync(cluster, load, watcher, recoversWithin: Back);
         trial.ExpectCalm(watcher, load);
         trial.ExpectUnready(watcher, "postgres");
+        trial.Expect(trial.Figures.LatestBeyondFaultsSeconds <= Back.TotalSeconds, $"something arrived {trial.Figures.LatestBeyondFaultsSeconds:0.0} s after its ack and the end of the fault");
         trial.Expect(load.Refused > 0, "nothing was answered UNAVAILABLE: the database was not away");
     }
 }

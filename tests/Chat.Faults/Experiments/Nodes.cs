@@ -19,7 +19,7 @@ internal static class Nodes
         }
 
         // The others' clients are undisturbed: nobody else's socket was closed.
-        await trial.JudgeAsync(cluster, load, losesReceipts: true, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(65));
         var others = load.Closes.Where(close => close.Key != 1006).ToArray();
         trial.Expect(others.Length == 0, $"a kill leaves no close codes, and there were {string.Join(", ", others)}");
     }
@@ -52,7 +52,7 @@ internal static class Nodes
             await trial.GoOnAsync(1, 3);
         }
 
-        await trial.JudgeAsync(cluster, load, losesReceipts: true, recoversWithin: TimeSpan.FromSeconds(10), presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(10), presenceSettlesWithin: TimeSpan.FromSeconds(65));
     }
 
     public static async Task RollingRestartAsync(Trial trial)
@@ -75,7 +75,7 @@ internal static class Nodes
 
         trial.Note("slowest stop", slowest);
         trial.Expect(slowest < TimeSpan.FromSeconds(30), $"a stop took {slowest.TotalSeconds:0.0} s");
-        await trial.JudgeAsync(cluster, load, losesReceipts: true, recoversWithin: TimeSpan.FromSeconds(5));
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
         trial.Expect(load.Closes.ContainsKey(1012), "nobody was closed with 1012");
         trial.Expect(!load.Closes.ContainsKey(1006), $"{load.Closes.GetValueOrDefault(1006)} connections broke instead of being closed");
     }

@@ -104,7 +104,7 @@ internal static class Numbers
             await trial.GoOnAsync(13, 45);
         }
 
-        await trial.JudgeAsync(cluster, load, losesReceipts: true);
+        await trial.JudgeAsync(cluster, load);
         trial.Expect(load.Closes.Keys.All(code => code is 1012 or 1006), $"a wrong clock closed connections: {string.Join(", ", load.Closes)}");
     }
 

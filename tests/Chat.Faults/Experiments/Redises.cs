@@ -60,7 +60,7 @@ internal static class Redises
             await trial.GoOnAsync(3, 5);
         }
 
-        await trial.JudgeAsync(cluster, load, watcher, losesReceipts: true, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(20));
+        await trial.JudgeAsync(cluster, load, watcher, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(20));
         trial.ExpectCalm(watcher, load);
         if (isMissed)
             trial.ExpectUnready(watcher, "redis");

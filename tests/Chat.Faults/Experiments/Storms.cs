@@ -47,7 +47,7 @@ internal static class Storms
             }
         }
 
-        await trial.JudgeAsync(cluster, load, losesReceipts: true, presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        await trial.JudgeAsync(cluster, load, presenceSettlesWithin: TimeSpan.FromSeconds(65));
 
         async Task<(int Back, TimeSpan Within)> ComeAsync(TimeSpan spread)
         {

@@ -23,7 +23,7 @@ internal static class Weather
         }
 
         trial.Note("faults", string.Join(" ", faults.GroupBy(fault => fault).Select(same => $"{same.Key}×{same.Count()}")));
-        await trial.JudgeAsync(cluster, load, losesReceipts: true, presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        await trial.JudgeAsync(cluster, load, presenceSettlesWithin: TimeSpan.FromSeconds(65));
     }
 
     private static (string Name, Func<Task> Fault) Choose(Cluster cluster, int node, Random random) => random.Next(9) switch

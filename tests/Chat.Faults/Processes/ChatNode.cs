@@ -6,6 +6,9 @@ namespace Chat.Faults;
 /// <summary>One server process. It comes back under the same address, as behind a load balancer.</summary>
 internal sealed class ChatNode(string name, string assembly, int port, IReadOnlyDictionary<string, string> settings, string logFile, Reaper reaper) : IAsyncDisposable
 {
+    /// <summary>The setting for the port of <c>/metrics</c>.</summary>
+    public const string AdminPort = "Admin__Port";
+
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
     private readonly HttpClient http = new(new SocketsHttpHandler { UseProxy = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) })
     {
@@ -89,6 +92,17 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
         {
             return (false, failure.Message);
         }
+    }
+
+    /// <summary>What the node says of itself in a metric.</summary>
+    public async Task<int> MetricAsync(string metric)
+    {
+        var all = await http.GetStringAsync(new Uri($"http://127.0.0.1:{settings[AdminPort]}/metrics"));
+        var lines = all.Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal) && line[metric.Length] is '{' or ' ').ToArray();
+        // Its name, its labels, its value and when.
+        return lines.Length > 0
+            ? lines.Sum(line => int.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], CultureInfo.InvariantCulture))
+            : throw new InvalidOperationException($"{name} has no {metric}.");
     }
 
     public async ValueTask DisposeAsync()

@@ -2,7 +2,9 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Chat.Features;
+using Chat.Storage;
 using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Features;
 
@@ -36,6 +38,31 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         async Task<long> ReadUpTo(TestUser of, TestUser seenBy) =>
             (await app.Conversation(seenBy, conversation)).GetProperty("members").EnumerateArray()
             .Single(member => member.GetProperty("userId").GetGuid() == of.Id).GetProperty("readUpTo").GetInt64();
+    }
+
+    [Fact]
+    public async Task A_receipt_that_meets_a_block_on_its_way_is_either_told_or_stays_behind_it()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var atBob = await app.Connect(bob);
+        await atAlice.SendMessage(conversation, "one");
+        await using var held = await HeldLock.Begin(app);
+        await held.Execute($"lock table {app.Services.GetRequiredService<Tables>().Block} in share mode");
+
+        // The block has taken down how far bob has come, and is not committed yet.
+        var block = atAlice.Block(bob);
+        await held.IsWaitedFor();
+        var read = atBob.Read(conversation);
+        await Eventually.Holds("the receipt is through, or waits for the block", () => read.IsCompleted || held.IsWaitedForInTurn());
+        await held.Release();
+        await Task.WhenAll(block, read);
+
+        var told = (await atAlice.AllSettled("message.read_update")).Select(frame => frame["upTo"].GetInt64()).LastOrDefault();
+        var shown = (await app.Conversation(alice, conversation)).GetProperty("members").EnumerateArray()
+            .Single(member => member.GetProperty("userId").GetGuid() == bob.Id).GetProperty("readUpTo").GetInt64();
+        Assert.Equal(told, shown);
     }
 
     [Fact]

@@ -319,7 +319,8 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     {
         // Nodes of an installation of their own, whose clock stands still, so that only this test sweeps.
         await using var still = await TwoNodes.Start(fakeClock: true);
-        var (gone, there) = (Enumerable.Range(0, 20).Select(_ => ChatApp.NewUser()).ToArray(), ChatApp.NewUser());
+        // More than one round of each: all of them are late already.
+        var (gone, there) = (Enumerable.Range(0, 2000).Select(_ => ChatApp.NewUser()).ToArray(), ChatApp.NewUser());
         foreach (var user in gone.Append(there))
         {
             await still.One.HoldLease(user);

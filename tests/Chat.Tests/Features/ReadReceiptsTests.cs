@@ -1,12 +1,50 @@
 using System.Net;
 using Chat.Features;
+using Chat.Storage;
 using Chat.Tests.Fixtures;
+using Marten;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Features;
 
 public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<SharedCluster>
 {
     private readonly ChatApp app = cluster.First;
+
+    [Fact]
+    public async Task Receipts_that_are_lost_between_nodes_are_told_all_the_same_and_never_across_a_block()
+    {
+        var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
+        var (withBob, withCarol) = (await cluster.First.OpenDirect(alice, bob), await cluster.First.OpenDirect(alice, carol));
+        await using var atAlice = await cluster.First.Connect(alice);
+        foreach (var conversation in new[] { withBob, withBob, withCarol, withCarol, withCarol })
+            await atAlice.SendMessage(conversation, "hello");
+        await atAlice.Block(bob);
+
+        await MoveUnheard(withBob, bob, 2, isRead: true);
+        await MoveUnheard(withCarol, carol, 1, isRead: true);
+        await MoveUnheard(withCarol, carol, 3, isRead: false);
+
+        var read = await atAlice.Next("message.read_update");
+        Assert.Equal((withCarol, carol.Id, 1), (read["conversationId"].GetGuid(), read["readBy"].GetGuid(), read["upTo"].GetInt64()));
+        Assert.Single(read["messageIds"].EnumerateArray());
+        var delivered = await atAlice.Next("message.delivered_update");
+        Assert.Equal((withCarol, carol.Id, 3), (delivered["conversationId"].GetGuid(), delivered["userId"].GetGuid(), delivered["upTo"].GetInt64()));
+
+        await atAlice.Unblock(bob);
+        read = await atAlice.Next("message.read_update");
+        Assert.Equal((withBob, bob.Id, 2), (read["conversationId"].GetGuid(), read["readBy"].GetGuid(), read["upTo"].GetInt64()));
+        Assert.Equal(2, read["messageIds"].GetArrayLength());
+        Assert.Equal(2, (await atAlice.AllSettled("message.read_update")).Count);
+
+        // Committed by the second node, whose backplane is told nothing: as if the publish were lost.
+        async Task MoveUnheard(Guid conversation, TestUser member, long upTo, bool isRead)
+        {
+            await using var session = cluster.Second.Services.GetRequiredService<IDocumentStore>().LightweightSession();
+            session.Update(Member.Moved((await session.LoadAsync<Member>(Member.IdOf(conversation, member.Id)))!, upTo, isRead));
+            await session.SaveChangesAsync();
+        }
+    }
 
     [Fact]
     public async Task Reading_is_acknowledged_with_what_it_changed()

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Chat.Features;
 using Chat.Socket;
+using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -31,6 +32,43 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.False(arrived["message"].TryGetProperty("tempId", out _));
         Assert.Equal(1, (await atBob.Next("notification.unread"))["totalUnread"].GetInt64());
         Assert.Equal(sent["message.id"].GetGuid(), Assert.Single(await app.History(bob, conversation)).GetProperty("id").GetGuid());
+    }
+
+    [Fact]
+    public async Task A_send_whose_commit_is_found_before_the_word_of_it_comes_is_answered_and_not_echoed()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        await using var alsoAlice = await app.Connect(alice);
+        await using var held = await HeldLock.OfHead(app, conversation);
+
+        // As if the database had carried out the first try, and the second look is still under way.
+        var send = atAlice.SendMessage(conversation, "hello", "t1");
+        await held.IsWaitedFor();
+        var stored = new Message
+        {
+            Id = Key.Of("message", alice.Id, conversation, "t1"),
+            ConversationId = conversation,
+            Seq = 1,
+            ChangedSeq = 1,
+            SenderId = alice.Id,
+            Type = "text",
+            Content = "hello",
+            SentAt = DateTimeOffset.UnixEpoch,
+            TempId = "t1",
+        };
+        Assert.True(app.Services.GetRequiredService<Delivery>().FeedOf(alice.Id)!.Offer(new Change(stored)));
+        var sent = await send;
+        await held.Release();
+        await atAlice.SendMessage(conversation, "marker", "t2");
+
+        Assert.Equal(("message.sent", stored.Id), (sent.Type, sent["message.id"].GetGuid()));
+        Assert.Empty(await atAlice.AllSettled("message.new"));
+        Assert.Equal([1, 2], atAlice.NumbersOf(conversation));
+        await alsoAlice.NextMessage();
+        await alsoAlice.NextMessage();
+        Assert.Equal([1, 2], alsoAlice.NumbersOf(conversation));
     }
 
     [Fact]

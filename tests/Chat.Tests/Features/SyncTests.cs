@@ -40,6 +40,35 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
+    public async Task Parts_by_ranges_of_ids_give_what_one_sync_gives()
+    {
+        await using var atAlice = await app.Connect(alice);
+        var conversations = new List<Guid>();
+        for (var i = 0; i < 9; i++)
+            conversations.Add(await app.OpenDirect(alice, ChatApp.NewUser()));
+        foreach (var conversation in conversations)
+            await Say(atAlice, conversation, 2);
+        // As text, which is how a client sorts them.
+        conversations.Sort((one, other) => string.CompareOrdinal(one.ToString(), other.ToString()));
+        var (known, isNew) = (conversations.Where((_, i) => i % 3 != 1).ToArray(), conversations.Where((_, i) => i % 3 == 1));
+        await using var other = await app.Connect(alice);
+
+        var found = new List<(Guid Id, int Messages)>();
+        foreach (var part in known.Chunk(2))
+        {
+            var after = part[0] == known[0] ? null as Guid? : known[Array.IndexOf(known, part[0]) - 1];
+            var until = part[^1] == known[^1] ? null as Guid? : part[^1];
+            var parts = await other.Sync(part.ToDictionary(id => id, _ => 1L), after, until);
+            Assert.Equal(parts.Count - 1, parts[^1]["conversations"].GetInt32());
+            found.AddRange(parts.SkipLast(1).Select(one => (one["conversation.id"].GetGuid(), one.Numbers().Length)));
+        }
+
+        Assert.Equal(
+            known.Select(id => (id, 1)).Concat(isNew.Select(id => (id, 2))).OrderBy(one => one.id),
+            found.OrderBy(one => one.Id));
+    }
+
+    [Fact]
     public async Task A_conversation_that_the_client_does_not_know_comes_whole_even_if_it_is_empty()
     {
         var conversation = await app.OpenDirect(alice, bob);

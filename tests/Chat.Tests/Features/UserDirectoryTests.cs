@@ -1,5 +1,6 @@
 using System.Net;
 using Chat.Features;
+using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
 using Microsoft.Extensions.DependencyInjection;
@@ -26,6 +27,25 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await using var client = await app.Connect(new TestUser(user, username));
 
         Assert.Equal((username, null, null), await app.Seen(user));
+    }
+
+    [Fact]
+    public async Task A_crowd_of_new_people_leaves_the_database_to_others()
+    {
+        await using var held = await HeldLock.Begin(app);
+        await held.Execute($"lock table {app.Services.GetRequiredService<Tables>().Schema}.mt_doc_user in exclusive mode");
+
+        var connecting = Enumerable.Range(0, 40).Select(_ => app.Connect(ChatApp.NewUser())).ToArray();
+        var most = 0;
+        await Eventually.Holds("all are let in", () =>
+        {
+            most = Math.Max(most, held.WaitingNow);
+            return Array.TrueForAll(connecting, one => one.IsCompleted);
+        });
+        foreach (var client in await Task.WhenAll(connecting))
+            await client.DisposeAsync();
+
+        Assert.InRange(most, 1, UserDirectory.AtOnce);
     }
 
     [Fact]

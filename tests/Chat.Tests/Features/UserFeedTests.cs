@@ -87,7 +87,7 @@ public sealed class UserFeedTests : IDisposable
             using var test = new UserFeedTests();
             var random = new Random(seed);
             var start = random.Next(4);
-            test.feed.Load([new UnreadRow(test.conversation, start, 0, start)]);
+            test.feed.Load([Row(test.conversation, start, 0, start)]);
             var offers = Enumerable.Range(1, start + 12).SelectMany(number => Enumerable.Repeat(number, random.Next(1, 4))).ToArray();
             random.Shuffle(offers);
             var isSender = Enumerable.Range(0, start + 13).Select(_ => random.Next(3) == 0).ToArray();
@@ -110,7 +110,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.Empty(await Delivered());
 
         // The snapshot knows 3 already and 4 not yet; both came after the feed was made, so both are to be delivered.
-        feed.Load([new UnreadRow(conversation, 3, 1, 2)]);
+        feed.Load([Row(conversation, 3, 1, 2)]);
 
         Assert.True(feed.IsLoaded);
         Assert.Equal([3, 4], await Delivered());
@@ -120,8 +120,8 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task Loading_twice_changes_nothing()
     {
-        feed.Load([new UnreadRow(conversation, 3, 1, 2)]);
-        feed.Load([new UnreadRow(conversation, 9, 1, 8)]);
+        feed.Load([Row(conversation, 3, 1, 2)]);
+        feed.Load([Row(conversation, 9, 1, 8)]);
 
         Offer(4);
 
@@ -145,7 +145,7 @@ public sealed class UserFeedTests : IDisposable
     public async Task Conversations_do_not_wait_for_each_other()
     {
         var second = Guid.NewGuid();
-        feed.Load([new UnreadRow(second, 7, 7, 0)]);
+        feed.Load([Row(second, 7, 7, 0)]);
 
         Assert.False(Offer(2));
         Assert.True(Offer(8, within: second));
@@ -157,9 +157,10 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_reply_goes_out_in_its_changes_place()
     {
         feed.Load([]);
-        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
+        var sent = Message(2, me);
+        var reply = ReplyTo(sent);
 
-        Assert.False(feed.Offer(new Change(Message(2, me)), reply));
+        Assert.False(feed.Offer(new Change(sent), reply));
         Assert.False(reply.Sent.IsCompleted);
         Offer(1);
 
@@ -173,8 +174,9 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_reply_is_not_held_for_long_and_not_sent_twice()
     {
         feed.Load([]);
-        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
-        feed.Offer(new Change(Message(2, me)), reply);
+        var sent = Message(2, me);
+        var reply = ReplyTo(sent);
+        feed.Offer(new Change(sent), reply);
 
         clock.Advance(TimeSpan.FromSeconds(0.9));
         feed.ReleaseReplies(TimeSpan.FromSeconds(1));
@@ -191,24 +193,54 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_reply_to_what_was_delivered_already_goes_out_at_once()
     {
-        feed.Load([new UnreadRow(conversation, 5, 5, 0)]);
-        var reply = new PendingReply(connection, Frame.Of(new MessageSent("t2", Message(2, me)), "q1"));
+        feed.Load([Row(conversation, 5, 5, 0)]);
+        var sent = Message(2, me);
 
-        Assert.True(feed.Offer(new Change(Message(2, me)), reply));
+        Assert.True(feed.Offer(new Change(sent), ReplyTo(sent)));
 
         Assert.Equal(["message.sent"], (await Frames()).Select(frame => frame.Type));
     }
 
     [Fact]
+    public async Task A_message_that_is_found_before_its_log_knows_is_the_answer_to_its_send()
+    {
+        feed.Load([]);
+        var sent = Message(1, me);
+        var reply = ReplyTo(sent);
+        feed.Expect(conversation, reply);
+
+        Assert.True(feed.Offer(new Change(sent)));
+        Assert.True(reply.Sent.IsCompleted);
+        Assert.False(reply.TryWithdraw());
+        Assert.True(feed.Offer(new Change(sent), reply));
+
+        Assert.Equal(["message.sent", "conversation.updated"], (await Frames()).Select(frame => frame.Type));
+    }
+
+    [Fact]
+    public async Task A_message_that_is_found_after_its_send_was_refused_is_brought_as_any_other()
+    {
+        feed.Load([]);
+        var sent = Message(1, me);
+        var reply = ReplyTo(sent);
+        feed.Expect(conversation, reply);
+
+        Assert.True(reply.TryWithdraw());
+        feed.Offer(new Change(sent));
+
+        Assert.Equal(["message.new", "conversation.updated"], (await Frames()).Select(frame => frame.Type));
+    }
+
+    [Fact]
     public async Task A_recount_takes_the_snapshot_and_adds_what_came_past_it()
     {
-        feed.Load([new UnreadRow(conversation, 3, 0, 3)]);
+        feed.Load([Row(conversation, 3, 0, 3)]);
 
         feed.BeginRecount(conversation);
         Offer(4);
         Offer(5);
         // Counted when 4 was committed and 5 was not: the cursor stands at 2.
-        Assert.Equal((3, 3), feed.EndRecount(conversation, new UnreadRow(conversation, 4, 2, 2)));
+        Assert.Equal((3, 3), feed.EndRecount(conversation, Row(conversation, 4, 2, 2)));
         Offer(6);
 
         Assert.Equal([(4, 4), (5, 5), (4, 4)], await Unread());
@@ -217,10 +249,10 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_message_that_the_snapshot_counted_is_not_counted_again_when_it_comes()
     {
-        feed.Load([new UnreadRow(conversation, 3, 0, 3)]);
+        feed.Load([Row(conversation, 3, 0, 3)]);
 
         feed.BeginRecount(conversation);
-        Assert.Equal((2, 2), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 3, 2)));
+        Assert.Equal((2, 2), feed.EndRecount(conversation, Row(conversation, 5, 3, 2)));
         Offer(4);
         Offer(5);
         Offer(6);
@@ -231,12 +263,12 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public void An_older_snapshot_after_a_newer_one_changes_nothing()
     {
-        feed.Load([new UnreadRow(conversation, 5, 0, 5)]);
+        feed.Load([Row(conversation, 5, 0, 5)]);
 
         feed.BeginRecount(conversation);
         feed.BeginRecount(conversation);
-        Assert.Equal((1, 1), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 4, 1)));
-        Assert.Equal((1, 1), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 2, 3)));
+        Assert.Equal((1, 1), feed.EndRecount(conversation, Row(conversation, 5, 4, 1)));
+        Assert.Equal((1, 1), feed.EndRecount(conversation, Row(conversation, 5, 2, 3)));
         Assert.Equal([(conversation, 5, 4)], feed.Positions());
     }
 
@@ -244,10 +276,10 @@ public sealed class UserFeedTests : IDisposable
     public void The_total_is_that_of_all_conversations()
     {
         var second = Guid.NewGuid();
-        feed.Load([new UnreadRow(conversation, 5, 0, 5), new UnreadRow(second, 2, 0, 2)]);
+        feed.Load([Row(conversation, 5, 0, 5), Row(second, 2, 0, 2)]);
 
         feed.BeginRecount(conversation);
-        Assert.Equal((0, 2), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 5, 0)));
+        Assert.Equal((0, 2), feed.EndRecount(conversation, Row(conversation, 5, 5, 0)));
         feed.BeginRecount(second);
         Assert.Equal((2, 2), feed.EndRecount(second, snapshot: null));
     }
@@ -258,8 +290,8 @@ public sealed class UserFeedTests : IDisposable
         var second = Guid.NewGuid();
 
         feed.BeginRecount(conversation);
-        feed.Load([new UnreadRow(conversation, 5, 2, 3), new UnreadRow(second, 1, 0, 1)]);
-        Assert.Equal((0, 1), feed.EndRecount(conversation, new UnreadRow(conversation, 5, 5, 0)));
+        feed.Load([Row(conversation, 5, 2, 3), Row(second, 1, 0, 1)]);
+        Assert.Equal((0, 1), feed.EndRecount(conversation, Row(conversation, 5, 5, 0)));
         Offer(6);
 
         Assert.Equal([(1, 2)], await Unread());
@@ -269,8 +301,8 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_recount_that_ends_before_the_positions_are_loaded_counts_nothing_twice()
     {
         feed.BeginRecount(conversation);
-        feed.EndRecount(conversation, new UnreadRow(conversation, 5, 2, 3));
-        feed.Load([new UnreadRow(conversation, 5, 2, 3)]);
+        feed.EndRecount(conversation, Row(conversation, 5, 2, 3));
+        feed.Load([Row(conversation, 5, 2, 3)]);
         Offer(6);
 
         Assert.Equal([(4, 4)], await Unread());
@@ -279,25 +311,25 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public void Of_two_recounts_at_once_the_newer_snapshot_stays()
     {
-        feed.Load([new UnreadRow(conversation, 3, 0, 3)]);
+        feed.Load([Row(conversation, 3, 0, 3)]);
         feed.BeginRecount(conversation);
         feed.BeginRecount(conversation);
-        feed.EndRecount(conversation, new UnreadRow(conversation, 5, 2, 3));
+        feed.EndRecount(conversation, Row(conversation, 5, 2, 3));
         Offer(4);
         Offer(5);
 
         // The snapshot of the slower one knows the same cursor, and not yet the messages.
-        Assert.Equal((3, 3), feed.EndRecount(conversation, new UnreadRow(conversation, 3, 2, 1)));
+        Assert.Equal((3, 3), feed.EndRecount(conversation, Row(conversation, 3, 2, 1)));
     }
 
     [Fact]
     public async Task A_recount_is_told_in_its_place_among_the_deliveries()
     {
-        feed.Load([new UnreadRow(conversation, 5, 2, 3)]);
+        feed.Load([Row(conversation, 5, 2, 3)]);
         using var telling = new ManualResetEventSlim();
         using var offered = new ManualResetEventSlim();
         feed.BeginRecount(conversation);
-        var recount = Task.Run(() => feed.EndRecount(conversation, new UnreadRow(conversation, 5, 5, 0), (unread, total) =>
+        var recount = Task.Run(() => feed.EndRecount(conversation, Row(conversation, 5, 5, 0), (unread, total) =>
         {
             telling.Set();
             // Whoever delivers now has to wait: what counts one more is not to be told before what counts none.
@@ -312,7 +344,11 @@ public sealed class UserFeedTests : IDisposable
         Assert.Equal([(0, 0), (1, 1)], await Unread());
     }
 
+    private static UnreadRow Row(Guid conversation, long seq, long readUpTo, long unread) => new(conversation, seq, readUpTo, unread, []);
+
     private bool Offer(long number, Guid? sender = null, Guid? within = null) => feed.Offer(new Change(Message(number, sender ?? other, within)));
+
+    private PendingReply ReplyTo(Message message) => new(connection, message.Id, change => change.Answer<MessageSent>("q1"));
 
     private Message Message(long number, Guid sender, Guid? within = null) => new()
     {

@@ -65,6 +65,18 @@ public sealed class HeldLock : IAsyncDisposable
     /// <summary>Returns when so many others wait for this transaction.</summary>
     public Task IsWaitedFor(int by = 1) => Eventually.Holds($"{by} wait for the lock", () => Waiting().Count == by);
 
+    /// <summary>How many others wait for this transaction just now.</summary>
+    public int WaitingNow => Waiting().Count;
+
+    /// <summary>Whether somebody waits for those who wait for this transaction.</summary>
+    public bool IsWaitedForInTurn()
+    {
+        using var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand(
+            "select exists (select from pg_stat_activity where pg_blocking_pids(pid) && $1)");
+        command.Parameters.Add(new() { Value = Waiting().ToArray() });
+        return (bool)command.ExecuteScalar()!;
+    }
+
     /// <summary>Returns when this transaction itself has to wait.</summary>
     public Task Waits() => Eventually.Holds("the transaction waits", () =>
     {

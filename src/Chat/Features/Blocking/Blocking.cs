@@ -131,6 +131,12 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
                 return (null, ChatError.Invalid("userId", $"Nobody blocks more than {limits.MaxBlocks} people."));
             }
 
+            // Nobody moves a cursor between the look at it and the block's commit. In the order of their ids, so that two
+            // who block each other do not wait for one another.
+            await session.BeginTransactionAsync(CancellationToken.None);
+            var conversation = ConversationHead.IdOfDirect(blocker, blocked);
+            var members = await session.QueryAsync<Member>("where id = any(?) order by id for update", (Guid[])[Member.IdOf(conversation, blocker), Member.IdOf(conversation, blocked)]);
+
             // Two devices at once: the later one only moves the date by a moment.
             block = new Block
             {
@@ -138,7 +144,8 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
                 BlockerId = blocker,
                 BlockedId = blocked,
                 BlockedAt = time.GetWireNow(),
-                Frozen = await FreezeAsync(session, blocker, blocked),
+                // Where the other one blocks already, both have seen nothing new of each other since then.
+                Frozen = await session.LoadAsync<Block>(Block.IdOf(blocked, blocker)) is { } reverse ? reverse.Frozen : members,
             };
             session.Store(block);
             await session.SaveChangesAsync();
@@ -149,15 +156,6 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         await blocks.ChangedAsync(blocker, blocked);
         backplane.Send(blocker, Frame.Of(added), from);
         return (added, null);
-    }
-
-    // Where the other one blocks already, both have seen nothing new of each other since then.
-    private static async Task<IReadOnlyList<Member>> FreezeAsync(IQuerySession session, Guid blocker, Guid blocked)
-    {
-        if (await session.LoadAsync<Block>(Block.IdOf(blocked, blocker)) is { } reverse)
-            return reverse.Frozen;
-        var conversation = ConversationHead.IdOfDirect(blocker, blocked);
-        return await session.LoadManyAsync<Member>(Member.IdOf(conversation, blocker), Member.IdOf(conversation, blocked));
     }
 
     public async Task<BlockRemoved> RemoveAsync(Guid blocker, Guid blocked, string? username, Connection? from)

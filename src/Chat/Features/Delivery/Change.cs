@@ -53,22 +53,42 @@ internal sealed class Change(Message message)
             : Frame.Of<TAnswer>(id, BeforeSent, tempId, BetweenSent, json.AsMemory()[..^1], TempIdKey, tempId, Ends);
 }
 
-/// <summary>The answer to the send that made a change: goes out in the change's place in the order.</summary>
+/// <summary>
+/// The answer that a connection is to get to its send, in the message's place in the order, whoever brings the message:
+/// that is the log, but where the word of a commit was lost, the repair may find the message first.
+/// </summary>
 /// <param name="connection">Where the send came from.</param>
-/// <param name="frame">The answer.</param>
-internal sealed class PendingReply(Connection connection, Frame frame)
+/// <param name="messageId">What was sent.</param>
+/// <param name="answer">Makes the answer.</param>
+internal sealed class PendingReply(Connection connection, Guid messageId, Func<Change, Frame> answer)
 {
+    private const int Sending = 1;
+    private const int Withdrawn = 2;
     private readonly TaskCompletionSource sent = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int state;
 
     public Connection Connection => connection;
+
+    public Guid MessageId => messageId;
 
     /// <summary>Completes when the answer is in the connection's queue.</summary>
     public Task Sent => sent.Task;
 
-    public void Send()
+    /// <summary>Sends the answer, once: it may be released early and come up again in its order.</summary>
+    /// <returns>False if it was withdrawn.</returns>
+    public bool Send(Change change)
     {
-        // Once: it may be released early and come up again in its order.
-        if (sent.TrySetResult())
-            connection.Send(frame);
+        var before = Interlocked.CompareExchange(ref state, Sending, 0);
+        if (before == 0)
+        {
+            connection.Send(answer(change));
+            sent.SetResult();
+        }
+
+        return before != Withdrawn;
     }
+
+    /// <summary>Another answer is given in its place.</summary>
+    /// <returns>False if it was sent already.</returns>
+    public bool TryWithdraw() => Interlocked.CompareExchange(ref state, Withdrawn, 0) == 0;
 }

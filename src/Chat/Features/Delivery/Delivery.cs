@@ -22,7 +22,8 @@ public sealed class DeliverySlice : ISlice
         slice.Runs<DeliveryRepair>()
             .ObserveConnections<Delivery>()
             .OnNode<ChangeCommitted, Delivery>()
-            .OnNode<CursorMoved, Delivery>();
+            .OnNode<CursorMoved, Delivery>()
+            .OnNode<ReceiptTold, Delivery>();
     }
 }
 
@@ -82,20 +83,48 @@ internal sealed record CursorMoved(Guid ConversationId) : IEvent<CursorMoved>
     public static JsonTypeInfo<CursorMoved> Json => ChatJson.Wire.CursorMoved;
 }
 
-/// <summary>The feeds of the users who are connected to this node, and what comes into them.</summary>
-internal sealed partial class Delivery(
-    Hub hub, RedisBackplane backplane, UnreadCounts unread, TimeProvider time, ILogger<Delivery> log)
-    : IConnectionObserver, INodeHandler<ChangeCommitted>, INodeHandler<CursorMoved>
+/// <summary>Node event: another member of a conversation of the channel's user has come further.</summary>
+/// <param name="ConversationId">Where.</param>
+/// <param name="Cursor">Who, and up to where.</param>
+/// <param name="Frame">What the user's connections are told.</param>
+internal sealed record ReceiptTold(Guid ConversationId, MemberCursor Cursor, byte[] Frame) : IEvent<ReceiptTold>
 {
+    public static string Name => "receipt";
+
+    public static JsonTypeInfo<ReceiptTold> Json => ChatJson.Wire.ReceiptTold;
+}
+
+/// <summary>The feeds of the users who are connected to this node, and what comes into them.</summary>
+internal sealed partial class Delivery : IConnectionObserver, INodeHandler<ChangeCommitted>, INodeHandler<CursorMoved>, INodeHandler<ReceiptTold>
+{
+    private readonly Hub hub;
+    private readonly RedisBackplane backplane;
+    private readonly UnreadCounts unread;
+    private readonly TimeProvider time;
+    private readonly ILogger<Delivery> log;
     private readonly ConcurrentDictionary<Guid, UserFeed> feeds = new();
     private readonly Lock gate = new();
     private readonly Channel<(Guid UserId, Guid ConversationId)> recounts = Channel.CreateUnbounded<(Guid, Guid)>();
+
+    /// <summary>Made once a node.</summary>
+    public Delivery(Hub hub, RedisBackplane backplane, UnreadCounts unread, ServerMetrics metrics, TimeProvider time, ILogger<Delivery> log)
+    {
+        this.hub = hub;
+        this.backplane = backplane;
+        this.unread = unread;
+        this.time = time;
+        this.log = log;
+        metrics.WatchFeeds(() => feeds.Count);
+    }
 
     /// <summary>Every feed of this node.</summary>
     public ICollection<UserFeed> Feeds => feeds.Values;
 
     /// <summary>Counts to be made anew, because another node moved a cursor.</summary>
     public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
+
+    /// <summary>A message is about to be committed: its sender's connection gets this answer in its place, whoever finds the commit first.</summary>
+    public void Expect(Guid sender, Guid conversationId, PendingReply reply) => FeedOf(sender)?.Expect(conversationId, reply);
 
     /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
     public void Committed(Change change, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
@@ -117,7 +146,15 @@ internal sealed partial class Delivery(
 
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)
-            reply!.Send();
+            reply!.Send(change);
+    }
+
+    /// <summary>Tells other members, on every node, how far somebody has come. What is lost on the way, <see cref="ReceiptRepair"/> tells.</summary>
+    public void Tell(IReadOnlyCollection<Guid> others, Guid conversationId, MemberCursor cursor, Frame frame)
+    {
+        foreach (var other in others)
+            FeedOf(other)?.Tell(conversationId, cursor, frame);
+        backplane.Publish(others, new ReceiptTold(conversationId, cursor, frame.Bytes.ToArray()));
     }
 
     /// <summary>Counts a user's unread messages anew and tells their connections, on every node.</summary>
@@ -220,6 +257,9 @@ internal sealed partial class Delivery(
 
     void INodeHandler<CursorMoved>.Handle(Guid userId, CursorMoved received) =>
         recounts.Writer.TryWrite((userId, received.ConversationId));
+
+    void INodeHandler<ReceiptTold>.Handle(Guid userId, ReceiptTold received) =>
+        FeedOf(userId)?.Tell(received.ConversationId, received.Cursor, new Frame(received.Frame));
 
     [LoggerMessage(LogLevel.Warning, "The database is away: the positions of {UserId} are loaded later ({Reason})")]
     private partial void PositionsPending(Guid userId, string reason);

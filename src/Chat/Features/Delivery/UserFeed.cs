@@ -31,6 +31,13 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
+    /// <summary>A connection has sent a message: its answer goes out in the message's place, whoever offers that first.</summary>
+    public void Expect(Guid conversationId, PendingReply reply)
+    {
+        lock (gate)
+            LaneOf(conversationId).GivenTo(reply.Connection).Expected = reply;
+    }
+
     /// <summary>Offers a change.</summary>
     /// <returns>False if something before it is missing: it is held, and a repair is wanted.</returns>
     public bool Offer(Change change, PendingReply? reply = null)
@@ -47,7 +54,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             var number = change.Message.ChangedSeq;
             if (number <= lane.Position)
             {
-                reply?.Send();
+                reply?.Send(change);
                 return true;
             }
 
@@ -66,7 +73,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 if (next > lane.Position)
                     Deliver(lane, waiting, waitingReply);
                 else
-                    waitingReply?.Send();
+                    waitingReply?.Send(waiting);
             }
 
             return true;
@@ -86,6 +93,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
                 var lane = LaneOf(row.ConversationId);
                 lane.Position = row.Seq;
+                foreach (var cursor in row.Others)
+                    lane.Others.Advance(cursor);
                 if (row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.CountedUpTo)
                     (lane.CountedUpTo, lane.SnapshotSeq, lane.ReadUpTo, lane.Unread) = (row.Seq, row.Seq, row.ReadUpTo, row.Unread);
             }
@@ -187,6 +196,27 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             return [.. lanes.Select(lane => (lane.Key, lane.Value.Position, lane.Value.ReadUpTo))];
     }
 
+    /// <summary>Tells that another member has come further.</summary>
+    /// <param name="conversationId">Where.</param>
+    /// <param name="cursor">Who, and up to where, as far as the frame tells it.</param>
+    /// <param name="frame">What tells it.</param>
+    /// <param name="onlyIfNews">Leaves it out if as much was told before: several may be found at once, and told in any order.</param>
+    public void Tell(Guid conversationId, MemberCursor cursor, Frame frame, bool onlyIfNews = false)
+    {
+        lock (gate)
+        {
+            if (LaneOf(conversationId).Others.Advance(cursor) || !onlyIfNews)
+                hub.Send(userId, frame);
+        }
+    }
+
+    /// <summary>What was told of all others, in all conversations.</summary>
+    public IReadOnlyList<(Guid ConversationId, MemberCursor Cursor)> Told()
+    {
+        lock (gate)
+            return [.. lanes.SelectMany(lane => lane.Value.Others.All, (lane, cursor) => (lane.Key, cursor))];
+    }
+
     /// <summary>The conversations in which something is held, each with its position and what it lacks to go on.</summary>
     public IReadOnlyList<(Guid ConversationId, long Position, long FirstHeld)> Gaps()
     {
@@ -202,7 +232,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             foreach (var held in lanes.Values.SelectMany(lane => lane.Held?.Values ?? []))
             {
                 if (time.GetElapsedTime(held.Since) >= heldFor)
-                    held.Reply?.Send();
+                    held.Reply?.Send(held.Change);
             }
         }
     }
@@ -226,16 +256,15 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             var isCaught = message.ChangedSeq <= given.CaughtUpTo;
             if (!isCaught)
                 given.LiveFrom = Math.Min(given.LiveFrom, message.ChangedSeq);
-            if (connection == reply?.Connection)
-                reply.Send();
-            else if (!isCaught)
+            var isAnswered = (connection == reply?.Connection ? reply : given.Expected) is { } own && own.MessageId == message.Id && own.Send(change);
+            if (!isAnswered && !isCaught)
                 connection.Send(change.New(isSender));
             if (!isCaught)
                 connection.Send(change.Updated());
         }
 
         // Its connection may have left the hub while the commit was under way.
-        reply?.Send();
+        reply?.Send(change);
         if (isSender)
             return;
 
@@ -260,6 +289,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
         /// <summary>The last number that a sync gave it.</summary>
         public long CaughtUpTo { get; set; }
+
+        /// <summary>The answer to its latest send.</summary>
+        public PendingReply? Expected { get; set; }
     }
 
     private sealed class Lane
@@ -283,6 +315,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         public void Forget(Connection connection) => given.RemoveAll(known => known.Connection == connection);
 
         public long Position { get; set; }
+
+        public ToldCursors Others { get; } = new();
 
         /// <summary>Messages up to here are in <see cref="Unread"/>, whether delivered yet or not.</summary>
         public long CountedUpTo { get; set; }

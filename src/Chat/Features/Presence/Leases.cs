@@ -36,7 +36,7 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
     /// <summary>How long after an interruption every node has Redis again and has put its leases back.</summary>
     public static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
 
-    private const int MaxSwept = 200;
+    private const int MaxSweptAtOnce = 200;
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan KeyLife = TimeSpan.FromSeconds(60);
     private long offsetMilliseconds;
@@ -127,27 +127,23 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
         return [.. added.Where(own => own.WasMissing.Result).Select(own => own.UserId).Distinct()];
     }
 
-    /// <summary>Claims the users whose leases ran out, on whichever node they were. No two nodes get the same one.</summary>
+    /// <summary>
+    /// Claims the users whose leases ran out, on whichever node they were. No two nodes get the same one. All that there
+    /// are: a node that died may have had ten thousand, and each of them is late already.
+    /// </summary>
     /// <returns>Those who are offline now, with the end of their last lease.</returns>
     public async Task<IReadOnlyList<(Guid UserId, double End)>> SweepAsync()
     {
         var now = Now();
-        var late = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Names.Leases, stop: now, take: MaxSwept);
-        var gone = new List<(Guid, double)>();
-        foreach (var entry in late)
+        var gone = new List<(Guid UserId, double End)>();
+        SortedSetEntry[] late;
+        do
         {
-            var userId = Guid.Parse((string)entry.Element!);
-            if (!await redis.Database.SortedSetRemoveAsync(redis.Names.Leases, entry.Element))
-                continue;
-            var key = redis.Names.Online(userId);
-            var change = redis.Database.CreateTransaction();
-            _ = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, now);
-            var left = change.SortedSetLengthAsync(key);
-            await change.ExecuteAsync();
-            if (await left == 0)
-                gone.Add((userId, entry.Score));
+            late = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Names.Leases, stop: now, take: MaxSweptAtOnce);
+            var claims = await Task.WhenAll(late.Select(async entry => (entry, IsGone: await ClaimAsync(entry.Element, now))));
+            gone.AddRange(claims.Where(claim => claim.IsGone).Select(claim => (Guid.Parse((string)claim.entry.Element!), claim.entry.Score)));
         }
-
+        while (late.Length == MaxSweptAtOnce);
         return gone;
     }
 
@@ -158,6 +154,19 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
         var counts = users.Select(user => (user, Count: redis.Database.SortedSetLengthAsync(redis.Names.Online(user), now, double.PositiveInfinity))).ToArray();
         await Task.WhenAll(counts.Select(asked => asked.Count));
         return counts.Where(asked => asked.Count.Result > 0).Select(asked => asked.user).ToHashSet();
+    }
+
+    // Whether this node is the one that took the user off the list, and no lease of theirs is left.
+    private async Task<bool> ClaimAsync(RedisValue user, double now)
+    {
+        if (!await redis.Database.SortedSetRemoveAsync(redis.Names.Leases, user))
+            return false;
+        var key = redis.Names.Online(Guid.Parse((string)user!));
+        var change = redis.Database.CreateTransaction();
+        _ = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, now);
+        var left = change.SortedSetLengthAsync(key);
+        await change.ExecuteAsync();
+        return await left == 0;
     }
 
     private double Now() => time.GetUtcNow().ToUnixTimeMilliseconds() + Volatile.Read(ref offsetMilliseconds);

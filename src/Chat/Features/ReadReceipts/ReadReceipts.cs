@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
-using Chat.Backplane;
 using Chat.Rest;
 using Chat.Socket;
 using Chat.Storage;
@@ -19,6 +18,7 @@ public sealed class ReadReceiptsSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice) => slice
+        .Runs<ReceiptRepair>()
         .On<ReadMessages, ReadReceiptsHandler>()
         .On<ReceiveMessages, ReadReceiptsHandler>()
         .Rest<ReadReceiptsModule>();
@@ -77,6 +77,8 @@ public sealed record ReadUpdate(Guid ConversationId, IReadOnlyList<Guid> Message
 
     /// <inheritdoc/>
     public static JsonTypeInfo<ReadUpdate> Json => ChatJson.Wire.ReadUpdate;
+
+    internal MemberCursor Cursor => new(ReadBy, UpTo, UpTo);
 }
 
 /// <summary>The event <c>message.delivered_update</c>, to the other members.</summary>
@@ -91,11 +93,13 @@ public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId
 
     /// <inheritdoc/>
     public static JsonTypeInfo<DeliveredUpdate> Json => ChatJson.Wire.DeliveredUpdate;
+
+    internal MemberCursor Cursor => new(UserId, 0, UpTo);
 }
 
 /// <summary>Moves cursors and tells of it.</summary>
 internal sealed class ReadReceiptsHandler(
-    Conversations conversations, Delivery delivery, Blocks blocks, RedisBackplane backplane, IDocumentStore store, TimeProvider time)
+    Conversations conversations, Delivery delivery, IDocumentStore store, TimeProvider time)
     : IHandler<ReadMessages>, IHandler<ReceiveMessages>
 {
     public async ValueTask<ChatError?> HandleAsync(ReadMessages received, EventContext context)
@@ -112,8 +116,12 @@ internal sealed class ReadReceiptsHandler(
         if (conversation is null)
             return error;
         var (moved, fault) = await MoveAsync(conversation.Id, context.UserId, received.UpTo, isRead: false);
-        if (moved is { Before: var before, After: var after } && after.DeliveredUpTo > before.DeliveredUpTo)
-            await TellOthersAsync(conversation, context.UserId, Frame.Of(new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow())));
+        if (moved is { Before: var before, After: var after, Apart: var apart } && after.DeliveredUpTo > before.DeliveredUpTo)
+        {
+            var update = new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow());
+            delivery.Tell(Others(conversation, context.UserId, apart), conversation.Id, update.Cursor, Frame.Of(update));
+        }
+
         return fault;
     }
 
@@ -128,13 +136,17 @@ internal sealed class ReadReceiptsHandler(
         if (conversation is null)
             return (null, error);
         var (moved, fault) = await MoveAsync(conversation.Id, reader, read.UpTo, isRead: true);
-        if (moved is not { Before: var before, After: var after })
+        if (moved is not { Before: var before, After: var after, Apart: var apart })
             return (null, fault);
 
         var readAt = time.GetWireNow();
         var marked = await MarkedAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
         if (after.ReadUpTo > before.ReadUpTo)
-            await TellOthersAsync(conversation, reader, Frame.Of(new ReadUpdate(conversation.Id, marked, after.ReadUpTo, reader, readAt)));
+        {
+            var update = new ReadUpdate(conversation.Id, marked, after.ReadUpTo, reader, readAt);
+            delivery.Tell(Others(conversation, reader, apart), conversation.Id, update.Cursor, Frame.Of(update));
+        }
+
         MessagesRead? answer = null;
         await delivery.CursorMovedAsync(reader, conversation.Id, except: from, (unread, total) =>
         {
@@ -152,13 +164,16 @@ internal sealed class ReadReceiptsHandler(
         return (conversation, conversation is null ? ChatError.Forbidden : null);
     }
 
-    private async Task<((Member Before, Member After)? Moved, ChatError? Error)> MoveAsync(Guid conversationId, Guid userId, long? upTo, bool isRead)
+    // A block locks the same row before it takes down how far each has come: either it takes down this move, too, or
+    // the move finds the block, and is not told across it.
+    private async Task<(Move? Moved, ChatError? Error)> MoveAsync(Guid conversationId, Guid userId, long? upTo, bool isRead)
     {
         await using var session = store.LightweightSession();
         await session.BeginTransactionAsync(CancellationToken.None);
         var look = session.CreateBatchQuery();
         var members = look.Query<Member>("where id = ? for update", Member.IdOf(conversationId, userId));
         var head = look.Load<ConversationHead>(conversationId);
+        var blocks = look.Query<Block>("where blocker_id = ? or blocked_id = ?", userId, userId);
         await look.Execute();
         var before = (await members).Single();
         var last = (await head)!.Seq;
@@ -172,10 +187,11 @@ internal sealed class ReadReceiptsHandler(
             await session.SaveChangesAsync();
         }
 
-        return ((before, after), null);
+        return (new Move(before, after, (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet()), null);
     }
 
-    private async Task<IReadOnlyList<Guid>> MarkedAsync(Guid conversationId, Guid reader, long after, long upTo)
+    /// <summary>The messages of others that a reader has newly marked, ascending by number.</summary>
+    public async Task<IReadOnlyList<Guid>> MarkedAsync(Guid conversationId, Guid reader, long after, long upTo)
     {
         if (upTo <= after)
             return [];
@@ -187,15 +203,11 @@ internal sealed class ReadReceiptsHandler(
             .ToListAsync();
     }
 
-    private async Task TellOthersAsync(Conversation conversation, Guid userId, Frame frame)
-    {
-        var apart = await blocks.ApartFromAsync(userId);
-        foreach (var other in conversation.Members)
-        {
-            if (other != userId && !apart.Contains(other))
-                backplane.Send(other, frame);
-        }
-    }
+    private static Guid[] Others(Conversation conversation, Guid userId, HashSet<Guid> apart) =>
+        [.. conversation.Members.Where(other => other != userId && !apart.Contains(other))];
+
+    /// <summary>A cursor that was moved, or had been further already, and between whom and its owner there was a block.</summary>
+    private sealed record Move(Member Before, Member After, HashSet<Guid> Apart);
 }
 
 /// <summary>The REST side.</summary>

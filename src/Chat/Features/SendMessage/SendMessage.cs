@@ -104,22 +104,22 @@ internal sealed class SendMessageHandler(
             return TooFast(nameof(Limits.MessagesPerSecond), wait, received);
 
         PendingReply? reply = null;
-        var (appended, error) = await AppendAsync(received, context.UserId, change => reply = ReplyTo(context, change));
-        if (error is not null)
+        var (appended, error) = await AppendAsync(received, context.UserId, draft => reply = Expect(context, draft));
+        // Whatever came of the append: if the message was found in the database meanwhile, it is there and answered.
+        if (reply is null || (error is not null && reply.TryWithdraw()))
             return error;
+        if (appended.Outcome == AppendOutcome.Repeated)
+            reply.Send(new Change(appended.Message!));
         // A reply that waits for its place in the order holds back the connection's next event, and so the next reply.
-        if (reply is null)
-            ReplyTo(context, new Change(appended.Message!)).Send();
-        else
-            await reply.Sent;
+        await reply.Sent;
         return null;
     }
 
     /// <summary>What the socket and REST have in common.</summary>
     /// <param name="send">The send.</param>
     /// <param name="sender">Who sends.</param>
-    /// <param name="reply">Makes the answer that is to go out in the message's place in the order, if any.</param>
-    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage send, Guid sender, Func<Change, PendingReply?> reply)
+    /// <param name="expect">Makes the answer that is to go out in the message's place in the order, if any.</param>
+    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage send, Guid sender, Func<MessageDraft, PendingReply?> expect)
     {
         if (rates.Take(sender) is var wait && wait > TimeSpan.Zero)
             return (default, TooFast(nameof(Limits.MessagesPerSecondPerUser), wait, send));
@@ -132,13 +132,9 @@ internal sealed class SendMessageHandler(
         if (conversation is null)
             return (default, ChatError.Forbidden with { TempId = send.TempId });
 
-        var appended = await log.AppendAsync(
-            send.Draft(sender, conversation),
-            message =>
-            {
-                var change = new Change(message);
-                delivery.Committed(change, conversation.Members, reply(change));
-            });
+        var draft = send.Draft(sender, conversation);
+        var reply = expect(draft);
+        var appended = await log.AppendAsync(draft, message => delivery.Committed(new Change(message), conversation.Members, reply));
         return appended.Outcome switch
         {
             AppendOutcome.Blocked => (appended, ChatError.Blocked with { TempId = send.TempId }),
@@ -154,7 +150,12 @@ internal sealed class SendMessageHandler(
         return ChatError.RateLimited(wait) with { TempId = send.TempId };
     }
 
-    private static PendingReply ReplyTo(EventContext context, Change change) => new(context.Connection, change.Answer<MessageSent>(context.Id));
+    private PendingReply Expect(EventContext context, MessageDraft draft)
+    {
+        var reply = new PendingReply(context.Connection, draft.Id, change => change.Answer<MessageSent>(context.Id));
+        delivery.Expect(context.UserId, draft.ConversationId, reply);
+        return reply;
+    }
 }
 
 /// <summary>The REST side.</summary>

@@ -5,15 +5,25 @@ namespace Chat.Features;
 internal static class SyncHooks
 {
     /// <summary>One sync: its parts, in order, up to sync.done; or the one error that answered it.</summary>
-    public static async Task<IReadOnlyList<Received>> Sync(this SocketClient client, object conversations)
+    public static async Task<IReadOnlyList<Received>> Sync(this SocketClient client, object conversations, Guid? after = null, Guid? until = null)
     {
         var id = Guid.NewGuid().ToString();
-        await client.Send("sync", new { conversations }, id);
+        await client.Send("sync", after is null && until is null ? new { conversations } : Bounded(conversations, after, until), id);
         var parts = new List<Received>();
         do
             parts.Add(await client.ReplyTo(id));
         while (parts[^1].Type is not ("sync.done" or "error"));
         return parts;
+    }
+
+    private static Dictionary<string, object> Bounded(object conversations, Guid? after, Guid? until)
+    {
+        var payload = new Dictionary<string, object> { ["conversations"] = conversations };
+        if (after is not null)
+            payload.Add("after", after);
+        if (until is not null)
+            payload.Add("until", until);
+        return payload;
     }
 
     /// <summary>The numbers of the messages in a part.</summary>

@@ -22,7 +22,9 @@ public sealed class SyncSlice : ISlice
 
 /// <summary>The event <c>sync</c>.</summary>
 /// <param name="Conversations">For each conversation that the client knows, the last number it has seen.</param>
-public sealed record Synchronize(Dictionary<Guid, long>? Conversations) : IEvent<Synchronize>
+/// <param name="After">Asks only for conversations whose id comes after this one in alphabetical order: whoever knows too many for one frame asks in parts.</param>
+/// <param name="Until">Asks only for conversations up to and including this id.</param>
+public sealed record Synchronize(Dictionary<Guid, long>? Conversations, Guid? After, Guid? Until) : IEvent<Synchronize>
 {
     /// <inheritdoc/>
     public static string Name => "sync";
@@ -67,7 +69,7 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
         if (seen.Values.Any(number => number < 0))
             return ChatError.Invalid("conversations", "Numbers count from 0, for nothing seen.");
 
-        var behind = await missed.BehindAsync(context.UserId, seen);
+        var behind = await missed.BehindAsync(context.UserId, seen, received.After, received.Until);
         foreach (var part in behind.Chunk(ConversationsAtOnce))
         {
             var messages = await missed.LoadAsync([.. part.Select(id => (id, seen.GetValueOrDefault(id)))]);
@@ -97,19 +99,21 @@ internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables, Ch
     // A part must fit into a send queue beside others, whatever the length of its messages.
     private const int MaxCharacters = 64 * 1024;
 
-    /// <summary>The user's conversations whose counter is past what was seen, or of which nothing is known yet.</summary>
-    public async Task<Guid[]> BehindAsync(Guid userId, Dictionary<Guid, long> seen)
+    /// <summary>The user's conversations in a range of ids whose counter is past what was seen, or of which nothing is known yet.</summary>
+    public async Task<Guid[]> BehindAsync(Guid userId, Dictionary<Guid, long> seen, Guid? after, Guid? until)
     {
         await using var command = database.CreateCommand($"""
             select h.id
             from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
             left join unnest($2, $3) k(id, seq) on k.id = h.id
-            where m.user_id = $1 and (k.id is null or h.seq > k.seq)
+            where m.user_id = $1 and (k.id is null or h.seq > k.seq) and h.id > $4 and h.id <= $5
             order by h.updated_at desc, h.id
             """);
         command.Parameters.Add(new() { Value = userId });
         command.Parameters.Add(new() { Value = seen.Keys.ToArray() });
         command.Parameters.Add(new() { Value = seen.Values.ToArray() });
+        command.Parameters.Add(new() { Value = after ?? Guid.Empty });
+        command.Parameters.Add(new() { Value = until ?? Guid.AllBitsSet });
         var ids = new List<Guid>();
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())

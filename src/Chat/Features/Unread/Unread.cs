@@ -34,7 +34,18 @@ public sealed record UnreadConversation(Guid ConversationId, long Unread);
 /// <param name="Seq">The conversation's latest number in this snapshot.</param>
 /// <param name="ReadUpTo">The member's cursor.</param>
 /// <param name="Unread">The count, up to <paramref name="Seq"/>.</param>
-internal readonly record struct UnreadRow(Guid ConversationId, long Seq, long ReadUpTo, long Unread);
+/// <param name="Others">How far the other members have come.</param>
+internal readonly record struct UnreadRow(Guid ConversationId, long Seq, long ReadUpTo, long Unread, IReadOnlyList<MemberCursor> Others);
+
+/// <summary>How far a member has come.</summary>
+/// <param name="UserId">Who.</param>
+/// <param name="ReadUpTo">See <see cref="Member.ReadUpTo"/>.</param>
+/// <param name="DeliveredUpTo">See <see cref="Member.DeliveredUpTo"/>.</param>
+internal readonly record struct MemberCursor(Guid UserId, long ReadUpTo, long DeliveredUpTo)
+{
+    /// <summary>In SQL, of a member's row.</summary>
+    public static string DeliveredIn(string row) => $"coalesce(({row}.data ->> 'deliveredUpTo')::bigint, 0)";
+}
 
 /// <summary>Counts from the cursors, in one statement.</summary>
 internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
@@ -46,8 +57,13 @@ internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
             select m.conversation_id, h.seq, m.read_up_to,
                    case when h.seq = m.read_up_to then 0 else
                    (select count(*) from {tables.Message} x
-                    where x.conversation_id = m.conversation_id and x.seq > m.read_up_to and x.sender_id <> m.user_id) end
+                    where x.conversation_id = m.conversation_id and x.seq > m.read_up_to and x.sender_id <> m.user_id) end,
+                   others.users, others.reads, others.delivered
             from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
+            cross join lateral (
+                select coalesce(array_agg(o.user_id), array[]::uuid[]) as users, coalesce(array_agg(o.read_up_to), array[]::bigint[]) as reads,
+                       coalesce(array_agg({MemberCursor.DeliveredIn("o")}), array[]::bigint[]) as delivered
+                from {tables.Member} o where o.conversation_id = m.conversation_id and o.user_id <> m.user_id) others
             where m.user_id = $1 {(conversations is null ? "" : "and m.conversation_id = any($2)")}
             """);
         command.Parameters.Add(new() { Value = userId });
@@ -56,7 +72,12 @@ internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
         var rows = new List<UnreadRow>();
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
-            rows.Add(new UnreadRow(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3)));
+        {
+            var (users, reads, delivered) = (reader.GetFieldValue<Guid[]>(4), reader.GetFieldValue<long[]>(5), reader.GetFieldValue<long[]>(6));
+            rows.Add(new UnreadRow(
+                reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), [.. users.Select((user, i) => new MemberCursor(user, reads[i], delivered[i]))]));
+        }
+
         return rows;
     }
 }

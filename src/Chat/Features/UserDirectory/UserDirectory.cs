@@ -50,6 +50,14 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
 
     /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
+
+    /// <summary>
+    /// People being stored at the same time, those included for whom nobody waits any more: when thousands of new ones come
+    /// at once, they must not take all connections to the database from everybody else.
+    /// </summary>
+    internal const int AtOnce = 8;
+
+    private readonly SemaphoreSlim turns = new(AtOnce);
     private readonly MemoryCache seen = new(new MemoryCacheOptions { SizeLimit = 100_000 });
 
     public async ValueTask SeenAsync(Identity identity)
@@ -57,7 +65,7 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         // By user, and not by what was said: a name that is changed back is a change, too.
         if (seen.TryGetValue(identity.Id, out Identity? latest) && latest == identity)
             return;
-        var storing = StoreAsync(identity);
+        var storing = StoreInTurnAsync(identity);
         try
         {
             await storing.WaitAsync(Patience);
@@ -97,7 +105,25 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         return await FindAsync(username) is { } found ? (found, null) : (default, ChatError.Missing("There is nobody with this username."));
     }
 
-    public void Dispose() => seen.Dispose();
+    public void Dispose()
+    {
+        seen.Dispose();
+        turns.Dispose();
+    }
+
+    private async Task StoreInTurnAsync(Identity identity)
+    {
+        if (!await turns.WaitAsync(Patience))
+            throw new TimeoutException("Too many new people at once.");
+        try
+        {
+            await StoreAsync(identity);
+        }
+        finally
+        {
+            turns.Release();
+        }
+    }
 
     private async Task StoreAsync(Identity identity)
     {

@@ -117,11 +117,7 @@ internal sealed partial class WarmUp(
         await conversationLog.RehearseAsync(
             rehearsal,
             draft,
-            message =>
-            {
-                var change = new Change(message);
-                delivery.Committed(change, stored.Members, new PendingReply(connection, change.Answer<MessageSent>("2")));
-            });
+            message => delivery.Committed(new Change(message), stored.Members, new PendingReply(connection, message.Id, change => change.Answer<MessageSent>("2"))));
         await transaction.RollbackAsync();
 
         // What a transaction of somebody else's does not go through: the log's own loop and session, and a commit.

@@ -1,0 +1,94 @@
+using Chat.Socket;
+using Chat.Storage;
+using Npgsql;
+
+namespace Chat.Features;
+
+/// <summary>
+/// Makes the loss of a receipt between nodes harmless: one query every four seconds asks which cursors have come further
+/// than what this node has told of them. What is behind in two checks in a row is told, so that what is just on its way
+/// is left alone; that makes a receipt at most ten seconds late.
+/// </summary>
+internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
+    : LoopService(time, log)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(4);
+    private Dictionary<(Guid UserId, Guid ConversationId, Guid Other), MemberCursor> suspects = [];
+
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("receipt check", CheckAsync)];
+
+    private async Task CheckAsync(CancellationToken stopping)
+    {
+        using var timer = new PeriodicTimer(Interval, Time);
+        while (await timer.WaitForNextTickAsync(stopping))
+        {
+            var behind = new Dictionary<(Guid UserId, Guid ConversationId, Guid Other), MemberCursor>();
+            foreach (var (userId, conversationId, told, cursor) in await MovedAsync())
+            {
+                var lane = (userId, conversationId, cursor.UserId);
+                if (!suspects.TryGetValue(lane, out var seen) || !IsPast(seen, told))
+                    behind[lane] = cursor;
+                else if (delivery.FeedOf(userId) is { } feed)
+                    await TellAsync(feed, conversationId, told, cursor);
+            }
+
+            suspects = behind;
+        }
+    }
+
+    private static bool IsPast(MemberCursor one, MemberCursor other) => one.ReadUpTo > other.ReadUpTo || one.DeliveredUpTo > other.DeliveredUpTo;
+
+    private async Task TellAsync(UserFeed feed, Guid conversationId, MemberCursor told, MemberCursor cursor)
+    {
+        var now = Time.GetWireNow();
+        metrics.ReceiptRepaired();
+        if (cursor.ReadUpTo > told.ReadUpTo)
+        {
+            var marked = await receipts.MarkedAsync(conversationId, cursor.UserId, told.ReadUpTo, cursor.ReadUpTo);
+            var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
+            feed.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+        }
+
+        if (cursor.DeliveredUpTo > cursor.ReadUpTo)
+        {
+            var update = new DeliveredUpdate(conversationId, cursor.DeliveredUpTo, cursor.UserId, now);
+            feed.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+        }
+    }
+
+    // Blocks are looked at in the same moment as the cursors: see ReadReceiptsHandler. What has moved behind one is told
+    // when it ends.
+    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Told, MemberCursor Cursor)>> MovedAsync()
+    {
+        var feeds = delivery.Feeds.Where(feed => feed.IsLoaded).ToArray();
+        if (feeds.Length == 0)
+            return [];
+        var told = feeds.SelectMany(feed => feed.Told(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
+        await using var command = database.CreateCommand($"""
+            select m.user_id, m.conversation_id, o.user_id, coalesce(k.read_up_to, 0), coalesce(k.delivered_up_to, 0), o.read_up_to, {MemberCursor.DeliveredIn("o")}
+            from {tables.Member} m
+            join {tables.Member} o on o.conversation_id = m.conversation_id and o.user_id <> m.user_id
+            left join unnest($2, $3, $4, $5, $6) k(user_id, conversation_id, other, read_up_to, delivered_up_to)
+              on k.user_id = m.user_id and k.conversation_id = m.conversation_id and k.other = o.user_id
+            where m.user_id = any($1)
+              and (o.read_up_to > coalesce(k.read_up_to, 0) or {MemberCursor.DeliveredIn("o")} > coalesce(k.delivered_up_to, 0))
+              and not exists (select from {tables.Block} b
+                              where (b.blocker_id = m.user_id and b.blocked_id = o.user_id) or (b.blocker_id = o.user_id and b.blocked_id = m.user_id))
+            """);
+        command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = told.Select(one => one.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = told.Select(one => one.ConversationId).ToArray() });
+        command.Parameters.Add(new() { Value = told.Select(one => one.Cursor.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = told.Select(one => one.Cursor.ReadUpTo).ToArray() });
+        command.Parameters.Add(new() { Value = told.Select(one => one.Cursor.DeliveredUpTo).ToArray() });
+        var moved = new List<(Guid, Guid, MemberCursor, MemberCursor)>();
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            var other = reader.GetGuid(2);
+            moved.Add((reader.GetGuid(0), reader.GetGuid(1), new(other, reader.GetInt64(3), reader.GetInt64(4)), new(other, reader.GetInt64(5), reader.GetInt64(6))));
+        }
+
+        return moved;
+    }
+}
