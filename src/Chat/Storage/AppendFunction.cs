@@ -7,110 +7,211 @@ using static Weasel.Postgresql.SchemaUtils;
 
 namespace Chat.Storage;
 
-/// <summary>What the database says of one draft.</summary>
-/// <param name="Draft">Its place in the batch, from 0.</param>
-/// <param name="Outcome">What became of it.</param>
-/// <param name="Seq">Its number, if it is new.</param>
-/// <param name="Earlier">The message, if it was there already.</param>
-internal readonly record struct AppendVerdict(int Draft, AppendOutcome Outcome, long Seq, Message? Earlier);
+/// <summary>A message that wants to get into the log.</summary>
+/// <param name="Message">It, still without its number.</param>
+/// <param name="Blocks">Ids of <see cref="Block"/>s, any one of which refuses it.</param>
+internal readonly record struct Candidate(Message Message, IReadOnlyList<Guid> Blocks);
 
 /// <summary>
 /// The log's transaction as one function in the database: a batch takes one round trip, and holds its locks for no
 /// longer than PostgreSQL itself needs. The function is part of the schema, like the tables that it writes.
 /// </summary>
 /// <remarks>
-/// Its first statement locks the heads, in the order of their ids; the second one looks, numbers and inserts. At READ
-/// COMMITTED each statement of a function takes a snapshot of its own, so the look sees whatever was committed before
-/// the locks were given.
+/// It stores a batch whose messages are all new and allowed, which is nearly every one; else it stores nothing and
+/// says which are not, and the rest is a batch of its own. The first statement locks the heads, in the order of their
+/// ids. At READ COMMITTED each statement of a function takes a snapshot of its own, so the looks that follow see
+/// whatever was committed before the locks were given. The planner's choices are taken from it: it would plan anew for
+/// each batch, which costs more than a small batch itself, or read whole tables because they were small when it
+/// looked last. What is right here is the primary keys, always.
 /// </remarks>
 internal static class AppendFunction
 {
+    private const string Name = "append_batch";
+
+    private const string Signature =
+        "ids uuid[], senders uuid[], documents text[], heads integer[], steps integer[], conversations uuid[], sizes integer[], latest uuid[], times text[], blocks uuid[], blocked integer[]";
+
     /// <summary>What the schema gets.</summary>
     public static Function In(Tables tables) => new(
-        new PostgresqlObjectName(tables.Schema, "append_messages", IdentifierUsage.Function),
+        new PostgresqlObjectName(tables.Schema, Name, IdentifierUsage.Function),
         // As PostgreSQL itself would write it down, so that db-assert finds no difference.
-        $"""
-        CREATE OR REPLACE FUNCTION {tables.Schema}.append_messages(ids uuid[], conversations uuid[], senders uuid[], documents jsonb[], times timestamp with time zone[], blocks uuid[], blocked integer[])
-         RETURNS TABLE(draft integer, head bigint, number bigint, earlier jsonb)
+        $$"""
+        CREATE OR REPLACE FUNCTION {{tables.Schema}}.{{Name}}({{Signature}})
+         RETURNS TABLE(is_stored boolean, place integer, number bigint, earlier jsonb)
          LANGUAGE plpgsql
+         SET plan_cache_mode TO 'force_generic_plan'
+         SET enable_seqscan TO 'off'
+         SET enable_hashjoin TO 'off'
+         SET enable_mergejoin TO 'off'
+         SET jit TO 'off'
         AS $function$
+        DECLARE
+            counters bigint[];
         BEGIN
-            PERFORM 1 FROM {tables.ConversationHead} h WHERE h.id = ANY(conversations) ORDER BY h.id FOR UPDATE;
-            RETURN QUERY
-            WITH refused AS (
-                SELECT r.place FROM unnest(blocks, blocked) AS r(id, place) JOIN {tables.Block} b ON b.id = r.id
-            ), looked AS MATERIALIZED (
-                SELECT d.place, d.id, d.conversation_id, d.sender_id, d.document, d.sent_at, h.seq AS last, m.data AS stored,
-                    h.seq IS NOT NULL AND m.id IS NULL AND NOT EXISTS (SELECT FROM refused r WHERE r.place = d.place) AS is_new
-                FROM unnest(ids, conversations, senders, documents, times) WITH ORDINALITY AS d(id, conversation_id, sender_id, document, sent_at, place)
-                LEFT JOIN {tables.ConversationHead} h ON h.id = d.conversation_id
-                LEFT JOIN {tables.Message} m ON m.id = d.id
-            ), numbered AS MATERIALIZED (
-                SELECT l.*, l.last + row_number() OVER (PARTITION BY l.conversation_id ORDER BY l.place) AS seq FROM looked l WHERE l.is_new
-            ), inserted AS (
-                INSERT INTO {tables.Message} (id, data, conversation_id, seq, changed_seq, sender_id)
-                SELECT n.id, n.document || jsonb_build_object('seq', n.seq, 'changedSeq', n.seq), n.conversation_id, n.seq, n.seq, n.sender_id
-                FROM numbered n
-            ), moved AS (
-                UPDATE {tables.ConversationHead} h
-                SET seq = n.seq, updated_at = n.sent_at, data = jsonb_build_object('id', n.conversation_id, 'seq', n.seq, 'lastMessageId', n.id, 'updatedAt', n.document -> 'sentAt')
-                FROM (SELECT DISTINCT ON (a.conversation_id) a.* FROM numbered a ORDER BY a.conversation_id, a.place DESC) n
-                WHERE h.id = n.conversation_id
-            )
-            SELECT l.place::integer, l.last, n.seq, l.stored FROM looked l LEFT JOIN numbered n ON n.place = l.place;
+            SELECT array_agg(l.seq ORDER BY l.place) INTO counters FROM (
+                SELECT h.seq, c.place FROM unnest(conversations) WITH ORDINALITY AS c(id, place)
+                JOIN {{tables.ConversationHead}} h ON h.id = c.id ORDER BY h.id FOR UPDATE OF h
+            ) l;
+
+            IF array_length(counters, 1) IS DISTINCT FROM array_length(conversations, 1)
+                OR EXISTS (SELECT FROM {{tables.Message}} m WHERE m.id = ANY(ids))
+                OR EXISTS (SELECT FROM {{tables.Block}} b WHERE b.id = ANY(blocks))
+            THEN
+                RETURN QUERY
+                SELECT false, d.place::integer, h.seq, m.data
+                FROM unnest(ids, heads) WITH ORDINALITY AS d(id, head, place)
+                LEFT JOIN {{tables.ConversationHead}} h ON h.id = conversations[d.head]
+                LEFT JOIN {{tables.Message}} m ON m.id = d.id
+                WHERE h.seq IS NULL OR m.id IS NOT NULL
+                    OR EXISTS (SELECT FROM unnest(blocks, blocked) AS r(id, place) JOIN {{tables.Block}} b ON b.id = r.id WHERE r.place = d.place);
+                RETURN;
+            END IF;
+
+            UPDATE {{tables.ConversationHead}} h
+            SET seq = h.seq + c.size, updated_at = c.at::timestamptz,
+                data = jsonb_build_object('id', h.id, 'seq', h.seq + c.size, 'lastMessageId', c.latest, 'updatedAt', c.at)
+            FROM unnest(conversations, sizes, latest, times) AS c(id, size, latest, at) WHERE h.id = c.id;
+            INSERT INTO {{tables.Message}} (id, data, conversation_id, seq, changed_seq, sender_id)
+            SELECT n.id, (n.document || ',"seq":' || n.seq || ',"changedSeq":' || n.seq || '}')::jsonb, n.conversation_id, n.seq, n.seq, n.sender_id
+            FROM (
+                SELECT d.id, d.sender_id, d.document, conversations[d.head] AS conversation_id, counters[d.head] + d.step AS seq
+                FROM unnest(ids, senders, documents, heads, steps) AS d(id, sender_id, document, head, step)
+            ) n;
+            RETURN QUERY SELECT true, c.place::integer, c.number, NULL::jsonb FROM unnest(counters) WITH ORDINALITY AS c(number, place);
         END
         $function$;
         """,
-        [$"DROP FUNCTION IF EXISTS {tables.Schema}.append_messages(uuid[], uuid[], uuid[], jsonb[], timestamp with time zone[], uuid[], integer[]);"]);
+        [$"DROP FUNCTION IF EXISTS {tables.Schema}.{Name}(uuid[], uuid[], text[], integer[], integer[], uuid[], integer[], uuid[], text[], uuid[], integer[]);"]);
 
-    /// <summary>Appends what is new of a batch, in a transaction of its own or in the connection's present one.</summary>
+    /// <summary>Appends what is new and allowed, in transactions of its own or in the connection's present one.</summary>
     /// <param name="connection">Where.</param>
     /// <param name="tables">Which installation.</param>
-    /// <param name="drafts">The messages, still without their numbers; no id twice.</param>
-    /// <param name="blocks">Ids of blocks, each with the place of the draft that it would refuse, from 1.</param>
+    /// <param name="candidates">The messages; no id twice. In one conversation, their order is that of their numbers.</param>
     /// <param name="patience">When to give up.</param>
-    /// <returns>A verdict on each draft, in no order.</returns>
-    public static async Task<IReadOnlyList<AppendVerdict>> CallAsync(
-        NpgsqlConnection connection, Tables tables, IReadOnlyList<Message> drafts, IReadOnlyList<(Guid Id, int Place)> blocks, CancellationToken patience)
+    /// <returns>What became of each, in the same order.</returns>
+    public static async Task<Appended[]> CallAsync(
+        NpgsqlConnection connection, Tables tables, IReadOnlyList<Candidate> candidates, CancellationToken patience)
     {
-        await using var call = new NpgsqlCommand($"select * from {tables.Schema}.append_messages($1, $2, $3, $4, $5, $6, $7)", connection);
+        var outcomes = new Appended[candidates.Count];
+        var open = Enumerable.Range(0, candidates.Count).ToArray();
+        while (open.Length > 0)
+        {
+            var batch = new Batch([.. open.Select(place => candidates[place])]);
+            var (isStored, verdicts) = await TryAsync(connection, tables, batch, patience);
+            foreach (var (place, outcome) in isStored ? batch.Numbered(verdicts) : verdicts.Select(Refusal))
+                outcomes[open[place]] = outcome;
+            if (isStored)
+                break;
+            var refused = verdicts.Select(verdict => verdict.Place).ToHashSet();
+            open = [.. open.Where((_, place) => !refused.Contains(place))];
+        }
+
+        return outcomes;
+    }
+
+    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, Tables tables, Batch batch, CancellationToken patience)
+    {
+        await using var call = new NpgsqlCommand($"select * from {tables.Schema}.{Name}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", connection);
         // The caller's patience alone: to break a slow commit off sooner, and do it again, would only make it slower.
         call.CommandTimeout = 0;
-        Add(call, NpgsqlDbType.Uuid, drafts, draft => draft.Id);
-        Add(call, NpgsqlDbType.Uuid, drafts, draft => draft.ConversationId);
-        Add(call, NpgsqlDbType.Uuid, drafts, draft => draft.SenderId);
-        Add(call, NpgsqlDbType.Jsonb, drafts, draft => JsonSerializer.Serialize(draft, ChatJson.Wire.Message));
-        Add(call, NpgsqlDbType.TimestampTz, drafts, draft => draft.SentAt);
-        Add(call, NpgsqlDbType.Uuid, blocks, block => block.Id);
-        Add(call, NpgsqlDbType.Integer, blocks, block => block.Place);
+        batch.AddTo(call.Parameters);
 
         // Once a connection, and not left to the driver's own judgement: it prepares along with the fifth use, and loses
         // its place in PostgreSQL's answers if just that one fails.
         await call.PrepareAsync(patience);
-        var verdicts = new List<AppendVerdict>(drafts.Count);
+        var isStored = false;
+        var verdicts = new List<Verdict>(batch.Conversations);
         await using var reader = await call.ExecuteReaderAsync(patience);
         while (await reader.ReadAsync(patience))
-            verdicts.Add(Verdict(reader));
-        return verdicts;
+        {
+            isStored = reader.GetBoolean(0);
+            verdicts.Add(new Verdict(
+                reader.GetInt32(1) - 1,
+                reader.IsDBNull(2) ? null : reader.GetInt64(2),
+                reader.IsDBNull(3) ? null : JsonSerializer.Deserialize(reader.GetString(3), ChatJson.Wire.Message)));
+        }
+
+        return (isStored, verdicts);
     }
 
-    private static AppendVerdict Verdict(NpgsqlDataReader row)
+    private static (int Place, Appended Outcome) Refusal(Verdict verdict) => (verdict.Place, verdict switch
     {
-        var draft = row.GetInt32(0) - 1;
-        if (!row.IsDBNull(2))
-            return new AppendVerdict(draft, AppendOutcome.Stored, row.GetInt64(2), null);
-        if (row.IsDBNull(1))
-            return new AppendVerdict(draft, AppendOutcome.NoConversation, 0, null);
-        return row.IsDBNull(3)
-            ? new AppendVerdict(draft, AppendOutcome.Blocked, 0, null)
-            : new AppendVerdict(draft, AppendOutcome.Repeated, 0, JsonSerializer.Deserialize(row.GetString(3), ChatJson.Wire.Message));
-    }
+        { Number: null } => new Appended(AppendOutcome.NoConversation, null),
+        { Earlier: null } => new Appended(AppendOutcome.Blocked, null),
+        _ => new Appended(AppendOutcome.Repeated, verdict.Earlier),
+    });
 
-    private static void Add<TItem, TValue>(NpgsqlCommand call, NpgsqlDbType type, IReadOnlyList<TItem> items, Func<TItem, TValue> value)
+    /// <summary>A row of the function's answer.</summary>
+    /// <param name="Place">Of the conversation, if the batch was stored; else of a candidate that is not to be stored. From 0.</param>
+    /// <param name="Number">The conversation's counter before the batch; null if there is no such conversation.</param>
+    /// <param name="Earlier">The message, if it was there already.</param>
+    private readonly record struct Verdict(int Place, long? Number, Message? Earlier);
+
+    /// <summary>The function's parameters: a column for each field of the messages, and one for each of their conversations.</summary>
+    private sealed class Batch
     {
-        var column = new TValue[items.Count];
-        for (var i = 0; i < column.Length; i++)
-            column[i] = value(items[i]);
-        call.Parameters.Add(new NpgsqlParameter<TValue[]> { TypedValue = column, NpgsqlDbType = type | NpgsqlDbType.Array });
+        private readonly IReadOnlyList<Candidate> candidates;
+        private readonly int[] heads;
+        private readonly int[] steps;
+        private readonly List<(Guid Id, int Size, Message Latest)> conversations = [];
+
+        public Batch(IReadOnlyList<Candidate> candidates)
+        {
+            this.candidates = candidates;
+            heads = new int[candidates.Count];
+            steps = new int[candidates.Count];
+            var places = new Dictionary<Guid, int>();
+            for (var i = 0; i < candidates.Count; i++)
+            {
+                var message = candidates[i].Message;
+                if (places.TryAdd(message.ConversationId, conversations.Count))
+                    conversations.Add((message.ConversationId, 0, message));
+                var place = places[message.ConversationId];
+                var size = conversations[place].Size + 1;
+                conversations[place] = (message.ConversationId, size, message);
+                (heads[i], steps[i]) = (place + 1, size);
+            }
+        }
+
+        public int Conversations => conversations.Count;
+
+        /// <summary>The messages with their numbers, from the counters before the batch.</summary>
+        public IEnumerable<(int Place, Appended Outcome)> Numbered(List<Verdict> counters)
+        {
+            for (var i = 0; i < heads.Length; i++)
+            {
+                var seq = counters[heads[i] - 1].Number!.Value + steps[i];
+                yield return (i, new Appended(AppendOutcome.Stored, candidates[i].Message with { Seq = seq, ChangedSeq = seq }));
+            }
+        }
+
+        public void AddTo(NpgsqlParameterCollection parameters)
+        {
+            Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.Id));
+            Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.SenderId));
+            Add(NpgsqlDbType.Text, Column(candidates, candidate => Open(JsonSerializer.Serialize(candidate.Message, ChatJson.Wire.Message))));
+            Add(NpgsqlDbType.Integer, heads);
+            Add(NpgsqlDbType.Integer, steps);
+            Add(NpgsqlDbType.Uuid, Column(conversations, conversation => conversation.Id));
+            Add(NpgsqlDbType.Integer, Column(conversations, conversation => conversation.Size));
+            Add(NpgsqlDbType.Uuid, Column(conversations, conversation => conversation.Latest.Id));
+            Add(NpgsqlDbType.Text, Column(conversations, conversation => WireTime.Text(conversation.Latest.SentAt)));
+            Add(NpgsqlDbType.Uuid, candidates.SelectMany(candidate => candidate.Blocks).ToArray());
+            Add(NpgsqlDbType.Integer, candidates.SelectMany((candidate, place) => candidate.Blocks.Select(_ => place + 1)).ToArray());
+
+            void Add<TValue>(NpgsqlDbType type, TValue[] column) =>
+                parameters.Add(new NpgsqlParameter<TValue[]> { TypedValue = column, NpgsqlDbType = type | NpgsqlDbType.Array });
+        }
+
+        // The database adds the numbers and closes it.
+        private static string Open(string json) => json[..^1];
+
+        private static TValue[] Column<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value)
+        {
+            var column = new TValue[items.Count];
+            for (var i = 0; i < column.Length; i++)
+                column[i] = value(items[i]);
+            return column;
+        }
     }
 }

@@ -210,27 +210,19 @@ internal sealed partial class ConversationLog : IHostedService
     {
         // A draft may be there more than once: its sender repeated it while the first try was still waiting.
         var places = new Dictionary<Guid, int>(batch.Count);
-        var drafts = new List<Message>(batch.Count);
-        var blocks = new List<(Guid Id, int Place)>(batch.Count * 2);
+        var candidates = new List<Candidate>(batch.Count);
         foreach (var entry in batch)
         {
-            if (!places.TryAdd(entry.Draft.Id, drafts.Count))
-                continue;
-            drafts.Add(Unnumbered(entry.Draft));
-            foreach (var block in entry.Draft.Blocks)
-                blocks.Add((block, drafts.Count));
+            if (places.TryAdd(entry.Draft.Id, candidates.Count))
+                candidates.Add(new Candidate(Unnumbered(entry.Draft), entry.Draft.Blocks));
         }
 
-        var outcomes = new Appended[drafts.Count];
-        foreach (var (place, outcome, seq, earlier) in await AppendFunction.CallAsync(connection, tables, drafts, blocks, patience))
+        var outcomes = await AppendFunction.CallAsync(connection, tables, candidates, patience);
+        if (isSecondTry)
         {
-            outcomes[place] = outcome switch
-            {
-                AppendOutcome.Stored => new Appended(outcome, drafts[place] with { Seq = seq, ChangedSeq = seq }),
-                // The first try has stored it, and nobody has been told yet.
-                AppendOutcome.Repeated when isSecondTry => new Appended(AppendOutcome.Stored, earlier),
-                _ => new Appended(outcome, earlier),
-            };
+            // What the first try has stored, nobody has been told yet.
+            foreach (ref var outcome in outcomes.AsSpan())
+                outcome = outcome.Outcome == AppendOutcome.Repeated ? outcome with { Outcome = AppendOutcome.Stored } : outcome;
         }
 
         foreach (var entry in batch)

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Chat.Storage;
 
 /// <summary>
@@ -15,10 +17,12 @@ public sealed record Message
     /// <summary>Where it was said.</summary>
     public required Guid ConversationId { get; init; }
 
-    /// <summary>Its number in the conversation, from 1, without gaps, kept for life.</summary>
+    /// <summary>Its number in the conversation, from 1, without gaps, kept for life. The document of a message that has none yet leaves it out.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public required long Seq { get; init; }
 
     /// <summary>The number of its latest change; equals <c>seq</c> until it is changed.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public required long ChangedSeq { get; init; }
 
     /// <summary>Who said it.</summary>

@@ -41,6 +41,7 @@ internal static class StorageRegistration
         if (isDevelopment)
             marten.ApplyAllDatabaseChangesOnStartup();
 
+        services.AddSingleton<Changes>();
         services.AddSingleton<DatabaseStart>();
         services.AddHostedSingleton<Lineage>();
         services.AddHostedSingleton<ConversationLog>();
@@ -76,7 +77,8 @@ internal static class StorageRegistration
         options.Column<Block>(nameof(Block.BlockedAt));
         options.Schema.For<Message>()
             .UniqueIndex(Marten.Schema.UniqueIndexType.DuplicatedField, message => message.ConversationId, message => message.Seq)
-            .Index(message => new { message.ConversationId, message.ChangedSeq });
+            // Only what was changed later is in it, so that a new message costs nothing here; see Changes.
+            .Index(message => new { message.ConversationId, message.ChangedSeq }, index => index.Predicate = "changed_seq <> seq");
     }
 
     // Answers within 5 s even if the database hangs: at worst a request waits for a connection until those before it have

@@ -1,6 +1,5 @@
 using Chat.Backplane;
 using Chat.Storage;
-using Marten;
 using Npgsql;
 
 namespace Chat.Features;
@@ -14,7 +13,7 @@ namespace Chat.Features;
 /// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
-    Delivery delivery, RedisConnection redis, IDocumentStore store, NpgsqlDataSource database, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
+    Delivery delivery, RedisConnection redis, NpgsqlDataSource database, Changes changes, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
     : LoopService(time, log)
 {
     private const int TicksPerCheck = 8;
@@ -75,16 +74,11 @@ internal sealed partial class DeliveryRepair(
 
     private async Task<int> FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
     {
-        await using var session = store.QuerySession();
-        var missing = await session.Query<Message>()
-            .Where(message => message.ConversationId == conversationId && message.ChangedSeq > after && message.ChangedSeq <= upTo)
-            .OrderBy(message => message.ChangedSeq)
-            .Take(MaxFetched)
-            .ToListAsync();
+        var missing = (await changes.PastAsync([(conversationId, after)], MaxFetched)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
         foreach (var message in missing)
             feed.Offer(new Change(message));
-        Repaired(missing.Count, conversationId, redis.IsConnected);
-        return missing.Count;
+        Repaired(missing.Length, conversationId, redis.IsConnected);
+        return missing.Length;
     }
 
     private async Task CompareAsync()

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Chat.Socket;
 using Chat.Storage;
@@ -91,7 +90,7 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
 }
 
 /// <summary>The two questions that a sync asks the database.</summary>
-internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables)
+internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables, Changes changes)
 {
     private const int MaxMessages = 200;
 
@@ -119,25 +118,11 @@ internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables)
     }
 
     /// <summary>What lies past each number, a page a conversation.</summary>
-    public async Task<MissedMessages> LoadAsync((Guid ConversationId, long After)[] seen)
-    {
-        await using var command = database.CreateCommand($"""
-            select x.data
-            from unnest($1, $2) k(id, seq)
-            cross join lateral (select data from {tables.Message} where conversation_id = k.id and changed_seq > k.seq
-                                order by changed_seq limit {MaxMessages + 1}) x
-            """);
-        command.Parameters.Add(new() { Value = seen.Select(known => known.ConversationId).ToArray() });
-        command.Parameters.Add(new() { Value = seen.Select(known => known.After).ToArray() });
-        var messages = new List<Message>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-            messages.Add(JsonSerializer.Deserialize(reader.GetString(0), ChatJson.Wire.Message)!);
-        return new MissedMessages(messages.ToLookup(message => message.ConversationId), MaxMessages, MaxCharacters);
-    }
+    public async Task<MissedMessages> LoadAsync((Guid ConversationId, long After)[] seen) =>
+        new((await changes.PastAsync(seen, MaxMessages + 1)).ToLookup(message => message.ConversationId), MaxMessages, MaxCharacters);
 }
 
-/// <summary>Messages past a number, by conversation, one more than a part may hold.</summary>
+/// <summary>Messages past a number, by conversation, ascending by their last change, one more than a part may hold.</summary>
 internal sealed class MissedMessages(ILookup<Guid, Message> messages, int maxMessages, int maxCharacters)
 {
     /// <summary>What goes into one part, and whether something is left.</summary>
@@ -145,7 +130,7 @@ internal sealed class MissedMessages(ILookup<Guid, Message> messages, int maxMes
     {
         var page = new List<Message>();
         var characters = 0;
-        foreach (var message in messages[conversationId].OrderBy(message => message.ChangedSeq))
+        foreach (var message in messages[conversationId])
         {
             characters += message.Content.Length;
             if (page.Count == maxMessages || (page.Count > 0 && characters > maxCharacters))
