@@ -61,25 +61,25 @@ internal sealed class SocketEndpoint(
         var transport = http.Features.GetRequiredFeature<Transport>();
         var (sign, address, token) = (http.Features.GetRequiredFeature<LifeSign>(), http.Connection.RemoteIpAddress, TokenOf(http));
         var accepted = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
-        // ASP.NET Core's holds on to the request: ours is made of the same stream.
-        var socket = transport.Stream is null ? accepted : WebSocket.CreateFromStream(transport.Stream, new WebSocketCreationOptions
+        // ASP.NET Core's own holds on to the request: where there is a stream, there will be another one on it.
+        var ready = transport.Stream is null ? accepted : null;
+        if (transport.IsHandedOver)
+            http.Features.GetRequiredFeature<Handover>().Continue(() => HoldAsync(ready, transport, sign, address, token));
+        else
+            await HoldAsync(ready, transport, sign, address, token);
+        return TypedResults.Empty;
+    }
+
+    /// <summary>Holds a connection from its acceptance to its end. Of the request it knows only this, for it may outlive it.</summary>
+    private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, IPAddress? address, string? token)
+    {
+        using var socket = ready ?? WebSocket.CreateFromStream(transport.Stream!, new WebSocketCreationOptions
         {
             IsServer = true,
             KeepAliveInterval = limits.PingInterval,
             // .NET pings only where it also has a time-out; ours (4412, from the heartbeat) comes first.
             KeepAliveTimeout = limits.PingTimeout * 2,
         });
-        if (transport.IsHandedOver)
-            http.Features.GetRequiredFeature<Handover>().Continue(() => HoldAsync(socket, transport, sign, address, token));
-        else
-            await HoldAsync(socket, transport, sign, address, token);
-        return TypedResults.Empty;
-    }
-
-    /// <summary>Holds a connection from its acceptance to its end. Of the request it knows only this, for it may outlive it.</summary>
-    private async Task HoldAsync(WebSocket accepted, Transport transport, LifeSign sign, IPAddress? address, string? token)
-    {
-        using var socket = accepted;
         using var place = admission.TryEnter(address);
         var connection = new Connection(socket, transport, limits, metrics, time, sign, place);
         hub.Add(connection);
