@@ -91,8 +91,8 @@ internal sealed partial class Delivery(
     private readonly Lock gate = new();
     private readonly Channel<(Guid UserId, Guid ConversationId)> recounts = Channel.CreateUnbounded<(Guid, Guid)>();
 
-    /// <summary>Every feed of this node.</summary>
-    public ICollection<UserFeed> Feeds => feeds.Values;
+    /// <summary>Every feed of this node. No copy, which would be a large one several times a second.</summary>
+    public IEnumerable<UserFeed> Feeds => feeds.Select(entry => entry.Value);
 
     /// <summary>Counts to be made anew, because another node moved a cursor.</summary>
     public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
