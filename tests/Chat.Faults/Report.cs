@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using Chat.Tests.Model;
+using Chat.Invariants;
 
 namespace Chat.Faults;
 

@@ -16,8 +16,8 @@ public sealed class Hub
     /// <summary>Whether the node takes no new connections because it is going down.</summary>
     public bool IsStopping => isStopping;
 
-    /// <summary>Every open connection, signed in or not.</summary>
-    public ICollection<Connection> Connections => all.Values;
+    /// <summary>Every open connection, signed in or not. No copy, which would be a large one each second.</summary>
+    public IEnumerable<Connection> Connections => all.Select(entry => entry.Value);
 
     /// <summary>How many there are of these.</summary>
     public int Count => all.Count;

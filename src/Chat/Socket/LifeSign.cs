@@ -15,12 +15,16 @@ internal sealed class LifeSign(TimeProvider time)
     public void Touch() => Volatile.Write(ref last, time.GetTimestamp());
 }
 
-/// <summary>Hands out the upgraded connection (HTTP/1.1) as a <see cref="SocketStream"/>.</summary>
-internal sealed class WatchedUpgrade(IHttpUpgradeFeature inner, Transport transport, LifeSign sign) : IHttpUpgradeFeature
+/// <summary>Hands out the upgraded connection (HTTP/1.1) as a <see cref="SocketStream"/>, without the request where that can be.</summary>
+internal sealed class WatchedUpgrade(IHttpUpgradeFeature inner, Handover? handover, Transport transport, LifeSign sign) : IHttpUpgradeFeature
 {
     public bool IsUpgradableRequest => inner.IsUpgradableRequest;
 
-    public async Task<Stream> UpgradeAsync() => transport.Stream = new SocketStream(await inner.UpgradeAsync(), sign);
+    public async Task<Stream> UpgradeAsync()
+    {
+        var upgraded = await inner.UpgradeAsync();
+        return handover?.Take() is { } connection ? transport.Carry(connection, sign) : transport.Carry(upgraded, sign);
+    }
 }
 
 /// <summary>The same for WebSockets over HTTP/2 (RFC 8441).</summary>
@@ -30,5 +34,5 @@ internal sealed class WatchedConnect(IHttpExtendedConnectFeature inner, Transpor
 
     public string? Protocol => inner.Protocol;
 
-    public async ValueTask<Stream> AcceptAsync() => transport.Stream = new SocketStream(await inner.AcceptAsync(), sign);
+    public async ValueTask<Stream> AcceptAsync() => transport.Carry(await inner.AcceptAsync(), sign);
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.WebSockets;
 using Chat.Edge;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -30,7 +31,7 @@ internal sealed class SocketEndpoint(
         http.Features.Set(sign);
         http.Features.Set(transport);
         if (http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
-            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, transport, sign));
+            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, http.Features.Get<Handover>(), transport, sign));
         if (http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
             http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, transport, sign));
         return next(http);
@@ -57,24 +58,39 @@ internal sealed class SocketEndpoint(
 
         // The socket outlives any trace of its handshake.
         Activity.Current = null;
-        var accept = new WebSocketAcceptContext
+        var transport = http.Features.GetRequiredFeature<Transport>();
+        var (sign, address, token) = (http.Features.GetRequiredFeature<LifeSign>(), http.Connection.RemoteIpAddress, TokenOf(http));
+        var accepted = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
+        // ASP.NET Core's own holds on to the request: where there is a stream, there will be another one on it.
+        var ready = transport.Stream is null ? accepted : null;
+        if (transport.IsHandedOver)
+            http.Features.GetRequiredFeature<Handover>().Continue(() => HoldAsync(ready, transport, sign, address, token));
+        else
+            await HoldAsync(ready, transport, sign, address, token);
+        return TypedResults.Empty;
+    }
+
+    /// <summary>Holds a connection from its acceptance to its end. Of the request it knows only this, for it may outlive it.</summary>
+    private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, IPAddress? address, string? token)
+    {
+        using var socket = ready ?? WebSocket.CreateFromStream(transport.Stream!, new WebSocketCreationOptions
         {
+            IsServer = true,
             KeepAliveInterval = limits.PingInterval,
             // .NET pings only where it also has a time-out; ours (4412, from the heartbeat) comes first.
             KeepAliveTimeout = limits.PingTimeout * 2,
-        };
-        var transport = http.Features.GetRequiredFeature<Transport>();
-        http.Features.Set<IHttpRequestLifetimeFeature>(transport);
-        using var socket = await http.WebSockets.AcceptWebSocketAsync(accept);
-        using var place = admission.TryEnter(http.Connection.RemoteIpAddress);
-        var connection = new Connection(socket, transport, limits, metrics, time, http.Features.GetRequiredFeature<LifeSign>(), place);
+        });
+        using var place = admission.TryEnter(address);
+        var connection = new Connection(socket, transport, limits, metrics, time, sign, place);
         hub.Add(connection);
         if (place is null)
             connection.Close(Disconnect.TooManyConnections);
         try
         {
-            if (place is not null && TokenOf(http) is { } token)
+            if (place is not null && token is not null)
                 await authentication.PresentAsync(token, connection, id: null);
+            // Not to be kept for as long as the socket: it is the largest thing here.
+            token = null;
             await connection.RunAsync(dispatcher);
         }
         finally
@@ -84,7 +100,6 @@ internal sealed class SocketEndpoint(
 
         if (connection.IsFaulted)
             await transport.LingerAsync(limits.CloseTimeout, time);
-        return TypedResults.Empty;
     }
 
     // The first that is there wins, be it good or bad.

@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 
@@ -27,6 +29,8 @@ internal static class SocketRegistration
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<SocketDispatcher>>()));
         services.AddSingleton<SocketEndpoint>();
+        services.AddOptions<KestrelServerOptions>().Configure<Limits, TimeProvider>((kestrel, limits, time) =>
+            kestrel.ConfigureEndpointDefaults(endpoint => endpoint.Use(http => connection => Handover.RunAsync(connection, http, limits, time))));
         services.AddHostedService<Heartbeat>();
         services.AddHostedService<Drain>();
         return services;

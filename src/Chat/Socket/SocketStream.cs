@@ -8,7 +8,7 @@ namespace Chat.Socket;
 /// itself; a change is up to three frames, and here they leave in one piece.
 /// </summary>
 [SuppressMessage("Performance", "CA1844", Justification = "The WebSocket calls the Memory overloads, which are here.")]
-internal sealed class SocketStream(Stream inner, LifeSign sign) : Stream
+internal sealed class SocketStream(Stream input, Stream output, LifeSign sign) : Stream
 {
     private const int MostHeldBack = 16 * 1024;
     private byte[]? held;
@@ -20,11 +20,11 @@ internal sealed class SocketStream(Stream inner, LifeSign sign) : Stream
     /// </summary>
     public bool MoreFollows { get; set; }
 
-    public override bool CanRead => inner.CanRead;
+    public override bool CanRead => input.CanRead;
 
     public override bool CanSeek => false;
 
-    public override bool CanWrite => inner.CanWrite;
+    public override bool CanWrite => output.CanWrite;
 
     public override long Length => throw new NotSupportedException();
 
@@ -36,7 +36,7 @@ internal sealed class SocketStream(Stream inner, LifeSign sign) : Stream
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var read = await inner.ReadAsync(buffer, cancellationToken);
+        var read = await input.ReadAsync(buffer, cancellationToken);
         sign.Touch();
         return read;
     }
@@ -46,7 +46,7 @@ internal sealed class SocketStream(Stream inner, LifeSign sign) : Stream
         if (heldBytes + buffer.Length > MostHeldBack)
             return WriteOutAsync(buffer, cancellationToken);
         if (!MoreFollows && heldBytes == 0)
-            return inner.WriteAsync(buffer, cancellationToken);
+            return output.WriteAsync(buffer, cancellationToken);
         held ??= ArrayPool<byte>.Shared.Rent(MostHeldBack);
         buffer.CopyTo(held.AsMemory(heldBytes));
         heldBytes += buffer.Length;
@@ -54,30 +54,31 @@ internal sealed class SocketStream(Stream inner, LifeSign sign) : Stream
     }
 
     public override Task FlushAsync(CancellationToken cancellationToken) =>
-        heldBytes > 0 ? Task.CompletedTask : inner.FlushAsync(cancellationToken);
+        heldBytes > 0 ? Task.CompletedTask : output.FlushAsync(cancellationToken);
 
-    public override int Read(byte[] buffer, int offset, int count) => inner.Read(buffer, offset, count);
+    public override int Read(byte[] buffer, int offset, int count) => input.Read(buffer, offset, count);
 
-    public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
+    public override void Write(byte[] buffer, int offset, int count) => output.Write(buffer, offset, count);
 
-    public override void Flush() => inner.Flush();
+    public override void Flush() => output.Flush();
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    // Dispose leaves the inner stream alone: it is the request's, and see Transport.
+    // Dispose leaves what is below alone: .NET disposes of its stream right behind a close of its own (1002, 1007), and a
+    // connection that ends there overtakes the close frame, so that the client never learns the code.
 
     private async ValueTask WriteOutAsync(ReadOnlyMemory<byte> last, CancellationToken cancellationToken)
     {
         if (held is not null)
         {
-            await inner.WriteAsync(held.AsMemory(0, heldBytes), cancellationToken);
+            await output.WriteAsync(held.AsMemory(0, heldBytes), cancellationToken);
             ArrayPool<byte>.Shared.Return(held);
             (held, heldBytes) = (null, 0);
         }
 
         if (!last.IsEmpty)
-            await inner.WriteAsync(last, cancellationToken);
+            await output.WriteAsync(last, cancellationToken);
     }
 }

@@ -1,16 +1,30 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Socket;
 
-/// <summary>
-/// The connection below a WebSocket. ASP.NET Core aborts it once .NET has no more use for the socket, and that may be
-/// right behind a close frame (1002, 1007), which the abort then overtakes: the client would never learn the code. So
-/// an abort from there is held back, and ours, which knows what it does, goes through.
-/// </summary>
-internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IHttpRequestLifetimeFeature
+/// <summary>The connection below a WebSocket.</summary>
+/// <param name="lifetime">Of the request that brought it, as long as that holds it.</param>
+internal sealed class Transport(IHttpRequestLifetimeFeature lifetime)
 {
-    /// <summary>What the WebSocket reads and writes, once there is one.</summary>
-    public SocketStream? Stream { get; set; }
+    private IHttpRequestLifetimeFeature? request = lifetime;
+    private ConnectionContext? connection;
+
+    /// <summary>What the WebSocket reads and writes; TestServer has none.</summary>
+    public SocketStream? Stream { get; private set; }
+
+    /// <summary>Whether no request holds it any more.</summary>
+    public bool IsHandedOver => connection is not null;
+
+    /// <summary>Carries a stream that the request holds.</summary>
+    public SocketStream Carry(Stream stream, LifeSign sign) => Stream = new SocketStream(stream, stream, sign);
+
+    /// <summary>Carries a connection that no request holds any more.</summary>
+    public SocketStream Carry(ConnectionContext own, LifeSign sign)
+    {
+        (connection, request) = (own, null);
+        return Stream = new SocketStream(own.Transport.Input.AsStream(), own.Transport.Output.AsStream(), sign);
+    }
 
     /// <summary>Whether the next frame waits for the one right behind it. There is nothing to join where there is no stream.</summary>
     public void JoinWrites(bool moreFollows)
@@ -19,19 +33,12 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IHttpReq
             Stream.MoreFollows = moreFollows;
     }
 
-    public CancellationToken RequestAborted
-    {
-        get => lifetime.RequestAborted;
-        set => lifetime.RequestAborted = value;
-    }
-
-    void IHttpRequestLifetimeFeature.Abort()
-    {
-        // Held back; see above.
-    }
-
     /// <summary>Ends the connection at once, whatever is still on its way.</summary>
-    public void Cut() => lifetime.Abort();
+    public void Cut()
+    {
+        request?.Abort();
+        connection?.Abort();
+    }
 
     /// <summary>
     /// Reads and forgets until the other side has closed, or for so long: a connection that is closed while bytes wait

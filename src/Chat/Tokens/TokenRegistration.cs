@@ -58,7 +58,10 @@ internal static class TokenRegistration
         {
             OnMessageReceived = async context =>
             {
-                if (context.Request.Headers.Authorization.Count > 0 && !await context.HttpContext.RequestServices.GetRequiredService<IssuerKeys>().AskAsync())
+                // Where no token is wanted none is read: the socket reads its own.
+                if (context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null)
+                    context.NoResult();
+                else if (context.Request.Headers.Authorization.Count > 0 && !await context.HttpContext.RequestServices.GetRequiredService<IssuerKeys>().AskAsync())
                     context.Fail(new IssuerAwayException());
             },
             OnChallenge = context =>

@@ -34,7 +34,7 @@ internal static class Upgrades
             await Wait.UntilAsync($"{node.Name} is ready again", TimeSpan.FromSeconds(20), async () => (await node.HealthAsync("ready")).IsOk);
         trial.Heal(load);
         await trial.GoOnAsync(2, 5);
-        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), losesReceipts: true, presenceSettlesWithin: TimeSpan.FromSeconds(20), whenLeft: () => haproxy.Send(Signal.Kill));
+        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(20), whenLeft: () => haproxy.Send(Signal.Kill));
         trial.Expect(load.Closes.Count == 0, "sockets did not stay");
     });
 

@@ -101,8 +101,8 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
                 leases += await redis.Database.SortedSetLengthAsync(redis.Names.Online(user.Id));
             left.Add(new Leftovers(
                 $"node {two.Nodes.ToList().IndexOf(node)}",
-                node.Services.GetRequiredService<Hub>().Connections.Count,
-                node.Services.GetRequiredService<Delivery>().Feeds.Count,
+                node.Services.GetRequiredService<Hub>().Count,
+                node.Services.GetRequiredService<Delivery>().Feeds.Count(),
                 node.Services.GetRequiredService<RedisBackplane>().Subscriptions,
                 (int)leases));
         }

@@ -67,7 +67,7 @@ public sealed class DrainTests
         app.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
 
         Assert.All(await Task.WhenAll(clients.Select(client => client.Closed())), code => Assert.Equal(1012, code));
-        await Eventually.Holds("the hub is empty", () => app.Services.GetRequiredService<Hub>().Connections.Count == 0);
+        await Eventually.Holds("the hub is empty", () => app.Services.GetRequiredService<Hub>().Count == 0);
         foreach (var client in clients)
             await client.DisposeAsync();
     }

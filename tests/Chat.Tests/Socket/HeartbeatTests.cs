@@ -45,7 +45,7 @@ public sealed class HeartbeatTests
 
         // RawSocket never answers: the end comes from the server.
         Assert.Null(await socket.Next());
-        await Eventually.Holds("the hub has forgotten the connection", () => Hub(app).Connections.Count == 0);
+        await Eventually.Holds("the hub has forgotten the connection", () => Hub(app).Count == 0);
     }
 
     [Fact]

@@ -78,8 +78,8 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
             await clients[i].DisposeAsync();
         }
 
-        await Eventually.Holds("no connection is left", () => Hub.Connections.Count == 0);
+        await Eventually.Holds("no connection is left", () => Hub.Count == 0);
         await Eventually.Holds("no user is left", () => Hub.Users.Count == 0);
-        await Eventually.Holds("no feed is left", () => app.Services.GetRequiredService<Delivery>().Feeds.Count == 0);
+        await Eventually.Holds("no feed is left", () => !app.Services.GetRequiredService<Delivery>().Feeds.Any());
     }
 }

@@ -117,8 +117,8 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         metrics.WatchFeeds(() => feeds.Count);
     }
 
-    /// <summary>Every feed of this node.</summary>
-    public ICollection<UserFeed> Feeds => feeds.Values;
+    /// <summary>Every feed of this node. No copy, which would be a large one several times a second.</summary>
+    public IEnumerable<UserFeed> Feeds => feeds.Select(entry => entry.Value);
 
     /// <summary>Counts to be made anew, because another node moved a cursor.</summary>
     public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;

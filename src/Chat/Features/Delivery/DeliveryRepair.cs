@@ -19,6 +19,7 @@ internal sealed partial class DeliveryRepair(
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
     private const int CheckTimeout = 5;
+    private const int MaxCompared = 1000;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
     private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
@@ -89,27 +90,29 @@ internal sealed partial class DeliveryRepair(
 
     private async Task CompareAsync()
     {
-        var feeds = delivery.Feeds.Where(feed => feed.IsLoaded).ToDictionary(feed => feed.UserId);
         var behind = new Dictionary<(Guid UserId, Guid ConversationId), long>();
-        foreach (var (userId, conversationId, seq, readUpTo) in await MovedAsync(feeds.Values))
+        // In parts, so that no array is a large object: those would be thrown away faster than they are collected.
+        foreach (var feeds in delivery.Feeds.Where(feed => feed.IsLoaded).Chunk(MaxCompared))
         {
-            var feed = feeds[userId];
-            var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
-            if (readUpTo > readSeen)
-                await delivery.RecountAsync(feed, conversationId);
-            if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
-                metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, seenBehind));
-            if (seq > position)
-                behind[(userId, conversationId)] = seq;
+            foreach (var (userId, conversationId, seq, readUpTo) in await MovedAsync(feeds))
+            {
+                if (delivery.FeedOf(userId) is not { } feed)
+                    continue;
+                var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
+                if (readUpTo > readSeen)
+                    await delivery.RecountAsync(feed, conversationId);
+                if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
+                    metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, seenBehind));
+                if (seq > position)
+                    behind[(userId, conversationId)] = seq;
+            }
         }
 
         suspects = behind;
     }
 
-    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, long Seq, long ReadUpTo)>> MovedAsync(Dictionary<Guid, UserFeed>.ValueCollection feeds)
+    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, long Seq, long ReadUpTo)>> MovedAsync(UserFeed[] feeds)
     {
-        if (feeds.Count == 0)
-            return [];
         var known = feeds.SelectMany(feed => feed.Positions(), (feed, lane) => (feed.UserId, lane.ConversationId, lane.Position, lane.ReadUpTo)).ToArray();
         await using var command = database.CreateCommand($"""
             select m.user_id, m.conversation_id, h.seq, m.read_up_to

@@ -276,7 +276,7 @@ internal sealed partial class PresenceViews(
         public SemaphoreSlim Turn { get; } = new(1);
 
         /// <summary>Guarded by the lock on all views.</summary>
-        public HashSet<Connection> Connections { get; } = [];
+        public List<Connection> Connections { get; } = [];
 
         /// <summary>Whom the user's connections believe to be there; null before the first of them was told.</summary>
         public HashSet<Guid>? Online { get; set; }
