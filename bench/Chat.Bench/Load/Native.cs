@@ -15,6 +15,8 @@ internal static partial class Native
     public const int InProgress = 115;
     private const int StreamNonBlockingCloseOnExec = 1 | 0x800 | 0x80000;
     private const int InterNetwork = 2;
+    private const int Ip = 0;
+    private const int BindAddressNoPort = 24;
     private const int Tcp = 6;
     private const int NoDelay = 1;
     private const int SocketLevel = 1;
@@ -42,6 +44,9 @@ internal static partial class Native
             return -1;
         var on = 1;
         _ = SetOption(socket, Tcp, NoDelay, &on, sizeof(int));
+        // Else the system looks for a port that nobody has at all, one after the other: among 10,000 that have just been used
+        // that takes milliseconds each, and the generator, not the server, would be what is measured.
+        _ = SetOption(socket, Ip, BindAddressNoPort, &on, sizeof(int));
         var from = source is null ? default : new Address(source, 0);
         var to = new Address(target.Address, target.Port);
         if ((source is null || Bind(socket, &from, sizeof(Address)) == 0)
