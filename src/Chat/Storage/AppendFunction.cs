@@ -29,6 +29,9 @@ internal static class AppendFunction
 {
     private const string Name = "append_batch";
 
+    // A row a message: its conversation is the heads-th of the batch, and it is the steps-th message there. A row a
+    // conversation: how many messages the batch has for it, the last one's id, and its time. A row a block to look for: its
+    // id, and the place of the message that it would refuse. Documents come without their numbers and without their "}".
     private const string Signature =
         "ids uuid[], senders uuid[], documents text[], heads integer[], steps integer[], conversations uuid[], sizes integer[], latest uuid[], times text[], blocks uuid[], blocked integer[]";
 

@@ -82,7 +82,7 @@ public sealed partial record Conversation
     /// <summary>The ids that blocks between the two would have; in a group blocks have no say. Every send asks, so they are made once.</summary>
     [JsonIgnore]
     public Guid[] Blocks => field ??= Kind == ConversationKind.Direct
-        ? [.. Members.SelectMany(_ => Members, Block.IdOf).Except(Members.Select(member => Block.IdOf(member, member)))]
+        ? [.. from one in Members from other in Members where one != other select Block.IdOf(one, other)]
         : [];
 }
 

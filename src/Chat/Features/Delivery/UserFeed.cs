@@ -267,7 +267,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             if (!isCaught)
                 given.LiveFrom = Math.Min(given.LiveFrom, message.ChangedSeq);
             var isAnswered = (connection == reply?.Connection ? reply : given.Expected) is { } own && own.MessageId == message.Id && own.Send(change);
-            if (!isAnswered && !isCaught)
+            if (isAnswered)
+                given.Expected = null;
+            else if (!isCaught)
                 connection.Send(change.New(isSender));
             if (!isCaught)
                 connection.Send(change.Updated());
@@ -287,61 +289,5 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
 
         hub.Send(userId, Frame.Of(new UnreadNotification(message.ConversationId, lane.Unread, totalUnread)));
-    }
-
-    private readonly record struct Held(Change Change, PendingReply? Reply, long Since);
-
-    /// <summary>What one connection has been given of one conversation.</summary>
-    private sealed class Given
-    {
-        /// <summary>The first number that was pushed to it; everything after was pushed, too.</summary>
-        public long LiveFrom { get; set; } = long.MaxValue;
-
-        /// <summary>The last number that a sync gave it.</summary>
-        public long CaughtUpTo { get; set; }
-
-        /// <summary>The answer to its latest send.</summary>
-        public PendingReply? Expected { get; set; }
-    }
-
-    private sealed class Lane
-    {
-        // A user has a handful of connections: a list is smaller and quicker than a dictionary.
-        private readonly List<(Connection Connection, Given Given)> given = [];
-
-        public Given GivenTo(Connection connection)
-        {
-            foreach (var (known, own) in given)
-            {
-                if (known == connection)
-                    return own;
-            }
-
-            var added = new Given();
-            given.Add((connection, added));
-            return added;
-        }
-
-        public void Forget(Connection connection) => given.RemoveAll(known => known.Connection == connection);
-
-        public long Position { get; set; }
-
-        public ToldCursors Others { get; } = new();
-
-        /// <summary>Messages up to here are in <see cref="Unread"/>, whether delivered yet or not.</summary>
-        public long CountedUpTo { get; set; }
-
-        public long ReadUpTo { get; set; }
-
-        /// <summary>The conversation's number in the snapshot that was counted last.</summary>
-        public long SnapshotSeq { get; set; }
-
-        public long Unread { get; set; }
-
-        public int Recounts { get; set; }
-
-        public List<long>? CountedMeanwhile { get; set; }
-
-        public SortedList<long, Held>? Held { get; set; }
     }
 }
