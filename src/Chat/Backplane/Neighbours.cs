@@ -5,8 +5,7 @@ namespace Chat.Backplane;
 /// <summary>
 /// Whether there is another node at all. Every node says its name once a second on a channel that all of them hear. A
 /// node that has heard itself for a while, and nobody else, is alone and publishes nothing; as long as it does not hear
-/// itself, it cannot know, and publishes. What a newcomer misses until it is heard, its position check finds. It calls
-/// before it lets anybody in, so that the others listen by then.
+/// itself, it cannot know, and publishes. What a newcomer misses until it is heard, its position check finds.
 /// </summary>
 internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogger<Neighbours> log) : LoopService(time, log)
 {
@@ -15,9 +14,6 @@ internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogg
     private long hearsSelfSince;
     private long heardSelfAt;
     private long heardOtherAt;
-
-    /// <summary>Every second, and when another node calls: <see cref="MayBeThere"/> may have changed.</summary>
-    public event Action? Noticed;
 
     /// <summary>Whether what is published may be heard by somebody.</summary>
     public bool MayBeThere => !IsFresh(ref heardSelfAt) || IsFresh(ref hearsSelfSince) || IsFresh(ref heardOtherAt);
@@ -34,10 +30,7 @@ internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogg
             calls.OnMessage(call => Heard(isSelf: call.Message == own));
             using var timer = new PeriodicTimer(Every, Time);
             do
-            {
                 await redis.Database.PublishAsync(channel, own, CommandFlags.FireAndForget);
-                Noticed?.Invoke();
-            }
             while (await timer.WaitForNextTickAsync(stopping));
         }
         finally
@@ -52,8 +45,6 @@ internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogg
         if (isSelf && !IsFresh(ref heardSelfAt))
             Volatile.Write(ref hearsSelfSince, now);
         Volatile.Write(ref isSelf ? ref heardSelfAt : ref heardOtherAt, now);
-        if (!isSelf)
-            Noticed?.Invoke();
     }
 
     private bool IsFresh(ref long at) => Volatile.Read(ref at) is not 0 and var heard && Time.GetElapsedTime(heard) < Memory;

@@ -9,8 +9,7 @@ namespace Chat.Backplane;
 /// <summary>
 /// From node to node, over one Redis channel a user. Publishing is fire and forget: nothing on the message path waits
 /// for Redis, and nothing that is published is the only copy of anything. A node subscribes to the channels of the
-/// users it holds connections of, once each however many these are, and ignores what it published itself. A node that is
-/// alone need not listen to anybody, which saves a queue for each user: it begins to as soon as it hears another one.
+/// users it holds connections of, once each however many these are, and ignores what it published itself.
 /// </summary>
 public sealed partial class RedisBackplane : IHostedService, INodeHandler<ForwardedFrame>
 {
@@ -23,7 +22,6 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     private readonly Lazy<FrozenDictionary<string, NodeRoute>> routes;
     private readonly Dictionary<Guid, Subscription> subscriptions = [];
     private readonly Lock gate = new();
-    private bool isListening = true;
 
     internal RedisBackplane(Hub hub, RedisConnection redis, Neighbours neighbours, Func<IEnumerable<NodeRoute>> routes, ILogger<RedisBackplane> log)
     {
@@ -74,8 +72,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     /// <summary>
     /// Listens for a user; to be called once for each connection. Completes when Redis has confirmed, or after
-    /// <see cref="RedisConnection.Patience"/>: then delivery goes on at the pace of the position check. At once where
-    /// there is nobody to listen to.
+    /// <see cref="RedisConnection.Patience"/>: then delivery goes on at the pace of the position check.
     /// </summary>
     public async ValueTask SubscribeAsync(Guid userId)
     {
@@ -83,15 +80,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         lock (gate)
         {
             if (!subscriptions.TryGetValue(userId, out subscription!))
-            {
-                subscriptions.Add(userId, subscription = new Subscription());
-                if (isListening)
-                {
-                    Listen(userId, subscription);
-                    subscription.Confirmed = ConfirmAsync();
-                }
-            }
-
+                subscriptions.Add(userId, subscription = Listen(userId));
             subscription.Connections++;
         }
 
@@ -115,8 +104,9 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
             if (!subscriptions.TryGetValue(userId, out subscription) || --subscription.Connections > 0)
                 return;
             subscriptions.Remove(userId);
-            End(subscription);
         }
+
+        _ = EndAsync(subscription);
     }
 
     void INodeHandler<ForwardedFrame>.Handle(Guid userId, ForwardedFrame received) =>
@@ -126,60 +116,31 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     public Task StartAsync(CancellationToken cancellationToken)
     {
         _ = routes.Value;
-        neighbours.Noticed += Attend;
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
-    public Task StopAsync(CancellationToken cancellationToken)
-    {
-        neighbours.Noticed -= Attend;
-        return Task.CompletedTask;
-    }
-
-    // Begins to listen for everybody, or ends it, when another node may be there or this one has turned out to be alone.
-    private void Attend()
-    {
-        lock (gate)
-        {
-            if (isListening == neighbours.MayBeThere)
-                return;
-            isListening = !isListening;
-            foreach (var (userId, subscription) in subscriptions)
-            {
-                if (isListening)
-                    Listen(userId, subscription);
-                else
-                    End(subscription);
-            }
-        }
-    }
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     // Fire and forget, because that cannot fail: what a Redis that is away does not hear, the client library says again
     // once it is back. Under the lock, like the end, because the library loses a listener who comes to a channel in the
     // very moment in which the last one leaves it.
-    private void Listen(Guid userId, Subscription subscription)
+    private Subscription Listen(Guid userId)
     {
-        subscription.Queue = redis.Subscriber.Subscribe(redis.Channel(redis.Names.User(userId)), CommandFlags.FireAndForget);
-        subscription.Queue.OnMessage(received => Handle(userId, (byte[])received.Message!));
+        var queue = redis.Subscriber.Subscribe(redis.Channel(redis.Names.User(userId)), CommandFlags.FireAndForget);
+        queue.OnMessage(received => Handle(userId, (byte[])received.Message!));
+        return new Subscription(queue, ConfirmAsync());
     }
 
     // Goes behind the subscription on the same connection: what Redis answers in order, it has done in order.
     private async Task ConfirmAsync() => await redis.Subscriber.PingAsync();
 
-    private void End(Subscription subscription)
-    {
-        if (subscription.Queue is { } queue)
-            _ = EndAsync(queue, subscription.Confirmed);
-        (subscription.Queue, subscription.Confirmed) = (null, Task.CompletedTask);
-    }
-
-    private async Task EndAsync(ChannelMessageQueue queue, Task confirmed)
+    private async Task EndAsync(Subscription subscription)
     {
         // The library unsubscribes only from what it knows to be confirmed.
-        await confirmed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await subscription.Confirmed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (gate)
-            queue.Unsubscribe(CommandFlags.FireAndForget);
+            subscription.Queue.Unsubscribe(CommandFlags.FireAndForget);
     }
 
     private void Handle(Guid userId, byte[] message)
@@ -208,15 +169,12 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     [LoggerMessage(LogLevel.Error, "An event from another node for {UserId} could not be handled")]
     private partial void EventFailed(Exception failure, Guid userId);
 
-    /// <summary>One user of this node; guarded by the lock.</summary>
-    private sealed class Subscription
+    private sealed class Subscription(ChannelMessageQueue queue, Task confirmed)
     {
+        public ChannelMessageQueue Queue => queue;
+
+        public Task Confirmed => confirmed;
+
         public int Connections { get; set; }
-
-        /// <summary>Null while there is nobody to listen to.</summary>
-        public ChannelMessageQueue? Queue { get; set; }
-
-        /// <summary>Completes once Redis has done it.</summary>
-        public Task Confirmed { get; set; } = Task.CompletedTask;
     }
 }

@@ -1,9 +1,7 @@
 using System.Text;
-using Chat.Backplane;
 using Chat.Features;
 using Chat.Socket;
 using Chat.Tests.Fixtures;
-using Microsoft.Extensions.DependencyInjection;
 using StackExchange.Redis;
 
 namespace Chat.Tests.Backplane;
@@ -39,27 +37,6 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
         }
 
         await Eventually.Holds("none is left", () => Listeners(nodes.One, alice) == 0);
-    }
-
-    [Fact]
-    public async Task A_node_that_is_alone_listens_to_nobody_until_another_one_calls()
-    {
-        await using var alone = await ChatApp.Start(fakeClock: true);
-        var neighbours = alone.Services.GetRequiredService<Neighbours>();
-        await Eventually.Holds("it knows that it is alone", () => Passes(alone) && !neighbours.MayBeThere);
-        await using var atAlice = await alone.Connect(alice);
-        Assert.Equal(0, Listeners(alone, alice));
-
-        await using var other = await alone.StartNode();
-        await Eventually.Holds("it listens", () => Passes(alone) && Listeners(alone, alice) == 1);
-        other.Services.GetRequiredService<RedisBackplane>().Send(alice.Id, Frame.Of(new Pong(null, DateTimeOffset.UtcNow), "from-the-other"));
-        await atAlice.ReplyTo("from-the-other");
-
-        static bool Passes(ChatApp node)
-        {
-            node.Clock!.Advance(TimeSpan.FromMilliseconds(250));
-            return true;
-        }
     }
 
     [Fact]
