@@ -26,7 +26,19 @@ internal sealed partial class DeliveryRepair(
     private int returnsSeen;
     private int hurriedChecks;
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("repair of gaps", RepairGapsAsync), ("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
+        [("release of answers", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
+
+    // Never waits for the database: an answer is due when the database has no connection left to repair anything with.
+    private async Task ReleaseAsync(CancellationToken stopping)
+    {
+        using var timer = new PeriodicTimer(Tick, Time);
+        while (await timer.WaitForNextTickAsync(stopping))
+        {
+            foreach (var feed in delivery.Feeds)
+                feed.ReleaseReplies(LongestHold);
+        }
+    }
 
     // A loop of its own, because it is quick, and a check that the network swallows takes its time to fail.
     private async Task RepairGapsAsync(CancellationToken stopping)
@@ -72,10 +84,7 @@ internal sealed partial class DeliveryRepair(
             if (!feed.IsLoaded)
                 await delivery.LoadAsync(feed);
             foreach (var (conversationId, position, firstHeld) in feed.Gaps())
-            {
-                feed.ReleaseReplies(LongestHold);
                 metrics.GapRepaired(await FetchAsync(feed, conversationId, position, firstHeld - 1));
-            }
         }
     }
 

@@ -13,7 +13,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 {
     private readonly Lock gate = new();
     private readonly Dictionary<Guid, Lane> lanes = [];
-    private List<(Change Change, PendingReply? Reply)>? early = [];
+    private List<Held>? early = [];
     private long totalUnread;
 
     public Guid UserId => userId;
@@ -46,7 +46,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         {
             if (early is not null)
             {
-                early.Add((change, reply));
+                early.Add(new Held(change, reply, time.GetTimestamp()));
                 return true;
             }
 
@@ -83,7 +83,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     /// <summary>Sets all positions from one snapshot, and lets go what was offered since the feed was made.</summary>
     public void Load(IReadOnlyList<UnreadRow> rows)
     {
-        List<(Change Change, PendingReply? Reply)> offered;
+        List<Held> offered;
         lock (gate)
         {
             if (early is null)
@@ -102,7 +102,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             totalUnread = lanes.Values.Sum(lane => lane.Unread);
 
             // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
-            foreach (var (change, _) in early)
+            foreach (var (change, _, _) in early)
             {
                 var lane = LaneOf(change.Message.ConversationId);
                 lane.Position = Math.Min(lane.Position, change.Message.ChangedSeq - 1);
@@ -111,7 +111,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             (offered, early) = (early, null);
         }
 
-        foreach (var (change, reply) in offered)
+        foreach (var (change, reply, _) in offered)
             Offer(change, reply);
     }
 
@@ -234,12 +234,22 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         return gaps ?? [];
     }
 
-    /// <summary>Lets go the answers that have been held for too long: a slow repair must not look like a lost send.</summary>
+    /// <summary>
+    /// Lets go the answers that have been held for too long, for want of a change or of the positions: a slow repair must
+    /// not look like a lost send.
+    /// </summary>
     public void ReleaseReplies(TimeSpan heldFor)
     {
         lock (gate)
         {
-            foreach (var held in lanes.Values.SelectMany(lane => lane.Held?.Values ?? []))
+            Release(early);
+            foreach (var lane in lanes.Values)
+                Release(lane.Held?.Values);
+        }
+
+        void Release(IEnumerable<Held>? waiting)
+        {
+            foreach (var held in waiting ?? [])
             {
                 if (time.GetElapsedTime(held.Since) >= heldFor)
                     held.Reply?.Send(held.Change);
