@@ -154,6 +154,21 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_held_for_long_goes_out_in_parts_that_a_send_queue_holds()
+    {
+        feed.Load([]);
+        for (var number = 2; number <= 1 + (2 * UserFeed.MostAtOnce); number++)
+            Assert.False(Offer(number));
+
+        Assert.True(Offer(1));
+        Assert.Equal(Enumerable.Range(1, 1 + UserFeed.MostAtOnce).Select(number => (long)number), await Delivered());
+        // Nothing is missing: there is nothing to fetch.
+        Assert.Empty(feed.Gaps());
+        feed.GoOn(TimeSpan.FromSeconds(1));
+        Assert.Equal(Enumerable.Range(2 + UserFeed.MostAtOnce, UserFeed.MostAtOnce).Select(number => (long)number), await Delivered());
+    }
+
+    [Fact]
     public async Task A_reply_goes_out_in_its_changes_place()
     {
         feed.Load([]);
@@ -179,10 +194,10 @@ public sealed class UserFeedTests : IDisposable
         feed.Offer(new Change(sent), reply);
 
         clock.Advance(TimeSpan.FromSeconds(0.9));
-        feed.ReleaseReplies(TimeSpan.FromSeconds(1));
+        feed.GoOn(TimeSpan.FromSeconds(1));
         Assert.False(reply.Sent.IsCompleted);
         clock.Advance(TimeSpan.FromSeconds(0.1));
-        feed.ReleaseReplies(TimeSpan.FromSeconds(1));
+        feed.GoOn(TimeSpan.FromSeconds(1));
         Assert.True(reply.Sent.IsCompleted);
         Offer(1);
 

@@ -27,7 +27,7 @@ internal sealed partial class DeliveryRepair(
     private int hurriedChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("release of answers", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
+        [("release of what was held", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
 
     // Never waits for the database: an answer is due when the database has no connection left to repair anything with.
     private async Task ReleaseAsync(CancellationToken stopping)
@@ -36,7 +36,7 @@ internal sealed partial class DeliveryRepair(
         while (await timer.WaitForNextTickAsync(stopping))
         {
             foreach (var feed in delivery.Feeds)
-                feed.ReleaseReplies(LongestHold);
+                feed.GoOn(LongestHold);
         }
     }
 

@@ -11,6 +11,12 @@ namespace Chat.Features;
 /// </summary>
 internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 {
+    /// <summary>
+    /// What was held goes out in parts of so many changes, a few frames each: all of it at once would be more than a send
+    /// queue holds, and would close the connections of whoever waited for it.
+    /// </summary>
+    internal const int MostAtOnce = 32;
+
     private readonly Lock gate = new();
     private readonly Dictionary<Guid, Lane> lanes = [];
     private List<Held>? early = [];
@@ -66,16 +72,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             }
 
             Deliver(lane, change, reply);
-            while (lane.Held is { Count: > 0 } held && held.Keys[0] <= lane.Position + 1)
-            {
-                var (next, (waiting, waitingReply, _)) = (held.Keys[0], held.Values[0]);
-                held.RemoveAt(0);
-                if (next > lane.Position)
-                    Deliver(lane, waiting, waitingReply);
-                else
-                    waitingReply?.Send(waiting);
-            }
-
+            GoOn(lane);
             return true;
         }
     }
@@ -226,7 +223,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         {
             foreach (var (conversationId, lane) in lanes)
             {
-                if (lane.Held is { Count: > 0 } held)
+                if (lane.Held is { Count: > 0 } held && held.Keys[0] > lane.Position + 1)
                     (gaps ??= []).Add((conversationId, lane.Position, held.Keys[0]));
             }
         }
@@ -235,25 +232,41 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     }
 
     /// <summary>
-    /// Lets go the answers that have been held for too long, for want of a change or of the positions: a slow repair must
-    /// not look like a lost send.
+    /// Delivers the next part of what was held, and lets go the answers that have been held for too long, for want of a
+    /// change or of the positions: a slow repair must not look like a lost send.
     /// </summary>
-    public void ReleaseReplies(TimeSpan heldFor)
+    public void GoOn(TimeSpan longestHold)
     {
         lock (gate)
         {
             Release(early);
             foreach (var lane in lanes.Values)
+            {
+                GoOn(lane);
                 Release(lane.Held?.Values);
+            }
         }
 
         void Release(IEnumerable<Held>? waiting)
         {
             foreach (var held in waiting ?? [])
             {
-                if (time.GetElapsedTime(held.Since) >= heldFor)
+                if (time.GetElapsedTime(held.Since) >= longestHold)
                     held.Reply?.Send(held.Change);
             }
+        }
+    }
+
+    private void GoOn(Lane lane)
+    {
+        for (var most = MostAtOnce; most > 0 && lane.Held is { Count: > 0 } held && held.Keys[0] <= lane.Position + 1; most--)
+        {
+            var (next, (waiting, waitingReply, _)) = (held.Keys[0], held.Values[0]);
+            held.RemoveAt(0);
+            if (next > lane.Position)
+                Deliver(lane, waiting, waitingReply);
+            else
+                waitingReply?.Send(waiting);
         }
     }
 
