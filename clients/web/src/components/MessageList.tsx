@@ -90,7 +90,11 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
     known.current = newest?.key;
   }, [items, rows, newest, toEnd]);
 
-  useEffect(look, [look]);
+  // Once a frame: to look at each message of a burst would mark each as read, and draw once more for that.
+  useEffect(() => {
+    const frame = requestAnimationFrame(look);
+    return () => cancelAnimationFrame(frame);
+  }, [look]);
 
   const typing = typists.length > 0;
   const behind = isAtEnd ? 0 : conversation.unread;
