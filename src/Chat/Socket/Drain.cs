@@ -12,10 +12,8 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
     {
         hub.StopAccepting();
         var connections = hub.Connections.ToArray();
-        if (connections.Length == 0)
-            return;
-
-        DrainStarted(connections.Length);
+        if (connections.Length > 0)
+            DrainStarted(connections.Length);
         Random.Shared.Shuffle(connections);
         var batches = connections.Chunk(ClosesAtOnce).ToArray();
         foreach (var batch in batches)
@@ -26,10 +24,11 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
                 await Task.Delay(limits.DrainSpread / batches.Length, time, cancellationToken);
         }
 
-        // The heartbeat cuts those that do not answer the close; here only the wait for it.
+        // The heartbeat cuts those that do not answer the close; here only the wait for it, and for what their end brings.
         await Task.WhenAny(hub.Emptied, Task.Delay(limits.CloseTimeout, time, cancellationToken));
         foreach (var connection in hub.Connections)
             connection.Abort();
+        await Task.WhenAny(hub.Emptied, Task.Delay(limits.CloseTimeout, time, cancellationToken));
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;

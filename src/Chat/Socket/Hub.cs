@@ -12,6 +12,7 @@ public sealed class Hub
     private readonly ConcurrentDictionary<Guid, Connection[]> users = new();
     private readonly TaskCompletionSource emptied = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool isStopping;
+    private int held;
 
     /// <summary>Whether the node takes no new connections because it is going down.</summary>
     public bool IsStopping => isStopping;
@@ -38,7 +39,7 @@ public sealed class Hub
         }
     }
 
-    /// <summary>Completes when the node is stopping and its last connection is gone.</summary>
+    /// <summary>Completes when the node is stopping, and whatever the end of its last connection brought is done.</summary>
     internal Task Emptied => emptied.Task;
 
     internal void StopAccepting()
@@ -47,7 +48,11 @@ public sealed class Hub
         NoteIfEmptied();
     }
 
-    internal void Add(Connection connection) => all[connection.Id] = connection;
+    internal void Add(Connection connection)
+    {
+        Interlocked.Increment(ref held);
+        all[connection.Id] = connection;
+    }
 
     /// <summary>From here on the connection gets what is sent to its user.</summary>
     internal void Join(Connection connection) =>
@@ -56,7 +61,6 @@ public sealed class Hub
     internal void Remove(Connection connection)
     {
         all.TryRemove(connection.Id, out _);
-        NoteIfEmptied();
         if (!connection.IsAuthenticated)
             return;
         var userId = connection.User.Id;
@@ -71,9 +75,16 @@ public sealed class Hub
         }
     }
 
+    /// <summary>The end of a connection that was added is over and done with.</summary>
+    internal void Forget()
+    {
+        Interlocked.Decrement(ref held);
+        NoteIfEmptied();
+    }
+
     private void NoteIfEmptied()
     {
-        if (isStopping && all.IsEmpty)
+        if (isStopping && Volatile.Read(ref held) == 0)
             emptied.TrySetResult();
     }
 }

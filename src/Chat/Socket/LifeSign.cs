@@ -16,14 +16,14 @@ internal sealed class LifeSign(TimeProvider time)
 }
 
 /// <summary>Hands out the upgraded connection (HTTP/1.1) as a <see cref="SocketStream"/>, without the request where that can be.</summary>
-internal sealed class WatchedUpgrade(IHttpUpgradeFeature inner, Handover? handover, Transport transport, LifeSign sign) : IHttpUpgradeFeature
+internal sealed class WatchedUpgrade(IHttpUpgradeFeature inner, TcpConnection? connection, Transport transport, LifeSign sign) : IHttpUpgradeFeature
 {
     public bool IsUpgradableRequest => inner.IsUpgradableRequest;
 
     public async Task<Stream> UpgradeAsync()
     {
         var upgraded = await inner.UpgradeAsync();
-        return handover?.Take() is { } connection ? transport.Carry(connection, sign) : transport.Carry(upgraded, sign);
+        return connection?.Take() is var (socket, readAhead) ? transport.Carry(socket, readAhead, sign) : transport.Carry(upgraded, sign);
     }
 }
 

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Chat.Socket;
 
 /// <summary><c>GET /chat/ws</c>: from a handshake to a connection that runs until it ends.</summary>
-internal sealed class SocketEndpoint(
+internal sealed partial class SocketEndpoint(
     Hub hub,
     Admission admission,
     Authentication authentication,
@@ -16,7 +16,8 @@ internal sealed class SocketEndpoint(
     Audit audit,
     Limits limits,
     ServerMetrics metrics,
-    TimeProvider time)
+    TimeProvider time,
+    ILogger<SocketEndpoint> log)
 {
     public const string Path = "/chat/ws";
 
@@ -31,7 +32,7 @@ internal sealed class SocketEndpoint(
         http.Features.Set(sign);
         http.Features.Set(transport);
         if (http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
-            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, http.Features.Get<Handover>(), transport, sign));
+            http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, http.Features.Get<TcpConnection>(), transport, sign));
         if (http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
             http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, transport, sign));
         return next(http);
@@ -64,7 +65,11 @@ internal sealed class SocketEndpoint(
         // ASP.NET Core's own holds on to the request: where there is a stream, there will be another one on it.
         var ready = transport.Stream is null ? accepted : null;
         if (transport.IsHandedOver)
-            http.Features.GetRequiredFeature<Handover>().Continue(() => HoldAsync(ready, transport, sign, address, token));
+        {
+            // The request ends here, and nothing that flows along with it may be kept.
+            using (ExecutionContext.SuppressFlow())
+                _ = Task.Run(() => HoldAsync(ready, transport, sign, address, token), CancellationToken.None);
+        }
         else
             await HoldAsync(ready, transport, sign, address, token);
         return TypedResults.Empty;
@@ -73,6 +78,7 @@ internal sealed class SocketEndpoint(
     /// <summary>Holds a connection from its acceptance to its end. Of the request it knows only this, for it may outlive it.</summary>
     private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, IPAddress? address, string? token)
     {
+        using var ended = transport;
         using var socket = ready ?? WebSocket.CreateFromStream(transport.Stream!, new WebSocketCreationOptions
         {
             IsServer = true,
@@ -83,23 +89,37 @@ internal sealed class SocketEndpoint(
         using var place = admission.TryEnter(address);
         var connection = new Connection(socket, transport, limits, metrics, time, sign, place);
         hub.Add(connection);
-        if (place is null)
-            connection.Close(Disconnect.TooManyConnections);
         try
         {
-            if (place is not null && token is not null)
-                await authentication.PresentAsync(token, connection, id: null);
-            // Not to be kept for as long as the socket: it is the largest thing here.
-            token = null;
-            await connection.RunAsync(dispatcher);
+            try
+            {
+                if (place is null)
+                    connection.Close(Disconnect.TooManyConnections);
+                else if (token is not null)
+                    await authentication.PresentAsync(token, connection, id: null);
+                // Not to be kept for as long as the socket: it is the largest thing here.
+                token = null;
+                await connection.RunAsync(dispatcher);
+            }
+            finally
+            {
+                await authentication.LeaveAsync(connection);
+            }
+
+            if (connection.IsFaulted)
+                await transport.LingerAsync(limits.CloseTimeout, time);
+        }
+#pragma warning disable CA1031 // The boundary: where no request holds the connection, nobody else would say what ended it.
+        catch (Exception failure)
+#pragma warning restore CA1031
+        {
+            connection.Abort();
+            ConnectionFailed(failure, connection.Id);
         }
         finally
         {
-            await authentication.LeaveAsync(connection);
+            hub.Forget();
         }
-
-        if (connection.IsFaulted)
-            await transport.LingerAsync(limits.CloseTimeout, time);
     }
 
     // The first that is there wins, be it good or bad.
@@ -111,4 +131,7 @@ internal sealed class SocketEndpoint(
             ? header[Scheme.Length..].Trim()
             : http.Features.Get<QueryToken>()?.Value;
     }
+
+    [LoggerMessage(LogLevel.Error, "Connection {ConnectionId} failed")]
+    private partial void ConnectionFailed(Exception failure, Guid connectionId);
 }

@@ -1,6 +1,4 @@
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 
 namespace Chat.Socket;
@@ -12,9 +10,7 @@ internal static class SocketRegistration
     {
         services.AddOptions<Limits>().BindConfiguration("Limits");
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<Limits>>().Value);
-        // What was read goes on where it was read, on the thread pool: nothing on the way to a handler blocks, and each hop
-        // to another thread costs more than a frame's own work.
-        services.Configure<SocketTransportOptions>(transport => transport.UnsafePreferInlineScheduling = true);
+        services.AddSingleton<IConnectionListenerFactory, TcpTransport>();
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
         services.AddSingleton<ServerMetrics>();
         services.AddSingleton<Hub>();
@@ -29,8 +25,6 @@ internal static class SocketRegistration
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<SocketDispatcher>>()));
         services.AddSingleton<SocketEndpoint>();
-        services.AddOptions<KestrelServerOptions>().Configure<Limits, TimeProvider>((kestrel, limits, time) =>
-            kestrel.ConfigureEndpointDefaults(endpoint => endpoint.Use(http => connection => Handover.RunAsync(connection, http, limits, time))));
         services.AddHostedService<Heartbeat>();
         services.AddHostedService<Drain>();
         return services;

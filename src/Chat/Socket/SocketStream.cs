@@ -4,13 +4,17 @@ using System.Diagnostics.CodeAnalysis;
 namespace Chat.Socket;
 
 /// <summary>
-/// What lies below a WebSocket: notes when something was read, and joins writes. .NET writes and flushes each frame by
-/// itself; a change is up to three frames, and here they leave in one piece.
+/// What lies below a WebSocket: notes when something was read, reads ahead, and joins writes. .NET reads a frame's head
+/// and its payload one by one, and writes and flushes each frame by itself; a change is up to three frames. Here one call
+/// to the system reads what has come, and the frames of a change leave in one piece.
 /// </summary>
 [SuppressMessage("Performance", "CA1844", Justification = "The WebSocket calls the Memory overloads, which are here.")]
-internal sealed class SocketStream(Stream input, Stream output, LifeSign sign) : Stream
+internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign) : Stream
 {
+    private const int MostReadAhead = 4 * 1024;
     private const int MostHeldBack = 16 * 1024;
+    private ReadOnlyMemory<byte> unread = readAhead;
+    private byte[]? ahead;
     private byte[]? held;
     private int heldBytes;
 
@@ -20,11 +24,11 @@ internal sealed class SocketStream(Stream input, Stream output, LifeSign sign) :
     /// </summary>
     public bool MoreFollows { get; set; }
 
-    public override bool CanRead => input.CanRead;
+    public override bool CanRead => below.CanRead;
 
     public override bool CanSeek => false;
 
-    public override bool CanWrite => output.CanWrite;
+    public override bool CanWrite => below.CanWrite;
 
     public override long Length => throw new NotSupportedException();
 
@@ -34,11 +38,12 @@ internal sealed class SocketStream(Stream input, Stream output, LifeSign sign) :
         set => throw new NotSupportedException();
     }
 
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var read = await input.ReadAsync(buffer, cancellationToken);
-        sign.Touch();
-        return read;
+        if (!unread.IsEmpty)
+            return new(TakeUnread(buffer));
+        // A read of nothing waits until there is something, and holds no buffer.
+        return buffer.Length is 0 or >= MostReadAhead ? ReadBelowAsync(buffer, cancellationToken) : ReadAheadAsync(buffer, cancellationToken);
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
@@ -46,7 +51,7 @@ internal sealed class SocketStream(Stream input, Stream output, LifeSign sign) :
         if (heldBytes + buffer.Length > MostHeldBack)
             return WriteOutAsync(buffer, cancellationToken);
         if (!MoreFollows && heldBytes == 0)
-            return output.WriteAsync(buffer, cancellationToken);
+            return below.WriteAsync(buffer, cancellationToken);
         held ??= ArrayPool<byte>.Shared.Rent(MostHeldBack);
         buffer.CopyTo(held.AsMemory(heldBytes));
         heldBytes += buffer.Length;
@@ -54,13 +59,13 @@ internal sealed class SocketStream(Stream input, Stream output, LifeSign sign) :
     }
 
     public override Task FlushAsync(CancellationToken cancellationToken) =>
-        heldBytes > 0 ? Task.CompletedTask : output.FlushAsync(cancellationToken);
+        heldBytes > 0 ? Task.CompletedTask : below.FlushAsync(cancellationToken);
 
-    public override int Read(byte[] buffer, int offset, int count) => input.Read(buffer, offset, count);
+    public override int Read(byte[] buffer, int offset, int count) => below.Read(buffer, offset, count);
 
-    public override void Write(byte[] buffer, int offset, int count) => output.Write(buffer, offset, count);
+    public override void Write(byte[] buffer, int offset, int count) => below.Write(buffer, offset, count);
 
-    public override void Flush() => output.Flush();
+    public override void Flush() => below.Flush();
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
@@ -69,16 +74,44 @@ internal sealed class SocketStream(Stream input, Stream output, LifeSign sign) :
     // Dispose leaves what is below alone: .NET disposes of its stream right behind a close of its own (1002, 1007), and a
     // connection that ends there overtakes the close frame, so that the client never learns the code.
 
+    private async ValueTask<int> ReadBelowAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var read = await below.ReadAsync(buffer, cancellationToken);
+        sign.Touch();
+        return read;
+    }
+
+    private async ValueTask<int> ReadAheadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        ahead = ArrayPool<byte>.Shared.Rent(MostReadAhead);
+        unread = ahead.AsMemory(0, await ReadBelowAsync(ahead, cancellationToken));
+        return TakeUnread(buffer);
+    }
+
+    private int TakeUnread(Memory<byte> buffer)
+    {
+        var taken = Math.Min(buffer.Length, unread.Length);
+        unread[..taken].CopyTo(buffer);
+        unread = unread[taken..];
+        if (unread.IsEmpty && ahead is not null)
+        {
+            ArrayPool<byte>.Shared.Return(ahead);
+            (ahead, unread) = (null, default);
+        }
+
+        return taken;
+    }
+
     private async ValueTask WriteOutAsync(ReadOnlyMemory<byte> last, CancellationToken cancellationToken)
     {
         if (held is not null)
         {
-            await output.WriteAsync(held.AsMemory(0, heldBytes), cancellationToken);
+            await below.WriteAsync(held.AsMemory(0, heldBytes), cancellationToken);
             ArrayPool<byte>.Shared.Return(held);
             (held, heldBytes) = (null, 0);
         }
 
         if (!last.IsEmpty)
-            await output.WriteAsync(last, cancellationToken);
+            await below.WriteAsync(last, cancellationToken);
     }
 }

@@ -1,29 +1,31 @@
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Socket;
 
 /// <summary>The connection below a WebSocket.</summary>
 /// <param name="lifetime">Of the request that brought it, as long as that holds it.</param>
-internal sealed class Transport(IHttpRequestLifetimeFeature lifetime)
+internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposable
 {
     private IHttpRequestLifetimeFeature? request = lifetime;
-    private ConnectionContext? connection;
+    private System.Net.Sockets.Socket? socket;
 
     /// <summary>What the WebSocket reads and writes; TestServer has none.</summary>
     public SocketStream? Stream { get; private set; }
 
     /// <summary>Whether no request holds it any more.</summary>
-    public bool IsHandedOver => connection is not null;
+    public bool IsHandedOver => socket is not null;
 
     /// <summary>Carries a stream that the request holds.</summary>
-    public SocketStream Carry(Stream stream, LifeSign sign) => Stream = new SocketStream(stream, stream, sign);
+    public SocketStream Carry(Stream stream, LifeSign sign) => Stream = new SocketStream(stream, [], sign);
 
-    /// <summary>Carries a connection that no request holds any more.</summary>
-    public SocketStream Carry(ConnectionContext own, LifeSign sign)
+    /// <summary>Carries a socket that no request holds any more.</summary>
+    /// <param name="taken">It.</param>
+    /// <param name="readAhead">What was read from it already.</param>
+    /// <param name="sign">Of the other side's life.</param>
+    public SocketStream Carry(System.Net.Sockets.Socket taken, byte[] readAhead, LifeSign sign)
     {
-        (connection, request) = (own, null);
-        return Stream = new SocketStream(own.Transport.Input.AsStream(), own.Transport.Output.AsStream(), sign);
+        (socket, request) = (taken, null);
+        return Stream = new SocketStream(new System.Net.Sockets.NetworkStream(taken, ownsSocket: false), readAhead, sign);
     }
 
     /// <summary>Whether the next frame waits for the one right behind it. There is nothing to join where there is no stream.</summary>
@@ -37,7 +39,7 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime)
     public void Cut()
     {
         request?.Abort();
-        connection?.Abort();
+        socket?.Close(timeout: 0);
     }
 
     /// <summary>
@@ -60,5 +62,12 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime)
         {
             // Broken, or not closed in time.
         }
+    }
+
+    /// <summary>Ends the connection, if it is its own, behind what was written.</summary>
+    public void Dispose()
+    {
+        if (socket is not null)
+            TcpConnection.Hangup(socket);
     }
 }

@@ -23,6 +23,9 @@ public sealed class LogCapture : ILoggerProvider
     /// <summary>What this type has logged.</summary>
     public IReadOnlyList<string> Of<TType>() => [.. lines.Where(line => line.Category == typeof(TType).FullName).Select(line => line.Line)];
 
+    /// <summary>All that was logged, whoever did.</summary>
+    public IReadOnlyList<string> All => [.. lines.Select(line => $"{line.Category}: {line.Line}")];
+
     public ILogger CreateLogger(string categoryName) => new Logger(categoryName, from, lines);
 
     public void Dispose()

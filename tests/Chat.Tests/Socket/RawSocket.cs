@@ -48,16 +48,20 @@ internal sealed class RawSocket : IDisposable
     }
 
     /// <summary>A socket past its handshake, however that went.</summary>
-    public static async Task<RawSocket> Shake(ChatApp app, string headers = "", int? receiveBuffer = null)
+    /// <param name="app">With whom.</param>
+    /// <param name="headers">Further lines of the request, each with its end.</param>
+    /// <param name="receiveBuffer">Of the system, in bytes.</param>
+    /// <param name="behind">What is sent in the same packet, before any answer.</param>
+    public static async Task<RawSocket> Shake(ChatApp app, string headers = "", int? receiveBuffer = null, byte[]? behind = null)
     {
         var tcp = new TcpClient { NoDelay = true };
         if (receiveBuffer is { } size)
             tcp.ReceiveBufferSize = size;
         await tcp.ConnectAsync("127.0.0.1", app.Address.Port);
         var socket = new RawSocket(tcp);
-        await socket.Send(Encoding.ASCII.GetBytes(
+        await socket.Send([.. Encoding.ASCII.GetBytes(
             $"GET /chat/ws HTTP/1.1\r\nHost: {app.Address.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-            $"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {Convert.ToBase64String(RandomNumberGenerator.GetBytes(16))}\r\n{headers}\r\n"));
+            $"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {Convert.ToBase64String(RandomNumberGenerator.GetBytes(16))}\r\n{headers}\r\n"), .. behind ?? []]);
         var head = new StringBuilder();
         var single = new byte[1];
         using var timeout = new CancellationTokenSource(Patience);

@@ -1,0 +1,137 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// A TCP connection that HTTP may use until a WebSocket takes its socket. Kestrel keeps a request for as long as its
+/// upgraded connection, and two pipes with their loops for each connection: several times of what the socket itself
+/// needs, and two hops more for every frame. So the request and Kestrel's connection end with the handshake, and the
+/// socket goes on without them. Not where something lies between the two: under TLS of our own and in HTTP/2 the request
+/// stays.
+/// </summary>
+internal sealed class TcpConnection : DefaultConnectionContext
+{
+    private readonly System.Net.Sockets.Socket socket;
+
+    // Never disposed of: an abort may come at any time, and there is nothing in it but the tokens that it gave.
+    private readonly CancellationTokenSource closed = new();
+    private bool isTaken;
+
+    public TcpConnection(System.Net.Sockets.Socket socket)
+        : base(Guid.CreateVersion7().ToString("N"))
+    {
+        this.socket = socket;
+        LocalEndPoint = socket.LocalEndPoint;
+        RemoteEndPoint = socket.RemoteEndPoint;
+        ConnectionClosed = closed.Token;
+        var stream = new NetworkStream(socket, ownsSocket: false);
+        Transport = new Pipes(
+            PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true, useZeroByteReads: true)),
+            new Output(this, PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true))));
+        Features.Set(this);
+    }
+
+    /// <summary>Takes the socket, right behind the answer to the handshake. From then on HTTP touches it no more.</summary>
+    /// <returns>The socket and what was read ahead of it; null if it is not HTTP's alone.</returns>
+    public (System.Net.Sockets.Socket Socket, byte[] ReadAhead)? Take()
+    {
+        if (Features.Get<ITlsHandshakeFeature>() is not null)
+            return null;
+        isTaken = true;
+        if (!Transport.Input.TryRead(out var read))
+            return (socket, []);
+        var ahead = read.Buffer.ToArray();
+        Transport.Input.AdvanceTo(read.Buffer.End);
+        return (socket, ahead);
+    }
+
+    public override void Abort(ConnectionAbortedException abortReason)
+    {
+        if (!isTaken)
+            socket.Close(timeout: 0);
+        _ = closed.CancelAsync();
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await Transport.Input.CompleteAsync();
+        await Transport.Output.CompleteAsync();
+        if (!isTaken)
+            Hangup(socket);
+        await base.DisposeAsync();
+    }
+
+    /// <summary>Ends a socket behind what was written to it.</summary>
+    public static void Hangup(System.Net.Sockets.Socket socket)
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        {
+            // The other side was quicker.
+        }
+
+        socket.Dispose();
+    }
+
+    private sealed class Pipes(PipeReader input, PipeWriter output) : IDuplexPipe
+    {
+        public PipeReader Input => input;
+
+        public PipeWriter Output => output;
+    }
+
+    /// <summary>What HTTP writes to. A flush that fails says that the other side is gone, and never throws: so HTTP knows its pipes.</summary>
+    private sealed class Output(TcpConnection connection, PipeWriter inner) : PipeWriter
+    {
+        private bool isBroken;
+
+        public override bool CanGetUnflushedBytes => inner.CanGetUnflushedBytes;
+
+        public override long UnflushedBytes => inner.UnflushedBytes;
+
+        public override void Advance(int bytes) => inner.Advance(bytes);
+
+        public override Memory<byte> GetMemory(int sizeHint = 0) => inner.GetMemory(sizeHint);
+
+        public override Span<byte> GetSpan(int sizeHint = 0) => inner.GetSpan(sizeHint);
+
+        public override void CancelPendingFlush() => inner.CancelPendingFlush();
+
+        public override async ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
+        {
+            if (isBroken || connection.isTaken)
+                return new FlushResult(isCanceled: false, isCompleted: true);
+            try
+            {
+                return await inner.FlushAsync(cancellationToken);
+            }
+            catch (Exception failure) when (failure is IOException or ObjectDisposedException)
+            {
+                isBroken = true;
+                return new FlushResult(isCanceled: false, isCompleted: true);
+            }
+        }
+
+        public override void Complete(Exception? exception = null)
+        {
+            // What was not flushed is not for a socket that is gone, or somebody else's.
+            if (isBroken || connection.isTaken)
+                exception ??= new OperationCanceledException();
+            try
+            {
+                inner.Complete(exception);
+            }
+            catch (Exception failure) when (failure is IOException or ObjectDisposedException)
+            {
+                isBroken = true;
+            }
+        }
+    }
+}

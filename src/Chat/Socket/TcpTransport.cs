@@ -1,0 +1,79 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Options;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// What Kestrel listens with, in place of its own: its connections can be taken out of HTTP's hands
+/// (<see cref="TcpConnection"/>), which Kestrel's cannot.
+/// </summary>
+internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> options, TimeProvider time, ILogger<TcpTransport> log) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+{
+    private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
+
+    public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint or UnixDomainSocketEndPoint or FileHandleEndPoint;
+
+    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            var socket = options.Value.CreateBoundListenSocket(endpoint);
+            socket.Listen(options.Value.Backlog);
+            return new(new Listener(socket, options.Value.NoDelay, time, log));
+        }
+        catch (SocketException failure) when (failure.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        {
+            throw new AddressInUseException(failure.Message, failure);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Error, "No connection can be accepted just now ({Reason}): more open files must be allowed (ulimit -n), or fewer connections (Limits:MaxConnections)")]
+    private static partial void NoneLeft(ILogger log, string reason);
+
+    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, TimeProvider time, ILogger log) : IConnectionListener
+    {
+        public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
+
+        public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+        {
+            while (true)
+            {
+                System.Net.Sockets.Socket? accepted = null;
+                try
+                {
+                    accepted = await socket.AcceptAsync(cancellationToken);
+                    if (accepted.LocalEndPoint is IPEndPoint)
+                        accepted.NoDelay = noDelay;
+                    return new TcpConnection(accepted);
+                }
+                catch (Exception failure) when (failure is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
+                {
+                    // Unbound: there are no more.
+                    return null;
+                }
+                catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
+                {
+                    // The client waits in the backlog. To ask again at once would only burn the processor.
+                    NoneLeft(log, failure.Message);
+                    await Task.Delay(Breath, time, cancellationToken);
+                }
+                catch (SocketException)
+                {
+                    // Gone again before it was accepted. The next one is not.
+                    accepted?.Dispose();
+                }
+            }
+        }
+
+        public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => DisposeAsync();
+
+        public ValueTask DisposeAsync()
+        {
+            socket.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
