@@ -9,27 +9,32 @@ namespace Chat.Socket;
 internal sealed class SocketPair : IDisposable
 {
     private readonly WebSocket client;
-    private readonly WebSocket server;
+    private readonly System.Net.Sockets.Socket accepted;
     private readonly byte[] received = new byte[16 * 1024];
+    private WebSocket? server;
 
-    private SocketPair(Stream client, Stream server)
+    private SocketPair(System.Net.Sockets.Socket connected, System.Net.Sockets.Socket accepted)
     {
-        this.client = WebSocket.CreateFromStream(client, new WebSocketCreationOptions());
-        this.server = WebSocket.CreateFromStream(server, new WebSocketCreationOptions { IsServer = true });
+        client = WebSocket.CreateFromStream(new NetworkStream(connected, ownsSocket: true), new WebSocketCreationOptions());
+        this.accepted = accepted;
     }
 
     public static async Task<SocketPair> OpenAsync()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        var client = new System.Net.Sockets.Socket(SocketType.Stream, ProtocolType.Tcp);
-        await client.ConnectAsync(listener.LocalEndpoint);
-        return new SocketPair(new NetworkStream(client, ownsSocket: true), new NetworkStream(await listener.AcceptSocketAsync(), ownsSocket: true));
+        var connected = new System.Net.Sockets.Socket(SocketType.Stream, ProtocolType.Tcp);
+        await connected.ConnectAsync(listener.LocalEndpoint);
+        return new SocketPair(connected, await listener.AcceptSocketAsync());
     }
 
     /// <summary>The server's end as a connection like any other.</summary>
-    public Connection Accept(Limits limits, ServerMetrics metrics, TimeProvider time, Admission.Place place) =>
-        new(server, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, time, new LifeSign(time), place);
+    public Connection Accept(Limits limits, ServerMetrics metrics, TimeProvider time, Admission.Place place)
+    {
+        var (transport, sign) = (new Transport(new HttpRequestLifetimeFeature()), new LifeSign(time));
+        server = WebSocket.CreateFromStream(transport.Carry(accepted, [], sign), new WebSocketCreationOptions { IsServer = true });
+        return new Connection(server, transport, limits, metrics, time, sign, place);
+    }
 
     public async Task SendAsync(Frame frame) => await client.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
@@ -41,6 +46,7 @@ internal sealed class SocketPair : IDisposable
     public void Dispose()
     {
         client.Dispose();
-        server.Dispose();
+        server?.Dispose();
+        accepted.Dispose();
     }
 }
