@@ -13,7 +13,7 @@ namespace Chat.Features;
 /// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
-    Delivery delivery, RedisConnection redis, NpgsqlDataSource database, Changes changes, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
+    Delivery delivery, UnreadRecounts recounts, RedisConnection redis, NpgsqlDataSource database, Changes changes, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
     : LoopService(time, log)
 {
     private const int TicksPerCheck = 8;
@@ -27,7 +27,7 @@ internal sealed partial class DeliveryRepair(
     private int hurriedChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("release of what was held", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
+        [("release of what was held", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync)];
 
     // Never waits for the database: an answer is due when the database has no connection left to repair anything with.
     private async Task ReleaseAsync(CancellationToken stopping)
@@ -68,15 +68,6 @@ internal sealed partial class DeliveryRepair(
         return true;
     }
 
-    private async Task RecountAsync(CancellationToken stopping)
-    {
-        await foreach (var (userId, conversationId) in delivery.Recounts.ReadAllAsync(stopping))
-        {
-            if (delivery.FeedOf(userId) is { } feed)
-                await delivery.RecountAsync(feed, conversationId);
-        }
-    }
-
     private async Task FillGapsAsync()
     {
         foreach (var feed in delivery.Feeds)
@@ -109,7 +100,7 @@ internal sealed partial class DeliveryRepair(
                     continue;
                 var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
                 if (readUpTo > readSeen)
-                    await delivery.RecountAsync(feed, conversationId);
+                    await recounts.RecountAsync(feed, conversationId);
                 if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
                     metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, seenBehind));
                 if (seq > position)

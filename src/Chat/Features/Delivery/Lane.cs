@@ -29,23 +29,8 @@ internal sealed class Lane
     /// <summary>The others' cursors, as the user was told of them.</summary>
     public ToldCursors Others { get; } = new();
 
-    /// <summary>Messages up to here are in <see cref="Unread"/>, whether delivered yet or not.</summary>
-    public long CountedUpTo { get; set; }
-
-    /// <summary>The user's own cursor.</summary>
-    public long ReadUpTo { get; set; }
-
-    /// <summary>The conversation's number in the snapshot that was counted last.</summary>
-    public long SnapshotSeq { get; set; }
-
-    /// <summary>What follows from <see cref="ReadUpTo"/> and <see cref="CountedUpTo"/>.</summary>
-    public long Unread { get; set; }
-
-    /// <summary>Counts that are under way.</summary>
-    public int Recounts { get; set; }
-
-    /// <summary>What was counted since the first of those began; null if none is.</summary>
-    public List<long>? CountedMeanwhile { get; set; }
+    /// <summary>What the user has not read.</summary>
+    public UnreadCount Unread { get; } = new();
 
     /// <summary>What came too early, by number.</summary>
     public SortedList<long, Held>? Held { get; set; }

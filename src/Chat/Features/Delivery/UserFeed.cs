@@ -90,13 +90,12 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
                 var lane = LaneOf(row.ConversationId);
                 lane.Position = row.Seq;
+                lane.Unread.Take(row);
                 foreach (var cursor in row.Others)
                     lane.Others.Advance(cursor);
-                if (row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.CountedUpTo)
-                    (lane.CountedUpTo, lane.SnapshotSeq, lane.ReadUpTo, lane.Unread) = (row.Seq, row.Seq, row.ReadUpTo, row.Unread);
             }
 
-            totalUnread = lanes.Values.Sum(lane => lane.Unread);
+            totalUnread = lanes.Values.Sum(lane => lane.Unread.Value);
 
             // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
             foreach (var (change, _, _) in early)
@@ -116,11 +115,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     public void BeginRecount(Guid conversationId)
     {
         lock (gate)
-        {
-            var lane = LaneOf(conversationId);
-            lane.Recounts++;
-            lane.CountedMeanwhile ??= [];
-        }
+            LaneOf(conversationId).Unread.BeginRecount();
     }
 
     /// <summary>
@@ -135,23 +130,15 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     {
         lock (gate)
         {
-            var lane = LaneOf(conversationId);
-            // An older snapshot may come in after a newer one. Neither the cursor nor the number ever goes back, so they tell.
-            if (snapshot is { } row && row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.SnapshotSeq)
-            {
-                var unread = row.Unread + lane.CountedMeanwhile!.Count(number => number > row.Seq);
-                totalUnread += unread - lane.Unread;
-                lane.Unread = unread;
-                lane.ReadUpTo = row.ReadUpTo;
-                lane.SnapshotSeq = row.Seq;
-                lane.CountedUpTo = Math.Max(row.Seq, lane.Position);
-            }
-
-            if (--lane.Recounts == 0)
-                lane.CountedMeanwhile = null;
+            var count = LaneOf(conversationId).Unread;
+            var before = count.Value;
+            if (snapshot is { } row)
+                count.Take(row);
+            count.EndRecount();
+            totalUnread += count.Value - before;
             if (snapshot is not null)
-                tell?.Invoke(lane.Unread, totalUnread);
-            return (lane.Unread, totalUnread);
+                tell?.Invoke(count.Value, totalUnread);
+            return (count.Value, totalUnread);
         }
     }
 
@@ -190,7 +177,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
     {
         lock (gate)
-            return [.. lanes.Select(lane => (lane.Key, lane.Value.Position, lane.Value.ReadUpTo))];
+            return [.. lanes.Select(lane => (lane.Key, lane.Value.Position, lane.Value.Unread.ReadUpTo))];
     }
 
     /// <summary>Tells that another member has come further.</summary>
@@ -303,14 +290,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         if (isSender)
             return;
 
-        if (message.Seq > lane.CountedUpTo)
-        {
-            lane.CountedUpTo = message.Seq;
-            lane.Unread++;
-            totalUnread++;
-            lane.CountedMeanwhile?.Add(message.Seq);
-        }
-
-        hub.Send(userId, Frame.Of(new UnreadNotification(message.ConversationId, lane.Unread, totalUnread)));
+        var before = lane.Unread.Value;
+        lane.Unread.Add(message.Seq);
+        totalUnread += lane.Unread.Value - before;
+        hub.Send(userId, Frame.Of(new UnreadNotification(message.ConversationId, lane.Unread.Value, totalUnread)));
     }
 }
