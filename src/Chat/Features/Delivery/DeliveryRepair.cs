@@ -18,11 +18,9 @@ internal sealed partial class DeliveryRepair(
 {
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
-    private const int CheckTimeout = 5;
-    private const int MaxCompared = 1000;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
-    private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
+    private readonly FeedCheck<(Guid UserId, Guid ConversationId), long> check = new(database);
     private int returnsSeen;
     private int hurriedChecks;
 
@@ -90,9 +88,7 @@ internal sealed partial class DeliveryRepair(
 
     private async Task CompareAsync()
     {
-        var behind = new Dictionary<(Guid UserId, Guid ConversationId), long>();
-        // In parts, so that no array is a large object: those would be thrown away faster than they are collected.
-        foreach (var feeds in delivery.Feeds.Where(feed => feed.IsLoaded).Chunk(MaxCompared))
+        foreach (var feeds in check.Begin(delivery.Feeds))
         {
             foreach (var (userId, conversationId, seq, readUpTo) in await MovedAsync(feeds))
             {
@@ -101,20 +97,16 @@ internal sealed partial class DeliveryRepair(
                 var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
                 if (readUpTo > readSeen)
                     await recounts.RecountAsync(feed, conversationId);
-                if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
-                    metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, seenBehind));
-                if (seq > position)
-                    behind[(userId, conversationId)] = seq;
+                if (seq > position && check.IsBehindAgain((userId, conversationId), seq, out var earlier) && earlier > position)
+                    metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, earlier));
             }
         }
-
-        suspects = behind;
     }
 
     private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, long Seq, long ReadUpTo)>> MovedAsync(UserFeed[] feeds)
     {
         var known = feeds.SelectMany(feed => feed.Positions(), (feed, lane) => (feed.UserId, lane.ConversationId, lane.Position, lane.ReadUpTo)).ToArray();
-        await using var command = database.CreateCommand($"""
+        await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, h.seq, m.read_up_to
             from {tables.Member} m
             join {tables.ConversationHead} h on h.id = m.conversation_id
@@ -122,8 +114,6 @@ internal sealed partial class DeliveryRepair(
               on k.user_id = m.user_id and k.conversation_id = m.conversation_id
             where m.user_id = any($1) and (h.seq > coalesce(k.position, 0) or m.read_up_to > coalesce(k.read_up_to, 0))
             """);
-        // More than for what somebody waits for; PostgreSQL itself ends it sooner, where it is heard.
-        command.CommandTimeout = CheckTimeout;
         command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.ConversationId).ToArray() });
