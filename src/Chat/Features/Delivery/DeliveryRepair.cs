@@ -80,8 +80,7 @@ internal sealed partial class DeliveryRepair(
     private async Task<int> FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
     {
         var missing = (await changes.PastAsync([(conversationId, after)], MaxFetched)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
-        foreach (var message in missing)
-            feed.Offer(new Change(message));
+        feed.Fill(conversationId, missing);
         Repaired(missing.Length, conversationId, redis.IsConnected);
         return missing.Length;
     }
@@ -92,7 +91,8 @@ internal sealed partial class DeliveryRepair(
         {
             foreach (var (userId, conversationId, seq, readUpTo) in await MovedAsync(feeds))
             {
-                if (delivery.FeedOf(userId) is not { } feed)
+                // Whoever has just come anew knows better than a question that was asked before.
+                if (delivery.FeedOf(userId) is not { IsLoaded: true } feed)
                     continue;
                 var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
                 if (readUpTo > readSeen)

@@ -5,15 +5,23 @@ namespace Chat.Features;
 /// delivered past it. Snapshots are taken while deliveries go on, several at once, and may come in in any order; a
 /// message is counted once all the same, and of two snapshots the newer one stays.
 /// </summary>
-internal sealed class UnreadCount
+internal sealed class UnreadCount(UnreadTotal total)
 {
     private long snapshotSeq;
     private long countedUpTo;
     private int recounts;
     private List<long>? countedMeanwhile;
 
-    /// <summary>The count.</summary>
-    public long Value { get; private set; }
+    /// <summary>The count, which the total follows.</summary>
+    public long Value
+    {
+        get;
+        private set
+        {
+            total.Value += value - field;
+            field = value;
+        }
+    }
 
     /// <summary>The user's own cursor, as the latest snapshot has it.</summary>
     public long ReadUpTo { get; private set; }
@@ -51,4 +59,10 @@ internal sealed class UnreadCount
         Value = snapshot.Unread + (countedMeanwhile?.Count(seq => seq > snapshot.Seq) ?? 0);
         (ReadUpTo, snapshotSeq, countedUpTo) = (snapshot.ReadUpTo, snapshot.Seq, Math.Max(snapshot.Seq, countedUpTo));
     }
+}
+
+/// <summary>How many messages a user has not read, over all conversations.</summary>
+internal sealed class UnreadTotal
+{
+    public long Value { get; set; }
 }

@@ -43,13 +43,13 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         {
             var marked = await receipts.MarkedAsync(conversationId, cursor.UserId, told.ReadUpTo, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
-            feed.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+            feed.Told.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
 
         if (cursor.DeliveredUpTo > cursor.ReadUpTo)
         {
             var update = new DeliveredUpdate(conversationId, cursor.DeliveredUpTo, cursor.UserId, now);
-            feed.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+            feed.Told.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
     // when it ends.
     private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Told, MemberCursor Cursor)>> MovedAsync(UserFeed[] feeds)
     {
-        var told = feeds.SelectMany(feed => feed.Told(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
+        var told = feeds.SelectMany(feed => feed.Told.All(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
         await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, o.user_id, coalesce(k.read_up_to, 0), coalesce(k.delivered_up_to, 0), o.read_up_to, {MemberCursor.DeliveredIn("o")}
             from {tables.Member} m

@@ -22,10 +22,10 @@ internal sealed class Receipts(Delivery delivery, RedisBackplane backplane) : IN
     public void Tell(IReadOnlyCollection<Guid> others, Guid conversationId, MemberCursor cursor, Frame frame)
     {
         foreach (var other in others)
-            delivery.FeedOf(other)?.Tell(conversationId, cursor, frame);
+            delivery.FeedOf(other)?.Told.Tell(conversationId, cursor, frame);
         backplane.Publish(others, new ReceiptTold(conversationId, cursor, frame.Bytes.ToArray()));
     }
 
     void INodeHandler<ReceiptTold>.Handle(Guid userId, ReceiptTold received) =>
-        delivery.FeedOf(userId)?.Tell(received.ConversationId, received.Cursor, new Frame(received.Frame));
+        delivery.FeedOf(userId)?.Told.Tell(received.ConversationId, received.Cursor, new Frame(received.Frame));
 }
