@@ -21,7 +21,10 @@ internal sealed partial class RefusedChannels(RedisConnection redis, RedisBackpl
         using var timer = new PeriodicTimer(Every, Time);
         while (await timer.WaitForNextTickAsync(stopping))
         {
-            var refused = redis.IsConnected ? await LookAsync() : 0;
+            // A Redis that is away refuses nothing, and is asked by the client library when it is back.
+            if (!redis.IsConnected)
+                continue;
+            var refused = await LookAsync();
             if (refused > 0 != Count > 0)
                 Say(refused);
             Volatile.Write(ref count, refused);

@@ -31,7 +31,7 @@ public sealed class RedisRightsTests
         Assert.Equal("late", (await atBob.NextMessage())["message.content"].GetString());
 
         await redis.Execute("ACL", "SETUSER", "chat", "+subscribe");
-        await Eventually.Holds("the node listens", () => BackplaneTests.Listeners(nodes.Two, bob) == 1, seconds: 5);
+        await Eventually.Holds("the node listens", () => BackplaneTests.Listeners(nodes.Two, bob) == 1);
         await nodes.Two.Ready(HttpStatusCode.OK);
         // Nothing but Redis brings this.
         await atAlice.StartTyping(conversation);
@@ -75,7 +75,7 @@ file static class Readiness
                 answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
                 return response.StatusCode == status ? null : $"{response.StatusCode}: {answer}";
             },
-            TimeSpan.FromSeconds(5));
+            TimeSpan.FromSeconds(15));
         return answer.GetProperty("checks");
     }
 }

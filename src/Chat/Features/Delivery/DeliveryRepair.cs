@@ -6,9 +6,9 @@ namespace Chat.Features;
 
 /// <summary>
 /// Makes the loss of anything between nodes harmless. A gap that is seen is filled from the database within a moment;
-/// a loss that nobody can see is found by the position check: one query every two seconds for what has moved past
-/// what this node delivered. What is behind in two checks in a row is fetched, so that what is just being delivered
-/// is left alone; that makes a change at most five seconds late. While Redis is away, when nothing else brings anything
+/// a loss that nobody can see is found by the position check, which asks every two seconds what has moved past what this
+/// node delivered. What is behind in two checks in a row is fetched, so that what is just being delivered is left alone;
+/// that makes a change at most five seconds late. While Redis is away, when nothing else brings anything
 /// over from another node, it looks twice as often, which leaves a node under load its margin. When Redis comes back,
 /// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>

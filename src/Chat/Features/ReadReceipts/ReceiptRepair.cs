@@ -5,8 +5,8 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// Makes the loss of a receipt between nodes harmless: one query every four seconds asks which cursors have come further
-/// than what this node has told of them. What is behind in two checks in a row is told, so that what is just on its way
+/// Makes the loss of a receipt between nodes harmless: asks every four seconds which cursors have come further than what
+/// this node has told of them. What is behind in two checks in a row is told, so that what is just on its way
 /// is left alone; that makes a receipt at most ten seconds late.
 /// </summary>
 internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
