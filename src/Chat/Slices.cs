@@ -70,7 +70,6 @@ internal static class Slices
 [JsonSerializable(typeof(UnreadNotification))]
 [JsonSerializable(typeof(ChangeCommitted))]
 [JsonSerializable(typeof(CursorMoved))]
-[JsonSerializable(typeof(ReceiptTold))]
 //// SendMessage
 [JsonSerializable(typeof(SendMessage))]
 [JsonSerializable(typeof(MessageSent))]
@@ -89,6 +88,7 @@ internal static class Slices
 [JsonSerializable(typeof(MessagesRead))]
 [JsonSerializable(typeof(ReadUpdate))]
 [JsonSerializable(typeof(DeliveredUpdate))]
+[JsonSerializable(typeof(ReceiptTold))]
 //// Blocking
 [JsonSerializable(typeof(AddBlock))]
 [JsonSerializable(typeof(RemoveBlock))]

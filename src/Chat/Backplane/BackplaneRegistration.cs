@@ -17,6 +17,7 @@ internal static class BackplaneRegistration
             provider.GetServices<NodeRoute>,
             provider.GetRequiredService<ILogger<RedisBackplane>>()));
         services.AddHostedService(provider => provider.GetRequiredService<RedisBackplane>());
+        services.AddHostedSingleton<RefusedChannels>();
         return services;
     }
 }

@@ -24,7 +24,8 @@ internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogg
     {
         var channel = redis.Channel(redis.Names.Nodes);
         var own = (RedisValue)redis.NodeId.ToString();
-        var calls = await redis.Subscriber.SubscribeAsync(channel);
+        // Fire and forget, because that cannot fail: each failure would leave a listener behind in the client library.
+        var calls = await redis.Subscriber.SubscribeAsync(channel, CommandFlags.FireAndForget);
         try
         {
             calls.OnMessage(call => Heard(isSelf: call.Message == own));

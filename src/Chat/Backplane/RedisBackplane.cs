@@ -43,6 +43,14 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         }
     }
 
+    /// <summary>The channels that this node ought to hear and does not: users', and the two of the nodes themselves.</summary>
+    public IReadOnlyCollection<RedisChannel> Unheard()
+    {
+        RedisChannel[] own = [redis.Channel(redis.Names.Nodes), redis.Channel(redis.Names.Node(redis.NodeId))];
+        lock (gate)
+            return [.. own.Concat(subscriptions.Values.Select(subscription => subscription.Queue.Channel)).Where(channel => !redis.Hears(channel))];
+    }
+
     /// <summary>Sends a frame to all connections of a user, on every node.</summary>
     public void Send(Guid userId, Frame frame, Connection? except = null)
     {

@@ -68,6 +68,12 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     /// <summary>The channel of a name: a sharded one (Redis 7) where the server is a cluster.</summary>
     public RedisChannel Channel(string name) => isCluster ? RedisChannel.Sharded(name) : RedisChannel.Literal(name);
 
+    /// <summary>Whether Redis has confirmed a subscription to this channel.</summary>
+    public bool Hears(RedisChannel channel) => Subscriber.SubscribedEndpoint(channel) is not null;
+
+    /// <summary>Asks once more for all subscriptions that are not confirmed.</summary>
+    public Task ResubscribeAsync() => Multiplexer.ReconfigureAsync("subscriptions are missing");
+
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
     {

@@ -151,6 +151,24 @@ public sealed class DeliveryTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
+    public async Task However_much_was_lost_a_device_that_reads_is_brought_all_of_it_and_not_closed()
+    {
+        const int Lost = 250;
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await First.OpenDirect(alice, bob);
+        await using var atBob = await First.Connect(bob);
+
+        await Task.WhenAll(Enumerable.Range(1, Lost).Select(i => StoreUnheard(alice, conversation, $"lost {i}")));
+        await First.SendOverRest(alice, conversation, "heard");
+
+        await Eventually.Holds("everything has come", () => atBob.NumbersOf(conversation).Count > Lost || atBob.IsClosed);
+        Assert.False(atBob.IsClosed);
+        await atBob.Settle();
+        Assert.Equal(Enumerable.Range(1, Lost + 1).Select(number => (long)number), atBob.NumbersOf(conversation));
+        Assert.Equal((Lost + 1, Lost + 1), atBob.UnreadOf(conversation));
+    }
+
+    [Fact]
     public async Task A_first_message_that_is_lost_is_delivered_too()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());

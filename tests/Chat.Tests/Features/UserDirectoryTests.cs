@@ -49,6 +49,28 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
+    public async Task Nobody_waits_longer_than_the_servers_clock_says_and_no_turn_is_lost_by_giving_up()
+    {
+        await using var own = await ChatApp.Start(fakeClock: true);
+        var directory = own.Services.GetRequiredService<UserDirectory>();
+        await using var held = await HeldLock.Begin(own);
+        await held.Execute($"lock table {own.Services.GetRequiredService<Tables>().Schema}.mt_doc_user in exclusive mode");
+
+        var crowd = SeeCrowd();
+        await held.IsWaitedFor(UserDirectory.AtOnce);
+        Assert.DoesNotContain(crowd, one => one.IsCompleted);
+        own.Clock!.Advance(TimeSpan.FromSeconds(0.5));
+        await Task.WhenAll(crowd).WaitAsync(TimeSpan.FromSeconds(15));
+        await held.Release();
+
+        // By a clock that stands still, each of these waits until it has had its turn.
+        await Task.WhenAll(SeeCrowd()).WaitAsync(TimeSpan.FromSeconds(15));
+
+        Task[] SeeCrowd() =>
+            [.. Enumerable.Range(0, UserDirectory.AtOnce * 2).Select(_ => directory.SeenAsync(new Identity(Guid.NewGuid(), null, "Somebody", null)).AsTask())];
+    }
+
+    [Fact]
     public async Task Without_claims_nothing_is_known()
     {
         await app.SignIn(user);

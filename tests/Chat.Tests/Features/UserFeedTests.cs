@@ -25,7 +25,7 @@ public sealed class UserFeedTests : IDisposable
 
     public UserFeedTests()
     {
-        var limits = new Limits { SendQueueEvents = 10_000 };
+        var limits = new Limits();
         var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
         var place = new Admission(hub, limits, metrics, clock).TryEnter(null);
         connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
@@ -157,15 +157,96 @@ public sealed class UserFeedTests : IDisposable
     public async Task What_was_held_for_long_goes_out_in_parts_that_a_send_queue_holds()
     {
         feed.Load([]);
-        for (var number = 2; number <= 1 + (2 * UserFeed.MostAtOnce); number++)
+        for (var number = 2; number <= 1 + (2 * Lane.MostAtOnce); number++)
             Assert.False(Offer(number));
 
         Assert.True(Offer(1));
-        Assert.Equal(Enumerable.Range(1, 1 + UserFeed.MostAtOnce).Select(number => (long)number), await Delivered());
+        Assert.Equal(Enumerable.Range(1, 1 + Lane.MostAtOnce).Select(number => (long)number), await Delivered());
         // Nothing is missing: there is nothing to fetch.
         Assert.Empty(feed.Gaps());
         feed.GoOn(TimeSpan.FromSeconds(1));
-        Assert.Equal(Enumerable.Range(1, 1 + (2 * UserFeed.MostAtOnce)).Select(number => (long)number), await Delivered());
+        Assert.Equal(Enumerable.Range(1, 1 + (2 * Lane.MostAtOnce)).Select(number => (long)number), await Delivered());
+    }
+
+    [Fact]
+    public async Task What_was_found_goes_out_at_once_if_it_is_little()
+    {
+        feed.Load([]);
+        Assert.False(Offer(4));
+        feed.Fill(conversation, [.. Numbers(1, 3).Select(number => Message(number, other))]);
+
+        Assert.Equal(Numbers(1, 4), await Delivered());
+    }
+
+    [Fact]
+    public async Task What_was_found_goes_out_in_parts_that_a_send_queue_holds_also_if_nobody_reads_for_a_while()
+    {
+        var reading = new TaskCompletionSource();
+        socket.Reading = reading.Task;
+        feed.Load([]);
+
+        feed.Fill(conversation, [.. Numbers(1, 250).Select(number => Message(number, other))]);
+        Assert.InRange(connection.QueueLength, 1, 3 * Lane.MostAtOnce);
+        // All of it is here: there is nothing more to fetch.
+        Assert.Empty(feed.Gaps());
+        Assert.Equal([(conversation, 250, 0)], feed.Positions());
+        reading.SetResult();
+
+        for (var gone = Lane.MostAtOnce; gone < 250; gone += Lane.MostAtOnce)
+        {
+            Assert.Equal(Numbers(1, gone), await Delivered());
+            feed.GoOn(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(Numbers(1, 250), await Delivered());
+        Assert.Equal((250, 250), (await Unread())[^1]);
+    }
+
+    [Fact]
+    public async Task What_waits_for_its_turn_gets_less_with_every_change_that_comes()
+    {
+        const int Waiting = 50;
+        feed.Load([]);
+        feed.Fill(conversation, [.. Numbers(1, Lane.MostAtOnce + Waiting).Select(number => Message(number, other))]);
+
+        var live = Numbers(Lane.MostAtOnce + Waiting + 1, Waiting).ToArray();
+        foreach (var number in live)
+        {
+            Assert.Equal(number == live[^1], Offer(number));
+            Assert.Equal(Numbers(1, (int)(number - live[^1] + number)), await Delivered());
+        }
+    }
+
+    [Fact]
+    public async Task What_is_missing_behind_what_waits_for_its_turn_is_asked_for_when_that_is_out()
+    {
+        feed.Load([]);
+        feed.Fill(conversation, [.. Numbers(1, 2 * Lane.MostAtOnce).Select(number => Message(number, other))]);
+        var behind = (2 * Lane.MostAtOnce) + 3;
+        Assert.False(Offer(behind));
+
+        Assert.Empty(feed.Gaps());
+        Assert.Equal([(conversation, 2 * Lane.MostAtOnce, 0)], feed.Positions());
+        feed.GoOn(TimeSpan.FromSeconds(1));
+        Assert.Equal([(conversation, 2 * Lane.MostAtOnce, behind)], feed.Gaps());
+        feed.Fill(conversation, [Message(behind - 2, other), Message(behind - 1, other)]);
+
+        Assert.Equal(Numbers(1, behind), await Delivered());
+    }
+
+    [Fact]
+    public void An_answer_waits_no_longer_because_its_message_was_found_first()
+    {
+        feed.Load([]);
+        var sent = Message(2, me);
+        var reply = ReplyTo(sent);
+        Assert.False(feed.Offer(new Change(sent)));
+        Assert.False(feed.Offer(new Change(sent), reply));
+
+        clock.Advance(TimeSpan.FromSeconds(1));
+        feed.GoOn(TimeSpan.FromSeconds(1));
+
+        Assert.True(reply.Sent.IsCompleted);
     }
 
     [Fact]
@@ -358,6 +439,8 @@ public sealed class UserFeedTests : IDisposable
 
         Assert.Equal([(0, 0), (1, 1)], await Unread());
     }
+
+    private static IEnumerable<long> Numbers(int first, int count) => Enumerable.Range(first, count).Select(number => (long)number);
 
     private static UnreadRow Row(Guid conversation, long seq, long readUpTo, long unread) => new(conversation, seq, readUpTo, unread, []);
 

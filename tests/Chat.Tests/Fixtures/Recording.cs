@@ -10,6 +10,9 @@ public sealed class Recording : WebSocket
     private readonly Lock gate = new();
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>What a write waits for: the other side's reading.</summary>
+    public Task Reading { get; set; } = Task.CompletedTask;
+
     public override WebSocketCloseStatus? CloseStatus => null;
 
     public override string? CloseStatusDescription => null;
@@ -49,7 +52,7 @@ public sealed class Recording : WebSocket
             changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
-        return Task.CompletedTask;
+        return Reading;
     }
 
     public override void Abort()

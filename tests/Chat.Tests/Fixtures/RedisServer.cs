@@ -60,6 +60,13 @@ public sealed class RedisServer : IAsyncDisposable
         }
     }
 
+    /// <summary>What its owner says to it, beside everybody else.</summary>
+    public async Task<RedisResult> Execute(string command, params object[] arguments)
+    {
+        await using var connection = await ConnectionMultiplexer.ConnectAsync(ConnectionString);
+        return await connection.GetDatabase().ExecuteAsync(command, arguments);
+    }
+
     /// <summary>Kills it at once, and with it all it knew.</summary>
     public async Task Kill()
     {

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Serialization.Metadata;
-using System.Threading.Channels;
 using Chat.Backplane;
 using Chat.Socket;
 using Chat.Storage;
@@ -20,10 +19,10 @@ public sealed class DeliverySlice : ISlice
     {
         slice.Services.AddSingleton<Delivery>();
         slice.Runs<DeliveryRepair>()
+            .Runs<UnreadRecounts>()
             .ObserveConnections<Delivery>()
             .OnNode<ChangeCommitted, Delivery>()
-            .OnNode<CursorMoved, Delivery>()
-            .OnNode<ReceiptTold, Delivery>();
+            .OnNode<CursorMoved, UnreadRecounts>();
     }
 }
 
@@ -74,28 +73,8 @@ internal sealed record ChangeCommitted(Message Message, string? Trace = null) : 
     public static JsonTypeInfo<ChangeCommitted> Json => ChatJson.Wire.ChangeCommitted;
 }
 
-/// <summary>Node event: the channel's user has read on, elsewhere.</summary>
-/// <param name="ConversationId">Where.</param>
-internal sealed record CursorMoved(Guid ConversationId) : IEvent<CursorMoved>
-{
-    public static string Name => "cursor";
-
-    public static JsonTypeInfo<CursorMoved> Json => ChatJson.Wire.CursorMoved;
-}
-
-/// <summary>Node event: another member of a conversation of the channel's user has come further.</summary>
-/// <param name="ConversationId">Where.</param>
-/// <param name="Cursor">Who, and up to where.</param>
-/// <param name="Frame">What the user's connections are told.</param>
-internal sealed record ReceiptTold(Guid ConversationId, MemberCursor Cursor, byte[] Frame) : IEvent<ReceiptTold>
-{
-    public static string Name => "receipt";
-
-    public static JsonTypeInfo<ReceiptTold> Json => ChatJson.Wire.ReceiptTold;
-}
-
 /// <summary>The feeds of the users who are connected to this node, and what comes into them.</summary>
-internal sealed partial class Delivery : IConnectionObserver, INodeHandler<ChangeCommitted>, INodeHandler<CursorMoved>, INodeHandler<ReceiptTold>
+internal sealed partial class Delivery : IConnectionObserver, INodeHandler<ChangeCommitted>
 {
     private readonly Hub hub;
     private readonly RedisBackplane backplane;
@@ -104,7 +83,6 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
     private readonly ILogger<Delivery> log;
     private readonly ConcurrentDictionary<Guid, UserFeed> feeds = new();
     private readonly Lock gate = new();
-    private readonly Channel<(Guid UserId, Guid ConversationId)> recounts = Channel.CreateUnbounded<(Guid, Guid)>();
 
     /// <summary>Made once a node.</summary>
     public Delivery(Hub hub, RedisBackplane backplane, UnreadCounts unread, ServerMetrics metrics, TimeProvider time, ILogger<Delivery> log)
@@ -119,9 +97,6 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
 
     /// <summary>Every feed of this node. No copy, which would be a large one several times a second.</summary>
     public IEnumerable<UserFeed> Feeds => feeds.Select(entry => entry.Value);
-
-    /// <summary>Counts to be made anew, because another node moved a cursor.</summary>
-    public ChannelReader<(Guid UserId, Guid ConversationId)> Recounts => recounts.Reader;
 
     /// <summary>A message is about to be committed: its sender's connection gets this answer in its place, whoever finds the commit first.</summary>
     public void Expect(Guid sender, Guid conversationId, PendingReply reply) => FeedOf(sender)?.Expect(conversationId, reply);
@@ -147,53 +122,6 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         // The sender's last connection may have gone while the commit was under way.
         if (!replied)
             reply!.Send(change);
-    }
-
-    /// <summary>Tells other members, on every node, how far somebody has come. What is lost on the way, <see cref="ReceiptRepair"/> tells.</summary>
-    public void Tell(IReadOnlyCollection<Guid> others, Guid conversationId, MemberCursor cursor, Frame frame)
-    {
-        foreach (var other in others)
-            FeedOf(other)?.Tell(conversationId, cursor, frame);
-        backplane.Publish(others, new ReceiptTold(conversationId, cursor, frame.Bytes.ToArray()));
-    }
-
-    /// <summary>Counts a user's unread messages anew and tells their connections, on every node.</summary>
-    /// <param name="userId">Whose.</param>
-    /// <param name="conversationId">Where the cursor moved.</param>
-    /// <param name="except">A connection that is told otherwise.</param>
-    /// <param name="tell">Gets the conversation's count and the total, in their place among all that the connections are told. Must not wait.</param>
-    public async Task CursorMovedAsync(Guid userId, Guid conversationId, Connection? except, Action<long, long> tell)
-    {
-        backplane.Publish(userId, new CursorMoved(conversationId));
-        if (feeds.TryGetValue(userId, out var feed))
-        {
-            await RecountAsync(feed, conversationId, except, tell);
-            return;
-        }
-
-        var rows = await unread.LoadAsync(userId);
-        tell(rows.Where(row => row.ConversationId == conversationId).Sum(row => row.Unread), rows.Sum(row => row.Unread));
-    }
-
-    /// <summary>Counts one conversation anew, for the connections to this node.</summary>
-    public async Task RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null, Action<long, long>? tell = null)
-    {
-        // The total is true only where all positions are known.
-        await LoadAsync(feed);
-        feed.BeginRecount(conversationId);
-        UnreadRow? snapshot = null;
-        try
-        {
-            snapshot = (await unread.LoadAsync(feed.UserId, [conversationId])).Select(row => (UnreadRow?)row).FirstOrDefault();
-        }
-        finally
-        {
-            feed.EndRecount(conversationId, snapshot, (count, total) =>
-            {
-                hub.Send(feed.UserId, Frame.Of(new UnreadNotification(conversationId, count, total)), except);
-                tell?.Invoke(count, total);
-            });
-        }
     }
 
     /// <summary>The feed of a user, if they are connected to this node.</summary>
@@ -254,12 +182,6 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         using var span = Tracing.Push(received.Trace);
         FeedOf(userId)?.Offer(new Change(received.Message));
     }
-
-    void INodeHandler<CursorMoved>.Handle(Guid userId, CursorMoved received) =>
-        recounts.Writer.TryWrite((userId, received.ConversationId));
-
-    void INodeHandler<ReceiptTold>.Handle(Guid userId, ReceiptTold received) =>
-        FeedOf(userId)?.Tell(received.ConversationId, received.Cursor, new Frame(received.Frame));
 
     [LoggerMessage(LogLevel.Warning, "The database is away: the positions of {UserId} are loaded later ({Reason})")]
     private partial void PositionsPending(Guid userId, string reason);

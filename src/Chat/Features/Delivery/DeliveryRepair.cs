@@ -6,28 +6,26 @@ namespace Chat.Features;
 
 /// <summary>
 /// Makes the loss of anything between nodes harmless. A gap that is seen is filled from the database within a moment;
-/// a loss that nobody can see is found by the position check: one query every two seconds for what has moved past
-/// what this node delivered. What is behind in two checks in a row is fetched, so that what is just being delivered
-/// is left alone; that makes a change at most five seconds late. While Redis is away, when nothing else brings anything
+/// a loss that nobody can see is found by the position check, which asks every two seconds what has moved past what this
+/// node delivered. What is behind in two checks in a row is fetched, so that what is just being delivered is left alone;
+/// that makes a change at most five seconds late. While Redis is away, when nothing else brings anything
 /// over from another node, it looks twice as often, which leaves a node under load its margin. When Redis comes back,
 /// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
-    Delivery delivery, RedisConnection redis, NpgsqlDataSource database, Changes changes, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
+    Delivery delivery, UnreadRecounts recounts, RedisConnection redis, NpgsqlDataSource database, Changes changes, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
     : LoopService(time, log)
 {
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
-    private const int CheckTimeout = 5;
-    private const int MaxCompared = 1000;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
-    private Dictionary<(Guid UserId, Guid ConversationId), long> suspects = [];
+    private readonly FeedCheck<(Guid UserId, Guid ConversationId), long> check = new(database);
     private int returnsSeen;
     private int hurriedChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("release of what was held", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync), ("recount of unread messages", RecountAsync)];
+        [("release of what was held", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync)];
 
     // Never waits for the database: an answer is due when the database has no connection left to repair anything with.
     private async Task ReleaseAsync(CancellationToken stopping)
@@ -68,15 +66,6 @@ internal sealed partial class DeliveryRepair(
         return true;
     }
 
-    private async Task RecountAsync(CancellationToken stopping)
-    {
-        await foreach (var (userId, conversationId) in delivery.Recounts.ReadAllAsync(stopping))
-        {
-            if (delivery.FeedOf(userId) is { } feed)
-                await delivery.RecountAsync(feed, conversationId);
-        }
-    }
-
     private async Task FillGapsAsync()
     {
         foreach (var feed in delivery.Feeds)
@@ -91,39 +80,33 @@ internal sealed partial class DeliveryRepair(
     private async Task<int> FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
     {
         var missing = (await changes.PastAsync([(conversationId, after)], MaxFetched)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
-        foreach (var message in missing)
-            feed.Offer(new Change(message));
+        feed.Fill(conversationId, missing);
         Repaired(missing.Length, conversationId, redis.IsConnected);
         return missing.Length;
     }
 
     private async Task CompareAsync()
     {
-        var behind = new Dictionary<(Guid UserId, Guid ConversationId), long>();
-        // In parts, so that no array is a large object: those would be thrown away faster than they are collected.
-        foreach (var feeds in delivery.Feeds.Where(feed => feed.IsLoaded).Chunk(MaxCompared))
+        foreach (var feeds in check.Begin(delivery.Feeds))
         {
             foreach (var (userId, conversationId, seq, readUpTo) in await MovedAsync(feeds))
             {
-                if (delivery.FeedOf(userId) is not { } feed)
+                // Whoever has just come anew knows better than a question that was asked before.
+                if (delivery.FeedOf(userId) is not { IsLoaded: true } feed)
                     continue;
                 var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
                 if (readUpTo > readSeen)
-                    await delivery.RecountAsync(feed, conversationId);
-                if (suspects.TryGetValue((userId, conversationId), out var seenBehind) && seenBehind > position)
-                    metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, seenBehind));
-                if (seq > position)
-                    behind[(userId, conversationId)] = seq;
+                    await recounts.RecountAsync(feed, conversationId);
+                if (seq > position && check.IsBehindAgain((userId, conversationId), seq, out var earlier) && earlier > position)
+                    metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, earlier));
             }
         }
-
-        suspects = behind;
     }
 
     private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, long Seq, long ReadUpTo)>> MovedAsync(UserFeed[] feeds)
     {
         var known = feeds.SelectMany(feed => feed.Positions(), (feed, lane) => (feed.UserId, lane.ConversationId, lane.Position, lane.ReadUpTo)).ToArray();
-        await using var command = database.CreateCommand($"""
+        await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, h.seq, m.read_up_to
             from {tables.Member} m
             join {tables.ConversationHead} h on h.id = m.conversation_id
@@ -131,8 +114,6 @@ internal sealed partial class DeliveryRepair(
               on k.user_id = m.user_id and k.conversation_id = m.conversation_id
             where m.user_id = any($1) and (h.seq > coalesce(k.position, 0) or m.read_up_to > coalesce(k.read_up_to, 0))
             """);
-        // More than for what somebody waits for; PostgreSQL itself ends it sooner, where it is heard.
-        command.CommandTimeout = CheckTimeout;
         command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.UserId).ToArray() });
         command.Parameters.Add(new() { Value = known.Select(lane => lane.ConversationId).ToArray() });

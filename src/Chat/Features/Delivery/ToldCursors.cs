@@ -1,27 +1,53 @@
+using Chat.Socket;
+
 namespace Chat.Features;
 
-/// <summary>What a user's connections to this node have been told of how far the other members of a conversation have come.</summary>
-internal sealed class ToldCursors
+/// <summary>What a user's connections to this node have been told of how far others have come, in all conversations.</summary>
+internal sealed class ToldCursors(Guid userId, Hub hub)
 {
-    // Mostly one: the other person.
-    private readonly List<MemberCursor> told = [];
+    private readonly Lock gate = new();
+    private readonly Dictionary<(Guid ConversationId, Guid Other), MemberCursor> told = [];
 
-    /// <summary>All of it.</summary>
-    public IEnumerable<MemberCursor> All => told;
-
-    /// <summary>Takes down what is being told.</summary>
-    /// <returns>Whether it is further than anything before.</returns>
-    public bool Advance(MemberCursor cursor)
+    /// <summary>All of it: what the receipt check compares with the database.</summary>
+    public IReadOnlyList<(Guid ConversationId, MemberCursor Cursor)> All()
     {
-        var at = told.FindIndex(known => known.UserId == cursor.UserId);
-        if (at < 0)
-        {
-            told.Add(cursor);
-            return cursor is not { ReadUpTo: 0, DeliveredUpTo: 0 };
-        }
+        lock (gate)
+            return [.. told.Select(one => (one.Key.ConversationId, one.Value))];
+    }
 
-        var known = told[at];
-        told[at] = known with { ReadUpTo = Math.Max(known.ReadUpTo, cursor.ReadUpTo), DeliveredUpTo = Math.Max(known.DeliveredUpTo, cursor.DeliveredUpTo) };
-        return told[at] != known;
+    /// <summary>Takes down what a connection finds when it comes.</summary>
+    public void Load(IReadOnlyList<UnreadRow> rows)
+    {
+        lock (gate)
+        {
+            foreach (var row in rows)
+            {
+                foreach (var cursor in row.Others)
+                    Advance(row.ConversationId, cursor);
+            }
+        }
+    }
+
+    /// <summary>Tells that another member has come further.</summary>
+    /// <param name="conversationId">Where.</param>
+    /// <param name="cursor">Who, and up to where, as far as the frame tells it.</param>
+    /// <param name="frame">What tells it.</param>
+    /// <param name="onlyIfNews">Leaves it out if as much was told before: several may be found at once, and told in any order.</param>
+    public void Tell(Guid conversationId, MemberCursor cursor, Frame frame, bool onlyIfNews = false)
+    {
+        lock (gate)
+        {
+            if (Advance(conversationId, cursor) || !onlyIfNews)
+                hub.Send(userId, frame);
+        }
+    }
+
+    // Whether it is further than anything before.
+    private bool Advance(Guid conversationId, MemberCursor cursor)
+    {
+        var known = told.GetValueOrDefault((conversationId, cursor.UserId), new MemberCursor(cursor.UserId, 0, 0));
+        var further = known with { ReadUpTo = Math.Max(known.ReadUpTo, cursor.ReadUpTo), DeliveredUpTo = Math.Max(known.DeliveredUpTo, cursor.DeliveredUpTo) };
+        told[(conversationId, cursor.UserId)] = further;
+        return further != known;
     }
 }

@@ -11,18 +11,15 @@ namespace Chat.Features;
 /// </summary>
 internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 {
-    /// <summary>
-    /// What was held goes out in parts of so many changes, a few frames each: all of it at once would be more than a send
-    /// queue holds, and would close the connections of whoever waited for it.
-    /// </summary>
-    internal const int MostAtOnce = 32;
-
     private readonly Lock gate = new();
     private readonly Dictionary<Guid, Lane> lanes = [];
+    private readonly UnreadTotal total = new();
     private List<Held>? early = [];
-    private long totalUnread;
 
     public Guid UserId => userId;
+
+    /// <summary>How far the others have come, as this feed's connections were told.</summary>
+    public ToldCursors Told { get; } = new(userId, hub);
 
     /// <summary>Connections that this feed serves, guarded by <see cref="Delivery"/>'s lock.</summary>
     public int Connections { get; set; }
@@ -41,86 +38,71 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     public void Expect(Guid conversationId, PendingReply reply)
     {
         lock (gate)
-            LaneOf(conversationId).GivenTo(reply.Connection).Expected = reply;
+            LaneOf(conversationId).Expect(reply);
     }
 
     /// <summary>Offers a change.</summary>
-    /// <returns>False if something before it is missing: it is held, and a repair is wanted.</returns>
+    /// <returns>False if it is held: something before it is missing, or has not had its turn.</returns>
     public bool Offer(Change change, PendingReply? reply = null)
+    {
+        var offered = new Held(change, reply, time.GetTimestamp());
+        lock (gate)
+        {
+            if (early is null)
+                return LaneOf(change.Message.ConversationId).Offer(offered);
+            early.Add(offered);
+            return true;
+        }
+    }
+
+    /// <summary>Offers what was missing and was found in the database. It may be much: it leaves like all that is held.</summary>
+    public void Fill(Guid conversationId, IReadOnlyList<Message> missing)
     {
         lock (gate)
         {
-            if (early is not null)
-            {
-                early.Add(new Held(change, reply, time.GetTimestamp()));
-                return true;
-            }
-
-            var lane = LaneOf(change.Message.ConversationId);
-            var number = change.Message.ChangedSeq;
-            if (number <= lane.Position)
-            {
-                reply?.Send(change);
-                return true;
-            }
-
-            if (number > lane.Position + 1)
-            {
-                lane.Held ??= [];
-                lane.Held.TryAdd(number, new Held(change, reply, time.GetTimestamp()));
-                return false;
-            }
-
-            Deliver(lane, change, reply);
-            GoOn(lane);
-            return true;
+            var lane = LaneOf(conversationId);
+            foreach (var message in missing)
+                lane.Hold(new Held(new Change(message), Reply: null, time.GetTimestamp()));
+            lane.GoOn();
         }
     }
 
     /// <summary>Sets all positions from one snapshot, and lets go what was offered since the feed was made.</summary>
     public void Load(IReadOnlyList<UnreadRow> rows)
     {
-        List<Held> offered;
         lock (gate)
         {
             if (early is null)
                 return;
+            Told.Load(rows);
             foreach (var row in rows)
             {
                 // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
                 var lane = LaneOf(row.ConversationId);
                 lane.Position = row.Seq;
-                foreach (var cursor in row.Others)
-                    lane.Others.Advance(cursor);
-                if (row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.CountedUpTo)
-                    (lane.CountedUpTo, lane.SnapshotSeq, lane.ReadUpTo, lane.Unread) = (row.Seq, row.Seq, row.ReadUpTo, row.Unread);
+                lane.Unread.Take(row);
             }
-
-            totalUnread = lanes.Values.Sum(lane => lane.Unread);
 
             // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
-            foreach (var (change, _, _) in early)
+            foreach (var offered in early)
             {
-                var lane = LaneOf(change.Message.ConversationId);
-                lane.Position = Math.Min(lane.Position, change.Message.ChangedSeq - 1);
+                var message = offered.Change.Message;
+                var lane = LaneOf(message.ConversationId);
+                lane.Position = Math.Min(lane.Position, message.ChangedSeq - 1);
+                lane.Hold(offered);
             }
 
-            (offered, early) = (early, null);
+            early = null;
+            foreach (var lane in lanes.Values)
+                lane.GoOn();
         }
-
-        foreach (var (change, reply, _) in offered)
-            Offer(change, reply);
     }
 
     /// <summary>From here to <see cref="EndRecount"/> the feed notes what it counts beside the snapshot.</summary>
     public void BeginRecount(Guid conversationId)
     {
         lock (gate)
-        {
-            var lane = LaneOf(conversationId);
-            lane.Recounts++;
-            lane.CountedMeanwhile ??= [];
-        }
+            LaneOf(conversationId).Unread.BeginRecount();
     }
 
     /// <summary>
@@ -135,23 +117,13 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     {
         lock (gate)
         {
-            var lane = LaneOf(conversationId);
-            // An older snapshot may come in after a newer one. Neither the cursor nor the number ever goes back, so they tell.
-            if (snapshot is { } row && row.ReadUpTo >= lane.ReadUpTo && row.Seq >= lane.SnapshotSeq)
-            {
-                var unread = row.Unread + lane.CountedMeanwhile!.Count(number => number > row.Seq);
-                totalUnread += unread - lane.Unread;
-                lane.Unread = unread;
-                lane.ReadUpTo = row.ReadUpTo;
-                lane.SnapshotSeq = row.Seq;
-                lane.CountedUpTo = Math.Max(row.Seq, lane.Position);
-            }
-
-            if (--lane.Recounts == 0)
-                lane.CountedMeanwhile = null;
+            var count = LaneOf(conversationId).Unread;
+            if (snapshot is { } row)
+                count.Take(row);
+            count.EndRecount();
             if (snapshot is not null)
-                tell?.Invoke(lane.Unread, totalUnread);
-            return (lane.Unread, totalUnread);
+                tell?.Invoke(count.Value, total.Value);
+            return (count.Value, total.Value);
         }
     }
 
@@ -168,11 +140,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     {
         lock (gate)
         {
-            var given = LaneOf(conversationId).GivenTo(connection);
-            var rest = found.TakeWhile(message => message.ChangedSeq < given.LiveFrom).ToArray();
-            if (rest.Length > 0)
-                given.CaughtUpTo = Math.Max(given.CaughtUpTo, rest[^1].ChangedSeq);
-            send(rest, hasMore && rest.Length == found.Count);
+            var rest = LaneOf(conversationId).Catch(connection, found);
+            send(rest, hasMore && rest.Count == found.Count);
         }
     }
 
@@ -186,32 +155,11 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
-    /// <summary>Every position: what the position check compares with the database.</summary>
+    /// <summary>How far each conversation is here, delivered or not: what the position check compares with the database.</summary>
     public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
     {
         lock (gate)
-            return [.. lanes.Select(lane => (lane.Key, lane.Value.Position, lane.Value.ReadUpTo))];
-    }
-
-    /// <summary>Tells that another member has come further.</summary>
-    /// <param name="conversationId">Where.</param>
-    /// <param name="cursor">Who, and up to where, as far as the frame tells it.</param>
-    /// <param name="frame">What tells it.</param>
-    /// <param name="onlyIfNews">Leaves it out if as much was told before: several may be found at once, and told in any order.</param>
-    public void Tell(Guid conversationId, MemberCursor cursor, Frame frame, bool onlyIfNews = false)
-    {
-        lock (gate)
-        {
-            if (LaneOf(conversationId).Others.Advance(cursor) || !onlyIfNews)
-                hub.Send(userId, frame);
-        }
-    }
-
-    /// <summary>What was told of all others, in all conversations.</summary>
-    public IReadOnlyList<(Guid ConversationId, MemberCursor Cursor)> Told()
-    {
-        lock (gate)
-            return [.. lanes.SelectMany(lane => lane.Value.Others.All, (lane, cursor) => (lane.Key, cursor))];
+            return [.. lanes.Select(lane => (lane.Key, lane.Value.Reached, lane.Value.Unread.ReadUpTo))];
     }
 
     /// <summary>The conversations in which something is held, each with its position and what it lacks to go on.</summary>
@@ -223,8 +171,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         {
             foreach (var (conversationId, lane) in lanes)
             {
-                if (lane.Held is { Count: > 0 } held && held.Keys[0] > lane.Position + 1)
-                    (gaps ??= []).Add((conversationId, lane.Position, held.Keys[0]));
+                if (lane.FirstHeldInVain is { } first)
+                    (gaps ??= []).Add((conversationId, lane.Position, first));
             }
         }
 
@@ -239,17 +187,17 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     {
         lock (gate)
         {
-            Release(early);
+            Release(early ?? []);
             foreach (var lane in lanes.Values)
             {
-                GoOn(lane);
-                Release(lane.Held?.Values);
+                lane.GoOn();
+                Release(lane.Waiting);
             }
         }
 
-        void Release(IEnumerable<Held>? waiting)
+        void Release(IEnumerable<Held> waiting)
         {
-            foreach (var held in waiting ?? [])
+            foreach (var held in waiting)
             {
                 if (time.GetElapsedTime(held.Since) >= longestHold)
                     held.Reply?.Send(held.Change);
@@ -257,60 +205,11 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
-    private void GoOn(Lane lane)
-    {
-        for (var most = MostAtOnce; most > 0 && lane.Held is { Count: > 0 } held && held.Keys[0] <= lane.Position + 1; most--)
-        {
-            var (next, (waiting, waitingReply, _)) = (held.Keys[0], held.Values[0]);
-            held.RemoveAt(0);
-            if (next > lane.Position)
-                Deliver(lane, waiting, waitingReply);
-            else
-                waitingReply?.Send(waiting);
-        }
-    }
-
     private Lane LaneOf(Guid conversationId)
     {
         // A conversation that is not known yet has come to be since the feed was loaded: nothing of it was delivered.
         if (!lanes.TryGetValue(conversationId, out var lane))
-            lanes.Add(conversationId, lane = new Lane());
+            lanes.Add(conversationId, lane = new Lane(userId, hub, total));
         return lane;
-    }
-
-    private void Deliver(Lane lane, Change change, PendingReply? reply)
-    {
-        var message = change.Message;
-        var isSender = message.SenderId == userId;
-        lane.Position = message.ChangedSeq;
-        foreach (var connection in hub.ConnectionsOf(userId))
-        {
-            var given = lane.GivenTo(connection);
-            var isCaught = message.ChangedSeq <= given.CaughtUpTo;
-            if (!isCaught)
-                given.LiveFrom = Math.Min(given.LiveFrom, message.ChangedSeq);
-            var isAnswered = (connection == reply?.Connection ? reply : given.Expected) is { } own && own.MessageId == message.Id && own.Send(change);
-            if (isAnswered)
-                given.Expected = null;
-            else if (!isCaught)
-                connection.Send(change.New(isSender));
-            if (!isCaught)
-                connection.Send(change.Updated());
-        }
-
-        // Its connection may have left the hub while the commit was under way.
-        reply?.Send(change);
-        if (isSender)
-            return;
-
-        if (message.Seq > lane.CountedUpTo)
-        {
-            lane.CountedUpTo = message.Seq;
-            lane.Unread++;
-            totalUnread++;
-            lane.CountedMeanwhile?.Add(message.Seq);
-        }
-
-        hub.Send(userId, Frame.Of(new UnreadNotification(message.ConversationId, lane.Unread, totalUnread)));
     }
 }

@@ -135,8 +135,8 @@ internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
         await keys.AskAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("its keys are missing");
 }
 
-/// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing.</summary>
-internal sealed class PubSubCheck(RedisConnection redis) : IHealthCheck, IHostedService
+/// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing, or not everything.</summary>
+internal sealed class PubSubCheck(RedisConnection redis, RefusedChannels refused) : IHealthCheck, IHostedService
 {
     private readonly ConcurrentDictionary<Guid, TaskCompletionSource> underWay = new();
 
@@ -155,6 +155,8 @@ internal sealed class PubSubCheck(RedisConnection redis) : IHealthCheck, IHosted
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
+        if (refused.Count > 0)
+            return HealthCheckResult.Unhealthy("Redis refuses subscriptions");
         var id = Guid.NewGuid();
         var waiting = underWay.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         try

@@ -17,11 +17,15 @@ namespace Chat.Features;
 public sealed class ReadReceiptsSlice : ISlice
 {
     /// <inheritdoc/>
-    public static void Register(SliceBuilder slice) => slice
-        .Runs<ReceiptRepair>()
-        .On<ReadMessages, ReadReceiptsHandler>()
-        .On<ReceiveMessages, ReadReceiptsHandler>()
-        .Rest<ReadReceiptsModule>();
+    public static void Register(SliceBuilder slice)
+    {
+        slice.Services.AddSingleton<Receipts>();
+        slice.Runs<ReceiptRepair>()
+            .On<ReadMessages, ReadReceiptsHandler>()
+            .On<ReceiveMessages, ReadReceiptsHandler>()
+            .OnNode<ReceiptTold, Receipts>()
+            .Rest<ReadReceiptsModule>();
+    }
 }
 
 /// <summary>The event <c>message.read</c>, and the body of <c>POST /chat/conversations/{id}/read</c>.</summary>
@@ -99,7 +103,7 @@ public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId
 
 /// <summary>Moves cursors and tells of it.</summary>
 internal sealed class ReadReceiptsHandler(
-    Conversations conversations, Delivery delivery, IDocumentStore store, TimeProvider time)
+    Conversations conversations, Receipts receipts, UnreadRecounts recounts, IDocumentStore store, TimeProvider time)
     : IHandler<ReadMessages>, IHandler<ReceiveMessages>
 {
     public async ValueTask<ChatError?> HandleAsync(ReadMessages received, EventContext context)
@@ -119,7 +123,7 @@ internal sealed class ReadReceiptsHandler(
         if (moved is { Before: var before, After: var after, Apart: var apart } && after.DeliveredUpTo > before.DeliveredUpTo)
         {
             var update = new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow());
-            delivery.Tell(Others(conversation, context.UserId, apart), conversation.Id, update.Cursor, Frame.Of(update));
+            receipts.Tell(Others(conversation, context.UserId, apart), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
         return fault;
@@ -144,11 +148,11 @@ internal sealed class ReadReceiptsHandler(
         if (after.ReadUpTo > before.ReadUpTo)
         {
             var update = new ReadUpdate(conversation.Id, marked, after.ReadUpTo, reader, readAt);
-            delivery.Tell(Others(conversation, reader, apart), conversation.Id, update.Cursor, Frame.Of(update));
+            receipts.Tell(Others(conversation, reader, apart), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
         MessagesRead? answer = null;
-        await delivery.CursorMovedAsync(reader, conversation.Id, except: from, (unread, total) =>
+        await recounts.CursorMovedAsync(reader, conversation.Id, except: from, (unread, total) =>
         {
             answer = new MessagesRead(conversation.Id, marked.Count, after.ReadUpTo, readAt, unread, total);
             reply?.Invoke(answer);

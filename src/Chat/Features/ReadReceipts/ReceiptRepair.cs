@@ -5,15 +5,15 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// Makes the loss of a receipt between nodes harmless: one query every four seconds asks which cursors have come further
-/// than what this node has told of them. What is behind in two checks in a row is told, so that what is just on its way
+/// Makes the loss of a receipt between nodes harmless: asks every four seconds which cursors have come further than what
+/// this node has told of them. What is behind in two checks in a row is told, so that what is just on its way
 /// is left alone; that makes a receipt at most ten seconds late.
 /// </summary>
 internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
     : LoopService(time, log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(4);
-    private Dictionary<(Guid UserId, Guid ConversationId, Guid Other), MemberCursor> suspects = [];
+    private readonly FeedCheck<(Guid UserId, Guid ConversationId, Guid Other), MemberCursor> check = new(database);
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("receipt check", CheckAsync)];
 
@@ -22,17 +22,14 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         using var timer = new PeriodicTimer(Interval, Time);
         while (await timer.WaitForNextTickAsync(stopping))
         {
-            var behind = new Dictionary<(Guid UserId, Guid ConversationId, Guid Other), MemberCursor>();
-            foreach (var (userId, conversationId, told, cursor) in await MovedAsync())
+            foreach (var feeds in check.Begin(delivery.Feeds))
             {
-                var lane = (userId, conversationId, cursor.UserId);
-                if (!suspects.TryGetValue(lane, out var seen) || !IsPast(seen, told))
-                    behind[lane] = cursor;
-                else if (delivery.FeedOf(userId) is { } feed)
-                    await TellAsync(feed, conversationId, told, cursor);
+                foreach (var (userId, conversationId, told, cursor) in await MovedAsync(feeds))
+                {
+                    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier) && IsPast(earlier, told) && delivery.FeedOf(userId) is { } feed)
+                        await TellAsync(feed, conversationId, told, cursor);
+                }
             }
-
-            suspects = behind;
         }
     }
 
@@ -46,25 +43,22 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         {
             var marked = await receipts.MarkedAsync(conversationId, cursor.UserId, told.ReadUpTo, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
-            feed.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+            feed.Told.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
 
         if (cursor.DeliveredUpTo > cursor.ReadUpTo)
         {
             var update = new DeliveredUpdate(conversationId, cursor.DeliveredUpTo, cursor.UserId, now);
-            feed.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+            feed.Told.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
     }
 
     // Blocks are looked at in the same moment as the cursors: see ReadReceiptsHandler. What has moved behind one is told
     // when it ends.
-    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Told, MemberCursor Cursor)>> MovedAsync()
+    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Told, MemberCursor Cursor)>> MovedAsync(UserFeed[] feeds)
     {
-        var feeds = delivery.Feeds.Where(feed => feed.IsLoaded).ToArray();
-        if (feeds.Length == 0)
-            return [];
-        var told = feeds.SelectMany(feed => feed.Told(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
-        await using var command = database.CreateCommand($"""
+        var told = feeds.SelectMany(feed => feed.Told.All(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
+        await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, o.user_id, coalesce(k.read_up_to, 0), coalesce(k.delivered_up_to, 0), o.read_up_to, {MemberCursor.DeliveredIn("o")}
             from {tables.Member} m
             join {tables.Member} o on o.conversation_id = m.conversation_id and o.user_id <> m.user_id

@@ -68,7 +68,7 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
         var storing = StoreInTurnAsync(identity);
         try
         {
-            await storing.WaitAsync(Patience);
+            await storing.WaitAsync(Patience, time);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
@@ -113,8 +113,19 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
 
     private async Task StoreInTurnAsync(Identity identity)
     {
-        if (!await turns.WaitAsync(Patience))
-            throw new TimeoutException("Too many new people at once.");
+        // A semaphore knows the time of the system alone, but a token that any clock may cancel.
+        using (var patience = new CancellationTokenSource(Patience, time))
+        {
+            try
+            {
+                await turns.WaitAsync(patience.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                throw new TimeoutException("Too many new people at once.");
+            }
+        }
+
         try
         {
             await StoreAsync(identity);

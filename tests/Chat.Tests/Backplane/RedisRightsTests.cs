@@ -1,0 +1,81 @@
+using System.Net;
+using System.Text.Json;
+using Chat.Backplane;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Backplane;
+
+/// <summary>A Redis that lets the server do less than it needs, and then more, without any connection being cut.</summary>
+public sealed class RedisRightsTests
+{
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
+
+    [RedisFact]
+    public async Task A_node_that_may_not_listen_says_so_and_listens_as_soon_as_it_may()
+    {
+        await using var redis = await RedisServer.Start();
+        await redis.Execute("ACL", "SETUSER", "chat", "on", ">secret", "~*", "&*", "+@all");
+        await using var nodes = await TwoNodes.Start($"{redis.ConnectionString},user=chat,password=secret");
+        var logs = LogCapture.Of(nodes.Two);
+        var conversation = await nodes.One.OpenDirect(alice, bob);
+        await using var atAlice = await nodes.One.Connect(alice);
+        await nodes.Two.Ready(HttpStatusCode.OK);
+
+        await redis.Execute("ACL", "SETUSER", "chat", "-subscribe");
+        await using var atBob = await nodes.Two.Connect(bob);
+        Assert.Equal(0, BackplaneTests.Listeners(nodes.Two, bob));
+        Assert.Equal("Redis refuses subscriptions", (await nodes.Two.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("pubsub").GetString());
+        await atAlice.SendMessage(conversation, "late");
+        Assert.Equal("late", (await atBob.NextMessage())["message.content"].GetString());
+
+        await redis.Execute("ACL", "SETUSER", "chat", "+subscribe");
+        await Eventually.Holds("the node listens", () => BackplaneTests.Listeners(nodes.Two, bob) == 1);
+        await nodes.Two.Ready(HttpStatusCode.OK);
+        // Nothing but Redis brings this.
+        await atAlice.StartTyping(conversation);
+        Assert.True(await atBob.NextTyping());
+        Assert.Equal((0, 0), (nodes.One.Redis().Returns, nodes.Two.Redis().Returns));
+        Assert.Contains("Redis refuses 1 of", Assert.Single(logs.Of<RefusedChannels>()), StringComparison.Ordinal);
+    }
+
+    [RedisFact]
+    public async Task A_node_that_may_listen_to_nothing_when_it_starts_gets_ready_as_soon_as_it_may()
+    {
+        await using var redis = await RedisServer.Start();
+        await redis.Execute("ACL", "SETUSER", "chat", "on", ">secret", "~*", "resetchannels", "+@all");
+        await using var nodes = await TwoNodes.Start($"{redis.ConnectionString},user=chat,password=secret");
+        await nodes.One.Ready(HttpStatusCode.ServiceUnavailable);
+        await nodes.Two.Ready(HttpStatusCode.ServiceUnavailable);
+
+        await redis.Execute("ACL", "SETUSER", "chat", "&*");
+
+        await nodes.One.Ready(HttpStatusCode.OK);
+        await nodes.Two.Ready(HttpStatusCode.OK);
+        var conversation = await nodes.One.OpenDirect(alice, bob);
+        await using var atAlice = await nodes.One.Connect(alice);
+        await using var atBob = await nodes.Two.Connect(bob);
+        await atAlice.StartTyping(conversation);
+        Assert.True(await atBob.NextTyping());
+        Assert.Equal((0, 0), (nodes.One.Redis().Returns, nodes.Two.Redis().Returns));
+    }
+}
+
+file static class Readiness
+{
+    /// <summary>Waits until the node answers like this, and returns what it says of each part.</summary>
+    public static async Task<JsonElement> Ready(this ChatApp node, HttpStatusCode status)
+    {
+        JsonElement answer = default;
+        await Eventually.IsRight(
+            async () =>
+            {
+                using var response = await node.Http().GetAsync(new Uri("/health/ready", UriKind.Relative));
+                answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
+                return response.StatusCode == status ? null : $"{response.StatusCode}: {answer}";
+            },
+            TimeSpan.FromSeconds(15));
+        return answer.GetProperty("checks");
+    }
+}

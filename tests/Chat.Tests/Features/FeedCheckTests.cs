@@ -1,0 +1,45 @@
+using Chat.Features;
+using Chat.Socket;
+using Microsoft.Extensions.Time.Testing;
+using Npgsql;
+
+namespace Chat.Tests.Features;
+
+/// <summary>The rules that the checks of the feeds share.</summary>
+public sealed class FeedCheckTests : IDisposable
+{
+    private readonly NpgsqlDataSource database = NpgsqlDataSource.Create("Host=nobody");
+    private readonly FeedCheck<string, long> check;
+
+    public FeedCheckTests() => check = new(database);
+
+    public void Dispose() => database.Dispose();
+
+    [Fact]
+    public void All_feeds_whose_positions_are_known_are_compared_in_parts()
+    {
+        var feeds = Enumerable.Range(0, 2501).Select(_ => new UserFeed(Guid.NewGuid(), new Hub(), new FakeTimeProvider())).ToArray();
+        foreach (var feed in feeds[1..])
+            feed.Load([]);
+
+        var parts = check.Begin(feeds).ToArray();
+
+        Assert.Equal([1000, 1000, 500], parts.Select(part => part.Length));
+        Assert.Equal(feeds[1..], parts.SelectMany(part => part));
+    }
+
+    [Fact]
+    public void What_is_behind_in_two_checks_in_a_row_is_behind_again()
+    {
+        check.Begin([]);
+        Assert.False(check.IsBehindAgain("a", 1, out _));
+        Assert.False(check.IsBehindAgain("b", 5, out _));
+        check.Begin([]);
+        Assert.True(check.IsBehindAgain("a", 2, out var earlier));
+        Assert.Equal(1, earlier);
+        check.Begin([]);
+        Assert.False(check.IsBehindAgain("b", 5, out _));
+        Assert.True(check.IsBehindAgain("a", 3, out earlier));
+        Assert.Equal(2, earlier);
+    }
+}
