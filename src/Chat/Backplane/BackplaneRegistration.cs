@@ -9,15 +9,16 @@ internal static class BackplaneRegistration
     public static IServiceCollection AddBackplane(this IServiceCollection services)
     {
         services.AddHostedSingleton<RedisConnection>();
+        services.AddHostedSingleton<RedisSubscriptions>();
         services.AddHostedSingleton<Neighbours>();
         services.AddSingleton(provider => new RedisBackplane(
             provider.GetRequiredService<Hub>(),
             provider.GetRequiredService<RedisConnection>(),
+            provider.GetRequiredService<RedisSubscriptions>(),
             provider.GetRequiredService<Neighbours>(),
             provider.GetServices<NodeRoute>,
             provider.GetRequiredService<ILogger<RedisBackplane>>()));
         services.AddHostedService(provider => provider.GetRequiredService<RedisBackplane>());
-        services.AddHostedSingleton<RefusedChannels>();
         return services;
     }
 }

@@ -7,7 +7,7 @@ namespace Chat.Backplane;
 /// node that has heard itself for a while, and nobody else, is alone and publishes nothing; as long as it does not hear
 /// itself, it cannot know, and publishes. What a newcomer misses until it is heard, its position check finds.
 /// </summary>
-internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogger<Neighbours> log) : LoopService(time, log)
+internal sealed class Neighbours(RedisConnection redis, RedisSubscriptions channels, TimeProvider time, ILogger<Neighbours> log) : LoopService(time, log)
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Memory = TimeSpan.FromSeconds(5);
@@ -24,11 +24,9 @@ internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogg
     {
         var channel = redis.Channel(redis.Names.Nodes);
         var own = (RedisValue)redis.NodeId.ToString();
-        // Fire and forget, because that cannot fail: each failure would leave a listener behind in the client library.
-        var calls = await redis.Subscriber.SubscribeAsync(channel, CommandFlags.FireAndForget);
+        var calls = channels.Listen(redis.Names.Nodes, call => Heard(isSelf: call.Message == own));
         try
         {
-            calls.OnMessage(call => Heard(isSelf: call.Message == own));
             using var timer = new PeriodicTimer(Every, Time);
             do
                 await redis.Database.PublishAsync(channel, own, CommandFlags.FireAndForget);
@@ -36,7 +34,7 @@ internal sealed class Neighbours(RedisConnection redis, TimeProvider time, ILogg
         }
         finally
         {
-            await calls.UnsubscribeAsync(CommandFlags.FireAndForget);
+            channels.End(calls);
         }
     }
 

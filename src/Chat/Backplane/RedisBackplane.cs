@@ -17,16 +17,18 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     private readonly Hub hub;
     private readonly RedisConnection redis;
+    private readonly RedisSubscriptions channels;
     private readonly Neighbours neighbours;
     private readonly ILogger<RedisBackplane> log;
     private readonly Lazy<FrozenDictionary<string, NodeRoute>> routes;
     private readonly Dictionary<Guid, Subscription> subscriptions = [];
     private readonly Lock gate = new();
 
-    internal RedisBackplane(Hub hub, RedisConnection redis, Neighbours neighbours, Func<IEnumerable<NodeRoute>> routes, ILogger<RedisBackplane> log)
+    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, Neighbours neighbours, Func<IEnumerable<NodeRoute>> routes, ILogger<RedisBackplane> log)
     {
         this.hub = hub;
         this.redis = redis;
+        this.channels = channels;
         this.neighbours = neighbours;
         this.log = log;
         // Lazy, because the handlers of node events publish, too.
@@ -41,14 +43,6 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
             lock (gate)
                 return subscriptions.Count;
         }
-    }
-
-    /// <summary>The channels that this node ought to hear and does not: users', and the two of the nodes themselves.</summary>
-    public IReadOnlyCollection<RedisChannel> Unheard()
-    {
-        RedisChannel[] own = [redis.Channel(redis.Names.Nodes), redis.Channel(redis.Names.Node(redis.NodeId))];
-        lock (gate)
-            return [.. own.Concat(subscriptions.Values.Select(subscription => subscription.Queue.Channel)).Where(channel => !redis.Hears(channel))];
     }
 
     /// <summary>Sends a frame to all connections of a user, on every node.</summary>
@@ -98,7 +92,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
         {
-            // The client library subscribes as soon as Redis is back; the position check delivers meanwhile.
+            // See RedisSubscriptions: it comes later by itself; the position check delivers meanwhile.
             SubscriptionPending(userId, failure.Message);
         }
     }
@@ -130,15 +124,10 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    // Fire and forget, because that cannot fail: what a Redis that is away does not hear, the client library says again
-    // once it is back. Under the lock, like the end, because the library loses a listener who comes to a channel in the
-    // very moment in which the last one leaves it.
-    private Subscription Listen(Guid userId)
-    {
-        var queue = redis.Subscriber.Subscribe(redis.Channel(redis.Names.User(userId)), CommandFlags.FireAndForget);
-        queue.OnMessage(received => Handle(userId, (byte[])received.Message!));
-        return new Subscription(queue, ConfirmAsync());
-    }
+    // Under the lock, like the end, because the library loses a listener who comes to a channel in the very moment in
+    // which the last one leaves it.
+    private Subscription Listen(Guid userId) =>
+        new(channels.Listen(redis.Names.User(userId), received => Handle(userId, (byte[])received.Message!)), ConfirmAsync());
 
     // Goes behind the subscription on the same connection: what Redis answers in order, it has done in order.
     private async Task ConfirmAsync() => await redis.Subscriber.PingAsync();
@@ -148,7 +137,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         // The library unsubscribes only from what it knows to be confirmed.
         await subscription.Confirmed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (gate)
-            subscription.Queue.Unsubscribe(CommandFlags.FireAndForget);
+            channels.End(subscription.Queue);
     }
 
     private void Handle(Guid userId, byte[] message)

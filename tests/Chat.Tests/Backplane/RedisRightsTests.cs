@@ -37,7 +37,7 @@ public sealed class RedisRightsTests
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
         Assert.Equal((0, 0), (nodes.One.Redis().Returns, nodes.Two.Redis().Returns));
-        Assert.Contains("Redis refuses 1 of", Assert.Single(logs.Of<RefusedChannels>()), StringComparison.Ordinal);
+        Assert.Contains("Redis refuses 1 of", Assert.Single(logs.Of<RedisSubscriptions>()), StringComparison.Ordinal);
     }
 
     [RedisFact]

@@ -136,26 +136,25 @@ internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
 }
 
 /// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing, or not everything.</summary>
-internal sealed class PubSubCheck(RedisConnection redis, RefusedChannels refused) : IHealthCheck, IHostedService
+internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions channels) : IHealthCheck, IHostedService
 {
     private readonly ConcurrentDictionary<Guid, TaskCompletionSource> underWay = new();
 
-    public async Task StartAsync(CancellationToken cancellationToken)
+    public Task StartAsync(CancellationToken cancellationToken)
     {
-        // Without waiting: a Redis that is away at the start is subscribed to when it comes.
-        var queue = await redis.Subscriber.SubscribeAsync(redis.Channel(redis.Names.Node(redis.NodeId)), CommandFlags.FireAndForget);
-        queue.OnMessage(received =>
+        channels.Listen(redis.Names.Node(redis.NodeId), received =>
         {
             if (Guid.TryParse((string?)received.Message, out var id) && underWay.TryRemove(id, out var waiting))
                 waiting.TrySetResult();
         });
+        return Task.CompletedTask;
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        if (refused.Count > 0)
+        if (channels.Refused > 0)
             return HealthCheckResult.Unhealthy("Redis refuses subscriptions");
         var id = Guid.NewGuid();
         var waiting = underWay.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
