@@ -134,8 +134,9 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     private async Task EndAsync(Subscription subscription)
     {
-        // The library unsubscribes only from what it knows to be confirmed.
-        await subscription.Confirmed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // The library unsubscribes only from what it knows to be confirmed. After a new connection to Redis it has asked
+        // again by itself, so the first confirmation says nothing any more.
+        await ConfirmAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (gate)
             channels.End(subscription.Queue);
     }
