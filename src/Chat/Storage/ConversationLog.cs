@@ -53,6 +53,12 @@ public readonly record struct Appended(AppendOutcome Outcome, Message? Message);
 /// </remarks>
 internal sealed partial class ConversationLog : IHostedService
 {
+    /// <summary>The key of the data source that is the log's own.</summary>
+    public const string Connections = "log";
+
+    /// <summary>One for each loop, and one more for each whose last transaction was given up and is still being broken off.</summary>
+    public const int MaxConnections = 2 * Shards;
+
     private const int Shards = 2;
     private const int MaxBatch = 256;
 
@@ -71,7 +77,7 @@ internal sealed partial class ConversationLog : IHostedService
     private Task running = Task.CompletedTask;
 
     /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog(NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
     {
         this.database = database;
         this.tables = tables;
