@@ -23,7 +23,7 @@ internal static class StorageRegistration
         {
             var options = new StoreOptions();
             options.DatabaseSchemaName = tables.Schema;
-            options.Storage.ExtendedSchemaObjects.Add(AppendFunction.In(tables));
+            options.Storage.ExtendedSchemaObjects.AddRange(AppendFunction.In(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
