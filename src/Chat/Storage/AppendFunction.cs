@@ -24,9 +24,9 @@ internal readonly record struct Candidate(Message Message, IReadOnlyList<Guid> B
 /// way, it fails and has stored nothing.
 /// </para>
 /// <para>
-/// <c>append_batch</c> locks and looks first, and inserts only what is left nothing to say about; else it says which are
-/// not to be stored, and the rest is a batch of its own. It is what follows when <c>append_new</c> has failed, and goes
-/// before it where a failure is likely, since what was inserted in vain is room that PostgreSQL has to win back.
+/// <c>append_batch</c> locks and looks first, and stores all or nothing: if something is in the way, it says which are not
+/// to be stored, and the rest is a batch of its own. It follows when <c>append_new</c> has failed, and stands in for it
+/// where that is likely, since what was inserted in vain is room that PostgreSQL has to win back.
 /// </para>
 /// <para>
 /// Both lock heads in the order of their ids, so that batches of several nodes cannot deadlock: the one sorts them, the

@@ -8,13 +8,12 @@ namespace Chat.Storage;
 /// The heart of the server: gives every message its number and commits it. Each shard of conversations has one
 /// bounded queue and one loop, which takes whatever waits and makes one transaction of it (<see cref="AppendFunction"/>):
 /// it locks the heads of the batch's conversations in id order (so that the batches of several nodes cannot deadlock),
-/// looks which drafts are there already, numbers the others, inserts them and commits. No timer delays anybody: a
+/// numbers the drafts, inserts them and commits; what is there already is found by its id. No timer delays anybody: a
 /// batch is what piled up during the last commit.
 /// </summary>
 /// <remarks>
-/// The lock on a conversation's head is held from before the look for repeats until the commit, and a repeat is
-/// always one in the same conversation. So the look is exact, on any number of nodes, and the unique keys below it
-/// are there only to prove that.
+/// The lock on a conversation's head is held from before the look for repeats, or the insert that a repeat fails, until
+/// the commit, and a repeat is always one in the same conversation. So either is exact, on any number of nodes.
 /// </remarks>
 internal sealed partial class ConversationLog : IHostedService
 {
