@@ -4,55 +4,25 @@ using Npgsql;
 
 namespace Chat.Storage;
 
-/// <summary>A message on its way into the log: all but what the conversation gives it.</summary>
-/// <param name="Id">See <see cref="Message.Id"/>; what makes a repeat a repeat.</param>
-/// <param name="ConversationId">Where it is said.</param>
-/// <param name="SenderId">Who says it.</param>
-/// <param name="Type">See <see cref="Message.Type"/>.</param>
-/// <param name="Content">See <see cref="Message.Content"/>.</param>
-/// <param name="TempId">See <see cref="Message.TempId"/>.</param>
-/// <param name="Blocks">Ids of <see cref="Block"/>s, any one of which refuses the message.</param>
-public sealed record MessageDraft(
-    Guid Id, Guid ConversationId, Guid SenderId, string Type, string Content, string? TempId, IReadOnlyList<Guid> Blocks);
-
-/// <summary>What became of a draft.</summary>
-public enum AppendOutcome
-{
-    /// <summary>It is committed, under the next number of its conversation.</summary>
-    Stored,
-
-    /// <summary>It was there already: the message of the first time comes back, and nobody is told again.</summary>
-    Repeated,
-
-    /// <summary>A block was in force. Nothing was stored.</summary>
-    Blocked,
-
-    /// <summary>There is no such conversation. Nothing was stored.</summary>
-    NoConversation,
-
-    /// <summary>The database is away, or the queue is full. To be repeated under the same tempId.</summary>
-    Unavailable,
-}
-
-/// <summary>The answer to an append.</summary>
-/// <param name="Outcome">What became of the draft.</param>
-/// <param name="Message">The message, if it is stored.</param>
-public readonly record struct Appended(AppendOutcome Outcome, Message? Message);
-
 /// <summary>
 /// The heart of the server: gives every message its number and commits it. Each shard of conversations has one
 /// bounded queue and one loop, which takes whatever waits and makes one transaction of it (<see cref="AppendFunction"/>):
 /// it locks the heads of the batch's conversations in id order (so that the batches of several nodes cannot deadlock),
-/// looks which drafts are there already, numbers the others, inserts them and commits. No timer delays anybody: a
+/// numbers the drafts, inserts them and commits; what is there already is found by its id. No timer delays anybody: a
 /// batch is what piled up during the last commit.
 /// </summary>
 /// <remarks>
-/// The lock on a conversation's head is held from before the look for repeats until the commit, and a repeat is
-/// always one in the same conversation. So the look is exact, on any number of nodes, and the unique keys below it
-/// are there only to prove that.
+/// The lock on a conversation's head is held from before the look for repeats, or the insert that a repeat fails, until
+/// the commit, and a repeat is always one in the same conversation. So either is exact, on any number of nodes.
 /// </remarks>
 internal sealed partial class ConversationLog : IHostedService
 {
+    /// <summary>The key of the data source that is the log's own.</summary>
+    public const string Connections = "log";
+
+    /// <summary>One for each loop, and one more for each whose last transaction was given up and is still being broken off.</summary>
+    public const int MaxConnections = 2 * Shards;
+
     private const int Shards = 2;
     private const int MaxBatch = 256;
 
@@ -62,6 +32,12 @@ internal sealed partial class ConversationLog : IHostedService
     /// <summary>A message that has waited for so long is not tried any more.</summary>
     private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// For so long after something was not to be stored, all is looked at before it is inserted. A client that goes on with
+    /// its repeats spoils one batch a second, and the rest costs what it would have cost with the look.
+    /// </summary>
+    private static readonly TimeSpan Wariness = TimeSpan.FromSeconds(1);
+
     private readonly NpgsqlDataSource database;
     private readonly Tables tables;
     private readonly ServerMetrics metrics;
@@ -69,9 +45,10 @@ internal sealed partial class ConversationLog : IHostedService
     private readonly ILogger<ConversationLog> log;
     private readonly Channel<Entry>[] queues;
     private Task running = Task.CompletedTask;
+    private long refusedAt;
 
     /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog(NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
     {
         this.database = database;
         this.tables = tables;
@@ -108,7 +85,7 @@ internal sealed partial class ConversationLog : IHostedService
     /// caller's to roll back.
     /// </summary>
     internal Task RehearseAsync(NpgsqlConnection connection, MessageDraft draft, Action<Message> committed) =>
-        TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], isSecondTry: false, CancellationToken.None);
+        TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], isLikelyNew: true, isSecondTry: false, CancellationToken.None);
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -200,13 +177,14 @@ internal sealed partial class ConversationLog : IHostedService
         using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
         var began = time.GetTimestamp();
         await using var connection = await database.OpenConnectionAsync(end.Token);
-        var (stored, repeated) = await TransactAsync(connection, batch, isSecondTry, end.Token);
+        var isLikelyNew = !isSecondTry && time.GetElapsedTime(Volatile.Read(ref refusedAt)) > Wariness;
+        var (stored, repeated) = await TransactAsync(connection, batch, isLikelyNew, isSecondTry, end.Token);
         metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(began));
     }
 
     /// <returns>How many of the batch are stored now, and how many were there already.</returns>
     private async Task<(int Stored, int Repeated)> TransactAsync(
-        NpgsqlConnection connection, IReadOnlyList<Entry> batch, bool isSecondTry, CancellationToken patience)
+        NpgsqlConnection connection, IReadOnlyList<Entry> batch, bool isLikelyNew, bool isSecondTry, CancellationToken patience)
     {
         // A draft may be there more than once: its sender repeated it while the first try was still waiting.
         var places = new Dictionary<Guid, int>(batch.Count);
@@ -217,7 +195,9 @@ internal sealed partial class ConversationLog : IHostedService
                 candidates.Add(new Candidate(Unnumbered(entry.Draft), entry.Draft.Blocks));
         }
 
-        var outcomes = await AppendFunction.CallAsync(connection, tables, candidates, patience);
+        var outcomes = await AppendFunction.CallAsync(connection, tables, candidates, isLikelyNew, patience);
+        if (outcomes.Any(outcome => outcome.Outcome != AppendOutcome.Stored))
+            Volatile.Write(ref refusedAt, time.GetTimestamp());
         if (isSecondTry)
         {
             // What the first try has stored, nobody has been told yet.

@@ -13,19 +13,17 @@ internal static class StorageRegistration
     public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment, bool forCommand)
     {
         var connectionString = Tune(configuration.GetConnectionString("Postgres")!, forCommand);
-        services.AddSingleton(provider =>
-            new NpgsqlDataSourceBuilder(connectionString)
-                .UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>())
-                // What the loops ask every other second belongs to nobody's trace.
-                .ConfigureTracing(tracing => tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
-                .Build());
+        services.AddSingleton(provider => Open(provider, connectionString));
+        // The pool hands its connections out in turns, thirty sessions of PostgreSQL each with caches of its own: the few
+        // statements that are most of the work stay with a few, and wait behind nobody's rush.
+        services.AddKeyedSingleton(ConversationLog.Connections, (provider, _) => Open(provider, $"{connectionString};Maximum Pool Size={ConversationLog.MaxConnections}"));
         var tables = new Tables(configuration["Storage:Schema"] ?? "chat");
         services.AddSingleton(tables);
         var marten = services.AddMarten(provider =>
         {
             var options = new StoreOptions();
             options.DatabaseSchemaName = tables.Schema;
-            options.Storage.ExtendedSchemaObjects.Add(AppendFunction.In(tables));
+            options.Storage.ExtendedSchemaObjects.AddRange(AppendFunction.In(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
             options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
@@ -47,6 +45,13 @@ internal static class StorageRegistration
         services.AddHostedSingleton<ConversationLog>();
         return services;
     }
+
+    private static NpgsqlDataSource Open(IServiceProvider provider, string connectionString) =>
+        new NpgsqlDataSourceBuilder(connectionString)
+            .UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>())
+            // What the loops ask every other second belongs to nobody's trace.
+            .ConfigureTracing(tracing => tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
+            .Build();
 
     /// <summary>Registers a service that others ask for and the host starts and stops.</summary>
     public static IServiceCollection AddHostedSingleton<TService>(this IServiceCollection services)
@@ -106,7 +111,7 @@ internal static class StorageRegistration
             tuned.MaxAutoPrepare = 100;
         // Far more than a node has use for, and few enough for several nodes and a tool on PostgreSQL's default of 100.
         if (!tuned.ShouldSerialize("Maximum Pool Size"))
-            tuned.MaxPoolSize = 30;
+            tuned.MaxPoolSize = 30 - ConversationLog.MaxConnections;
         // Nothing of ours changes a session, and to wash one anyway costs more than a small batch.
         if (!tuned.ShouldSerialize("No Reset On Close"))
             tuned.NoResetOnClose = true;

@@ -163,6 +163,8 @@ public sealed class DatabaseAwayTests
             var held = new List<NpgsqlConnection>();
             while (held.Count < SmallPool)
                 held.Add(await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync());
+            while (held.Count < SmallPool + ConversationLog.MaxConnections)
+                held.Add(await app.Services.GetRequiredKeyedService<NpgsqlDataSource>(ConversationLog.Connections).OpenConnectionAsync());
             return new Outage(held);
         }
 

@@ -20,7 +20,7 @@ public sealed class WarmUpSlice : ISlice
 /// <summary>Runs once, at the start. A rehearsal that fails costs the first user some time, and the server nothing.</summary>
 internal sealed partial class WarmUp(
     IDocumentStore store,
-    NpgsqlDataSource database,
+    [FromKeyedServices(ConversationLog.Connections)] NpgsqlDataSource database,
     ConversationLog conversationLog,
     ConversationViews views,
     Delivery delivery,
