@@ -95,6 +95,9 @@ internal sealed partial class SocketEndpoint(
             {
                 if (place is null)
                     connection.Close(Disconnect.TooManyConnections);
+                else if (hub.IsStopping)
+                    // Let in just before the drain began, and too late to be seen by it.
+                    connection.Close(Disconnect.ServerStopping);
                 else if (token is not null)
                     await authentication.PresentAsync(token, connection, id: null);
                 // Not to be kept for as long as the socket: it is the largest thing here.
