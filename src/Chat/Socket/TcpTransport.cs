@@ -13,6 +13,7 @@ namespace Chat.Socket;
 internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> options, TimeProvider time, ILogger<TcpTransport> log) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(10);
 
     public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint or UnixDomainSocketEndPoint or FileHandleEndPoint;
 
@@ -35,6 +36,8 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
 
     private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, TimeProvider time, ILogger log) : IConnectionListener
     {
+        private long saidAt;
+
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
         public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
@@ -57,7 +60,12 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
                 catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
                 {
                     // The client waits in the backlog. To ask again at once would only burn the processor.
-                    NoneLeft(log, failure.Message);
+                    if (saidAt == 0 || time.GetElapsedTime(saidAt) >= Silence)
+                    {
+                        saidAt = time.GetTimestamp();
+                        NoneLeft(log, failure.Message);
+                    }
+
                     await Task.Delay(Breath, time, cancellationToken);
                 }
                 catch (SocketException)
