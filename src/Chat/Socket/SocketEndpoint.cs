@@ -61,24 +61,37 @@ internal sealed partial class SocketEndpoint(
         Activity.Current = null;
         var transport = http.Features.GetRequiredFeature<Transport>();
         var (sign, address, token) = (http.Features.GetRequiredFeature<LifeSign>(), http.Connection.RemoteIpAddress, TokenOf(http));
-        var accepted = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
+        // Counted before the client is told: whoever comes next finds this one in.
+        var place = admission.TryEnter(address);
+        WebSocket accepted;
+        try
+        {
+            accepted = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
+        }
+        catch
+        {
+            place?.Dispose();
+            throw;
+        }
+
         // ASP.NET Core's own holds on to the request: where there is a stream, there will be another one on it.
         var ready = transport.Stream is null ? accepted : null;
         if (transport.IsHandedOver)
         {
             // The request ends here, and nothing that flows along with it may be kept.
             using (ExecutionContext.SuppressFlow())
-                _ = Task.Run(() => HoldAsync(ready, transport, sign, address, token), CancellationToken.None);
+                _ = Task.Run(() => HoldAsync(ready, transport, sign, place, token), CancellationToken.None);
         }
         else
-            await HoldAsync(ready, transport, sign, address, token);
+            await HoldAsync(ready, transport, sign, place, token);
         return TypedResults.Empty;
     }
 
     /// <summary>Holds a connection from its acceptance to its end. Of the request it knows only this, for it may outlive it.</summary>
-    private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, IPAddress? address, string? token)
+    private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, Admission.Place? place, string? token)
     {
         using var ended = transport;
+        using var left = place;
         using var socket = ready ?? WebSocket.CreateFromStream(transport.Stream!, new WebSocketCreationOptions
         {
             IsServer = true,
@@ -86,7 +99,6 @@ internal sealed partial class SocketEndpoint(
             // .NET pings only where it also has a time-out; ours (4412, from the heartbeat) comes first.
             KeepAliveTimeout = limits.PingTimeout * 2,
         });
-        using var place = admission.TryEnter(address);
         var connection = new Connection(socket, transport, limits, metrics, time, sign, place);
         hub.Add(connection);
         try
