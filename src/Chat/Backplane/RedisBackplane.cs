@@ -127,16 +127,13 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     // Under the lock, like the end, because the library loses a listener who comes to a channel in the very moment in
     // which the last one leaves it.
     private Subscription Listen(Guid userId) =>
-        new(channels.Listen(redis.Names.User(userId), received => Handle(userId, (byte[])received.Message!)), ConfirmAsync());
-
-    // Goes behind the subscription on the same connection: what Redis answers in order, it has done in order.
-    private async Task ConfirmAsync() => await redis.Subscriber.PingAsync();
+        new(channels.Listen(redis.Names.User(userId), received => Handle(userId, (byte[])received.Message!)), channels.SettleAsync());
 
     private async Task EndAsync(Subscription subscription)
     {
         // The library unsubscribes only from what it knows to be confirmed. After a new connection to Redis it has asked
         // again by itself, so the first confirmation says nothing any more.
-        await ConfirmAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await channels.SettleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (gate)
             channels.End(subscription.Queue);
     }

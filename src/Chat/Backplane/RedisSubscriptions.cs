@@ -39,6 +39,9 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, TimeProv
         queue.Unsubscribe(CommandFlags.FireAndForget);
     }
 
+    /// <summary>Completes when Redis has done what was asked of it before: it answers in order, on the one connection that listens.</summary>
+    public async Task SettleAsync() => await redis.Subscriber.PingAsync();
+
     private async Task RenewAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Every, Time);
@@ -63,8 +66,8 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, TimeProv
         var unheard = Unheard().ToHashSet();
         if (unheard.Count == 0)
             return 0;
-        // Goes behind what is on its way on the same connection: what is not confirmed by then was refused.
-        await redis.Subscriber.PingAsync();
+        // What is not confirmed by then was refused.
+        await SettleAsync();
         unheard.IntersectWith(Unheard());
         return unheard.Count;
     }
