@@ -50,14 +50,19 @@ internal static class AppendFunction
     private const string Signature =
         "ids uuid[], senders uuid[], documents text[], heads integer[], steps integer[], conversations uuid[], sizes integer[], latest uuid[], times text[], blocks uuid[], blocked integer[]";
 
+    // What becomes of a conversation's head h by the batch's part c of it.
+    private const string MovedOn = """
+            SET seq = h.seq + c.size, updated_at = c.at::timestamptz,
+                data = jsonb_build_object('id', h.id, 'seq', h.seq + c.size, 'lastMessageId', c.latest, 'updatedAt', c.at)
+        """;
+
     /// <summary>What the schema gets.</summary>
     public static IEnumerable<Function> In(Tables tables) =>
     [
         Define(tables, NameOfNew, "bigint[]", $$"""
             WITH moved AS (
                 UPDATE {{tables.ConversationHead}} h
-                SET seq = h.seq + c.size, updated_at = c.at::timestamptz,
-                    data = jsonb_build_object('id', h.id, 'seq', h.seq + c.size, 'lastMessageId', c.latest, 'updatedAt', c.at)
+        {{MovedOn}}
                 FROM unnest(conversations, sizes, latest, times) WITH ORDINALITY AS c(id, size, latest, at, place) WHERE h.id = c.id
                 RETURNING h.seq - c.size AS seq, c.place
             )
@@ -93,8 +98,7 @@ internal static class AppendFunction
             END IF;
 
             UPDATE {{tables.ConversationHead}} h
-            SET seq = h.seq + c.size, updated_at = c.at::timestamptz,
-                data = jsonb_build_object('id', h.id, 'seq', h.seq + c.size, 'lastMessageId', c.latest, 'updatedAt', c.at)
+        {{MovedOn}}
             FROM unnest(conversations, sizes, latest, times) AS c(id, size, latest, at) WHERE h.id = c.id;
         {{Insert(tables)}}
             RETURN QUERY SELECT true, c.place::integer, c.number, NULL::jsonb FROM unnest(counters) WITH ORDINALITY AS c(number, place);
