@@ -141,7 +141,10 @@ public sealed class Connection
                 // A closing connection only waits for the other side's close frame.
                 if (queue.IsClosing || !TryBeginHandling())
                     continue;
-                if (await dispatcher.DispatchAsync(frame, this) is { } error)
+                // The event is read out of the frame before anything is waited for, and the wait for a commit needs no buffer.
+                var handling = dispatcher.DispatchAsync(frame, this);
+                reader.Release();
+                if (await handling is { } error)
                     Fail(error);
                 EndHandling();
             }

@@ -13,7 +13,7 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
     private const int FirstRent = 1024;
     private byte[]? buffer;
 
-    /// <summary>Waits for the next frame. Its bytes are good until the next call.</summary>
+    /// <summary>Waits for the next frame. Its bytes are good until the next call, or <see cref="Release"/>.</summary>
     /// <returns>The frame; or why there will be no other.</returns>
     public async ValueTask<(ReadOnlyMemory<byte> Frame, Disconnect? End)> ReadAsync()
     {
@@ -51,6 +51,15 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
         }
     }
 
+    /// <summary>Gives the buffer back: nobody looks at the frame any more.</summary>
+    public void Release()
+    {
+        if (buffer is null)
+            return;
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = null;
+    }
+
     public void Dispose() => Release();
 
     private void Grow(int used)
@@ -61,13 +70,5 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
         buffer?.AsSpan(0, used).CopyTo(larger);
         Release();
         buffer = larger;
-    }
-
-    private void Release()
-    {
-        if (buffer is null)
-            return;
-        ArrayPool<byte>.Shared.Return(buffer);
-        buffer = null;
     }
 }

@@ -17,12 +17,11 @@ internal sealed class Change(Message message)
     private static readonly byte[] BetweenSent = ",\"message\":"u8.ToArray();
     private static readonly byte[] BeforeUpdated = "{\"conversationId\":\""u8.ToArray();
     private static readonly byte[] BetweenUpdated = "\",\"lastMessage\":"u8.ToArray();
-    private static readonly byte[] BehindUpdated = ",\"seq\":"u8.ToArray();
-    private static readonly byte[] TempIdKey = ",\"tempId\":"u8.ToArray();
+    private static readonly byte[] BehindUpdated = "},\"seq\":"u8.ToArray();
     private static readonly byte[] End = "}"u8.ToArray();
     private static readonly byte[] Ends = "}}"u8.ToArray();
 
-    private readonly byte[] json = JsonSerializer.SerializeToUtf8Bytes(message.For(Guid.Empty), ChatJson.Wire.Message);
+    private readonly byte[] json = JsonSerializer.SerializeToUtf8Bytes(message, ChatJson.Wire.Message);
     private readonly byte[]? tempId = message.TempId is null ? null : JsonSerializer.SerializeToUtf8Bytes(message.TempId, ChatJson.Wire.String);
     private Frame? toSender;
     private Frame? toOthers;
@@ -30,10 +29,13 @@ internal sealed class Change(Message message)
 
     public Message Message => message;
 
+    // As all may see it, and still open. The tempId is the last of a message's fields, so it can be left away behind.
+    private ReadOnlyMemory<byte> Shared => json.AsMemory()[..^(tempId is null ? End.Length : ",\"tempId\":"u8.Length + tempId.Length + End.Length)];
+
     /// <summary>The frames for one of the conversation's members. Racing encoders are harmless: the bytes are equal.</summary>
-    public Frame New(bool isSender) => isSender && tempId is not null
-        ? toSender ??= Frame.Of<MessageArrived>(id: null, Before, json.AsMemory()[..^1], TempIdKey, tempId, Ends)
-        : toOthers ??= Frame.Of<MessageArrived>(id: null, Before, json, End);
+    public Frame New(bool isSender) => isSender
+        ? toSender ??= Frame.Of<MessageArrived>(id: null, Before, json, End)
+        : toOthers ??= Frame.Of<MessageArrived>(id: null, Before, Shared, Ends);
 
     /// <summary>See <see cref="New"/>.</summary>
     public Frame Updated()
@@ -43,14 +45,14 @@ internal sealed class Change(Message message)
         var (conversation, seq) = (new byte[36], new byte[20]);
         Utf8Formatter.TryFormat(message.ConversationId, conversation, out _);
         Utf8Formatter.TryFormat(message.ChangedSeq, seq, out var digits);
-        return updated = Frame.Of<ConversationUpdated>(id: null, BeforeUpdated, conversation, BetweenUpdated, json, BehindUpdated, seq.AsMemory(0, digits), End);
+        return updated = Frame.Of<ConversationUpdated>(id: null, BeforeUpdated, conversation, BetweenUpdated, Shared, BehindUpdated, seq.AsMemory(0, digits), End);
     }
 
     /// <summary>The answer to the send that made the change: an event of <typeparamref name="TAnswer"/>'s name with the tempId and the message.</summary>
     public Frame Answer<TAnswer>(string? id)
         where TAnswer : IEvent<TAnswer> => tempId is null
             ? Frame.Of<TAnswer>(id, Before, json, End)
-            : Frame.Of<TAnswer>(id, BeforeSent, tempId, BetweenSent, json.AsMemory()[..^1], TempIdKey, tempId, Ends);
+            : Frame.Of<TAnswer>(id, BeforeSent, tempId, BetweenSent, json, End);
 }
 
 /// <summary>
