@@ -1,16 +1,10 @@
 using System.Text.Json;
 using Npgsql;
-using NpgsqlTypes;
 using Weasel.Postgresql;
 using Weasel.Postgresql.Functions;
 using static Weasel.Postgresql.SchemaUtils;
 
 namespace Chat.Storage;
-
-/// <summary>A message that wants to get into the log.</summary>
-/// <param name="Message">It, still without its number.</param>
-/// <param name="Blocks">Ids of <see cref="Block"/>s, any one of which refuses it.</param>
-internal readonly record struct Candidate(Message Message, IReadOnlyList<Guid> Blocks);
 
 /// <summary>
 /// The log's transaction as a function in the database: a batch takes one round trip, and holds its locks for no
@@ -149,7 +143,7 @@ internal static class AppendFunction
         var outcomes = new Appended[candidates.Count];
         if (isLikelyNew)
         {
-            var all = new Batch(candidates);
+            var all = new AppendBatch(candidates);
             if (await TryNewAsync(connection, tables, all, patience) is { } counters)
             {
                 foreach (var (place, outcome) in all.Numbered(counters))
@@ -161,7 +155,7 @@ internal static class AppendFunction
         var open = Enumerable.Range(0, candidates.Count).ToArray();
         while (open.Length > 0)
         {
-            var batch = new Batch([.. open.Select(place => candidates[place])]);
+            var batch = new AppendBatch([.. open.Select(place => candidates[place])]);
             var (isStored, verdicts) = await TryAsync(connection, tables, batch, patience);
             foreach (var (place, outcome) in isStored ? batch.Numbered([.. verdicts.Select(verdict => verdict.Number!.Value)]) : verdicts.Select(Refusal))
                 outcomes[open[place]] = outcome;
@@ -175,7 +169,7 @@ internal static class AppendFunction
     }
 
     /// <returns>The conversations' counters before the batch; null if nothing is stored, because not all of it can be.</returns>
-    private static async Task<long[]?> TryNewAsync(NpgsqlConnection connection, Tables tables, Batch batch, CancellationToken patience)
+    private static async Task<long[]?> TryNewAsync(NpgsqlConnection connection, Tables tables, AppendBatch batch, CancellationToken patience)
     {
         await using var call = await PrepareAsync(connection, tables, NameOfNew, batch, patience);
         try
@@ -188,7 +182,7 @@ internal static class AppendFunction
         }
     }
 
-    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, Tables tables, Batch batch, CancellationToken patience)
+    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, Tables tables, AppendBatch batch, CancellationToken patience)
     {
         await using var call = await PrepareAsync(connection, tables, Name, batch, patience);
         var isStored = false;
@@ -206,7 +200,7 @@ internal static class AppendFunction
         return (isStored, verdicts);
     }
 
-    private static async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection, Tables tables, string name, Batch batch, CancellationToken patience)
+    private static async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection, Tables tables, string name, AppendBatch batch, CancellationToken patience)
     {
         var call = new NpgsqlCommand($"select * from {tables.Schema}.{name}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", connection);
         // The caller's patience alone: to break a slow commit off sooner, and do it again, would only make it slower.
@@ -231,72 +225,4 @@ internal static class AppendFunction
     /// <param name="Number">The conversation's counter before the batch; null if there is no such conversation.</param>
     /// <param name="Earlier">The message, if it was there already.</param>
     private readonly record struct Verdict(int Place, long? Number, Message? Earlier);
-
-    /// <summary>The function's parameters: a column for each field of the messages, and one for each of their conversations.</summary>
-    private sealed class Batch
-    {
-        private readonly IReadOnlyList<Candidate> candidates;
-        private readonly int[] heads;
-        private readonly int[] steps;
-        private readonly (Guid Id, int Size, Message Latest)[] conversations;
-
-        public Batch(IReadOnlyList<Candidate> candidates)
-        {
-            this.candidates = candidates;
-            heads = new int[candidates.Count];
-            steps = new int[candidates.Count];
-            // In the order in which the heads are locked.
-            var ids = Column(candidates, candidate => candidate.Message.ConversationId).Distinct().Order().ToArray();
-            conversations = new (Guid, int, Message)[ids.Length];
-            for (var i = 0; i < candidates.Count; i++)
-            {
-                var message = candidates[i].Message;
-                var place = Array.BinarySearch(ids, message.ConversationId);
-                var size = conversations[place].Size + 1;
-                conversations[place] = (message.ConversationId, size, message);
-                (heads[i], steps[i]) = (place + 1, size);
-            }
-        }
-
-        public int Conversations => conversations.Length;
-
-        /// <summary>The messages with their numbers, from the counters before the batch.</summary>
-        public IEnumerable<(int Place, Appended Outcome)> Numbered(long[] counters)
-        {
-            for (var i = 0; i < heads.Length; i++)
-            {
-                var seq = counters[heads[i] - 1] + steps[i];
-                yield return (i, new Appended(AppendOutcome.Stored, candidates[i].Message with { Seq = seq, ChangedSeq = seq }));
-            }
-        }
-
-        public void AddTo(NpgsqlParameterCollection parameters)
-        {
-            Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.Id));
-            Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.SenderId));
-            Add(NpgsqlDbType.Text, Column(candidates, candidate => Open(candidate.Message)));
-            Add(NpgsqlDbType.Integer, heads);
-            Add(NpgsqlDbType.Integer, steps);
-            Add(NpgsqlDbType.Uuid, Column(conversations, conversation => conversation.Id));
-            Add(NpgsqlDbType.Integer, Column(conversations, conversation => conversation.Size));
-            Add(NpgsqlDbType.Uuid, Column(conversations, conversation => conversation.Latest.Id));
-            Add(NpgsqlDbType.Text, Column(conversations, conversation => WireTime.Text(conversation.Latest.SentAt)));
-            Add(NpgsqlDbType.Uuid, candidates.SelectMany(candidate => candidate.Blocks).ToArray());
-            Add(NpgsqlDbType.Integer, candidates.SelectMany((candidate, place) => candidate.Blocks.Select(_ => place + 1)).ToArray());
-
-            void Add<TValue>(NpgsqlDbType type, TValue[] column) =>
-                parameters.Add(new NpgsqlParameter<TValue[]> { TypedValue = column, NpgsqlDbType = type | NpgsqlDbType.Array });
-        }
-
-        // The database adds the numbers and closes it.
-        private static ReadOnlyMemory<byte> Open(Message message) => JsonSerializer.SerializeToUtf8Bytes(message, ChatJson.Wire.Message).AsMemory()[..^1];
-
-        private static TValue[] Column<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value)
-        {
-            var column = new TValue[items.Count];
-            for (var i = 0; i < column.Length; i++)
-                column[i] = value(items[i]);
-            return column;
-        }
-    }
 }
