@@ -1,3 +1,5 @@
+using System.Net;
+using Chat.Backplane;
 using Chat.Features;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
@@ -70,6 +72,31 @@ public sealed class RedisRestartTests
 
         Assert.Equal("one", (await atBob.NextMessage())["message.content"].GetString());
         Assert.Equal("two", (await atBob.NextMessage())["message.content"].GetString());
+    }
+
+    [RedisFact]
+    public async Task A_Redis_that_stands_still_is_waited_for_by_the_nodes_clock()
+    {
+        await using var redis = await RedisServer.Start();
+        // So that the client library does not give up by its own.
+        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = $"{redis.ConnectionString},asyncTimeout=60000" }, fakeClock: true);
+        using var http = app.Http();
+        await redis.Execute("CLIENT", "PAUSE", "60000");
+
+        var ready = http.GetAsync("/health/ready");
+        var connecting = app.Connect(alice);
+        await Eventually.After(RedisConnection.Patience * 2);
+        Assert.False(ready.IsCompleted || connecting.IsCompleted);
+
+        // One thing after the other is waited for.
+        await Eventually.Holds("both have been waited for", () =>
+        {
+            app.Clock!.Advance(RedisConnection.Patience);
+            return ready.IsCompleted && connecting.IsCompleted;
+        });
+        Assert.Equal("does not answer", (await (await ready).Is(HttpStatusCode.ServiceUnavailable)).GetProperty("checks").GetProperty("redis").GetString());
+        await using var client = await connecting;
+        await redis.Kill();
     }
 
     [RedisFact]

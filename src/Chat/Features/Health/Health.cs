@@ -95,13 +95,13 @@ internal sealed class StoppingCheck(Hub hub) : IHealthCheck
         Task.FromResult(hub.IsStopping ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
 }
 
-internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment environment) : IHealthCheck
+internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment environment, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            var loses = await DatabaseStart.LosesAsync(database, cancellationToken).WaitAsync(RedisConnection.Patience * 2, cancellationToken);
+            var loses = await DatabaseStart.LosesAsync(database, cancellationToken).WaitAsync(RedisConnection.Patience * 2, time, cancellationToken);
             return loses is null || environment.IsDevelopment()
                 ? HealthCheckResult.Healthy()
                 : HealthCheckResult.Degraded($"{loses} off: may lose what was acknowledged");
@@ -113,13 +113,13 @@ internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment 
     }
 }
 
-internal sealed class RedisCheck(RedisConnection redis) : IHealthCheck
+internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            await redis.Database.PingAsync().WaitAsync(RedisConnection.Patience, cancellationToken);
+            await redis.Database.PingAsync().WaitAsync(RedisConnection.Patience, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
@@ -136,7 +136,7 @@ internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
 }
 
 /// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing, or not everything.</summary>
-internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions channels) : IHealthCheck, IHostedService
+internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions channels, TimeProvider time) : IHealthCheck, IHostedService
 {
     private readonly ConcurrentDictionary<Guid, TaskCompletionSource> underWay = new();
 
@@ -160,8 +160,8 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
         var waiting = underWay.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         try
         {
-            await redis.Database.PublishAsync(redis.Channel(redis.Names.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Patience, cancellationToken);
-            await waiting.Task.WaitAsync(RedisConnection.Patience, cancellationToken);
+            await redis.Database.PublishAsync(redis.Channel(redis.Names.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Patience, time, cancellationToken);
+            await waiting.Task.WaitAsync(RedisConnection.Patience, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
