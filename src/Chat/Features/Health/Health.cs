@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.ComponentModel;
 using Chat.Backplane;
 using Chat.Rest;
 using Chat.Socket;
@@ -15,7 +16,8 @@ namespace Chat.Features;
 /// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
 /// work, the keys that tokens are checked with are there, and the node is not stopping; 503 with what is not so. Outside
 /// Development a PostgreSQL that may lose what it has confirmed is <c>degraded</c>: still a 200, because no other node
-/// would be better off.
+/// would be better off. Whoever asks may leave parts out: a Redis that is away from all nodes alike is no reason to send
+/// nobody to any of them, and that no node can know.
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
@@ -54,7 +56,8 @@ public sealed class HealthSlice : ISlice
         health.MapMethods("live", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, _ => false))
             .Named("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
             .Answers(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
-        health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, check => check.Tags.Contains(Ready)))
+        health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http, [Description("Parts of `checks` to leave out, for who has no other place to send people to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
+                AnswerAsync(checks, http, check => check.Tags.Contains(Ready) && exclude?.Contains(check.Name) != true))
             .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, the keys that tokens are checked with are there, and the node is not stopping.")
             .Answers(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
             .Answers(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
