@@ -185,6 +185,20 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
+    public void Everybody_waits_by_that_clock()
+    {
+        // Before the host is built there is none: Development's own servers are started by the system's.
+        var broken = from type in Types
+                     where type.Namespace != "Chat.Embedded"
+                     from used in WaitsBySystemTime(type)
+                     select $"{type} uses {used.DeclaringType}.{used.Name}";
+        var system = Types.Where(type => References.Of(type).Any(used => used.DeclaringType == typeof(TimeProvider) && used.Name == "get_System"));
+
+        Assert.Empty(broken);
+        Assert.Equal([typeof(Failpoint)], system);
+    }
+
+    [Fact]
     public void No_test_sleeps()
     {
         string[] sleeps = [$"Task.{"Delay"}(", $"Thread.{"Sleep"}("];
@@ -209,9 +223,21 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         Assert.Contains(typeof(SocketRoute), References.TypesOf(typeof(SocketDispatcher)));
         Assert.Contains(References.Of(typeof(TimeInABody)), used => used.Name == "get_UtcNow");
         Assert.Contains(typeof(System.Diagnostics.Stopwatch), References.TypesOf(typeof(TimeInABody)));
+        Assert.Equal(["WaitAsync", ".ctor"], WaitsBySystemTime(typeof(TimeInABody)).Select(used => used.Name).OrderDescending());
         Assert.True(Types.Length > 100);
         Assert.True(Events().Count > 20);
         Assert.True(FeaturesByType().Count > 50);
+    }
+
+    private static IEnumerable<MethodBase> WaitsBySystemTime(Type type)
+    {
+        Type[] waiting = [typeof(Task), typeof(SemaphoreSlim), typeof(CancellationTokenSource), typeof(PeriodicTimer), typeof(Timer)];
+        return from used in References.Of(type).OfType<MethodBase>()
+               where waiting.Any(used.DeclaringType!.IsAssignableTo)
+               let takes = used.GetParameters()
+               where takes.Any(parameter => parameter.ParameterType == typeof(TimeSpan) || parameter.Name!.StartsWith("milliseconds", StringComparison.Ordinal))
+               where takes.All(parameter => parameter.ParameterType != typeof(TimeProvider))
+               select used;
     }
 
     private static IEnumerable<Type> SliceTypes() => Types.Where(type => type.IsClass && type.IsAssignableTo(typeof(ISlice)));
@@ -252,5 +278,12 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     private static class TimeInABody
     {
         public static (DateTime, System.Diagnostics.Stopwatch) Now() => (DateTime.UtcNow, System.Diagnostics.Stopwatch.StartNew());
+
+        public static async Task Wait()
+        {
+            using var end = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            await Task.CompletedTask.WaitAsync(TimeSpan.FromSeconds(1));
+            await Task.CompletedTask.WaitAsync(TimeSpan.FromSeconds(1), TimeProvider.System, end.Token);
+        }
     }
 }

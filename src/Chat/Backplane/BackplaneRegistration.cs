@@ -17,6 +17,7 @@ internal static class BackplaneRegistration
             provider.GetRequiredService<RedisSubscriptions>(),
             provider.GetRequiredService<Neighbours>(),
             provider.GetServices<NodeRoute>,
+            provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<RedisBackplane>>()));
         services.AddHostedService(provider => provider.GetRequiredService<RedisBackplane>());
         return services;

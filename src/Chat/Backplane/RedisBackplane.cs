@@ -19,17 +19,19 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     private readonly RedisConnection redis;
     private readonly RedisSubscriptions channels;
     private readonly Neighbours neighbours;
+    private readonly TimeProvider time;
     private readonly ILogger<RedisBackplane> log;
     private readonly Lazy<FrozenDictionary<string, NodeRoute>> routes;
     private readonly Dictionary<Guid, Subscription> subscriptions = [];
     private readonly Lock gate = new();
 
-    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, Neighbours neighbours, Func<IEnumerable<NodeRoute>> routes, ILogger<RedisBackplane> log)
+    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, Neighbours neighbours, Func<IEnumerable<NodeRoute>> routes, TimeProvider time, ILogger<RedisBackplane> log)
     {
         this.hub = hub;
         this.redis = redis;
         this.channels = channels;
         this.neighbours = neighbours;
+        this.time = time;
         this.log = log;
         // Lazy, because the handlers of node events publish, too.
         this.routes = new(() => routes().Append(new NodeRoute<ForwardedFrame>(this)).ToFrozenDictionary(route => route.Name));
@@ -88,7 +90,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
         try
         {
-            await subscription.Confirmed.WaitAsync(RedisConnection.Patience);
+            await subscription.Confirmed.WaitAsync(RedisConnection.Patience, time);
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
         {

@@ -86,6 +86,7 @@ internal sealed class PostgresWatchdog
     public async Task Stop()
     {
         shell.StandardInput.Close();
+        // By the system's clock: there is no other one before the host is built, and PostgreSQL goes by it, too.
         await shell.StandardOutput.ReadToEndAsync().WaitAsync(StopLimit);
         shell.Dispose();
     }

@@ -4,8 +4,8 @@ using System.Net;
 namespace Chat.Socket;
 
 /// <summary>
-/// Who gets in. A storm of handshakes is slowed down before it costs anything (503 with Retry-After); a node, an
-/// address or a user with too many connections gets a close that says to come back later (1013), which a browser can
+/// Who gets in. A storm of handshakes is slowed down before it costs anything, and what the process has no file descriptor
+/// for is turned away (503 with Retry-After); a node, an address or a user with too many connections gets a close that says to come back later (1013), which a browser can
 /// read. Without these one client could take the node from all others.
 /// </summary>
 internal sealed class Admission
@@ -34,12 +34,19 @@ internal sealed class Admission
     }
 
     /// <summary>Whether a handshake may be answered at all just now.</summary>
+    /// <param name="isLast">Whether it has come on one of the last file descriptors.</param>
     /// <returns>Zero, or how long the client should wait.</returns>
-    public TimeSpan MayShakeHands()
+    public TimeSpan MayShakeHands(bool isLast)
     {
         if (hub.IsStopping)
         {
             metrics.HandshakeRefused("stopping");
+            return Moment;
+        }
+
+        if (isLast)
+        {
+            metrics.HandshakeRefused("files");
             return Moment;
         }
 

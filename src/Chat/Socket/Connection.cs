@@ -77,8 +77,8 @@ public sealed class Connection
     public void Close(Disconnect reason) => queue.Close(reason, discard: false);
 
     /// <summary>
-    /// Completes when the send queue is at most half full: for answers in many parts, which would otherwise make any
-    /// client a slow one. Live events never wait.
+    /// Completes when the send queue is at most half full: for answers in many parts and for what was held back, which
+    /// would otherwise make any client a slow one. Live events never wait.
     /// </summary>
     internal Task HasRoomAsync() => queue.HasRoomAsync();
 

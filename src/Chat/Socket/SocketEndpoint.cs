@@ -49,10 +49,13 @@ internal sealed partial class SocketEndpoint(
             return TypedResults.Problem("Pages of this origin may not connect.", statusCode: (int)HttpStatusCode.Forbidden);
         }
 
-        if (admission.MayShakeHands() is var wait && wait > TimeSpan.Zero)
+        var isLast = http.Features.Get<TcpConnection>() is { IsLast: true };
+        if (admission.MayShakeHands(isLast) is var wait && wait > TimeSpan.Zero)
         {
+            if (isLast)
+                http.Response.Headers.Connection = "close";
             return TypedResults.Problem(
-                "The server is stopping, or busy with other handshakes.",
+                "The server is stopping, full, or busy with other handshakes.",
                 statusCode: (int)HttpStatusCode.ServiceUnavailable,
                 extensions: [KeyValuePair.Create<string, object?>("retryAfterMs", (int)Math.Ceiling(wait.TotalMilliseconds))]);
         }

@@ -10,6 +10,7 @@ internal static class SocketRegistration
     {
         services.AddOptions<Limits>().BindConfiguration("Limits");
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<Limits>>().Value);
+        services.AddSingleton(Descriptors.OfThisProcess());
         services.AddSingleton<IConnectionListenerFactory, TcpTransport>();
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
         services.AddSingleton<ServerMetrics>();

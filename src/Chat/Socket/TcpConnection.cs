@@ -21,10 +21,13 @@ internal sealed class TcpConnection : DefaultConnectionContext
     private readonly CancellationTokenSource closed = new();
     private bool isTaken;
 
-    public TcpConnection(System.Net.Sockets.Socket socket)
+    /// <param name="socket">The socket that was accepted.</param>
+    /// <param name="isLast">See <see cref="IsLast"/>.</param>
+    public TcpConnection(System.Net.Sockets.Socket socket, bool isLast)
         : base(Guid.CreateVersion7().ToString("N"))
     {
         this.socket = socket;
+        IsLast = isLast;
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
         ConnectionClosed = closed.Token;
@@ -34,6 +37,9 @@ internal sealed class TcpConnection : DefaultConnectionContext
             new Output(this, PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true))));
         Features.Set(this);
     }
+
+    /// <summary>Whether its file descriptor is one of the last: for an answer, and not for a socket that stays.</summary>
+    public bool IsLast { get; }
 
     /// <summary>Takes the socket, right behind the answer to the handshake. From then on HTTP touches it no more.</summary>
     /// <returns>The socket and what was read ahead of it; null if it is not HTTP's alone.</returns>

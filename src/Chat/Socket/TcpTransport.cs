@@ -8,9 +8,11 @@ namespace Chat.Socket;
 
 /// <summary>
 /// What Kestrel listens with, in place of its own: its connections can be taken out of HTTP's hands
-/// (<see cref="TcpConnection"/>), which Kestrel's cannot.
+/// (<see cref="TcpConnection"/>), which Kestrel's cannot; and it keeps some of the process' file descriptors back
+/// (<see cref="Descriptors"/>).
 /// </summary>
-internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> options, TimeProvider time, ILogger<TcpTransport> log) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> options, Descriptors descriptors, Limits limits, TimeProvider time, ILogger<TcpTransport> log)
+    : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(10);
@@ -22,8 +24,9 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
         try
         {
             var socket = options.Value.CreateBoundListenSocket(endpoint);
+            Warn(socket);
             socket.Listen(options.Value.Backlog);
-            return new(new Listener(socket, options.Value.NoDelay, time, log));
+            return new(new Listener(socket, options.Value.NoDelay, descriptors, time, log));
         }
         catch (SocketException failure) when (failure.SocketErrorCode == SocketError.AddressAlreadyInUse)
         {
@@ -31,10 +34,22 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
         }
     }
 
+    private void Warn(System.Net.Sockets.Socket listening)
+    {
+        var room = descriptors.RoomBeside(listening);
+        if (room <= 0)
+            throw new StartException($"The process may have {descriptors.Allowed} files open, which leaves none for connections: allow more (ulimit -n).");
+        if (room < limits.MaxConnections)
+            FewFit(log, descriptors.Allowed, room, limits.MaxConnections, limits.MaxConnections - room + descriptors.Allowed);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
+    private static partial void FewFit(ILogger log, long allowed, long room, int maxConnections, long needed);
+
     [LoggerMessage(LogLevel.Error, "No connection can be accepted just now ({Reason}): more open files must be allowed (ulimit -n), or fewer connections (Limits:MaxConnections)")]
     private static partial void NoneLeft(ILogger log, string reason);
 
-    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, TimeProvider time, ILogger log) : IConnectionListener
+    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, Descriptors descriptors, TimeProvider time, ILogger log) : IConnectionListener
     {
         private long saidAt;
 
@@ -50,7 +65,10 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
                     accepted = await socket.AcceptAsync(cancellationToken);
                     if (accepted.LocalEndPoint is IPEndPoint)
                         accepted.NoDelay = noDelay;
-                    return new TcpConnection(accepted);
+                    if (!descriptors.AreSpent(accepted))
+                        return new TcpConnection(accepted, descriptors.AreShort(accepted));
+                    accepted.Dispose();
+                    SayNoneLeft("the rest is for the server itself");
                 }
                 catch (Exception failure) when (failure is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
@@ -60,12 +78,7 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
                 catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
                 {
                     // The client waits in the backlog. To ask again at once would only burn the processor.
-                    if (saidAt == 0 || time.GetElapsedTime(saidAt) >= Silence)
-                    {
-                        saidAt = time.GetTimestamp();
-                        NoneLeft(log, failure.Message);
-                    }
-
+                    SayNoneLeft(failure.Message);
                     await Task.Delay(Breath, time, cancellationToken);
                 }
                 catch (SocketException)
@@ -74,6 +87,14 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
                     accepted?.Dispose();
                 }
             }
+        }
+
+        private void SayNoneLeft(string reason)
+        {
+            if (saidAt != 0 && time.GetElapsedTime(saidAt) < Silence)
+                return;
+            saidAt = time.GetTimestamp();
+            NoneLeft(log, reason);
         }
 
         public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => DisposeAsync();

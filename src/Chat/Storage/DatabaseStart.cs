@@ -9,7 +9,7 @@ namespace Chat.Storage;
 /// What the database must be like before the server starts: there, letting us in, and with the schema of this
 /// version. Containers start in any order, so a PostgreSQL that does not answer yet is waited for.
 /// </summary>
-internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, ILogger<DatabaseStart> log)
+internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, TimeProvider time, ILogger<DatabaseStart> log)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
     private readonly TimeSpan patience = configuration.GetValue("Storage:StartTimeout", TimeSpan.FromSeconds(30));
@@ -19,7 +19,7 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
     public async Task WaitAsync()
     {
         var isSaid = false;
-        for (var began = TimeProvider.System.GetTimestamp(); ; await Task.Delay(Pause))
+        for (var began = time.GetTimestamp(); ; await Task.Delay(Pause, time))
         {
             try
             {
@@ -32,7 +32,7 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
             }
             catch (Exception away) when (away is NpgsqlException or SocketException or TimeoutException)
             {
-                var waited = TimeProvider.System.GetElapsedTime(began);
+                var waited = time.GetElapsedTime(began);
                 if (waited >= patience)
                     throw new StartException($"PostgreSQL at {Address} did not answer for {patience.TotalSeconds:0} s: {OneLine(away)} Check ConnectionStrings__Postgres.", away);
                 if (!isSaid)

@@ -37,8 +37,7 @@ internal sealed class IssuerKeys(IOptionsMonitor<JwtBearerOptions> bearer, TimeP
             answer = asking;
         }
 
-        // By the machine's clock: it is the network that is waited for.
-        return await Task.WhenAny(answer, Task.Delay(Patience)) == answer && await answer;
+        return await Task.WhenAny(answer, Task.Delay(Patience, time)) == answer && await answer;
     }
 
     private async Task<bool> AskOnceAsync()

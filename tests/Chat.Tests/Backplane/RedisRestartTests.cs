@@ -1,7 +1,10 @@
+using System.Net;
+using Chat.Backplane;
 using Chat.Features;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using StackExchange.Redis;
 
 namespace Chat.Tests.Backplane;
 
@@ -73,6 +76,31 @@ public sealed class RedisRestartTests
     }
 
     [RedisFact]
+    public async Task A_Redis_that_stands_still_is_waited_for_by_the_nodes_clock()
+    {
+        await using var redis = await RedisServer.Start();
+        // So that the client library does not give up by its own.
+        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = $"{redis.ConnectionString},asyncTimeout=60000" }, fakeClock: true);
+        using var http = app.Http();
+        await redis.Execute("CLIENT", "PAUSE", "60000");
+
+        var ready = http.GetAsync("/health/ready");
+        var connecting = app.Connect(alice);
+        await Eventually.After(RedisConnection.Patience * 2);
+        Assert.False(ready.IsCompleted || connecting.IsCompleted);
+
+        // One thing after the other is waited for.
+        await Eventually.Holds("both have been waited for", () =>
+        {
+            app.Clock!.Advance(RedisConnection.Patience);
+            return ready.IsCompleted && connecting.IsCompleted;
+        });
+        Assert.Equal("does not answer", (await (await ready).Is(HttpStatusCode.ServiceUnavailable)).GetProperty("checks").GetProperty("redis").GetString());
+        await using var client = await connecting;
+        await redis.Kill();
+    }
+
+    [RedisFact]
     public async Task Presence_is_right_again_after_a_restart()
     {
         await using var redis = await RedisServer.Start();
@@ -138,8 +166,9 @@ public sealed class RedisRestartTests
             await held.Execute($"lock table {node.Services.GetRequiredService<Tables>().Member} in access exclusive mode");
             await redis.StartAgain();
             await node.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(15));
-            // Nobody tells of it.
-            await node.HoldLease(bob);
+            // Nobody tells of it. The node has two connections to Redis: the one for commands may be back after the other one.
+            await Eventually.IsRight(
+                async () => (await Record.ExceptionAsync(() => node.HoldLease(bob))) is RedisConnectionException away ? away.Message : null, TimeSpan.FromSeconds(15));
             await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("after an outage", StringComparison.Ordinal)));
             await held.Release();
         }

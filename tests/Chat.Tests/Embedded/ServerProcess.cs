@@ -13,7 +13,7 @@ internal sealed class ServerProcess : IDisposable
     private readonly StringBuilder output = new();
     private readonly StringBuilder errors = new();
 
-    private ServerProcess(IReadOnlyDictionary<string, string> settings, IEnumerable<string> arguments)
+    private ServerProcess(IReadOnlyDictionary<string, string> settings, IEnumerable<string> arguments, int? files = null)
     {
         var command = new ProcessStartInfo("dotnet", arguments)
         {
@@ -25,6 +25,13 @@ internal sealed class ServerProcess : IDisposable
         };
         foreach (var (name, value) in settings)
             command.Environment[name] = value;
+        if (files is { } allowed)
+        {
+            command.FileName = "/bin/sh";
+            foreach (var (index, word) in new[] { "-c", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {allowed}; exec \"$@\""), "sh", "dotnet" }.Index())
+                command.ArgumentList.Insert(index, word);
+        }
+
         process = Process.Start(command)!;
         process.OutputDataReceived += (_, line) => Append(output, line.Data);
         process.ErrorDataReceived += (_, line) => Append(errors, line.Data);
@@ -51,6 +58,10 @@ internal sealed class ServerProcess : IDisposable
     public static ServerProcess Launch(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>
         new(settings, [typeof(EmbeddedServers).Assembly.Location, .. arguments]);
 
+    /// <summary>Where it may have only so many files open.</summary>
+    public static ServerProcess LaunchWithin(int files, IReadOnlyDictionary<string, string> settings) =>
+        new(settings, [typeof(EmbeddedServers).Assembly.Location], files);
+
     /// <summary>Through <c>dotnet run</c>.</summary>
     public static ServerProcess LaunchBySdk(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>
         new(settings, ["run", .. arguments]);
@@ -59,7 +70,7 @@ internal sealed class ServerProcess : IDisposable
 
     public static Task<ServerProcess> StartListening(IReadOnlyDictionary<string, string> settings) => Listening(Launch(settings));
 
-    private static async Task<ServerProcess> Listening(ServerProcess server)
+    public static async Task<ServerProcess> Listening(ServerProcess server)
     {
         await Eventually.Holds("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited, seconds: 60);
         Assert.False(server.process.HasExited, server.Errors);

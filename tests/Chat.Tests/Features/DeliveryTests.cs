@@ -1,12 +1,14 @@
+using System.Diagnostics;
 using System.Net.Http.Json;
 using Chat.Features;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using Xunit.Abstractions;
 
 namespace Chat.Tests.Features;
 
-public sealed class DeliveryTests(SharedCluster cluster) : IClassFixture<SharedCluster>
+public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper output) : IClassFixture<SharedCluster>
 {
     private ChatApp First => cluster.First;
 
@@ -166,6 +168,26 @@ public sealed class DeliveryTests(SharedCluster cluster) : IClassFixture<SharedC
         await atBob.Settle();
         Assert.Equal(Enumerable.Range(1, Lost + 1).Select(number => (long)number), atBob.NumbersOf(conversation));
         Assert.Equal((Lost + 1, Lost + 1), atBob.UnreadOf(conversation));
+    }
+
+    [Fact]
+    public async Task Several_thousands_that_were_lost_reach_a_device_as_fast_as_it_reads()
+    {
+        const int Lost = 3000;
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await First.OpenDirect(alice, bob);
+        await using var atBob = await First.Connect(bob);
+
+        // Nothing shows that they are missing: the position check finds them.
+        await Task.WhenAll(Enumerable.Range(1, Lost).Select(i => StoreUnheard(alice, conversation, $"lost {i}")));
+        var began = Stopwatch.GetTimestamp();
+
+        await Eventually.Holds("everything has come", () => atBob.NumbersOf(conversation).Count >= Lost || atBob.IsClosed);
+        output.WriteLine($"{Lost} were there after {Stopwatch.GetElapsedTime(began).TotalSeconds:F1} s");
+        Assert.False(atBob.IsClosed);
+        await atBob.Settle();
+        Assert.Equal(Enumerable.Range(1, Lost).Select(number => (long)number), atBob.NumbersOf(conversation));
+        Assert.Equal((Lost, Lost), atBob.UnreadOf(conversation));
     }
 
     [Fact]

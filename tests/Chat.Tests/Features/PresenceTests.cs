@@ -175,7 +175,8 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         var atBob = await first.Connect(bob);
         await atBob.Next("status.bulk");
         await atBob.Settle();
-        // A stop gives back every lease, and tells.
+        // A stop gives back every lease, and tells; who went before theirs was taken has never been there.
+        await Eventually.Holds("his lease is taken", () => first.HeldLeases(bob) == 1);
         await first.DisposeAsync();
 
         await using (other)

@@ -13,6 +13,10 @@ namespace Chat.Tests.Features;
 /// <summary>One feed alone, with a real connection of which only the socket is a recording.</summary>
 public sealed class UserFeedTests : IDisposable
 {
+    // More than a send queue holds, and with how many changes it is no longer at most half full: each is three frames.
+    private const int Far = 2000;
+    private const int HalfFull = 43;
+
     private readonly Guid conversation = Guid.NewGuid();
     private readonly Guid other = Guid.NewGuid();
     private readonly FakeTimeProvider clock = new();
@@ -25,13 +29,7 @@ public sealed class UserFeedTests : IDisposable
 
     public UserFeedTests()
     {
-        var limits = new Limits();
-        var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
-        var place = new Admission(hub, limits, metrics, clock).TryEnter(null);
-        connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
-        connection.TrySignIn(new TokenReading(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
-        hub.Add(connection);
-        hub.Join(connection);
+        connection = Join(socket);
         feed = new UserFeed(me, hub, clock);
     }
 
@@ -61,7 +59,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.False(Offer(3));
         Assert.False(Offer(2));
         Assert.Empty(await Delivered());
-        Assert.Equal([(conversation, 0, 2)], feed.Gaps());
+        Assert.Equal([(conversation, 0, 1, true)], feed.Gaps());
 
         Assert.True(Offer(1));
         Assert.Equal([1, 2, 3], await Delivered());
@@ -154,22 +152,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_held_for_long_goes_out_in_parts_that_a_send_queue_holds()
-    {
-        feed.Load([]);
-        for (var number = 2; number <= 1 + (2 * Lane.MostAtOnce); number++)
-            Assert.False(Offer(number));
-
-        Assert.True(Offer(1));
-        Assert.Equal(Enumerable.Range(1, 1 + Lane.MostAtOnce).Select(number => (long)number), await Delivered());
-        // Nothing is missing: there is nothing to fetch.
-        Assert.Empty(feed.Gaps());
-        feed.GoOn(TimeSpan.FromSeconds(1));
-        Assert.Equal(Enumerable.Range(1, 1 + (2 * Lane.MostAtOnce)).Select(number => (long)number), await Delivered());
-    }
-
-    [Fact]
-    public async Task What_was_found_goes_out_at_once_if_it_is_little()
+    public async Task What_was_found_goes_out_at_once()
     {
         feed.Load([]);
         Assert.False(Offer(4));
@@ -179,59 +162,111 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_found_goes_out_in_parts_that_a_send_queue_holds_also_if_nobody_reads_for_a_while()
+    public async Task However_much_was_held_it_goes_out_as_fast_as_it_is_read()
     {
-        var reading = new TaskCompletionSource();
-        socket.Reading = reading.Task;
+        feed.Load([]);
+        for (var number = 2; number <= Far; number++)
+            Assert.False(Offer(number));
+
+        // No time passes: a reader needs none.
+        Assert.True(Offer(1));
+
+        await AllIsDelivered();
+        Assert.Equal((Far, Far), (await Unread())[^1]);
+        Assert.Empty(feed.Gaps());
+    }
+
+    [Fact]
+    public async Task Nobody_is_closed_for_what_was_held_also_who_reads_nothing_for_a_while()
+    {
+        var reading = await StopReading();
         feed.Load([]);
 
-        feed.Fill(conversation, [.. Numbers(1, 250).Select(number => Message(number, other))]);
-        Assert.InRange(connection.QueueLength, 1, 3 * Lane.MostAtOnce);
+        feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
+        for (var tick = 0; tick < 100; tick++)
+            feed.GoOn(TimeSpan.FromSeconds(1));
+        Assert.Equal(Framed(HalfFull), connection.QueueLength);
         // All of it is here: there is nothing more to fetch.
         Assert.Empty(feed.Gaps());
-        Assert.Equal([(conversation, 250, 0)], feed.Positions());
+        Assert.Equal([(conversation, Far, 0)], feed.Positions());
         reading.SetResult();
 
-        for (var gone = Lane.MostAtOnce; gone < 250; gone += Lane.MostAtOnce)
-        {
-            Assert.Equal(Numbers(1, gone), await Delivered());
-            feed.GoOn(TimeSpan.FromSeconds(1));
-        }
+        await AllIsDelivered();
+        Assert.Equal((Far, Far), (await Unread())[^1]);
+    }
 
-        Assert.Equal(Numbers(1, 250), await Delivered());
-        Assert.Equal((250, 250), (await Unread())[^1]);
+    [Fact]
+    public async Task Of_two_devices_the_slow_one_does_not_keep_the_other_one_waiting()
+    {
+        using var second = new Recording();
+        var reading = Join(second);
+        await StopReading();
+        feed.Load([]);
+
+        feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
+        Assert.Equal(Numbers(1, HalfFull), await DeliveredTo(second, reading));
+        feed.GoOn(TimeSpan.FromSeconds(1));
+        Assert.Equal(Numbers(1, HalfFull + Lane.MostAtOnce), await DeliveredTo(second, reading));
+        // More than the slow one's queue holds: it is closed, and nobody waits for it any more.
+        feed.GoOn(TimeSpan.FromSeconds(1));
+
+        await AllIsDelivered(second, reading);
     }
 
     [Fact]
     public async Task What_waits_for_its_turn_gets_less_with_every_change_that_comes()
     {
-        const int Waiting = 50;
+        const int Waiting = 20;
+        var reading = await StopReading();
         feed.Load([]);
-        feed.Fill(conversation, [.. Numbers(1, Lane.MostAtOnce + Waiting).Select(number => Message(number, other))]);
+        feed.Fill(conversation, [.. Numbers(1, HalfFull + Waiting).Select(number => Message(number, other))]);
 
-        var live = Numbers(Lane.MostAtOnce + Waiting + 1, Waiting).ToArray();
+        var live = Numbers(HalfFull + Waiting + 1, Waiting).ToArray();
         foreach (var number in live)
         {
             Assert.Equal(number == live[^1], Offer(number));
-            Assert.Equal(Numbers(1, (int)(number - live[^1] + number)), await Delivered());
+            Assert.Equal(Framed(HalfFull + (2 * (int)(number - live[0] + 1))), connection.QueueLength);
         }
+
+        reading.SetResult();
+        Assert.Equal(Numbers(1, (int)live[^1]), await Delivered());
     }
 
     [Fact]
     public async Task What_is_missing_behind_what_waits_for_its_turn_is_asked_for_when_that_is_out()
     {
+        var reading = await StopReading();
         feed.Load([]);
-        feed.Fill(conversation, [.. Numbers(1, 2 * Lane.MostAtOnce).Select(number => Message(number, other))]);
-        var behind = (2 * Lane.MostAtOnce) + 3;
-        Assert.False(Offer(behind));
+        feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
+        Assert.False(Offer(Far + 3));
 
         Assert.Empty(feed.Gaps());
-        Assert.Equal([(conversation, 2 * Lane.MostAtOnce, 0)], feed.Positions());
-        feed.GoOn(TimeSpan.FromSeconds(1));
-        Assert.Equal([(conversation, 2 * Lane.MostAtOnce, behind)], feed.Gaps());
-        feed.Fill(conversation, [Message(behind - 2, other), Message(behind - 1, other)]);
+        Assert.Equal([(conversation, Far + 3, 0)], feed.Positions());
+        reading.SetResult();
+        await Eventually.Holds("its turn has come", () => feed.Gaps().Count > 0);
+        Assert.Equal([(conversation, Far, Far + 2, true)], feed.Gaps());
+        Assert.Equal(2, feed.Fill(conversation, [Message(Far + 1, other), Message(Far + 2, other)]));
 
-        Assert.Equal(Numbers(1, behind), await Delivered());
+        Assert.Equal(Numbers(1, Far + 3), await Delivered());
+    }
+
+    [Fact]
+    public async Task What_nobody_has_brought_is_missing_like_what_shows_as_a_gap()
+    {
+        feed.Load([]);
+        Offer(1);
+        feed.Miss(conversation, 4);
+
+        Assert.Equal([(conversation, 4, 0)], feed.Positions());
+        Assert.Equal([(conversation, 1, 4, false)], feed.Gaps());
+        Assert.False(Offer(4));
+        Assert.Equal([(conversation, 1, 3, true)], feed.Gaps());
+        Offer(2);
+        // Nobody counts as found what has come by itself meanwhile.
+        Assert.Equal(1, feed.Fill(conversation, [Message(2, other), Message(3, other), Message(4, other)]));
+
+        Assert.Empty(feed.Gaps());
+        Assert.Equal(Numbers(1, 4), await Delivered());
     }
 
     [Fact]
@@ -440,6 +475,38 @@ public sealed class UserFeedTests : IDisposable
         Assert.Equal([(0, 0), (1, 1)], await Unread());
     }
 
+    private Connection Join(Recording recording)
+    {
+        var limits = new Limits();
+        var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
+        var place = new Admission(hub, limits, metrics, clock).TryEnter(null);
+        var joined = new Connection(recording, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
+        joined.TrySignIn(new TokenReading(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
+        hub.Add(joined);
+        hub.Join(joined);
+        return joined;
+    }
+
+    /// <summary>From here on the socket takes nothing, until the other side reads again.</summary>
+    private async Task<TaskCompletionSource> StopReading()
+    {
+        var reading = new TaskCompletionSource();
+        socket.Reading = reading.Task;
+        // The write that is under way then.
+        await Frames();
+        return reading;
+    }
+
+    private static int Framed(int changes) => 3 * changes;
+
+    private Task AllIsDelivered() => AllIsDelivered(socket, connection);
+
+    private static async Task AllIsDelivered(Recording recording, Connection over)
+    {
+        await Eventually.IsRight(async () => await DeliveredTo(recording, over) is { Count: < Far and var count } ? $"{count} of {Far}" : null, TimeSpan.FromSeconds(15));
+        Assert.Equal(Numbers(1, Far), await DeliveredTo(recording, over));
+    }
+
     private static IEnumerable<long> Numbers(int first, int count) => Enumerable.Range(first, count).Select(number => (long)number);
 
     private static UnreadRow Row(Guid conversation, long seq, long readUpTo, long unread) => new(conversation, seq, readUpTo, unread, []);
@@ -460,17 +527,21 @@ public sealed class UserFeedTests : IDisposable
         SentAt = DateTimeOffset.UnixEpoch,
     };
 
-    private async Task<IReadOnlyList<long>> Delivered() =>
-        [.. (await Frames()).Where(frame => frame.Type == "message.new").Select(frame => frame["message.seq"].GetInt64())];
+    private Task<IReadOnlyList<long>> Delivered() => DeliveredTo(socket, connection);
+
+    private static async Task<IReadOnlyList<long>> DeliveredTo(Recording recording, Connection over) =>
+        [.. (await Frames(recording, over)).Where(frame => frame.Type == "message.new").Select(frame => frame["message.seq"].GetInt64())];
 
     private async Task<IReadOnlyList<(long Unread, long Total)>> Unread() =>
         [.. (await Frames()).Where(frame => frame.Type == "notification.unread").Select(frame => (frame["unread"].GetInt64(), frame["totalUnread"].GetInt64()))];
 
+    private Task<IReadOnlyList<Received>> Frames() => Frames(socket, connection);
+
     // A marker of our own shows that everything before it has been written.
-    private async Task<IReadOnlyList<Received>> Frames()
+    private static async Task<IReadOnlyList<Received>> Frames(Recording recording, Connection over)
     {
         var marker = $"marker {Guid.NewGuid()}";
-        connection.Send(Frame.Of(ChatError.Internal, marker));
-        return [.. (await socket.Until(marker)).Where(frame => frame.Type != "error")];
+        over.Send(Frame.Of(ChatError.Internal, marker));
+        return [.. (await recording.Until(marker)).Where(frame => frame.Type != "error")];
     }
 }

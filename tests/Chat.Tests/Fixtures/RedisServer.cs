@@ -63,7 +63,7 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>What its owner says to it, beside everybody else.</summary>
     public async Task<RedisResult> Execute(string command, params object[] arguments)
     {
-        await using var connection = await ConnectionMultiplexer.ConnectAsync(ConnectionString);
+        await using var connection = await ConnectionMultiplexer.ConnectAsync($"{ConnectionString},allowAdmin=true");
         return await connection.GetDatabase().ExecuteAsync(command, arguments);
     }
 

@@ -1,6 +1,8 @@
 using System.Text.RegularExpressions;
 using Chat.Features;
+using Chat.Socket;
 using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Observing;
 
@@ -55,6 +57,8 @@ public sealed partial class MetricsTests
         await using var second = await app.Open();
         await Assert.ThrowsAsync<InvalidOperationException>(() => app.Open());
         Assert.Equal((1, 1), (refused.Sum(), refused.Sum("reason", "unauthenticated")));
+        Assert.True(app.Services.GetRequiredService<Admission>().MayShakeHands(isLast: true) > TimeSpan.Zero);
+        Assert.Equal((2, 1), (refused.Sum(), refused.Sum("reason", "files")));
 
         await one.Leave();
         other.Cut();

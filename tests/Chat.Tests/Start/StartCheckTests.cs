@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 
 namespace Chat.Tests.Start;
@@ -72,9 +73,16 @@ public sealed class StartCheckTests
     {
         await using var nobody = NpgsqlDataSource.Create("Host=127.0.0.1;Port=1;Username=chat;Timeout=1");
 
-        var refused = await Assert.ThrowsAsync<StartException>(Start(nobody, patience: "00:00:00.2").WaitAsync);
+        var clock = new FakeTimeProvider();
+        var waiting = Start(nobody, patience: "00:00:30", clock).WaitAsync();
+        await Eventually.Holds("it is given up", () =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return waiting.IsCompleted;
+        });
 
-        Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer for 0 s: ", refused.Message, StringComparison.Ordinal);
+        var refused = await Assert.ThrowsAsync<StartException>(() => waiting);
+        Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer for 30 s: ", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -98,10 +106,11 @@ public sealed class StartCheckTests
         Assert.Equal("Stopped before the start was complete.", StartException.LineFor(new TaskCanceledException()));
     }
 
-    private static DatabaseStart Start(NpgsqlDataSource database, string patience) => new(
+    private static DatabaseStart Start(NpgsqlDataSource database, string patience, TimeProvider? time = null) => new(
         database,
         null!,
         new ConfigurationBuilder().AddInMemoryCollection([new("Storage:StartTimeout", patience)]).Build(),
+        time ?? TimeProvider.System,
         NullLogger<DatabaseStart>.Instance);
 
     private static void Check(Dictionary<string, string?> settings, string? environment = null)

@@ -72,17 +72,23 @@ internal sealed partial class DeliveryRepair(
         {
             if (!feed.IsLoaded)
                 await delivery.LoadAsync(feed);
-            foreach (var (conversationId, position, firstHeld) in feed.Gaps())
-                metrics.GapRepaired(await FetchAsync(feed, conversationId, position, firstHeld - 1));
+            await FillGapsAsync(feed);
         }
     }
 
-    private async Task<int> FetchAsync(UserFeed feed, Guid conversationId, long after, long upTo)
+    // A part of what is missing; the next one when this has gone out. So however far somebody is behind, little is held.
+    private async Task FillGapsAsync(UserFeed feed)
     {
-        var missing = (await changes.PastAsync([(conversationId, after)], MaxFetched)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
-        feed.Fill(conversationId, missing);
-        Repaired(missing.Length, conversationId, redis.IsConnected);
-        return missing.Length;
+        foreach (var (conversationId, position, upTo, isSeen) in feed.Gaps())
+        {
+            var missing = (await changes.PastAsync([(conversationId, position)], MaxFetched)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
+            var news = feed.Fill(conversationId, missing);
+            Repaired(news, conversationId, redis.IsConnected);
+            if (isSeen)
+                metrics.GapRepaired(news);
+            else
+                metrics.PositionRepaired(news);
+        }
     }
 
     private async Task CompareAsync()
@@ -98,7 +104,10 @@ internal sealed partial class DeliveryRepair(
                 if (readUpTo > readSeen)
                     await recounts.RecountAsync(feed, conversationId);
                 if (seq > position && check.IsBehindAgain((userId, conversationId), seq, out var earlier) && earlier > position)
-                    metrics.PositionRepaired(await FetchAsync(feed, conversationId, position, earlier));
+                {
+                    feed.Miss(conversationId, earlier);
+                    await FillGapsAsync(feed);
+                }
             }
         }
     }

@@ -10,8 +10,8 @@ namespace Chat.Features;
 internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
 {
     /// <summary>
-    /// What was held goes out in parts of so many changes, a few frames each: all of it at once would be more than a send
-    /// queue holds, and would close the connections of whoever waited for it.
+    /// So many changes, a few frames each, a send queue holds beside others: as many go out at once of what is held, also
+    /// where a connection has little room. All of it would close whoever waited for it.
     /// </summary>
     public const int MostAtOnce = 32;
 
@@ -27,30 +27,27 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     // By number; null as long as nothing is held, which is nearly always.
     private SortedList<long, Held>? held;
 
+    // Changes up to here are committed, although nothing has brought them.
+    private long known;
+
     /// <summary>Every change up to here was delivered.</summary>
     public long Position { get; set; }
 
-    /// <summary>Every change up to here was delivered, or is held and only waits for its turn.</summary>
-    public long Reached
-    {
-        get
-        {
-            var reached = Position;
-            if (held is null)
-                return reached;
-            foreach (var number in held.Keys)
-            {
-                if (number > reached + 1)
-                    break;
-                reached = Math.Max(reached, number);
-            }
+    /// <summary>Every change up to here was delivered, or its turn will come: it is held, or known to be missing.</summary>
+    public long Reached => Math.Max(Math.Max(Position, known), held?.Keys[^1] ?? 0);
 
-            return reached;
-        }
-    }
+    /// <summary>Whether something is held that nothing is missing before: it waits for its turn.</summary>
+    public bool HasTurns => held is not null && held.Keys[0] <= Position + 1;
 
-    /// <summary>The first that is held although something before it is missing.</summary>
-    public long? FirstHeldInVain => held?.Keys[0] is { } first && first > Position + 1 ? first : null;
+    /// <summary>
+    /// Up to where something is missing that must go out first, and whether that shows in what is held; null if nothing is,
+    /// or if what is held has its turn before it.
+    /// </summary>
+    public (long UpTo, bool IsSeen)? Missing =>
+        HasTurns ? null
+        : held is not null ? (held.Keys[0] - 1, true)
+        : known > Position ? (known, false)
+        : null;
 
     /// <summary>What is held: it waits for something that is missing, or for its turn.</summary>
     public IEnumerable<Held> Waiting => held?.Values ?? Enumerable.Empty<Held>();
@@ -59,8 +56,7 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     public UnreadCount Unread { get; } = new(total);
 
     /// <summary>Delivers a change if it is the next, holds it if it is early, and leaves it out if it was there already.</summary>
-    /// <returns>False if it is held.</returns>
-    public bool Offer(Held offered)
+    public void Offer(Held offered)
     {
         var number = offered.Change.Message.ChangedSeq;
         if (number <= Position)
@@ -70,33 +66,36 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
         else if (number == Position + 1)
         {
             Deliver(offered);
-            GoOn();
+            GoOn(MostAtOnce);
         }
         else
         {
             Hold(offered);
             GoOn(MostBesideLive);
         }
-
-        return number <= Position;
     }
+
+    /// <summary>Something up to here is missing that nobody has brought. It is fetched when its turn has come.</summary>
+    public void Miss(long upTo) => known = Math.Max(known, upTo);
 
     /// <summary>Keeps a change until its turn.</summary>
-    public void Hold(Held early)
+    /// <returns>Whether it is news.</returns>
+    public bool Hold(Held early)
     {
         var number = early.Change.Message.ChangedSeq;
-        held ??= [];
+        var isNews = number > Position && held?.ContainsKey(number) != true;
         // The repair may find a message before its log knows of the commit, and brings no answer along.
-        if (early.Reply is not null || !held.ContainsKey(number))
-            held[number] = early;
+        if (isNews || early.Reply is not null)
+            (held ??= [])[number] = early;
+        return isNews;
     }
 
-    /// <summary>Delivers of what is held as much as may go out at once, and has nothing missing before it.</summary>
-    public void GoOn(int most = MostAtOnce)
+    /// <summary>Delivers of what is held at most so many, as far as nothing is missing before them.</summary>
+    public void GoOn(int most)
     {
-        for (; most > 0 && held is not null && held.Keys[0] <= Position + 1; most--)
+        for (; most > 0 && HasTurns; most--)
         {
-            var next = held.Values[0];
+            var next = held!.Values[0];
             held.RemoveAt(0);
             if (held.Count == 0)
                 held = null;

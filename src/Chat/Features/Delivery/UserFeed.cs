@@ -15,6 +15,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     private readonly Dictionary<Guid, Lane> lanes = [];
     private readonly UnreadTotal total = new();
     private List<Held>? early = [];
+    private bool isPouring;
 
     public Guid UserId => userId;
 
@@ -48,22 +49,36 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         var offered = new Held(change, reply, time.GetTimestamp());
         lock (gate)
         {
-            if (early is null)
-                return LaneOf(change.Message.ConversationId).Offer(offered);
-            early.Add(offered);
-            return true;
+            if (early is not null)
+            {
+                early.Add(offered);
+                return true;
+            }
+
+            var lane = LaneOf(change.Message.ConversationId);
+            lane.Offer(offered);
+            Pour(lane);
+            return change.Message.ChangedSeq <= lane.Position;
         }
     }
 
+    /// <summary>Something up to this number is missing that nobody has brought: it will be among the gaps.</summary>
+    public void Miss(Guid conversationId, long upTo)
+    {
+        lock (gate)
+            LaneOf(conversationId).Miss(upTo);
+    }
+
     /// <summary>Offers what was missing and was found in the database. It may be much: it leaves like all that is held.</summary>
-    public void Fill(Guid conversationId, IReadOnlyList<Message> missing)
+    /// <returns>How many of them nobody had brought meanwhile.</returns>
+    public int Fill(Guid conversationId, IReadOnlyList<Message> missing)
     {
         lock (gate)
         {
             var lane = LaneOf(conversationId);
-            foreach (var message in missing)
-                lane.Hold(new Held(new Change(message), Reply: null, time.GetTimestamp()));
-            lane.GoOn();
+            var news = missing.Count(message => lane.Hold(new Held(new Change(message), Reply: null, time.GetTimestamp())));
+            Pour(lane);
+            return news;
         }
     }
 
@@ -93,8 +108,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             }
 
             early = null;
-            foreach (var lane in lanes.Values)
-                lane.GoOn();
+            PourAll();
         }
     }
 
@@ -162,17 +176,17 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             return [.. lanes.Select(lane => (lane.Key, lane.Value.Reached, lane.Value.Unread.ReadUpTo))];
     }
 
-    /// <summary>The conversations in which something is held, each with its position and what it lacks to go on.</summary>
-    public IReadOnlyList<(Guid ConversationId, long Position, long FirstHeld)> Gaps()
+    /// <summary>The conversations that lack something to go on: what lies past the position, up to a number; and whether it is seen in what is held.</summary>
+    public IReadOnlyList<(Guid ConversationId, long Position, long UpTo, bool IsSeen)> Gaps()
     {
         // Every feed is asked four times a second and hardly ever has one: nothing is made for the answer that there is none.
-        List<(Guid, long, long)>? gaps = null;
+        List<(Guid, long, long, bool)>? gaps = null;
         lock (gate)
         {
             foreach (var (conversationId, lane) in lanes)
             {
-                if (lane.FirstHeldInVain is { } first)
-                    (gaps ??= []).Add((conversationId, lane.Position, first));
+                if (lane.Missing is (var upTo, var isSeen))
+                    (gaps ??= []).Add((conversationId, lane.Position, upTo, isSeen));
             }
         }
 
@@ -180,8 +194,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     }
 
     /// <summary>
-    /// Delivers the next part of what was held, and lets go the answers that have been held for too long, for want of a
-    /// change or of the positions: a slow repair must not look like a lost send.
+    /// Delivers a part of what was held, so that of several connections no slow one keeps the others waiting; and lets go
+    /// the answers that have been held for too long, for want of a change or of the positions: a slow repair must not look
+    /// like a lost send.
     /// </summary>
     public void GoOn(TimeSpan longestHold)
     {
@@ -190,7 +205,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             Release(early ?? []);
             foreach (var lane in lanes.Values)
             {
-                lane.GoOn();
+                if (lane.HasTurns && hub.ConnectionsOf(userId).Any(HasRoom))
+                    lane.GoOn(Lane.MostAtOnce);
                 Release(lane.Waiting);
             }
         }
@@ -204,6 +220,42 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             }
         }
     }
+
+    // What waits for its turn goes out as fast as all connections take it: none is closed for what others have said while it
+    // was kept from it.
+    private void Pour(Lane lane)
+    {
+        while (lane.HasTurns)
+        {
+            if (!hub.ConnectionsOf(userId).All(HasRoom))
+            {
+                if (!isPouring)
+                    _ = PourLaterAsync();
+                return;
+            }
+
+            lane.GoOn(1);
+        }
+    }
+
+    private void PourAll()
+    {
+        foreach (var lane in lanes.Values)
+            Pour(lane);
+    }
+
+    private async Task PourLaterAsync()
+    {
+        isPouring = true;
+        await Task.WhenAll(hub.ConnectionsOf(userId).Select(connection => connection.HasRoomAsync())).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        lock (gate)
+        {
+            isPouring = false;
+            PourAll();
+        }
+    }
+
+    private static bool HasRoom(Connection connection) => connection.HasRoomAsync().IsCompleted;
 
     private Lane LaneOf(Guid conversationId)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.ComponentModel;
 using Chat.Backplane;
 using Chat.Rest;
 using Chat.Socket;
@@ -15,7 +16,8 @@ namespace Chat.Features;
 /// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
 /// work, the keys that tokens are checked with are there, and the node is not stopping; 503 with what is not so. Outside
 /// Development a PostgreSQL that may lose what it has confirmed is <c>degraded</c>: still a 200, because no other node
-/// would be better off.
+/// would be better off. Whoever asks may leave parts out: a Redis that is away from all nodes alike is no reason to send
+/// nobody to any of them, and that no node can know.
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
@@ -54,7 +56,8 @@ public sealed class HealthSlice : ISlice
         health.MapMethods("live", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, _ => false))
             .Named("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
             .Answers(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
-        health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, check => check.Tags.Contains(Ready)))
+        health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http, [Description("Parts of `checks` to leave out, for who has no other place to send people to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
+                AnswerAsync(checks, http, check => check.Tags.Contains(Ready) && exclude?.Contains(check.Name) != true))
             .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, the keys that tokens are checked with are there, and the node is not stopping.")
             .Answers(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
             .Answers(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
@@ -95,13 +98,13 @@ internal sealed class StoppingCheck(Hub hub) : IHealthCheck
         Task.FromResult(hub.IsStopping ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
 }
 
-internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment environment) : IHealthCheck
+internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment environment, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            var loses = await DatabaseStart.LosesAsync(database, cancellationToken).WaitAsync(RedisConnection.Patience * 2, cancellationToken);
+            var loses = await DatabaseStart.LosesAsync(database, cancellationToken).WaitAsync(RedisConnection.Patience * 2, time, cancellationToken);
             return loses is null || environment.IsDevelopment()
                 ? HealthCheckResult.Healthy()
                 : HealthCheckResult.Degraded($"{loses} off: may lose what was acknowledged");
@@ -113,13 +116,13 @@ internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment 
     }
 }
 
-internal sealed class RedisCheck(RedisConnection redis) : IHealthCheck
+internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            await redis.Database.PingAsync().WaitAsync(RedisConnection.Patience, cancellationToken);
+            await redis.Database.PingAsync().WaitAsync(RedisConnection.Patience, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
@@ -136,7 +139,7 @@ internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
 }
 
 /// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing, or not everything.</summary>
-internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions channels) : IHealthCheck, IHostedService
+internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions channels, TimeProvider time) : IHealthCheck, IHostedService
 {
     private readonly ConcurrentDictionary<Guid, TaskCompletionSource> underWay = new();
 
@@ -160,8 +163,8 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
         var waiting = underWay.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         try
         {
-            await redis.Database.PublishAsync(redis.Channel(redis.Names.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Patience, cancellationToken);
-            await waiting.Task.WaitAsync(RedisConnection.Patience, cancellationToken);
+            await redis.Database.PublishAsync(redis.Channel(redis.Names.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Patience, time, cancellationToken);
+            await waiting.Task.WaitAsync(RedisConnection.Patience, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)

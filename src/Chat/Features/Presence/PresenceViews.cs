@@ -196,7 +196,7 @@ internal sealed partial class PresenceViews(
                 return;
             }
 
-            var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Patience);
+            var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Patience, Time);
             foreach (var contact in visible)
                 Tell(contact.OfUser, own[contact.OfUser], Status(contact, online.Contains(contact.UserId)));
         }
@@ -237,7 +237,7 @@ internal sealed partial class PresenceViews(
         try
         {
             var isKnown = !leases.IsSettling;
-            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience);
+            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience, Time);
             return (online, isKnown);
         }
         catch (Exception failure) when (IsAway(failure))

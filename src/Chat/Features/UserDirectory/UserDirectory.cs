@@ -72,7 +72,8 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
-                AbsoluteExpiration = time.GetUtcNow() + Remembered,
+                // By the system's clock, the only one that the cache knows. It saves writes and decides nothing.
+                AbsoluteExpirationRelativeToNow = Remembered,
             });
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))

@@ -49,7 +49,7 @@ internal sealed partial class WarmUp(
             await LoadKeysAsync();
             while (Rehearsals < Rounds)
             {
-                await RehearseAsync().WaitAsync(Patience, cancellationToken);
+                await RehearseAsync().WaitAsync(Patience, time, cancellationToken);
                 Rehearsals++;
             }
 

@@ -1,0 +1,41 @@
+using System.Globalization;
+
+namespace Chat.Socket;
+
+/// <summary>
+/// The files, and with them the sockets, that this process may have open (<c>ulimit -n</c>). Without one more nothing goes on:
+/// no connection is accepted, PostgreSQL cannot be asked, and .NET itself may end the process. So the last ones are kept
+/// back: some to answer those who must come back later, the rest for the server. A new file gets the lowest free number,
+/// so a socket's number says how many are open, whatever they are.
+/// </summary>
+/// <param name="allowed">How many may be open at a time.</param>
+internal sealed class Descriptors(long allowed)
+{
+    // Connections to PostgreSQL (26 and 4 by default) and Redis, and files.
+    private const int ForTheServer = 128;
+    private const int ForAnswers = 128;
+
+    /// <summary>How many may be open at a time.</summary>
+    public long Allowed => allowed;
+
+    /// <summary>What the kernel says; no bound at all where it does not say it in /proc.</summary>
+    public static Descriptors OfThisProcess()
+    {
+        const string Limits = "/proc/self/limits";
+        const string Line = "Max open files";
+        // The soft limit comes first, as a number or "unlimited". .NET has raised it to the hard one by now.
+        var words = File.Exists(Limits) ? File.ReadLines(Limits).FirstOrDefault(line => line.StartsWith(Line, StringComparison.Ordinal))?[Line.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries) : null;
+        return new(long.TryParse(words?[0], NumberStyles.None, CultureInfo.InvariantCulture, out var soft) ? soft : long.MaxValue);
+    }
+
+    /// <summary>How many connections there is room for, as seen by a socket that has just been opened.</summary>
+    public long RoomBeside(System.Net.Sockets.Socket opened) => allowed - ForTheServer - ForAnswers - Number(opened);
+
+    /// <summary>Whether a socket is one of those for answers.</summary>
+    public bool AreShort(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ForTheServer - ForAnswers;
+
+    /// <summary>Whether a socket is one of those for the server itself.</summary>
+    public bool AreSpent(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ForTheServer;
+
+    private static long Number(System.Net.Sockets.Socket socket) => socket.Handle;
+}

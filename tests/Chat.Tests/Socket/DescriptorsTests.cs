@@ -1,0 +1,80 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using Chat.Features;
+using Chat.Tests.Embedded;
+using Chat.Tests.Fixtures;
+using Chat.Tests.Start;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>More clients than the process may have files open, on a process whose limit is low.</summary>
+public sealed class DescriptorsTests
+{
+    // .NET and the server's own libraries are some 350 to 400 of them.
+    private const int Few = 700;
+
+    [UnixFact]
+    public async Task A_node_without_room_goes_on_with_those_it_has_and_turns_the_rest_away()
+    {
+        using var server = await ServerProcess.Listening(ServerProcess.LaunchWithin(Few, await Settings()));
+        Assert.Matches($@"The process may have {Few} files open, enough for some \d+ connections and not for 100000 \(Limits:MaxConnections\).* Allow 100\d\d\d ", server.Output);
+
+        List<SocketClient> inside = [];
+        (SocketClient? Client, ClientWebSocket Socket) last;
+        while ((last = await Shake(server)).Client is { } client)
+            inside.Add(client);
+        Assert.InRange(inside.Count, 20, Few);
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "1"), (last.Socket.HttpStatusCode, last.Socket.HttpResponseHeaders!["Retry-After"].Single()));
+
+        // Who only connects takes the rest, and still not those that the server needs.
+        var idle = Enumerable.Range(0, Few).Select(_ => new TcpClient()).ToArray();
+        await Task.WhenAll(idle.Select(one => one.ConnectAsync(IPAddress.Loopback, server.Address.Port)));
+        await Eventually.Holds("what cannot be held is hung up", () => server.Output.Contains("No connection can be accepted just now", StringComparison.Ordinal));
+        await Task.WhenAll(inside.Select(client => client.Settle()));
+        (await inside[0].SendMessage(Guid.NewGuid(), "is the database there?")).IsError("FORBIDDEN");
+        foreach (var one in idle)
+            one.Dispose();
+
+        // And the room of one who leaves is another one's.
+        await inside[0].Leave();
+        await Eventually.IsRight(async () => (await Shake(server)).Client is null ? "there is no room again" : null, TimeSpan.FromSeconds(15));
+        foreach (var client in inside)
+            await client.DisposeAsync();
+    }
+
+    [UnixFact]
+    public async Task A_start_that_leaves_no_room_at_all_is_refused_in_one_line()
+    {
+        using var server = ServerProcess.LaunchWithin(500, await Settings());
+
+        Assert.Equal(1, await server.Exit());
+        Assert.Equal("The process may have 500 files open, which leaves none for connections: allow more (ulimit -n).", server.Errors);
+    }
+
+    private static async Task<Dictionary<string, string>> Settings() => new(await Production.Settings())
+    {
+        // Makes its schema by itself.
+        ["DOTNET_ENVIRONMENT"] = "Development",
+        ["ASPNETCORE_ENVIRONMENT"] = "Development",
+    };
+
+    /// <summary>A connection past its auth_success; none if the handshake was refused.</summary>
+    private static async Task<(SocketClient? Client, ClientWebSocket Socket)> Shake(ServerProcess server)
+    {
+        var socket = new ClientWebSocket { Options = { CollectHttpResponseDetails = true } };
+        socket.Options.SetRequestHeader("Authorization", $"Bearer {Production.TokenFor(ChatApp.NewUser())}");
+        try
+        {
+            await socket.ConnectAsync(new Uri($"ws://{server.Address.Authority}/chat/ws"), CancellationToken.None);
+        }
+        catch (WebSocketException)
+        {
+            return (null, socket);
+        }
+
+        var client = new SocketClient(socket);
+        await client.Next("auth_success");
+        return (client, socket);
+    }
+}
