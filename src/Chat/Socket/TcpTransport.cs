@@ -24,7 +24,7 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
         try
         {
             var socket = options.Value.CreateBoundListenSocket(endpoint);
-            Warn(socket);
+            SayIfFewFit(socket);
             socket.Listen(options.Value.Backlog);
             return new(new Listener(socket, options.Value.NoDelay, descriptors, time, log));
         }
@@ -34,7 +34,7 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
         }
     }
 
-    private void Warn(System.Net.Sockets.Socket listening)
+    private void SayIfFewFit(System.Net.Sockets.Socket listening)
     {
         var room = descriptors.RoomBeside(listening);
         if (room <= 0)
@@ -43,7 +43,7 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
             FewFit(log, descriptors.Allowed, room, limits.MaxConnections, limits.MaxConnections - room + descriptors.Allowed);
     }
 
-    [LoggerMessage(LogLevel.Warning, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
+    [LoggerMessage(LogLevel.Information, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
     private static partial void FewFit(ILogger log, long allowed, long room, int maxConnections, long needed);
 
     [LoggerMessage(LogLevel.Error, "No connection can be accepted just now ({Reason}): more open files must be allowed (ulimit -n), or fewer connections (Limits:MaxConnections)")]
