@@ -2,6 +2,7 @@ using Chat.Features;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using StackExchange.Redis;
 
 namespace Chat.Tests.Backplane;
 
@@ -30,7 +31,7 @@ public sealed class RedisRestartTests
         await redis.StartAgain();
 
         await Eventually.Holds("the node listens for all three", () => Restored(nodes) && Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1 && Listeners(nodes, carol) == 1);
-        Assert.Equal(0, Listeners(nodes, passing));
+        await Eventually.Holds("and for nobody else", () => Listeners(nodes, passing) == 0);
         // Nothing but pub/sub brings this over.
         await atAlice.StartTyping(withBob);
         await atAlice.StartTyping(withCarol);
@@ -138,7 +139,7 @@ public sealed class RedisRestartTests
             await held.Execute($"lock table {node.Services.GetRequiredService<Tables>().Member} in access exclusive mode");
             await redis.StartAgain();
             await node.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
-            // Nobody tells of it. The client library may be back and not know yet that it may use the connection.
+            // Nobody tells of it. As soon as the client library uses the connection again.
             await Eventually.IsRight(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
             await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("after an outage", StringComparison.Ordinal)));
             await held.Release();
@@ -149,5 +150,16 @@ public sealed class RedisRestartTests
 
     private static bool Restored(TwoNodes nodes) => nodes.One.Redis().IsConnected && nodes.Two.Redis().IsConnected;
 
-    private static long Listeners(TwoNodes nodes, TestUser user) => BackplaneTests.Listeners(nodes.One, user);
+    // The client library may be back and not know yet that it may use the connection: then nobody can tell.
+    private static long? Listeners(TwoNodes nodes, TestUser user)
+    {
+        try
+        {
+            return BackplaneTests.Listeners(nodes.One, user);
+        }
+        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        {
+            return null;
+        }
+    }
 }
