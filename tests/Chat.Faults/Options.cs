@@ -17,7 +17,7 @@ internal sealed record Options
           --seed N         the random numbers; printed with every run
           --json FILE      the results as JSON
           --logs FOLDER    keeps the servers' logs there if something fails
-          --ports N        the first of the ports that are used (default 21000)
+          --ports N        the first of the ports that are used (default: any below 30000)
         """;
 
     public bool IsShort { get; init; }
@@ -36,7 +36,8 @@ internal sealed record Options
 
     public string? LogFolder { get; init; }
 
-    public int FirstPort { get; init; } = 21_000;
+    /// <summary>Another one each time: what is free when it is looked for is taken later, and another run may go side by side.</summary>
+    public int FirstPort { get; init; } = Random.Shared.Next(20_000, 30_000);
 
     public IReadOnlyList<Experiment> Chosen { get; init; } = [];
 

@@ -16,6 +16,7 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     private readonly ILogger<RedisConnection> log;
     private ConnectionMultiplexer? multiplexer;
     private bool isCluster;
+    private volatile bool wasAway;
     private int returns;
     private TaskCompletionSource returned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -79,13 +80,18 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     {
         multiplexer = await ConnectionMultiplexer.ConnectAsync(options);
         isCluster = multiplexer.GetServers().Any(server => server.ServerType == ServerType.Cluster);
+        wasAway = !multiplexer.IsConnected;
         multiplexer.ConnectionFailed += (_, failed) =>
         {
+            wasAway = true;
             Lost(failed.ConnectionType, failed.FailureType);
             metrics.RedisLost();
         };
         multiplexer.ConnectionRestored += (_, restored) =>
         {
+            // The library calls its first connection restored, too, and may get to say so only now.
+            if (!wasAway)
+                return;
             Back(restored.ConnectionType);
             Interlocked.Increment(ref returns);
             Interlocked.Exchange(ref returned, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();

@@ -188,11 +188,7 @@ public sealed class Connection
         socket.Abort();
     }
 
-    private void CloseAt(string limit, Disconnect reason)
-    {
-        if (queue.Close(reason, discard: reason == Disconnect.SlowConsumer))
-            metrics.LimitHit(limit);
-    }
+    private void CloseAt(string limit, Disconnect reason) => queue.Close(reason, discard: reason == Disconnect.SlowConsumer, limit);
 
     private bool TryBeginHandling()
     {

@@ -74,20 +74,21 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     /// <summary>Ends the socket with a close frame, behind what waits; only the first call counts.</summary>
     /// <param name="reason">What the close frame says.</param>
     /// <param name="discard">Leave out what waits, because nobody reads it.</param>
-    /// <returns>Whether this was the first call.</returns>
-    public bool Close(Disconnect reason, bool discard)
+    /// <param name="limit">Which limit this enforces, if it does: counted before the client can know of it.</param>
+    public void Close(Disconnect reason, bool discard, string? limit = null)
     {
         lock (gate)
         {
             if (closing is not null)
-                return false;
+                return;
+            if (limit is not null)
+                metrics.LimitHit(limit);
             closing = reason;
             Volatile.Write(ref closingSince, time.GetTimestamp());
             if (discard)
                 waiting.Clear();
             ReleaseRoom();
             StartDrain();
-            return true;
         }
     }
 

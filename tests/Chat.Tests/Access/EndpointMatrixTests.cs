@@ -11,7 +11,7 @@ namespace Chat.Tests.Access;
 /// </summary>
 public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<SharedApp>
 {
-    private const string GetsNothing = "401";
+    private const string GetsNothing = "401", Ready = "200 or 503";
 
     // The status for: member, blocked, stranger, administrator, anonymous, expired. What somebody may not see is not
     // there: 404, and never 403, which would say that it is.
@@ -33,7 +33,8 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         ["GET /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
         ["CONNECT /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
         ["GET /health/live"] = new("/health/live", "200", "200", "200", "200", "200", "200"),
-        ["GET /health/ready"] = new("/health/ready", "200", "200", "200", "200", "200", "200"),
+        // Whether it is ready just now is the machine's affair: everybody is told.
+        ["GET /health/ready"] = new("/health/ready", Ready, Ready, Ready, Ready, Ready, Ready),
         // What the page needs to know before anybody has signed in.
         ["GET /client.json"] = new("/client.json", "200", "200", "200", "200", "200", "200"),
         // The contract is no secret.
@@ -90,7 +91,7 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         using var response = await client.SendAsync(request);
 
         var text = await response.Content.ReadAsStringAsync();
-        Assert.True(row.For(who) == $"{(int)response.StatusCode}", $"{endpoint} for {who}: {(int)response.StatusCode} instead of {row.For(who)}. {text}");
+        Assert.True(row.For(who).Split(" or ").Contains($"{(int)response.StatusCode}"), $"{endpoint} for {who}: {(int)response.StatusCode} instead of {row.For(who)}. {text}");
         if (who is not (Who.Member or Who.Blocked))
             Assert.All(Secrets, secret => Assert.DoesNotContain($"\"{secret}\"", text, StringComparison.Ordinal));
     }

@@ -33,7 +33,7 @@ public sealed class RedisRestartTests
         await redis.StartAgain();
 
         await Eventually.Holds("the node listens for all three", () => Restored(nodes) && Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1 && Listeners(nodes, carol) == 1);
-        Assert.Equal(0, Listeners(nodes, passing));
+        await Eventually.Holds("and for nobody else", () => Listeners(nodes, passing) == 0);
         // Nothing but pub/sub brings this over.
         await atAlice.StartTyping(withBob);
         await atAlice.StartTyping(withCarol);
@@ -62,7 +62,7 @@ public sealed class RedisRestartTests
         await atBob.Settle();
         Assert.DoesNotContain(atBob.Frames, frame => frame.Type == "message.new");
         await redis.StartAgain();
-        await nodes.Two.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(15));
+        await nodes.Two.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
 
         // Well inside the time that the ordinary check takes, which wants to see it behind twice, two seconds apart.
         for (var tick = 0; tick < 6 && !atBob.Frames.Any(frame => frame.Type == "message.new"); tick++)
@@ -165,10 +165,9 @@ public sealed class RedisRestartTests
         {
             await held.Execute($"lock table {node.Services.GetRequiredService<Tables>().Member} in access exclusive mode");
             await redis.StartAgain();
-            await node.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(15));
-            // Nobody tells of it. The node has two connections to Redis: the one for commands may be back after the other one.
-            await Eventually.IsRight(
-                async () => (await Record.ExceptionAsync(() => node.HoldLease(bob))) is RedisConnectionException away ? away.Message : null, TimeSpan.FromSeconds(15));
+            await node.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
+            // Nobody tells of it. The connection for commands may be back after the one for subscriptions.
+            await Eventually.IsRight(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
             await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("after an outage", StringComparison.Ordinal)));
             await held.Release();
         }
@@ -178,5 +177,16 @@ public sealed class RedisRestartTests
 
     private static bool Restored(TwoNodes nodes) => nodes.One.Redis().IsConnected && nodes.Two.Redis().IsConnected;
 
-    private static long Listeners(TwoNodes nodes, TestUser user) => BackplaneTests.Listeners(nodes.One, user);
+    // The client library may be back and not know yet that it may use the connection: then nobody can tell.
+    private static long? Listeners(TwoNodes nodes, TestUser user)
+    {
+        try
+        {
+            return BackplaneTests.Listeners(nodes.One, user);
+        }
+        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        {
+            return null;
+        }
+    }
 }

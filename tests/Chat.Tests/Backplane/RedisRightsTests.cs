@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.Json;
 using Chat.Backplane;
 using Chat.Features;
 using Chat.Tests.Fixtures;
@@ -59,23 +58,5 @@ public sealed class RedisRightsTests
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
         Assert.Equal((0, 0), (nodes.One.Redis().Returns, nodes.Two.Redis().Returns));
-    }
-}
-
-file static class Readiness
-{
-    /// <summary>Waits until the node answers like this, and returns what it says of each part.</summary>
-    public static async Task<JsonElement> Ready(this ChatApp node, HttpStatusCode status)
-    {
-        JsonElement answer = default;
-        await Eventually.IsRight(
-            async () =>
-            {
-                using var response = await node.Http().GetAsync(new Uri("/health/ready", UriKind.Relative));
-                answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
-                return response.StatusCode == status ? null : $"{response.StatusCode}: {answer}";
-            },
-            TimeSpan.FromSeconds(15));
-        return answer.GetProperty("checks");
     }
 }

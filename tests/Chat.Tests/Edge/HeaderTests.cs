@@ -13,7 +13,7 @@ public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("/chat/unread", false, 401)]
     [InlineData("/chat/conversations?limit=0", true, 400)]
     [InlineData("/nothing/here", false, 404)]
-    [InlineData("/health/ready", false, 200)]
+    [InlineData("/health/live", false, 200)]
     [InlineData("/chat/ws", false, 426)]
     public async Task An_answer_is_no_page(string address, bool signedIn, int status)
     {

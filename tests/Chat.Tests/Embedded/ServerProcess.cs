@@ -72,7 +72,7 @@ internal sealed class ServerProcess : IDisposable
 
     public static async Task<ServerProcess> Listening(ServerProcess server)
     {
-        await Eventually.Holds("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited, seconds: 60);
+        await Eventually.Holds("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited);
         Assert.False(server.process.HasExited, server.Errors);
         return server;
     }
@@ -80,7 +80,7 @@ internal sealed class ServerProcess : IDisposable
     /// <summary>Waits for the exit; then everything that it wrote is there.</summary>
     public async Task<int> Exit()
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var deadline = new CancellationTokenSource(Eventually.Patience);
         await process.WaitForExitAsync(deadline.Token);
         return process.ExitCode;
     }

@@ -53,7 +53,7 @@ public sealed class TypingTests : IAsyncLifetime
 
         atAlice.Cut();
         await Eventually.Holds("the node has seen it", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 0);
-        await Until(() => Updates(atBob) == 2);
+        await Until(() => Updates(atBob) == 2, (bob, atBob));
         Assert.False(await atBob.NextTyping());
     }
 
@@ -113,7 +113,7 @@ public sealed class TypingTests : IAsyncLifetime
         // Bob's node has to tell Alice's, which has to stop showing it: before she stops.
         await atBob.Block(alice);
         await Pass(0.5);
-        await Until(() => Updates(atBob) == 2);
+        await Until(() => Updates(atBob) == 2, (alice, atAlice), (bob, atBob));
         Assert.False(await atBob.NextTyping());
         await Pass(2.25);
         await atAlice.StopTyping(conversation);
@@ -165,10 +165,12 @@ public sealed class TypingTests : IAsyncLifetime
         }
     }
 
-    private Task Until(Func<bool> condition) => Eventually.Holds("it is told", () =>
+    // The same for as long as it takes.
+    private Task Until(Func<bool> condition, params (TestUser User, SocketClient Client)[] here) => Eventually.IsRight(async () =>
     {
         nodes.One.Clock!.Advance(Tick);
-        return condition();
+        await nodes.Settle(here);
+        return condition() ? null : "It is not told.";
     });
 
     private async Task Ends(int updates)

@@ -60,11 +60,11 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await held.IsWaitedFor(UserDirectory.AtOnce);
         Assert.DoesNotContain(crowd, one => one.IsCompleted);
         own.Clock!.Advance(TimeSpan.FromSeconds(0.5));
-        await Task.WhenAll(crowd).WaitAsync(TimeSpan.FromSeconds(15));
+        await Task.WhenAll(crowd).WaitAsync(Eventually.Patience);
         await held.Release();
 
         // By a clock that stands still, each of these waits until it has had its turn.
-        await Task.WhenAll(SeeCrowd()).WaitAsync(TimeSpan.FromSeconds(15));
+        await Task.WhenAll(SeeCrowd()).WaitAsync(Eventually.Patience);
 
         Task[] SeeCrowd() =>
             [.. Enumerable.Range(0, UserDirectory.AtOnce * 2).Select(_ => directory.SeenAsync(new Identity(Guid.NewGuid(), null, "Somebody", null)).AsTask())];

@@ -10,6 +10,9 @@ namespace Chat.Tests.Fixtures;
 /// </summary>
 public sealed class HeldLock : IAsyncDisposable
 {
+    // In seconds. The connection is one of the server's, whose statements have two.
+    private static readonly int Patience = (int)Eventually.Patience.TotalSeconds;
+
     private readonly ChatApp app;
     private readonly NpgsqlConnection connection;
     private readonly NpgsqlTransaction transaction;
@@ -33,7 +36,7 @@ public sealed class HeldLock : IAsyncDisposable
         var connection = await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
         var transaction = await connection.BeginTransactionAsync();
         // A test may take its time; the server's own transactions may not.
-        await using (var command = new NpgsqlCommand("set local idle_in_transaction_session_timeout = 0", connection, transaction))
+        await using (var command = new NpgsqlCommand("set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0", connection, transaction))
             await command.ExecuteNonQueryAsync();
         return new HeldLock(app, connection, transaction);
     }
@@ -49,7 +52,7 @@ public sealed class HeldLock : IAsyncDisposable
     /// <summary>Runs a statement in the transaction.</summary>
     public async Task Execute(string statement)
     {
-        await using var command = new NpgsqlCommand(statement, connection);
+        await using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = Patience };
         await command.ExecuteNonQueryAsync();
     }
 
@@ -57,7 +60,7 @@ public sealed class HeldLock : IAsyncDisposable
     public async Task LockHead(Guid conversation)
     {
         await using var command = new NpgsqlCommand(
-            $"select id from {app.Services.GetRequiredService<Tables>().ConversationHead} where id = $1 for update", connection);
+            $"select id from {app.Services.GetRequiredService<Tables>().ConversationHead} where id = $1 for update", connection) { CommandTimeout = Patience };
         command.Parameters.Add(new() { Value = conversation });
         Assert.NotNull(await command.ExecuteScalarAsync());
     }

@@ -34,7 +34,7 @@ public sealed class Recording : WebSocket
                 more = changed.Task;
             }
 
-            await more.WaitAsync(TimeSpan.FromSeconds(15));
+            await more.WaitAsync(Eventually.Patience);
         }
     }
 

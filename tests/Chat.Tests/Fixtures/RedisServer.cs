@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Chat.Embedded;
 using StackExchange.Redis;
 
 namespace Chat.Tests.Fixtures;
@@ -26,8 +25,6 @@ public sealed class RedisServer : IAsyncDisposable
 
     private static readonly Lazy<Task<RedisServer>> OfThisRun = new(Start);
 
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(10);
-
     private readonly int port;
     private Process? shell;
 
@@ -44,20 +41,9 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>One of a test's own.</summary>
     public static async Task<RedisServer> Start()
     {
-        for (var attempt = 1; ; attempt++)
-        {
-            var server = new RedisServer(LoopbackPort.Pick());
-            try
-            {
-                await server.StartAgain();
-                return server;
-            }
-            catch (RedisConnectionException) when (attempt < LoopbackPort.Attempts)
-            {
-                // Somebody else took the port.
-                await server.DisposeAsync();
-            }
-        }
+        var server = new RedisServer(TestPort.Pick());
+        await server.StartAgain();
+        return server;
     }
 
     /// <summary>What its owner says to it, beside everybody else.</summary>
@@ -80,7 +66,7 @@ public sealed class RedisServer : IAsyncDisposable
     public async Task StartAgain()
     {
         shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Watch, Binary!, port.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardInput = true })!;
-        await Eventually.IsRight(RefusalAsync, StartLimit);
+        await Eventually.IsRight(RefusalAsync);
     }
 
     private async Task<string?> RefusalAsync()

@@ -12,7 +12,6 @@ namespace Chat.Tests.Fixtures;
 /// </summary>
 public sealed class SocketClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
     private readonly WebSocket socket;
     private readonly List<Received> frames = [];
     private readonly HashSet<int> taken = [];
@@ -43,7 +42,7 @@ public sealed class SocketClient : IAsyncDisposable
     /// <summary>The server's close code, once it has closed; 1006 if the connection broke.</summary>
     public async Task<int> Closed()
     {
-        await reading.WaitAsync(Patience);
+        await reading.WaitAsync(Eventually.Patience);
         return (int)(socket.CloseStatus ?? (WebSocketCloseStatus)1006);
     }
 
@@ -97,7 +96,7 @@ public sealed class SocketClient : IAsyncDisposable
     public async Task Leave()
     {
         await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
-        await reading.WaitAsync(Patience);
+        await reading.WaitAsync(Eventually.Patience);
     }
 
     /// <summary>Breaks the connection without a word.</summary>
@@ -106,13 +105,13 @@ public sealed class SocketClient : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         socket.Abort();
-        await reading.WaitAsync(Patience);
+        await reading.WaitAsync(Eventually.Patience);
         socket.Dispose();
     }
 
     private async Task<Received> Take(Func<Received, bool> wanted, string what)
     {
-        using var timeout = new CancellationTokenSource(Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Patience);
         while (true)
         {
             Task more;

@@ -6,7 +6,6 @@ using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Chat.Embedded;
 using Chat.Features;
 using Chat.Tests.Embedded;
 using Chat.Tests.Fixtures;
@@ -31,7 +30,7 @@ public sealed partial class ExportTests
         var settings = await Production.Settings();
         using (var schema = ServerProcess.Launch(settings, "db-apply"))
             Assert.Equal(0, await schema.Exit());
-        var port = LoopbackPort.Pick();
+        var port = TestPort.Pick();
         settings["Admin__Port"] = $"{port}";
         using var server = await ServerProcess.StartListening(settings);
         await using var app = await ChatApp.Start();
@@ -57,8 +56,7 @@ public sealed partial class ExportTests
             {
                 text = await admin.GetStringAsync("/metrics");
                 return Array.Find(names, name => !Regex.IsMatch(text, $"(?m)^{name}[{{ ]"));
-            },
-            TimeSpan.FromSeconds(15));
+            });
         Assert.Contains("chat_event_duration_seconds_count{", text, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/metrics")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await admin.GetAsync("/health/ready")).StatusCode);
@@ -93,9 +91,9 @@ public sealed partial class ExportTests
         await using var client = await app.Connect(ChatApp.NewUser());
         await client.SendMessage(Guid.NewGuid(), "hi");
 
-        await Eventually.Holds("all three have come", () => collector.Paths.ToHashSet().SetEquals(["/v1/metrics", "/v1/traces", "/v1/logs"]), 30);
+        await Eventually.Holds("all three have come", () => collector.Paths.ToHashSet().SetEquals(["/v1/metrics", "/v1/traces", "/v1/logs"]));
         Assert.All(collector.Bodies, body => Assert.Contains("a-name-of-its-own", body, StringComparison.Ordinal));
-        await Eventually.Holds("the event is in the trace", () => collector.Bodies.Any(body => body.Contains("message.send", StringComparison.Ordinal)), 30);
+        await Eventually.Holds("the event is in the trace", () => collector.Bodies.Any(body => body.Contains("message.send", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net.WebSockets;
 using Chat.Features;
 using Chat.Socket;
@@ -105,27 +106,28 @@ public sealed class LimitMetricsTests
     };
 
     /// <summary>Each as a connection by itself hits it, whose socket takes nothing.</summary>
-    private static readonly Dictionary<string, Action<Connection, FakeTimeProvider>> OnAConnection = new()
+    private static readonly Dictionary<string, Action<Connection, Deaf, FakeTimeProvider>> OnAConnection = new()
     {
-        [nameof(Limits.SendQueueEvents)] = (connection, _) =>
+        [nameof(Limits.SendQueueEvents)] = (connection, _, _) =>
         {
             for (var i = 0; i < 12; i++)
                 connection.Send(new Frame(new byte[1]));
         },
-        [nameof(Limits.SendQueueBytes)] = (connection, _) => connection.Send(new Frame(new byte[1001])),
-        [nameof(Limits.WriteTimeout)] = (connection, clock) =>
+        [nameof(Limits.SendQueueBytes)] = (connection, _, _) => connection.Send(new Frame(new byte[1001])),
+        [nameof(Limits.WriteTimeout)] = (connection, socket, clock) =>
         {
             connection.Send(new Frame(new byte[1]));
-            SpinWait.SpinUntil(() => connection.QueueLength == 0, TimeSpan.FromSeconds(15));
+            // The time counts from here, not from when the frame has left the queue.
+            Assert.True(socket.Writing.Wait(Eventually.Patience));
             clock.Advance(TimeSpan.FromSeconds(11));
         },
-        [nameof(Limits.AuthTimeout)] = (_, clock) => clock.Advance(TimeSpan.FromSeconds(10)),
-        [nameof(Limits.CloseTimeout)] = (connection, clock) =>
+        [nameof(Limits.AuthTimeout)] = (_, _, clock) => clock.Advance(TimeSpan.FromSeconds(10)),
+        [nameof(Limits.CloseTimeout)] = (connection, _, clock) =>
         {
             connection.Close(Disconnect.ServerStopping);
             clock.Advance(TimeSpan.FromSeconds(6));
         },
-        [nameof(Limits.PingTimeout)] = (connection, clock) =>
+        [nameof(Limits.PingTimeout)] = (connection, _, clock) =>
         {
             connection.TrySignIn(new(new(Guid.NewGuid(), null, null, null), default, DateTimeOffset.MaxValue, null));
             clock.Advance(TimeSpan.FromSeconds(45));
@@ -167,11 +169,39 @@ public sealed class LimitMetricsTests
         var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
         using var hits = services.Measure<int>("chat.limits.hit");
 
-        OnAConnection[limit](connection, clock);
+        OnAConnection[limit](connection, socket, clock);
         for (var beat = 0; beat < 3; beat++)
             connection.Check();
 
         Assert.Equal((1, 1), (hits.Sum("limit", limit), hits.Sum()));
+    }
+
+    [Fact]
+    public async Task A_hit_is_counted_before_the_client_can_know_of_it()
+    {
+        await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
+        var metrics = services.GetRequiredService<ServerMetrics>();
+        var clock = new FakeTimeProvider();
+        using var socket = new Deaf();
+        using var place = new Admission(new Hub(), new Limits(), metrics, clock).TryEnter(null);
+        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), new Limits(), metrics, clock, new LifeSign(clock), place);
+        var isTooLate = false;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, own) =>
+            {
+                if (instrument.Name == "chat.limits.hit" && instrument.Meter.Scope == services.GetRequiredService<IMeterFactory>())
+                    own.EnableMeasurementEvents(instrument);
+            },
+        };
+        listener.SetMeasurementEventCallback<int>((_, _, _, _) => isTooLate = socket.Closing.Wait(TimeSpan.FromMilliseconds(50)));
+        listener.Start();
+
+        clock.Advance(TimeSpan.FromSeconds(10));
+        connection.Check();
+
+        await socket.Closing.WaitAsync(Eventually.Patience);
+        Assert.False(isTooLate);
     }
 
     [Fact]
@@ -182,7 +212,7 @@ public sealed class LimitMetricsTests
         using var socket = new Deaf();
         var queue = new SendQueue(socket, new Transport(new HttpRequestLifetimeFeature()), socket.Abort, new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
         queue.TryAdd(new Frame(new byte[1]));
-        SpinWait.SpinUntil(() => queue.Length == 0, TimeSpan.FromSeconds(15));
+        await socket.Writing.WaitAsync(Eventually.Patience);
 
         for (var i = 0; i < 7; i++)
             queue.TryAdd(new Frame(new byte[1], Droppable: true));
@@ -209,6 +239,15 @@ public sealed class LimitMetricsTests
     /// <summary>A socket whose other side never reads.</summary>
     private sealed class Deaf : WebSocket
     {
+        private readonly TaskCompletionSource writing = new();
+        private readonly TaskCompletionSource closing = new();
+
+        /// <summary>Completes when a write begins.</summary>
+        public Task Writing => writing.Task;
+
+        /// <summary>Completes when the close frame is written.</summary>
+        public Task Closing => closing.Task;
+
         public override WebSocketCloseStatus? CloseStatus => null;
 
         public override string? CloseStatusDescription => null;
@@ -217,10 +256,17 @@ public sealed class LimitMetricsTests
 
         public override string? SubProtocol => null;
 
-        public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken) =>
-            new TaskCompletionSource().Task;
+        public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken)
+        {
+            writing.TrySetResult();
+            return new TaskCompletionSource().Task;
+        }
 
-        public override Task CloseOutputAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken) => Task.CompletedTask;
+        public override Task CloseOutputAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken)
+        {
+            closing.TrySetResult();
+            return Task.CompletedTask;
+        }
 
         public override void Abort()
         {

@@ -51,6 +51,8 @@ public sealed partial class MetricsTests
         await using var other = await app.Connect(ChatApp.NewUser());
         await using var silent = await app.Open();
 
+        // The client may hear of its handshake before the server has the connection.
+        await Eventually.Holds("all three are there", () => app.Hub().Count == 3);
         connections.RecordObservableInstruments();
         Assert.Equal((2, 1), (connections.Sum("state", "authenticated"), connections.Sum("state", "unauthenticated")));
 

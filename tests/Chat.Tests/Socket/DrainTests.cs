@@ -18,7 +18,7 @@ public sealed class DrainTests
     [Fact]
     public async Task A_send_under_way_is_acknowledged_then_1012_for_all_and_503_for_whoever_comes()
     {
-        await using var app = await ChatApp.Start(onKestrel: true);
+        await using var app = await ChatApp.Start(fakeClock: true, onKestrel: true);
         var conversation = await app.OpenDirect(alice, bob);
         await using var sender = await app.Connect(alice);
         await using var idle = await app.Connect(bob);
@@ -61,7 +61,7 @@ public sealed class DrainTests
     [Fact]
     public async Task Many_connections_are_all_told()
     {
-        await using var app = await ChatApp.Start(new() { ["Limits:DrainSpread"] = "00:00:00.2" }, onKestrel: true);
+        await using var app = await ChatApp.Start(new() { ["Limits:DrainSpread"] = "00:00:00.2", ["Limits:AuthTimeout"] = "01:00:00" }, onKestrel: true);
         var clients = await Task.WhenAll(Enumerable.Range(0, 120).Select(_ => app.Open()));
 
         app.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();

@@ -25,7 +25,6 @@ internal sealed record RawFrame(int Opcode, bool IsFinal, byte[] Payload)
 /// </summary>
 internal sealed class RawSocket : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
     private readonly TcpClient tcp;
     private readonly Stream stream;
 
@@ -64,7 +63,7 @@ internal sealed class RawSocket : IDisposable
             $"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {Convert.ToBase64String(RandomNumberGenerator.GetBytes(16))}\r\n{headers}\r\n"), .. behind ?? []]);
         var head = new StringBuilder();
         var single = new byte[1];
-        using var timeout = new CancellationTokenSource(Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Patience);
         while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
         {
             await socket.stream.ReadExactlyAsync(single, timeout.Token);
@@ -109,7 +108,7 @@ internal sealed class RawSocket : IDisposable
     /// <summary>Sends bytes as they are.</summary>
     public async Task Send(params byte[][] parts)
     {
-        using var timeout = new CancellationTokenSource(Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Patience);
         foreach (var part in parts)
             await stream.WriteAsync(part, timeout.Token);
     }
@@ -120,7 +119,7 @@ internal sealed class RawSocket : IDisposable
     /// <summary>The next frame; null if the connection is cut.</summary>
     public async Task<RawFrame?> Next()
     {
-        using var timeout = new CancellationTokenSource(Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Patience);
         try
         {
             var head = new byte[2];

@@ -55,7 +55,9 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
 
         using var http = app.Http(alice);
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/chat/conversations")).StatusCode);
-        Assert.True(logged.All.Count == 0, $"{name}: {string.Join("; ", logged.All)}");
+        // Kestrel tells of a busy machine, too.
+        var faults = logged.All.Where(line => !line.Contains("the heartbeat has been running", StringComparison.Ordinal)).ToArray();
+        Assert.True(faults.Length == 0, $"{name}: {string.Join("; ", faults)}");
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Net;
+using Chat.Features;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Start;
@@ -60,15 +61,13 @@ public sealed class AuthorityTests
         Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
         Assert.True((await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryable").GetBoolean());
         await (await app.Http().GetAsync(new Uri("/chat/unread", UriKind.Relative))).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");
-        var ready = await (await app.Http().GetAsync(new Uri("/health/ready", UriKind.Relative))).Is(HttpStatusCode.ServiceUnavailable);
-        Assert.Equal("its keys are missing", ready.GetProperty("checks").GetProperty("issuer").GetString());
+        Assert.Equal("its keys are missing", (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("issuer").GetString());
 
         issuer.IsAway = false;
         await Eventually.IsRight(
-            async () => await Rest(app, issuer.TokenFor(user)) is not HttpStatusCode.OK and var status ? $"still {status}" : null,
-            TimeSpan.FromSeconds(15));
+            async () => await Rest(app, issuer.TokenFor(user)) is not HttpStatusCode.OK and var status ? $"still {status}" : null);
         Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
-        await (await app.Http().GetAsync(new Uri("/health/ready", UriKind.Relative))).Is(HttpStatusCode.OK);
+        await app.Ready(HttpStatusCode.OK);
 
         // Keys that have been there are kept, whatever becomes of the issuer.
         issuer.IsAway = true;

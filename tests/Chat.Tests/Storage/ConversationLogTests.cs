@@ -13,8 +13,6 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
 {
     private readonly ChatApp app = cluster.First;
 
-    private static TimeSpan Soon => TimeSpan.FromSeconds(15);
-
     [Fact]
     public async Task A_hundred_writers_on_two_nodes_get_numbers_without_hole_or_duplicate()
     {
@@ -33,7 +31,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
                 var conversation = conversations[((writer * 7) + i) % conversations.Length];
                 appended.Add(await log.AppendAsync(Draft(conversation), message => committed[conversation][node].Enqueue(message.Seq)));
             }
-        })).WaitAsync(TimeSpan.FromSeconds(60));
+        })).WaitAsync(Eventually.Patience);
 
         Assert.All(appended, answer => Assert.Equal(AppendOutcome.Stored, answer.Outcome));
         foreach (var conversation in conversations)
@@ -67,12 +65,12 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        var stored = await Task.WhenAll(good).WaitAsync(Soon);
+        var stored = await Task.WhenAll(good).WaitAsync(Eventually.Patience);
 
         Assert.All(stored, answer => Assert.Equal(AppendOutcome.Stored, answer.Outcome));
         Assert.Equal(UpTo(5), stored.Select(answer => answer.Message!.Seq));
-        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Soon));
-        Assert.All(await Task.WhenAll(nowhere).WaitAsync(Soon), answer => Assert.Equal(new Appended(AppendOutcome.NoConversation, null), answer));
+        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Eventually.Patience));
+        Assert.All(await Task.WhenAll(nowhere).WaitAsync(Eventually.Patience), answer => Assert.Equal(new Appended(AppendOutcome.NoConversation, null), answer));
         Assert.Equal(UpTo(5), await NumbersOf(conversation));
         Assert.Contains(logs.Of<ConversationLog>(), line => line.Contains("tried one by one", StringComparison.Ordinal));
     }
@@ -97,7 +95,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        Assert.Equal(UpTo(5), (await Task.WhenAll(taken).WaitAsync(Soon)).Select(answer => answer.Message!.Seq));
+        Assert.Equal(UpTo(5), (await Task.WhenAll(taken).WaitAsync(Eventually.Patience)).Select(answer => answer.Message!.Seq));
         Assert.Equal(6, (await Append(conversation, on: small)).Message!.Seq);
         Assert.Empty(committed);
     }
@@ -155,7 +153,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        var answers = await Task.WhenAll(all).WaitAsync(Soon);
+        var answers = await Task.WhenAll(all).WaitAsync(Eventually.Patience);
 
         Assert.Equal(UpTo(600), order);
         Assert.Equal(UpTo(600), answers.Select(answer => answer.Message!.Seq));
@@ -178,9 +176,9 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        Assert.Equal(AppendOutcome.Stored, (await before.WaitAsync(Soon)).Outcome);
-        Assert.Equal(AppendOutcome.Stored, (await first.WaitAsync(Soon)).Outcome);
-        var repeated = await second.WaitAsync(Soon);
+        Assert.Equal(AppendOutcome.Stored, (await before.WaitAsync(Eventually.Patience)).Outcome);
+        Assert.Equal(AppendOutcome.Stored, (await first.WaitAsync(Eventually.Patience)).Outcome);
+        var repeated = await second.WaitAsync(Eventually.Patience);
         Assert.Equal((AppendOutcome.Repeated, "hello"), (repeated.Outcome, repeated.Message!.Content));
         Assert.Equal(1, committed);
         Assert.Equal(UpTo(2), await NumbersOf(conversation));
@@ -202,7 +200,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        Assert.Equal(AppendOutcome.Stored, (await append.WaitAsync(Soon)).Outcome);
+        Assert.Equal(AppendOutcome.Stored, (await append.WaitAsync(Eventually.Patience)).Outcome);
         Assert.Equal([1], committed);
         Assert.Equal(UpTo(1), await NumbersOf(conversation));
         Assert.DoesNotContain(logs.Of<ConversationLog>(), line => line.Contains("UNAVAILABLE", StringComparison.Ordinal));
@@ -235,12 +233,12 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         var headLocked = head.LockHead(conversation);
         await head.Waits();
         message.BreakWaiting();
-        await headLocked.WaitAsync(Soon);
+        await headLocked.WaitAsync(Eventually.Patience);
         await Save(head, session => session.Update(new ConversationHead { Id = conversation, Seq = 1, LastMessageId = draft.Id, UpdatedAt = stored.SentAt }));
         await message.Commit();
         await head.Commit();
 
-        var answer = await append.WaitAsync(Soon);
+        var answer = await append.WaitAsync(Eventually.Patience);
 
         Assert.Equal((AppendOutcome.Stored, stored), (answer.Outcome, answer.Message!));
         Assert.Equal([1], committed);
@@ -269,30 +267,33 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             }
 
             // Now both are one batch, whose connection breaks; so the bad one is met on the second try.
-            await lockedNext.WaitAsync(Soon);
+            await lockedNext.WaitAsync(Eventually.Patience);
             await next.IsWaitedFor();
             next.BreakWaiting();
             await next.Release();
         }
 
-        Assert.Equal(1, (await first.WaitAsync(Soon)).Message!.Seq);
-        Assert.Equal(2, (await good.WaitAsync(Soon)).Message!.Seq);
-        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Soon));
-        Assert.Equal(3, (await Append(conversation).WaitAsync(Soon)).Message!.Seq);
+        Assert.Equal(1, (await first.WaitAsync(Eventually.Patience)).Message!.Seq);
+        Assert.Equal(2, (await good.WaitAsync(Eventually.Patience)).Message!.Seq);
+        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Eventually.Patience));
+        Assert.Equal(3, (await Append(conversation).WaitAsync(Eventually.Patience)).Message!.Seq);
         Assert.Equal(UpTo(3), await NumbersOf(conversation));
     }
 
     [Fact]
     public async Task A_database_that_hangs_is_answered_within_five_seconds()
     {
-        await using var own = await ChatApp.Start();
+        await using var own = await ChatApp.Start(fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await own.OpenDirect(alice, bob);
         await using var atAlice = await own.Connect(alice);
         await using (var held = await HeldLock.OfHead(own, conversation))
         {
-            var refused = await atAlice.SendMessage(conversation, "now", "t1").WaitAsync(TimeSpan.FromSeconds(5));
+            var sending = atAlice.SendMessage(conversation, "now", "t1");
+            await held.IsWaitedFor();
+            own.Clock!.Advance(TimeSpan.FromSeconds(5));
 
+            var refused = await sending;
             refused.IsError("UNAVAILABLE");
             Assert.Equal("t1", refused["tempId"].GetString());
             await held.Release();
@@ -315,14 +316,14 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         var fresh = Append(conversation, on: own);
 
         own.Clock.Advance(TimeSpan.FromSeconds(1.5));
-        Assert.Equal(AppendOutcome.Unavailable, (await first.WaitAsync(Soon)).Outcome);
-        Assert.Equal(AppendOutcome.Unavailable, (await stale.WaitAsync(Soon)).Outcome);
+        Assert.Equal(AppendOutcome.Unavailable, (await first.WaitAsync(Eventually.Patience)).Outcome);
+        Assert.Equal(AppendOutcome.Unavailable, (await stale.WaitAsync(Eventually.Patience)).Outcome);
         await held.IsWaitedFor();
         Assert.False(fresh.IsCompleted);
         await held.Release();
 
         // The one that was given up may have got there first.
-        Assert.Equal(AppendOutcome.Stored, (await fresh.WaitAsync(Soon)).Outcome);
+        Assert.Equal(AppendOutcome.Stored, (await fresh.WaitAsync(Eventually.Patience)).Outcome);
     }
 
     private static ConversationLog LogOf(ChatApp app) => app.Services.GetRequiredService<ConversationLog>();

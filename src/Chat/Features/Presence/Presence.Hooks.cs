@@ -3,6 +3,7 @@ using System.Text.Json;
 using Chat.Backplane;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using StackExchange.Redis;
 
 namespace Chat.Features;
 
@@ -11,14 +12,17 @@ internal static class PresenceHooks
     /// <summary>A lease that nobody renews or gives back: what a killed node leaves behind.</summary>
     public static Task HoldLease(this ChatApp app, TestUser user) => app.Leases().AddAsync(user.Id, Guid.NewGuid());
 
-    /// <summary>Lets a user's leases run out, as if nobody had renewed them.</summary>
-    public static async Task ExpireLeases(this ChatApp app, TestUser user)
+    /// <summary>Lets a user's leases run out, as if nobody had renewed them; those that are gone meanwhile stay gone.</summary>
+    public static Task ExpireLeases(this ChatApp app, TestUser user) =>
+        app.Services.GetRequiredService<RedisConnection>().ExpireLeases(user.Id, app.Leases().RedisTime);
+
+    /// <summary>The same without a node.</summary>
+    public static async Task ExpireLeases(this RedisConnection redis, Guid userId, DateTimeOffset now)
     {
-        var redis = app.Services.GetRequiredService<RedisConnection>();
-        var ended = app.Leases().RedisTime.ToUnixTimeMilliseconds() - 1;
-        foreach (var lease in await redis.Database.SortedSetRangeByRankAsync(redis.Names.Online(user.Id)))
-            await redis.Database.SortedSetAddAsync(redis.Names.Online(user.Id), lease, ended);
-        await redis.Database.SortedSetAddAsync(redis.Names.Leases, user.Id.ToString(), ended);
+        var ended = now.ToUnixTimeMilliseconds() - 1;
+        foreach (var lease in await redis.Database.SortedSetRangeByRankAsync(redis.Names.Online(userId)))
+            await redis.Database.SortedSetAddAsync(redis.Names.Online(userId), lease, ended, When.Exists);
+        await redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), ended, When.Exists);
     }
 
     /// <summary>Lets Redis lose all it knows of these users and of who is online.</summary>
