@@ -5,8 +5,8 @@ namespace Chat.Socket;
 
 /// <summary>
 /// Who gets in. A storm of handshakes is slowed down before it costs anything, and what the process has no file descriptor
-/// for is turned away (503 with Retry-After); a node, an address or a user with too many connections gets a close that says to come back later (1013), which a browser can
-/// read. Without these one client could take the node from all others.
+/// for is turned away (503 with Retry-After); a node, an address or a user with too many connections gets a close that
+/// says to come back later (1013), which a browser can read. Without these one client could take the node from all others.
 /// </summary>
 internal sealed class Admission
 {
