@@ -16,6 +16,7 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
 {
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(10);
+    private bool isSaid;
 
     public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint or UnixDomainSocketEndPoint or FileHandleEndPoint;
 
@@ -39,8 +40,10 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
         var room = descriptors.RoomBeside(listening);
         if (room <= 0)
             throw new StartException($"The process may have {descriptors.Allowed} files open, which leaves none for connections: allow more (ulimit -n).");
-        if (room < limits.MaxConnections)
+        // localhost is two addresses.
+        if (room < limits.MaxConnections && !isSaid)
             FewFit(log, descriptors.Allowed, room, limits.MaxConnections, limits.MaxConnections - room + descriptors.Allowed);
+        isSaid = true;
     }
 
     [LoggerMessage(LogLevel.Information, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
