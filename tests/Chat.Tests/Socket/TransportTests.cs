@@ -55,9 +55,11 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
 
         using var http = app.Http(alice);
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/chat/conversations")).StatusCode);
-        // Kestrel tells of a busy machine, too.
-        var faults = logged.All.Where(line => !line.Contains("the heartbeat has been running", StringComparison.Ordinal)).ToArray();
-        Assert.True(faults.Length == 0, $"{name}: {string.Join("; ", faults)}");
+        // Of the connection and its requests, that is: of a busy machine Kestrel's heartbeat and others tell as well.
+        var faults = logged.All.Where(line =>
+            (line.StartsWith("Microsoft.AspNetCore.", StringComparison.Ordinal) || line.StartsWith("Chat.Socket.", StringComparison.Ordinal))
+            && !line.Contains("the heartbeat has been running", StringComparison.Ordinal));
+        Assert.True(!faults.Any(), $"{name}: {string.Join("; ", faults)}");
     }
 
     [Fact]
