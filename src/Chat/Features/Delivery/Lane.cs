@@ -28,13 +28,13 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     private SortedList<long, Held>? held;
 
     // Changes up to here are committed, although nothing has brought them.
-    private long known;
+    private long knownUpTo;
 
     /// <summary>Every change up to here was delivered.</summary>
     public long Position { get; set; }
 
     /// <summary>Every change up to here was delivered, or its turn will come: it is held, or known to be missing.</summary>
-    public long Reached => Math.Max(Math.Max(Position, known), held?.Keys[^1] ?? 0);
+    public long Reached => Math.Max(Math.Max(Position, knownUpTo), held?.Keys[^1] ?? 0);
 
     /// <summary>Whether something is held that nothing is missing before: it waits for its turn.</summary>
     public bool HasTurns => held is not null && held.Keys[0] <= Position + 1;
@@ -46,7 +46,7 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     public (long UpTo, bool IsSeen)? Missing =>
         HasTurns ? null
         : held is not null ? (held.Keys[0] - 1, true)
-        : known > Position ? (known, false)
+        : knownUpTo > Position ? (knownUpTo, false)
         : null;
 
     /// <summary>What is held: it waits for something that is missing, or for its turn.</summary>
@@ -76,7 +76,7 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     }
 
     /// <summary>Something up to here is missing that nobody has brought. It is fetched when its turn has come.</summary>
-    public void Miss(long upTo) => known = Math.Max(known, upTo);
+    public void Miss(long upTo) => knownUpTo = Math.Max(knownUpTo, upTo);
 
     /// <summary>Keeps a change until its turn.</summary>
     /// <returns>Whether it is news.</returns>
