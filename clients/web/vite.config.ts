@@ -5,6 +5,8 @@ import { defaultClientConditions, defineConfig } from 'vite';
 const server = process.env.CHAT_SERVER ?? 'http://localhost:5000';
 
 export default defineConfig({
+  // The server may be shown below a path: it makes whole paths of what is relative here.
+  base: './',
   plugins: [react()],
   // The packages as they are written, so that nothing has to be built before the page.
   resolve: { conditions: ['source', ...defaultClientConditions] },
@@ -17,6 +19,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: {
+      input: { index: 'index.html', sw: 'worker/sw.ts' },
+      // A worker rules what lies beside it and below, and is asked for by one name for ever.
+      output: { entryFileNames: ({ name }) => (name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') },
+    },
   },
   server: {
     proxy: { '/chat': { target: server, ws: true }, '/dev': server, '/client.json': server },

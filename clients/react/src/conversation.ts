@@ -23,7 +23,8 @@ export interface ConversationView {
   /** Sends a message and returns its tempId. */
   send(content: string): string;
   retry(tempId: string): void;
-  drop(tempId: string): void;
+  /** Gives an unsent message up, failed or still waiting. */
+  discard(tempId: string): void;
   loadOlder(limit?: number): Promise<void>;
   markRead(upTo?: number): void;
   /** Call it at each keystroke. */
@@ -54,11 +55,14 @@ export function useConversation(conversationId: string): ConversationView {
     };
   }, [client, conversationId, epoch]);
 
+  // What is shown is kept, however much it is.
+  useEffect(() => client.retain(conversationId), [client, conversationId]);
+
   const actions = useMemo(
     () => ({
       send: (content: string) => client.send(conversationId, content),
       retry: (tempId: string) => client.retry(tempId),
-      drop: (tempId: string) => client.drop(tempId),
+      discard: (tempId: string) => client.discard(tempId),
       loadOlder: (limit?: number) => client.loadOlder(conversationId, limit),
       markRead: (upTo?: number) => client.markRead(conversationId, upTo),
       typing: () => client.typing(conversationId),

@@ -1,4 +1,4 @@
-import { conversationsOf, type ConversationState } from 'chat-client';
+import { conversationsLike, type ConversationState } from 'chat-client';
 import { useChatState } from './provider.js';
 
 /** What `useConversations` gives. */
@@ -9,10 +9,10 @@ export interface ConversationList {
   readonly isLoading: boolean;
 }
 
-/** The list of conversations, kept up to date. */
-export function useConversations(): ConversationList {
+/** The list of conversations, kept up to date; with a filter those with people in whose names it is. */
+export function useConversations(filter = ''): ConversationList {
   return {
-    conversations: useChatState(conversationsOf),
+    conversations: useChatState((state) => conversationsLike(state, filter)),
     isLoading: useChatState((state) => !state.listed),
   };
 }

@@ -1,5 +1,5 @@
 import { totalUnreadOf, type Chat, type ChatState, type ConnectionState, type Me } from 'chat-client';
-import { createContext, useContext, useSyncExternalStore, type ReactNode } from 'react';
+import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalStore, type ReactNode } from 'react';
 
 const ChatContext = createContext<Chat | null>(null);
 
@@ -15,11 +15,40 @@ export function useChatClient(): Chat {
   return client;
 }
 
-/** A part of the state. Draws again only when that part is another object or value: select, do not build. */
+/**
+ * A part of the state, or something built from it. Draws again only when that is another value, or an object or list that holds
+ * other values.
+ */
 export function useChatState<Selected>(select: (state: ChatState) => Selected): Selected {
   const client = useChatClient();
-  const snapshot = () => select(client.getState());
-  return useSyncExternalStore(client.subscribe, snapshot, snapshot);
+  const drawn = useRef<{ readonly value: Selected }>(undefined);
+  const snapshot = useMemo(() => {
+    let known: { readonly state: ChatState; readonly value: Selected } | undefined;
+    return () => {
+      const state = client.getState();
+      if (known?.state !== state) {
+        const value = select(state);
+        const before = known ?? drawn.current;
+        known = { state, value: before && holdSame(before.value, value) ? before.value : value };
+      }
+      return known.value;
+    };
+  }, [client, select]);
+  const value = useSyncExternalStore(client.subscribe, snapshot, snapshot);
+  useEffect(() => {
+    drawn.current = { value };
+  });
+  return value;
+}
+
+/** Whether two values are the same, or two plain objects or lists that hold the same. */
+function holdSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return false;
+  const prototype: unknown = Object.getPrototypeOf(a);
+  if (prototype !== Object.getPrototypeOf(b) || (prototype !== Object.prototype && prototype !== Array.prototype)) return false;
+  const entries = Object.entries(a);
+  return entries.length === Object.keys(b).length && entries.every(([key, value]) => key in b && Object.is((b as Record<string, unknown>)[key], value));
 }
 
 /** What `useChat` gives. */

@@ -1,8 +1,8 @@
 import { act, cleanup, render, renderHook, screen, waitFor } from '@testing-library/react';
 import { memo, StrictMode, type ReactNode } from 'react';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Chat, Conversation, Message } from 'chat-client';
-import { ChatProvider, useChat, useConversation, useConversations, usePresence } from '../src/index.js';
+import { ChatProvider, useAttention, useChat, useChatState, useConversation, useConversations, useDraft, usePresence, useUnsent } from '../src/index.js';
 import { bench, politely, userId, type FakeSocket } from '../../typescript/test/fake.js';
 
 const other = '00000000-0000-4000-8000-000000000002';
@@ -38,6 +38,7 @@ beforeEach(async () => {
 });
 afterEach(() => {
   cleanup();
+  localStorage.clear();
   chat.stop();
 });
 
@@ -70,6 +71,63 @@ describe('useChat', () => {
   });
 });
 
+describe('useChatState', () => {
+  test('takes a selector that builds, and draws again only when what it builds holds something else', async () => {
+    await connect();
+    let drawn = 0;
+    const flat = renderHook(() => (drawn++, useChatState((state) => ({ ids: Object.keys(state.conversations).length, me: state.me?.userId }))), { wrapper });
+    const nested = renderHook(() => useChatState((state) => Object.values(state.conversations).map(({ id }) => ({ id }))), { wrapper });
+    expect(flat.result.current).toEqual({ ids: 2, me: userId });
+    expect(nested.result.current).toHaveLength(2);
+    const before = drawn;
+    act(() => chat.setDraft('c', 'something else'));
+    expect(drawn).toBe(before);
+  });
+
+  test('takes another selector', async () => {
+    await connect();
+    const { result, rerender } = renderHook(({ id }) => useChatState((state) => state.conversations[id]?.unread), { wrapper, initialProps: { id: 'c' } });
+    expect(result.current).toBe(2);
+    rerender({ id: 'd' });
+    expect(result.current).toBe(1);
+  });
+});
+
+test('useAttention: nobody looks at a hidden window', () => {
+  const focus = vi.spyOn(document, 'hasFocus').mockReturnValue(true);
+  const { result } = renderHook(() => useAttention());
+  expect(result.current).toBe(true);
+  focus.mockReturnValue(false);
+  act(() => void window.dispatchEvent(new Event('blur')));
+  expect(result.current).toBe(false);
+  focus.mockRestore();
+});
+
+describe('useDraft', () => {
+  test('keeps what is written, and draws only the conversation in which it is', async () => {
+    await connect();
+    const { result } = renderHook(() => useDraft('c'), { wrapper });
+    let drawn = 0;
+    renderHook(() => (drawn++, useDraft('d')), { wrapper });
+    expect(result.current[0]).toBe('');
+    act(() => result.current[1]('half a'));
+    expect(result.current[0]).toBe('half a');
+    act(() => result.current[1](''));
+    expect(result.current[0]).toBe('');
+    expect(drawn).toBe(1);
+  });
+});
+
+test('useUnsent shows what a sign-out would discard', async () => {
+  const { result } = renderHook(() => useUnsent(), { wrapper });
+  expect(result.current).toEqual([]);
+  await connect();
+  act(() => void chat.send('c', 'hello'));
+  expect(result.current).toMatchObject([{ content: 'hello' }]);
+  await act(() => chat.signOut());
+  expect(result.current).toEqual([]);
+});
+
 describe('useConversations', () => {
   test('lists them, latest activity first, and moves one up that something happens in', async () => {
     const { result } = renderHook(() => useConversations(), { wrapper });
@@ -94,7 +152,33 @@ describe('usePresence', () => {
   });
 });
 
+test('a filter finds people by a part of their name, whatever its case', async () => {
+  await connect();
+  const { result, rerender } = renderHook(({ filter }) => useConversations(filter), { wrapper, initialProps: { filter: ' bO' } });
+  expect(result.current.conversations).toHaveLength(2);
+  // Oneself is in all of them.
+  rerender({ filter: 'alice' });
+  expect(result.current.conversations).toHaveLength(0);
+});
+
 describe('useConversation', () => {
+  test('lets go of old messages when it is shown no more', async () => {
+    const all = Array.from({ length: 500 }, (_, at) => message(at + 1));
+    page = () => ({ messages: all, hasMore: false });
+    await connect();
+    const one = renderHook(() => useConversation('c'), { wrapper });
+    const two = renderHook(() => useConversation('c'), { wrapper });
+    await waitFor(() => expect(one.result.current.items).toHaveLength(500));
+    one.unmount();
+    expect(two.result.current.items).toHaveLength(500);
+    two.unmount();
+    expect(chat.getState().conversations['c']).toMatchObject({ loadedFrom: 301, messages: { length: 200 } });
+    // And they come again.
+    page = () => ({ messages: all.slice(0, 300), hasMore: false });
+    await chat.loadOlder('c');
+    expect(chat.getState().conversations['c']!.messages.map(({ seq }) => seq)).toEqual(all.map(({ seq }) => seq));
+  });
+
   test('loads, and shows what comes', async () => {
     await connect();
     const { result } = renderHook(() => useConversation('c'), { wrapper });
@@ -117,8 +201,9 @@ describe('useConversation', () => {
     });
     const mine = () => result.current.items.at(-1)!;
     expect(mine()).toMatchObject({ key: tempId, content: 'hello', mark: 'sending', isOwn: true });
-    await waitFor(() => expect(last().sent.at(-1)).toMatchObject({ type: 'message.send', payload: { content: 'hello', tempId } }));
-    act(() => last().say('message.sent', { tempId, message: message(3, { senderId: userId, content: 'hello', tempId }) }, last().sent.at(-1)!.id));
+    const sending = () => last().sent.findLast(({ type }) => type === 'message.send');
+    await waitFor(() => expect(sending()).toMatchObject({ payload: { content: 'hello', tempId } }));
+    act(() => last().say('message.sent', { tempId, message: message(3, { senderId: userId, content: 'hello', tempId }) }, sending()!.id));
     expect(mine()).toMatchObject({ key: tempId, mark: 'sent' });
     act(() => last().say('message.delivered_update', { conversationId: 'c', upTo: 3, userId: other, deliveredAt: '' }));
     expect(mine().mark).toBe('delivered');
@@ -130,9 +215,12 @@ describe('useConversation', () => {
     await connect();
     const { result } = renderHook(() => useConversation('c'), { wrapper });
     act(() => void result.current.send('no'));
+    let refused = 0;
     const refuse = async () => {
-      await waitFor(() => expect(last().sent.at(-1)!.type).toBe('message.send'));
-      act(() => last().say('error', { code: 'BLOCKED', message: '', retryable: false }, last().sent.at(-1)!.id));
+      const sends = () => last().sent.filter(({ type }) => type === 'message.send');
+      const before = refused++;
+      await waitFor(() => expect(sends()).toHaveLength(before + 1));
+      act(() => last().say('error', { code: 'BLOCKED', message: '', retryable: false }, sends().at(-1)!.id));
       await waitFor(() => expect(result.current.items.at(-1)).toMatchObject({ mark: 'failed', error: 'BLOCKED' }));
     };
     await refuse();
@@ -140,7 +228,7 @@ describe('useConversation', () => {
     act(() => result.current.retry(tempId!));
     expect(result.current.items.at(-1)!.mark).toBe('sending');
     await refuse();
-    act(() => result.current.drop(tempId!));
+    act(() => result.current.discard(tempId!));
     expect(result.current.items.some((item) => item.content === 'no')).toBe(false);
   });
 

@@ -99,6 +99,7 @@ export class CatchUp {
     await this.#untilDone(session, () => this.#sync());
     if (session.aborted) return;
     this.#isReady = true;
+    this.#store.dispatch({ type: 'caughtUp' });
     this.#look();
   }
 

@@ -1,14 +1,19 @@
+import { baseOf } from './address.js';
 import { CatchUp } from './catchup.js';
 import { ChatError, type Chat, type ChatEvents, type ChatOptions, type Timing } from './client.js';
+import { localDraftStorage } from './drafts.js';
 import { Link } from './link.js';
 import { browserNetwork } from './network.js';
 import { indexedDbStorage, memoryStorage } from './outbox.js';
 import { Receipts } from './receipts.js';
+import { report } from './report.js';
 import { createApi } from './rest.js';
 import { hasOlder } from './selectors.js';
 import { Sender } from './sender.js';
 import { Store } from './store.js';
+import { browserTabs, type TabChannel, type TabMessage } from './tabs.js';
 import { TypingSignals } from './typing.js';
+import { uuid } from './uuid.js';
 import type { PersonRef } from './wire.js';
 
 const defaults: Timing = {
@@ -18,6 +23,10 @@ const defaults: Timing = {
   connectTimeout: 15_000,
   pingAfter: 20_000,
   pingTimeout: 8_000,
+  probeTimeout: 5_000,
+  suspectAfter: 3_000,
+  storageTimeout: 3_000,
+  lockTimeout: 5_000,
   replyTimeout: 15_000,
   renewBefore: 60_000,
   gapDelay: 50,
@@ -27,39 +36,83 @@ const defaults: Timing = {
 };
 
 const defaultPage = 50;
+/** Of a conversation that nobody shows: so many messages are kept, once there are more than the second number. */
+const keptMessages = 200;
+const mostMessages = 1_000;
 
 /** Makes a chat. Nothing is connected before `start`. */
 export function createChat(options: ChatOptions): Chat {
   const timing = { ...defaults, ...options.timing };
   const storage = options.storage ?? (typeof indexedDB === 'undefined' ? memoryStorage() : indexedDbStorage());
+  const drafts = options.drafts ?? localDraftStorage();
+  const tabs = options.tabs ?? browserTabs;
   const store = new Store();
-  const api = createApi(options, timing.replyTimeout);
+  const base = baseOf(options.url);
+  const api = createApi(options, base, timing.replyTimeout, (reason) => link.endSession(reason));
   const listeners = new Map<string, Set<(payload: never) => void>>();
   const loads = new Map<string, Promise<void>>();
   const pages = new Map<string, Promise<void>>();
+  const retained = new Map<string, number>();
   let identified: string | undefined;
+  let channel: TabChannel | undefined;
 
   function emit<Type extends keyof ChatEvents>(type: Type, payload: ChatEvents[Type]): void {
     for (const listener of listeners.get(type) ?? []) {
       try {
         (listener as (payload: ChatEvents[Type]) => void)(payload);
       } catch (failure) {
-        // A fault of the application's: it is to be seen there, and must not end the handling of the event here.
-        queueMicrotask(() => {
-          throw failure;
-        });
+        report(failure);
       }
     }
   }
 
-  const link = new Link(options, timing, options.network ?? browserNetwork(), {
-    identified(userId) {
-      if (userId === identified) return;
-      if (identified !== undefined) receipts.forget();
-      identified = userId;
-      store.dispatch({ type: 'identified', userId });
-      void sender.restore(userId);
-    },
+  /** It is known whose chat this is: their drafts and unsent messages are there before any connection. */
+  function identify(userId: string): void {
+    if (userId === identified) return;
+    if (identified !== undefined) receipts.forget();
+    identified = userId;
+    store.dispatch({ type: 'identified', userId });
+    store.dispatch({ type: 'drafts', drafts: drafts.load(userId) });
+    void sender.restore(userId);
+  }
+
+  function told(message: TabMessage): void {
+    if (message.userId !== identified) return;
+    switch (message.type) {
+      case 'outbox':
+        void sender.restore(message.userId);
+        break;
+      case 'draft': {
+        const { userId, conversationId } = message;
+        store.dispatch({ type: 'draft', conversationId, draft: drafts.get(userId, conversationId) });
+        break;
+      }
+      case 'signedOut':
+        // The other tab may have removed what this one was just about to store.
+        void forget(message.userId).catch(() => {});
+        break;
+    }
+  }
+
+  function stop(): void {
+    link.stop();
+    receipts.forget();
+    typing.forget();
+    channel?.close();
+    channel = undefined;
+  }
+
+  async function forget(userId: string): Promise<void> {
+    stop();
+    identified = undefined;
+    store.dispatch({ type: 'signedOut' });
+    for (const conversationId of Object.keys(drafts.load(userId))) drafts.remove(userId, conversationId);
+    emit('signedOut', { userId });
+    await sender.forget(userId);
+  }
+
+  const link = new Link(options, base, timing, options.network ?? browserNetwork(), {
+    identified: identify,
     changed(connection) {
       if (connection.status !== 'online') {
         sender.closed();
@@ -72,28 +125,41 @@ export function createChat(options: ChatOptions): Chat {
     received(event) {
       if (event.type === 'auth_success') {
         const { userId, limits, epoch } = event.payload;
-        this.identified(userId);
+        identify(userId);
         store.dispatch({ type: 'signedIn', me: { userId, limits }, epoch });
       }
 
       // A part of an answer is taken in by whoever has asked: it depends on the question.
       store.dispatch({ type: 'event', event, now: Date.now() });
       if (event.type === 'block.added' || event.type === 'block.removed') catchUp.blockTold();
+      if (event.type === 'message.new') trim(event.payload.message.conversationId, mostMessages);
       emit(event.type, event.payload as never);
     },
     opened({ userId }) {
       receipts.opened();
       typing.opened();
       catchUp.opened();
-      // Another tab may have left something.
-      void sender.restore(userId).then(() => sender.run());
-      sender.opened();
+      // Another tab may have left something: older messages first.
+      void sender.restore(userId).then(() => {
+        if (link.isOnline) sender.opened();
+      });
     },
   });
-  const sender = new Sender(store, link, storage, (entry, error) => emit('outbox.failed', { entry, error }));
+  const sender = new Sender(store, link, storage, timing, {
+    failed: (entry, error) => emit('outbox.failed', { entry, error }),
+    stored() {
+      if (identified !== undefined) channel?.post({ type: 'outbox', userId: identified });
+    },
+  });
   const catchUp = new CatchUp(store, link, api, timing);
   const receipts = new Receipts(store, link, timing);
   const typing = new TypingSignals(store, link, timing);
+  if (options.userId !== undefined) identify(options.userId);
+
+  function trim(conversationId: string, most = keptMessages): void {
+    const count = store.getState().conversations[conversationId]?.messages.length ?? 0;
+    if (!retained.has(conversationId) && count > most) store.dispatch({ type: 'trimmed', conversationId, keep: keptMessages });
+  }
 
   /** One at a time for each conversation; who asks meanwhile gets the same answer. */
   function once(running: Map<string, Promise<void>>, key: string, run: () => Promise<void>): Promise<void> {
@@ -155,6 +221,8 @@ export function createChat(options: ChatOptions): Chat {
     }
   }
 
+  const discard = (tempId: string) => store.dispatch({ type: 'dropped', tempId });
+
   return {
     getState: store.getState,
     subscribe: store.subscribe,
@@ -165,11 +233,19 @@ export function createChat(options: ChatOptions): Chat {
       return () => known.delete(own);
     },
 
-    start: () => link.start(),
-    stop() {
-      link.stop();
-      receipts.forget();
-      typing.forget();
+    start() {
+      channel ??= tabs(told);
+      link.start();
+    },
+    stop,
+    async signOut() {
+      const userId = identified;
+      if (userId === undefined) return stop();
+      const last = channel;
+      channel = undefined;
+      last?.post({ type: 'signedOut', userId });
+      last?.close();
+      await forget(userId);
     },
     reconnect: () => link.reconnect(),
 
@@ -182,16 +258,40 @@ export function createChat(options: ChatOptions): Chat {
     load: (conversationId) => once(loads, conversationId, () => whenConnected(() => load(conversationId))),
     loadOlder: (conversationId, limit = defaultPage) => once(pages, conversationId, () => loadOlder(conversationId, limit)),
 
+    retain(conversationId) {
+      retained.set(conversationId, (retained.get(conversationId) ?? 0) + 1);
+      let isOver = false;
+      return () => {
+        if (isOver) return;
+        isOver = true;
+        const left = retained.get(conversationId)! - 1;
+        if (left > 0) retained.set(conversationId, left);
+        else retained.delete(conversationId);
+        trim(conversationId);
+      };
+    },
+
     send(conversationId, content) {
       const userId = store.getState().me?.userId ?? identified;
       if (userId === undefined) throw new ChatError('UNAUTHORIZED', 'Nobody is signed in yet.');
-      const tempId = crypto.randomUUID();
+      const tempId = uuid();
       typing.stop(conversationId);
-      sender.add({ tempId, userId, conversationId, content, createdAt: new Date().toISOString(), status: 'sending' });
+      // In the order of sending, also where the clock was set back.
+      const last = store.getState().outbox.at(-1)?.createdAt;
+      const createdAt = new Date(Math.max(Date.now(), last === undefined ? 0 : Date.parse(last) + 1)).toISOString();
+      sender.add({ tempId, userId, conversationId, content, createdAt, status: 'sending' });
       return tempId;
     },
     retry: (tempId) => sender.retry(tempId),
-    drop: (tempId) => store.dispatch({ type: 'dropped', tempId }),
+    discard,
+    setDraft(conversationId, content) {
+      if (identified === undefined) return;
+      const draft = content.trim() === '' ? undefined : { content, changedAt: new Date().toISOString() };
+      if (draft) drafts.put(identified, conversationId, draft);
+      else drafts.remove(identified, conversationId);
+      store.dispatch({ type: 'draft', conversationId, draft });
+      channel?.post({ type: 'draft', userId: identified, conversationId });
+    },
 
     markRead: (conversationId, upTo) => receipts.read(conversationId, upTo),
     typing: (conversationId) => typing.start(conversationId),

@@ -1,6 +1,9 @@
 import type { ChatState, ConnectionState, OutboxEntry } from './state.js';
 import type { ChatApi } from './rest.js';
+import type { DraftStorage } from './drafts.js';
 import type { OutboxStorage } from './outbox.js';
+import type { Tabs } from './tabs.js';
+import type { TokenSource } from './token.js';
 import type { Network } from './network.js';
 import type { PersonRef, ServerEvents, WireError } from './wire.js';
 
@@ -9,12 +12,18 @@ export interface ChatOptions {
   /** Where the server is: `https://chat.example.org`. The socket is found below it. */
   readonly url: string | URL;
   /**
-   * A token for the user. Called before each connection and again before a token runs out, so it should answer from a
-   * cache and refresh only when needed. If it fails, it is called again later.
+   * A token for the user. Called before each connection and each request, so it should answer from a cache; with `refused`
+   * where the server does not take that one, or not much longer. `createTokenSource` makes one.
    */
-  readonly token: () => Promise<string>;
+  readonly token: TokenSource;
+  /** Whose token `token` gives, where that is known: their drafts and unsent messages are there before the first token is. */
+  readonly userId?: string;
   /** Where unsent messages are kept. IndexedDB where there is one, else memory. */
   readonly storage?: OutboxStorage;
+  /** Where drafts are kept. localStorage where there is one, else memory. */
+  readonly drafts?: DraftStorage;
+  /** The other tabs of the same person. By BroadcastChannel, in a browser. */
+  readonly tabs?: Tabs;
   /** For Node before 22: the `ws` package's class fits. */
   readonly WebSocket?: WebSocketConstructor;
   readonly fetch?: typeof fetch;
@@ -39,8 +48,16 @@ export interface Timing {
   readonly pingAfter: number;
   /** For the sign of life. 8,000. */
   readonly pingTimeout: number;
+  /** For the sign of life where there is a suspicion: after sleep, when the page is looked at, or nothing answers. 5,000. */
+  readonly probeTimeout: number;
+  /** A request without an answer, and silence since: is the connection dead? 3,000. */
+  readonly suspectAfter: number;
   /** For the answer to any other event. 15,000. */
   readonly replyTimeout: number;
+  /** For the storage to answer; after that messages live as long as the page. 3,000. */
+  readonly storageTimeout: number;
+  /** For another tab that sends in the same conversation; after that this one goes on. 5,000. */
+  readonly lockTimeout: number;
   /** How long before its end a token is replaced. 60,000. */
   readonly renewBefore: number;
   /** For what is missing to come by itself before it is asked for. 50. */
@@ -69,8 +86,10 @@ export type WebSocketConstructor = new (url: string) => WebSocketLike;
 /** What one can listen for: every event of the server's by its name, and the client's own. */
 export interface ChatEvents extends ServerEvents {
   connection: ConnectionState;
-  /** A message was refused for good; `retry` or `drop` it. */
+  /** A message was refused for good; `retry` or `discard` it. */
   'outbox.failed': { readonly entry: OutboxEntry; readonly error: WireError };
+  /** The user has signed out, here or in another tab: nothing of theirs is left on this device. */
+  signedOut: { readonly userId: string };
 }
 
 /** A chat. Made by `createChat`. */
@@ -84,8 +103,13 @@ export interface Chat {
 
   /** Connects, and stays connected until `stop`. After `refused`: tries again. */
   start(): void;
-  /** Goes away. Unsent messages stay in the storage. */
+  /** Goes away. Unsent messages and drafts stay in the storage. */
   stop(): void;
+  /**
+   * Goes away for good: removes what this device keeps of the user (unsent messages, drafts, the state), here and in all
+   * tabs. Ask before where `unsentOf(state)` is not empty. Rejects if the storage did not let go of everything.
+   */
+  signOut(): Promise<void>;
   /** Does not wait for the next try. */
   reconnect(): void;
 
@@ -96,12 +120,21 @@ export interface Chat {
   /** Loads a page of older messages in front of those in the state. */
   loadOlder(conversationId: string, limit?: number): Promise<void>;
 
+  /**
+   * Keeps all loaded messages of a conversation while it is shown; returns the way to stop that. Of a conversation that nobody
+   * retains only the latest are kept, and older ones are loaded again when they are asked for.
+   */
+  retain(conversationId: string): () => void;
+
   /** Sends a message, now or as soon as there is a connection. Returns its tempId. */
   send(conversationId: string, content: string): string;
   /** Sends a failed message again. */
   retry(tempId: string): void;
-  /** Gives a failed message up. */
-  drop(tempId: string): void;
+  /** Gives an unsent message up, failed or still waiting. One that is on its way at this moment may arrive. */
+  discard(tempId: string): void;
+
+  /** Keeps what is written and not sent yet; blank removes it. All tabs of the user see it. */
+  setDraft(conversationId: string, content: string): void;
 
   /** Says that everything up to a number was read; without one, all that was loaded. */
   markRead(conversationId: string, upTo?: number): void;

@@ -35,6 +35,13 @@ export function takePage(known: ConversationState, before: number, page: Message
   return { ...known, history: 'idle', loadedFrom, messages: insert(known.messages, page.messages, loadedFrom) };
 }
 
+/** Lets go of all but the latest messages: they are loaded again like any older ones. */
+export function trim(known: ConversationState, keep: number): ConversationState {
+  if (known.messages.length <= keep) return known;
+  const messages = known.messages.slice(-keep);
+  return { ...known, messages, loadedFrom: messages[0]!.seq };
+}
+
 /** Begins anew at the number `seq`, with the latest messages: what lies between is not asked for one by one. */
 export function restart(known: ConversationState, seq: number, page: MessagePage): ConversationState {
   if (known.position >= seq) return known;

@@ -1,12 +1,17 @@
+import { isMixedContent, socketAddress } from './address.js';
 import { delayOf, verdictOf } from './backoff.js';
 import { ChatError, type ChatOptions, type Timing, type WebSocketLike } from './client.js';
 import type { Network } from './network.js';
-import type { ConnectionState } from './state.js';
-import { claimsOf } from './token.js';
+import { report } from './report.js';
+import type { ConnectionProblem, ConnectionState } from './state.js';
+import { claimsOf, isSignInRequired } from './token.js';
 import type { AuthSuccess, ClientEvents, ServerEvent, WireError } from './wire.js';
 
 const open = 1;
+const notAuthorised = 4501;
 const longestTimer = 2 ** 31 - 1;
+/** What comes sooner after a question may have lain in the device while it slept: it shows no life. */
+const staleFor = 1000;
 
 /** What a link tells. */
 export interface LinkObserver {
@@ -19,7 +24,11 @@ export interface LinkObserver {
   opened(success: AuthSuccess): void;
 }
 
+type TimerName = 'retry' | 'open' | 'life' | 'verdict' | 'renew';
+
 interface Pending {
+  readonly sentAt: number;
+  readonly suspect: ReturnType<typeof setTimeout>;
   readonly resolve: (event: ServerEvent) => void;
   readonly reject: (failure: ChatError) => void;
   readonly timer: ReturnType<typeof setTimeout>;
@@ -32,13 +41,14 @@ interface Pending {
  * and comes back as the close codes say. Knows nothing of what is said over it.
  */
 export class Link {
-  readonly #options: ChatOptions;
+  readonly #options: Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>;
+  readonly #base: string;
   readonly #timing: Timing;
   readonly #network: Network;
   readonly #observer: LinkObserver;
   readonly #random: () => number;
   readonly #pending = new Map<string, Pending>();
-  readonly #timers = new Map<'retry' | 'open' | 'life' | 'renew', ReturnType<typeof setTimeout>>();
+  readonly #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
   #state: ConnectionState = { status: 'idle', attempt: 0 };
   #socket: WebSocketLike | undefined;
   /** Changes with each try, so that what belongs to an older one is known to be late. */
@@ -47,14 +57,24 @@ export class Link {
   #attempt = 0;
   #onlineSince: number | undefined;
   #heardAt = 0;
+  /** When the present question for a sign of life was asked, and by when it must have been answered. */
+  #probe: { readonly askedAt: number; readonly until: number } | undefined;
+  #wasNetworkOnline = true;
+  #isConnecting = false;
   #token = '';
+  /** What the server has refused: the source of tokens is asked once for another. */
+  #refusedToken: string | undefined;
+  #isRefusedAgain = false;
+  /** What has run out on a living connection. */
   #expiredToken: string | undefined;
+  #refusedAs: ConnectionProblem | undefined;
   /** How far this device's clock is behind the server's. */
   #skew = 0;
   #unsubscribe: (() => void) | undefined;
 
-  constructor(options: ChatOptions, timing: Timing, network: Network, observer: LinkObserver) {
+  constructor(options: Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>, base: string, timing: Timing, network: Network, observer: LinkObserver) {
     this.#options = options;
+    this.#base = base;
     this.#timing = timing;
     this.#network = network;
     this.#observer = observer;
@@ -73,8 +93,9 @@ export class Link {
     this.#unsubscribe ??= this.#network.subscribe(() => this.#networkChanged());
     if (this.#state.status === 'idle' || this.#state.status === 'refused') {
       this.#attempt = 0;
-      this.#expiredToken = undefined;
-      this.#connectOrWait();
+      this.#refusedToken = undefined;
+      this.#wasNetworkOnline = this.#network.isOnline();
+      void this.#connect();
     }
   }
 
@@ -86,12 +107,18 @@ export class Link {
     this.#show({ status: 'idle', attempt: 0 });
   }
 
+  /** There will be no token without the user. */
+  endSession(reason: string): void {
+    if (this.#state.status === 'idle') return;
+    this.#refuse('SIGN_IN_REQUIRED', notAuthorised, reason);
+  }
+
   /** Does not wait any longer; where all seems well, makes sure that it is. */
   reconnect(): void {
     const { status } = this.#state;
-    if (status === 'waiting' || status === 'offline') this.#connectOrWait();
-    else if (status === 'online') this.#askForLife();
-    else if (status !== 'connecting') this.start();
+    if (status === 'online') this.#ask(this.#timing.probeTimeout);
+    else if (status === 'idle' || status === 'refused') this.start();
+    else if (!this.#isConnecting) void this.#connect();
   }
 
   /** Says something that has no answer. False: there is no connection. */
@@ -104,58 +131,71 @@ export class Link {
   request<Type extends keyof ClientEvents>(type: Type, payload: ClientEvents[Type], isPart?: (event: ServerEvent) => boolean): Promise<ServerEvent> {
     const id = String(++this.#lastId);
     return new Promise((resolve, reject) => {
+      const sentAt = Date.now();
       const timer = setTimeout(() => {
         this.#pending.delete(id);
         reject(new ChatError('OFFLINE', 'No answer in time.'));
       }, this.#timing.replyTimeout);
-      this.#pending.set(id, { resolve, reject, timer, isPart });
+      const suspect = setTimeout(() => {
+        if (this.#heardAt <= sentAt) this.#ask(this.#timing.probeTimeout);
+      }, this.#timing.suspectAfter);
+      this.#pending.set(id, { sentAt, suspect, resolve, reject, timer, isPart });
       if (!this.send(type, payload, id)) {
         clearTimeout(timer);
+        clearTimeout(suspect);
         this.#pending.delete(id);
         reject(new ChatError('OFFLINE', 'Not connected.'));
       }
     });
   }
 
-  #connectOrWait(): void {
-    if (this.#network.isOnline()) void this.#connect();
-    else {
-      this.#end('offline');
-      this.#show({ status: 'offline', attempt: this.#attempt });
-    }
-  }
-
   async #connect(): Promise<void> {
     this.#end('another try');
     const turn = ++this.#try;
-    this.#show({ status: 'connecting', attempt: this.#attempt });
+    this.#isConnecting = true;
+    // That there is no network is a hint, and no reason not to try: the server may be this machine, or on the same one.
+    this.#show({ status: this.#network.isOnline() ? 'connecting' : 'offline', attempt: this.#attempt });
     this.#after('open', this.#timing.connectTimeout, () => this.#lost(undefined, 'no connection in time'));
+    const refused = this.#refusedToken;
+    const useless = refused ?? this.#expiredToken;
     let token: string;
     try {
-      token = await this.#options.token();
+      token = await this.#options.token(useless === undefined ? {} : { refused: useless });
     } catch (failure) {
-      if (turn === this.#try) this.#lost(undefined, `no token: ${failure instanceof Error ? failure.message : String(failure)}`);
+      if (turn !== this.#try) return;
+      if (isSignInRequired(failure)) this.endSession(failure.message);
+      else this.#lost(undefined, `no token: ${failure instanceof Error ? failure.message : String(failure)}`);
       return;
     }
 
     if (turn !== this.#try) return;
-    if (token === this.#expiredToken) {
-      this.#refuse(4501, 'the token has run out');
+    if (token === refused) {
+      this.#refuse(this.#refusedAs, notAuthorised, 'the token is not accepted, and there is no other');
       return;
     }
 
     this.#token = token;
     const { sub } = claimsOf(token);
     if (sub) this.#observer.identified(sub);
-    this.#openSocket(turn);
+    if (turn === this.#try) this.#openSocket(turn);
   }
 
   #openSocket(turn: number): void {
-    const url = new URL(this.#options.url);
-    url.protocol = url.protocol.replace('http', 'ws');
-    url.pathname = `${url.pathname.replace(/\/$/, '')}/chat/ws`;
-    const Socket = this.#options.WebSocket ?? WebSocket;
-    const socket = new Socket(url.href);
+    const Socket = this.#options.WebSocket ?? (globalThis as { WebSocket?: ChatOptions['WebSocket'] }).WebSocket;
+    if (!Socket) {
+      this.#refuse('NO_WEBSOCKET', undefined, 'There is no WebSocket here. Give createChat one: WebSocket of the ws package, in Node before 22.');
+      return;
+    }
+
+    let socket: WebSocketLike;
+    try {
+      socket = new Socket(socketAddress(this.#base));
+    } catch (failure) {
+      // An address that the browser does not allow: to try again would change nothing.
+      this.#refuseAddress(failure instanceof Error ? failure.message : String(failure));
+      return;
+    }
+
     this.#socket = socket;
     socket.onopen = () => {
       if (turn === this.#try) this.#write({ type: 'auth', payload: { token: this.#token } });
@@ -164,10 +204,17 @@ export class Link {
       if (turn === this.#try && typeof event.data === 'string') this.#read(event.data);
     };
     socket.onclose = (event: { readonly code: number; readonly reason: string }) => {
-      if (turn === this.#try) this.#lost(event.code, event.reason);
+      if (turn !== this.#try) return;
+      if (!this.isOnline && isMixedContent(this.#base)) this.#refuseAddress('');
+      else this.#lost(event.code, event.reason);
     };
     // A close follows, which says more.
     socket.onerror = () => {};
+  }
+
+  #refuseAddress(reason: string): void {
+    const why = isMixedContent(this.#base) ? `A page that came by https may not connect to ${this.#base}: give the server https, too.` : reason;
+    this.#refuse('ADDRESS_NOT_ALLOWED', undefined, why);
   }
 
   #write(frame: { type: string; id?: string; payload: unknown }): boolean {
@@ -178,22 +225,41 @@ export class Link {
 
   #read(data: string): void {
     this.#heardAt = Date.now();
-    const event = JSON.parse(data) as ServerEvent;
-    if (event.type === 'auth_failed') this.#expiredToken = event.payload.code === 'TOKEN_EXPIRED' ? this.#token : undefined;
-    this.#observer.received(event);
+    const event = eventOf(data);
+    // Not the server's: something on the way has said it.
+    if (!event) return;
+    if (event.type === 'pong') this.#alive();
+    if (event.type === 'auth_failed') {
+      // Twice in a row: the other one is not better. What a restarted server or another key says may be old as well.
+      if (this.#refusedToken === undefined) this.#refusedToken = this.#token;
+      else this.#isRefusedAgain = true;
+      this.#refusedAs = event.payload.code;
+    }
+
+    try {
+      this.#observer.received(event);
+    } catch (failure) {
+      report(failure);
+    }
+
     if (event.type === 'auth_success') this.#signedIn(event.payload);
     const waiting = event.id === undefined ? undefined : this.#pending.get(event.id);
     if (!waiting || waiting.isPart?.(event)) return;
     clearTimeout(waiting.timer);
+    clearTimeout(waiting.suspect);
     this.#pending.delete(event.id!);
     if (event.type === 'error') waiting.reject(errorOf(event.payload));
     else waiting.resolve(event);
   }
 
   #signedIn(success: AuthSuccess): void {
+    this.#refusedToken = undefined;
     this.#expiredToken = undefined;
+    this.#refusedAs = undefined;
+    this.#isRefusedAgain = false;
     const isFirst = !this.isOnline;
     if (isFirst) {
+      this.#isConnecting = false;
       this.#clear('open');
       this.#skew = Date.parse(success.connectedAt) - Date.now();
       this.#onlineSince = Date.now();
@@ -218,8 +284,10 @@ export class Link {
     const turn = this.#try;
     let token = this.#token;
     try {
-      token = await this.#options.token();
-    } catch {
+      // By the server's clock it ends soon, whatever the cache thinks of it.
+      token = await this.#options.token({ refused: token });
+    } catch (failure) {
+      if (turn === this.#try && isSignInRequired(failure)) return this.endSession(failure.message);
       // Not now, then: it is asked for again below, and in the end by a 4401.
     }
 
@@ -233,28 +301,51 @@ export class Link {
     this.#write({ type: 'auth', payload: { token } });
   }
 
+  /** Looks when the silence may have lasted long enough, counted from the last sign of life. */
   #watchLife(): void {
-    this.#after('life', this.#timing.pingAfter, () => {
-      if (Date.now() - this.#heardAt < this.#timing.pingAfter) this.#watchLife();
-      else this.#askForLife();
+    const { pingAfter, pingTimeout, probeTimeout } = this.#timing;
+    // A clock that was set back must not make the silence shorter.
+    this.#heardAt = Math.min(this.#heardAt, Date.now());
+    this.#after('life', this.#heardAt + pingAfter - Date.now(), () => {
+      const silence = Date.now() - this.#heardAt;
+      if (silence >= 0 && silence < pingAfter) this.#watchLife();
+      // The device has slept, or the page was put to rest: what was open then often is not any more.
+      else this.#ask(silence > pingAfter + probeTimeout ? probeTimeout : pingTimeout);
     });
   }
 
-  /** A dead connection can look well for many minutes; a question that nobody answers tells. */
-  #askForLife(): void {
+  /** A dead connection can look well for many minutes; a question that nobody answers tells. The first deadline holds. */
+  #ask(timeout: number): void {
+    if (!this.isOnline) return;
     const askedAt = Date.now();
-    this.send('ping', {});
-    this.#after('life', this.#timing.pingTimeout, () => {
-      if (this.#heardAt >= askedAt) this.#watchLife();
+    this.#heardAt = Math.min(this.#heardAt, askedAt);
+    if (this.#probe && this.#probe.until <= askedAt + timeout) return;
+    this.#probe = { askedAt: this.#probe?.askedAt ?? askedAt, until: askedAt + timeout };
+    this.#clear('life');
+    this.#after('verdict', timeout, () => {
+      if (this.#heardAt >= (this.#probe?.askedAt ?? 0) + staleFor) this.#alive();
       else this.#lost(undefined, 'no sign of life');
     });
+    this.send('ping', {});
+  }
+
+  #alive(): void {
+    if (!this.isOnline) return;
+    this.#probe = undefined;
+    this.#clear('verdict');
+    this.#watchLife();
   }
 
   #networkChanged(): void {
     const { status } = this.#state;
+    const isOnline = this.#network.isOnline();
+    const hasReturned = isOnline && !this.#wasNetworkOnline;
+    this.#wasNetworkOnline = isOnline;
     if (status === 'idle' || status === 'refused') return;
-    if (!this.#network.isOnline()) this.#connectOrWait();
-    else this.reconnect();
+    if (status === 'online') this.#ask(this.#timing.probeTimeout);
+    // A try that began without a network may hang where a new one succeeds.
+    else if (hasReturned || (isOnline && !this.#isConnecting)) void this.#connect();
+    else if (!isOnline && status === 'waiting') this.#show({ ...this.#state, status: 'offline' });
   }
 
   #lost(code: number | undefined, reason: string): void {
@@ -262,32 +353,39 @@ export class Link {
     if (wasStable) this.#attempt = 0;
     this.#end(reason);
     const verdict = verdictOf(code);
-    // A fresh token is the change that 4501 asks for; whether there is one, the next try will see.
-    if (verdict === 'stayAway' && this.#expiredToken === undefined) {
-      this.#refuse(code, reason);
+    if (verdict === 'freshToken') this.#expiredToken = this.#token;
+    // Another token is the change that 4501 asks for; whether there is one, the next try will see.
+    const mayHelp = this.#refusedToken !== undefined && !this.#isRefusedAgain;
+    if (verdict === 'stayAway' && !mayHelp) {
+      this.#refuse(code === notAuthorised ? (this.#refusedAs ?? 'TOKEN_INVALID') : undefined, code, reason);
       return;
     }
 
     const isFirst = this.#attempt++ === 0;
-    const told = { attempt: this.#attempt, ...(code !== undefined && { closeCode: code }), ...(reason !== '' && { reason }) };
-    if (!this.#network.isOnline()) {
-      this.#show({ status: 'offline', ...told });
-      return;
-    }
-
-    const delay = verdict === 'freshToken' && isFirst ? 0 : delayOf(this.#attempt, this.#timing.backoffBase, this.#timing.backoffCap, this.#random);
-    this.#show({ status: 'waiting', retryAt: Date.now() + delay, ...told });
-    this.#after('retry', delay, () => this.#connectOrWait());
+    const delay =
+      isFirst && (verdict === 'freshToken' || verdict === 'stayAway') ? 0 : delayOf(this.#attempt, this.#timing.backoffBase, this.#timing.backoffCap, this.#random);
+    this.#show({
+      status: this.#network.isOnline() ? 'waiting' : 'offline',
+      attempt: this.#attempt,
+      retryAt: Date.now() + delay,
+      ...(code !== undefined && { closeCode: code }),
+      ...(reason !== '' && { reason }),
+    });
+    this.#after('retry', delay, () => void this.#connect());
   }
 
-  #refuse(code: number | undefined, reason: string): void {
+  #refuse(problem: ConnectionProblem | undefined, code: number | undefined, reason: string): void {
     this.#end(reason);
-    this.#show({ status: 'refused', attempt: this.#attempt, ...(code !== undefined && { closeCode: code }), ...(reason !== '' && { reason }) });
+    this.#refusedToken = undefined;
+    this.#isRefusedAgain = false;
+    this.#show({ status: 'refused', attempt: this.#attempt, ...(problem && { problem }), ...(code !== undefined && { closeCode: code }), ...(reason !== '' && { reason }) });
   }
 
   /** Lets go of the present try, whatever its state. */
   #end(reason: string, code?: number): void {
     this.#try++;
+    this.#isConnecting = false;
+    this.#probe = undefined;
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#onlineSince = undefined;
@@ -301,8 +399,9 @@ export class Link {
 
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { timer, reject } of waiting) {
+    for (const { timer, suspect, reject } of waiting) {
       clearTimeout(timer);
+      clearTimeout(suspect);
       reject(new ChatError('OFFLINE', reason));
     }
   }
@@ -312,14 +411,23 @@ export class Link {
     this.#observer.changed(state);
   }
 
-  #after(name: 'retry' | 'open' | 'life' | 'renew', delay: number, then: () => void): void {
+  #after(name: TimerName, delay: number, then: () => void): void {
     this.#clear(name);
-    this.#timers.set(name, setTimeout(then, Math.min(delay, longestTimer)));
+    this.#timers.set(name, setTimeout(then, Math.max(0, Math.min(delay, longestTimer))));
   }
 
-  #clear(name: 'retry' | 'open' | 'life' | 'renew'): void {
+  #clear(name: TimerName): void {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
+  }
+}
+
+function eventOf(data: string): ServerEvent | undefined {
+  try {
+    const event = JSON.parse(data) as ServerEvent | null;
+    return typeof event?.type === 'string' ? { ...event, payload: event.payload ?? {} } as ServerEvent : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
-/** Whether there is a network at all, as far as the device can tell. */
+/** Whether there is a network, as far as the device can tell. A hint: it knows nothing of the way to this server. */
 export interface Network {
   isOnline(): boolean;
-  /** Calls back when that changes, and when the page is looked at again. Returns the way to stop that. */
+  /** Calls back when that changes, and when the page is looked at again or wakes up. Returns the way to stop that. */
   subscribe(listener: () => void): () => void;
 }
 
@@ -16,13 +16,14 @@ export function browserNetwork(): Network {
       const look = () => {
         if (document?.visibilityState === 'visible') listener();
       };
-      target.addEventListener?.('online', listener);
-      target.addEventListener?.('offline', listener);
-      document?.addEventListener('visibilitychange', look);
+      // React Native has a window without events.
+      const own = ['online', 'offline', 'focus', 'pageshow'];
+      const ofDocument = ['visibilitychange', 'resume'];
+      for (const name of own) target.addEventListener?.(name, name === 'focus' ? look : listener);
+      for (const name of ofDocument) document?.addEventListener?.(name, look);
       return () => {
-        target.removeEventListener?.('online', listener);
-        target.removeEventListener?.('offline', listener);
-        document?.removeEventListener('visibilitychange', look);
+        for (const name of own) target.removeEventListener?.(name, name === 'focus' ? look : listener);
+        for (const name of ofDocument) document?.removeEventListener?.(name, look);
       };
     },
   };

@@ -63,5 +63,6 @@ export function indexedDbStorage(name = 'chat-outbox', factory: IDBFactory = ind
   };
 }
 
-const byAge = (a: OutboxEntry, b: OutboxEntry) =>
+/** Oldest first; the same for all tabs. */
+export const byAge = (a: OutboxEntry, b: OutboxEntry) =>
   a.createdAt === b.createdAt ? (a.tempId < b.tempId ? -1 : 1) : a.createdAt < b.createdAt ? -1 : 1;

@@ -15,3 +15,18 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     signal?.addEventListener('abort', done);
   });
 }
+
+/** Gives something up that takes too long, also where it does not heed the signal. */
+export function within<Result>(milliseconds: number, run: (signal: AbortSignal) => Promise<Result>, late?: () => void): Promise<Result> {
+  const controller = new AbortController();
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      late?.();
+      reject(new Error(`No answer within ${milliseconds} ms.`));
+      controller.abort();
+    }, milliseconds);
+    run(controller.signal)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
+}

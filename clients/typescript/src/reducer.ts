@@ -1,6 +1,7 @@
-import { cover, merge, restart, see, takePage } from './conversation.js';
+import { cover, merge, restart, see, takePage, trim } from './conversation.js';
+import { byAge } from './outbox.js';
 import { same } from './same.js';
-import { initialState, type ChatState, type ConnectionState, type ConversationState, type Me, type OutboxEntry } from './state.js';
+import { initialState, type ChatState, type ConnectionState, type ConversationState, type Draft, type Me, type OutboxEntry } from './state.js';
 import type { BlockAdded, Conversation, ErrorCode, Message, MessagePage, ServerEvent, SyncConversation, UserStatus } from './wire.js';
 
 /** Everything that can happen to the state. `since` is the state's `clock` when an answer was asked for. */
@@ -19,14 +20,26 @@ export type Action =
   /** Messages in front of the number `before`. */
   | { readonly type: 'history'; readonly conversationId: string; readonly before: number; readonly page: MessagePage }
   | { readonly type: 'loading'; readonly conversationId: string; readonly history: ConversationState['history'] }
+  /** What was missed before this connection has come. */
+  | { readonly type: 'caughtUp' }
+  /** Older messages are let go of. */
+  | { readonly type: 'trimmed'; readonly conversationId: string; readonly keep: number }
   | { readonly type: 'blocks'; readonly blocks: readonly BlockAdded[] }
   /** Presence of people of whom nothing was told yet. */
   | { readonly type: 'presence'; readonly users: readonly UserStatus[] }
-  | { readonly type: 'restored'; readonly entries: readonly OutboxEntry[] }
+  /** What is in the storage, and what was and is not any more: another tab has settled it. */
+  | { readonly type: 'restored'; readonly entries: readonly OutboxEntry[]; readonly gone?: readonly string[] }
+  | { readonly type: 'storage'; readonly isWorking: boolean }
   | { readonly type: 'queued'; readonly entry: OutboxEntry }
   | { readonly type: 'failed'; readonly tempId: string; readonly error: ErrorCode }
+  /** It could not be sent this time, and is going to be tried again. */
+  | { readonly type: 'delayed'; readonly tempId: string; readonly error: ErrorCode }
   | { readonly type: 'retried'; readonly tempId: string }
   | { readonly type: 'dropped'; readonly tempId: string }
+  /** All drafts of the user, or the one of a conversation. */
+  | { readonly type: 'drafts'; readonly drafts: Readonly<Record<string, Draft>> }
+  | { readonly type: 'draft'; readonly conversationId: string; readonly draft: Draft | undefined }
+  | { readonly type: 'signedOut' }
   /** Who was last told to be writing before this moment is not any more. */
   | { readonly type: 'typingExpired'; readonly before: number };
 
@@ -37,7 +50,11 @@ export type Action =
 export function reduce(state: ChatState, action: Action): ChatState {
   switch (action.type) {
     case 'connection':
-      return { ...state, connection: action.connection };
+      if (action.connection.status === 'online') return { ...state, connection: action.connection };
+      // Nobody says any more who has stopped writing.
+      return { ...state, connection: action.connection, isCaughtUp: false, typing: empty(state.typing) };
+    case 'caughtUp':
+      return state.isCaughtUp ? state : { ...state, isCaughtUp: true };
     case 'identified':
       return state.me?.userId === action.userId ? state : { ...initialState, connection: state.connection, clock: state.clock, me: { userId: action.userId } };
     case 'signedIn':
@@ -66,6 +83,8 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return settle(change(state, action.conversationId, (known) => takePage(known, action.before, action.page)), action.page.messages);
     case 'loading':
       return change(state, action.conversationId, (known) => (known.history === action.history ? known : { ...known, history: action.history }));
+    case 'trimmed':
+      return change(state, action.conversationId, (known) => trim(known, action.keep));
     case 'blocks': {
       const blocks = Object.fromEntries(action.blocks.map((block) => [block.userId, block.blockedAt]));
       return same(state.blocks, blocks) ? state : { ...state, blocks };
@@ -75,20 +94,39 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return news.length === 0 ? state : { ...state, presence: { ...state.presence, ...Object.fromEntries(news.map((user) => [user.userId, user])) } };
     }
     case 'restored': {
-      const known = new Set(state.outbox.map((entry) => entry.tempId));
-      const restored = action.entries.filter((entry) => !known.has(entry.tempId) && !isAcknowledged(state, entry));
-      return restored.length === 0 ? state : { ...state, outbox: [...restored, ...state.outbox] };
+      const stored = new Map(action.entries.filter((entry) => !isAcknowledged(state, entry)).map((entry) => [entry.tempId, entry]));
+      const gone = new Set(action.gone);
+      const held = state.outbox
+        .filter((entry) => !gone.has(entry.tempId))
+        // Another tab may have failed with it, or try it again.
+        .map((entry) => (stored.get(entry.tempId)?.status ?? entry.status) === entry.status ? entry : stored.get(entry.tempId)!);
+      const known = new Set(held.map((entry) => entry.tempId));
+      const outbox = [...held, ...[...stored.values()].filter((entry) => !known.has(entry.tempId))].sort(byAge);
+      return outbox.length === state.outbox.length && outbox.every((entry, at) => entry === state.outbox[at]) ? state : { ...state, outbox };
     }
+    case 'storage':
+      return state.isOutboxStored === action.isWorking ? state : { ...state, isOutboxStored: action.isWorking };
     case 'queued':
       return { ...state, outbox: [...state.outbox, action.entry] };
     case 'failed':
       return entryChanged(state, action.tempId, (entry) => ({ ...entry, status: 'failed', error: action.error }));
+    case 'delayed':
+      return entryChanged(state, action.tempId, (entry) => (entry.error === action.error ? entry : { ...entry, error: action.error }));
     case 'retried':
       return entryChanged(state, action.tempId, ({ error: _, ...entry }) => ({ ...entry, status: 'sending' }));
     case 'dropped':
       return state.outbox.some((entry) => entry.tempId === action.tempId)
         ? { ...state, outbox: state.outbox.filter((entry) => entry.tempId !== action.tempId) }
         : state;
+    case 'drafts':
+      return { ...state, drafts: action.drafts };
+    case 'draft': {
+      const { conversationId, draft } = action;
+      if (same(state.drafts[conversationId], draft)) return state;
+      return { ...state, drafts: draft ? { ...state.drafts, [conversationId]: draft } : without(state.drafts, conversationId) };
+    }
+    case 'signedOut':
+      return { ...initialState, connection: state.connection, clock: state.clock };
     case 'typingExpired': {
       for (const [conversationId, typists] of Object.entries(state.typing))
         for (const [userId, told] of Object.entries(typists))
@@ -107,9 +145,9 @@ function signedIn(state: ChatState, me: Me, epoch: string): ChatState {
   const { connection, clock } = state;
   if (state.me && state.me.userId !== me.userId) return { ...initialState, connection, clock, me, epoch };
   // Another lineage of the database: its numbers mean something else. What was never sent is still to be sent.
-  if (state.epoch !== null && state.epoch !== epoch) return { ...initialState, connection, clock, me, epoch, outbox: state.outbox };
+  if (state.epoch !== null && state.epoch !== epoch) return { ...initialState, connection, clock, me, epoch, outbox: state.outbox, drafts: state.drafts };
   // Whatever was told on the connection before, and could not be placed, is older than what is asked for now.
-  return { ...state, me, epoch, typing: empty(state.typing), strays: empty(state.strays) };
+  return { ...state, me, epoch, presenceHasMore: false, typing: empty(state.typing), strays: empty(state.strays) };
 }
 
 function happened(state: ChatState, event: ServerEvent, now: number): ChatState {
@@ -123,7 +161,7 @@ function happened(state: ChatState, event: ServerEvent, now: number): ChatState 
     case 'conversation.updated': {
       const { conversationId, lastMessage, seq } = event.payload;
       // It lacks the tempId of an own message: that comes with the message itself.
-      const isWhole = lastMessage.changedSeq === seq && lastMessage.senderId !== state.me?.userId;
+      const isWhole = lastMessage?.changedSeq === seq && lastMessage.senderId !== state.me?.userId;
       return about(state, conversationId, event, (known) => (isWhole ? see(known, lastMessage) : merge(known, { seq })));
     }
     case 'notification.unread': {
@@ -148,10 +186,11 @@ function happened(state: ChatState, event: ServerEvent, now: number): ChatState 
       return about(state, conversationId, event, (known) => merge(known, { cursors: [{ userId, readUpTo: 0, deliveredUpTo: upTo }] }));
     }
     case 'status.bulk': {
-      const presence = Object.fromEntries(
+      const part = Object.fromEntries(
         event.payload.users.map((user) => [user.userId, same(state.presence[user.userId], user) ? state.presence[user.userId]! : user]),
       );
-      return { ...state, presence };
+      const presence = state.presenceHasMore ? { ...state.presence, ...part } : part;
+      return { ...state, presence, presenceHasMore: event.payload.more === true };
     }
     case 'user.online':
       return present(state, { userId: event.payload.userId, online: true });
@@ -236,9 +275,8 @@ function change(state: ChatState, conversationId: string, apply: (known: Convers
 }
 
 function entryChanged(state: ChatState, tempId: string, apply: (entry: OutboxEntry) => OutboxEntry): ChatState {
-  return state.outbox.some((entry) => entry.tempId === tempId)
-    ? { ...state, outbox: state.outbox.map((entry) => (entry.tempId === tempId ? apply(entry) : entry)) }
-    : state;
+  const outbox = state.outbox.map((entry) => (entry.tempId === tempId ? apply(entry) : entry));
+  return outbox.every((entry, at) => entry === state.outbox[at]) ? state : { ...state, outbox };
 }
 
 function present(state: ChatState, status: UserStatus): ChatState {

@@ -1,4 +1,7 @@
+import { isMixedContent, restAddress } from './address.js';
 import { ChatError, type ChatOptions } from './client.js';
+import { within } from './pause.js';
+import { isSignInRequired, type TokenRequest } from './token.js';
 import type {
   BlockAdded, BlockList, BlockRemoved, Conversation, ConversationPage, ErrorCode, MessagePage, PersonRef, Problem,
   StatusBulk, UnreadSummary,
@@ -22,30 +25,53 @@ type Query = Record<string, string | number | undefined>;
 
 /** The status is what is left to go by where a proxy has answered in the server's place. */
 const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
-  400: 'VALIDATION_ERROR', 401: 'UNAUTHORIZED', 403: 'FORBIDDEN', 404: 'NOT_FOUND', 429: 'RATE_LIMITED',
+  400: 'VALIDATION_ERROR', 401: 'UNAUTHORIZED', 403: 'FORBIDDEN', 404: 'NOT_FOUND', 409: 'LIMIT_REACHED', 429: 'RATE_LIMITED',
 };
 
-export function createApi(options: Pick<ChatOptions, 'url' | 'token' | 'fetch'>, timeout: number): ChatApi {
-  async function call<Answer>(method: string, path: string, query: Query = {}, body?: unknown): Promise<Answer> {
-    const url = new URL(options.url);
-    url.pathname = `${url.pathname.replace(/\/$/, '')}/chat/${path}`;
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
-
-    let response: Response;
-    let text: string;
+export function createApi(
+  options: Pick<ChatOptions, 'token' | 'fetch'>, base: string, timeout: number, signInRequired: (reason: string) => void,
+): ChatApi {
+  async function tokenOf(request: TokenRequest): Promise<string> {
     try {
-      const headers: Record<string, string> = { Authorization: `Bearer ${await options.token()}` };
-      if (body !== undefined) headers['Content-Type'] = 'application/json';
-      response = await (options.fetch ?? fetch)(url, {
+      return await within(timeout, () => options.token(request));
+    } catch (failure) {
+      if (!isSignInRequired(failure)) throw failure;
+      signInRequired(failure.message);
+      throw new ChatError('UNAUTHORIZED', failure.message);
+    }
+  }
+
+  async function ask(url: string, method: string, body: unknown, token: string): Promise<{ response: Response; text: string }> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    return within(timeout, async (signal) => {
+      const response = await (options.fetch ?? fetch)(url, {
         method,
         headers,
         credentials: 'omit',
-        signal: AbortSignal.timeout(timeout),
+        signal,
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
-      text = await response.text();
+      return { response, text: await response.text() };
+    });
+  }
+
+  async function call<Answer>(method: string, path: string, query: Query = {}, body?: unknown): Promise<Answer> {
+    const url = restAddress(base, path, query);
+    let response: Response;
+    let text: string;
+    try {
+      const token = await tokenOf({});
+      ({ response, text } = await ask(url, method, body, token));
+      if (response.status === 401) {
+        // What the cache took for good is not: once more with another, if there is one.
+        const other = await tokenOf({ refused: token });
+        if (other !== token) ({ response, text } = await ask(url, method, body, other));
+      }
     } catch (failure) {
-      throw new ChatError('OFFLINE', failure instanceof Error ? failure.message : String(failure));
+      if (failure instanceof ChatError) throw failure;
+      const hint = isMixedContent(base) ? ' A page that came by https may not use an http address.' : '';
+      throw new ChatError('OFFLINE', `${failure instanceof Error ? failure.message : String(failure)}${hint}`);
     }
 
     const answer = parsed(text);

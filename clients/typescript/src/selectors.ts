@@ -18,7 +18,7 @@ export interface TimelineItem {
   readonly mark?: Mark;
   /** The server's message; absent until it is acknowledged. */
   readonly message?: Message;
-  /** For `retry` and `drop`. */
+  /** For `retry` and `discard`. */
   readonly tempId?: string;
   /** Why it failed. */
   readonly error?: ErrorCode;
@@ -52,8 +52,25 @@ const summed = memo((conversations: ChatState['conversations']): number =>
 /** All conversations, latest activity first. */
 export const conversationsOf = (state: ChatState): readonly ConversationState[] => sorted(state.conversations);
 
+/** Those with people in whose names the text is, whatever its case; all of them for a blank one. */
+export function conversationsLike(state: ChatState, text: string): readonly ConversationState[] {
+  const wanted = text.trim().toLocaleLowerCase();
+  const all = conversationsOf(state);
+  if (wanted === '') return all;
+  const me = state.me?.userId;
+  return all.filter(({ members }) =>
+    members.some(({ userId, name, username }) => userId !== me && [name, username].some((known) => known?.toLocaleLowerCase().includes(wanted))),
+  );
+}
+
 /** Unread messages over all conversations. */
 export const totalUnreadOf = (state: ChatState): number => summed(state.conversations);
+
+/** What is not sent yet, oldest first: waiting or failed. Ask before a sign-out discards it. */
+export const unsentOf = (state: ChatState): readonly OutboxEntry[] => state.outbox;
+
+/** What the user has written in a conversation and not sent. */
+export const draftOf = (state: ChatState, conversationId: string): string => state.drafts[conversationId]?.content ?? '';
 
 /** The other one of a direct conversation. */
 export const peerOf = (conversation: ConversationState, me: string | undefined): Member | undefined =>

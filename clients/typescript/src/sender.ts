@@ -1,46 +1,96 @@
-import { ChatError } from './client.js';
+import { ChatError, type Timing } from './client.js';
 import type { Link } from './link.js';
+import { exclusively } from './lock.js';
 import type { OutboxStorage } from './outbox.js';
-import { pause } from './pause.js';
+import { pause, within } from './pause.js';
+import { report } from './report.js';
 import type { OutboxEntry } from './state.js';
 import type { Store } from './store.js';
 import type { WireError } from './wire.js';
 
-const retryDelay = 1000;
+const firstRetry = 1_000;
+const longestRetry = 30_000;
+
+/** What the sender tells the chat. */
+export interface SenderObserver {
+  failed(entry: OutboxEntry, error: WireError): void;
+  /** What is in the storage has changed: the other tabs are to read it again. */
+  stored(): void;
+}
+
+/** A conversation whose outbox is being sent. */
+interface Lane {
+  /** Ends a pause between two tries. */
+  wake: AbortController;
+}
 
 /**
- * Brings the outbox to the server: one message after the other, in their order, each again and again under its tempId
- * until it is acknowledged or refused for good. Other tabs may hold the same entries; a tempId makes that harmless, and
- * a lock makes it rare.
+ * Brings the outbox to the server: in each conversation one message after the other, in their order, each again and again
+ * under its tempId until it is acknowledged or refused for good. What holds one conversation up holds up no other. All tabs of
+ * a user share the outbox and see what the others put into it; a tempId makes it harmless that two tabs send the same, and a
+ * lock makes it rare.
  */
 export class Sender {
   readonly #store: Store;
   readonly #link: Link;
   readonly #storage: OutboxStorage;
-  readonly #failed: (entry: OutboxEntry, error: WireError) => void;
-  /** The entries that are in the storage as far as this tab knows: one that is missing there was sent by another tab. */
-  readonly #stored = new Map<string, Promise<boolean>>();
+  readonly #timing: Timing;
+  readonly #observer: SenderObserver;
+  /** What is being stored. */
+  readonly #puts = new Map<string, Promise<void>>();
+  /** What is in the storage, as far as this tab knows: what is missing there was settled by another tab. */
+  readonly #there = new Set<string>();
+  /** What is being removed from the storage. */
+  readonly #leaving = new Set<string>();
+  /** For each question that the storage has not answered: what has left the outbox since. */
+  readonly #asking = new Set<Set<string>>();
+  readonly #lanes = new Map<string, Lane>();
   #outbox: readonly OutboxEntry[] = [];
-  #isRunning = false;
   #session: AbortController | undefined;
+  /** Operations that the storage has not answered in time: it is not asked again before it has. */
+  #hung = 0;
 
-  constructor(store: Store, link: Link, storage: OutboxStorage, failed: (entry: OutboxEntry, error: WireError) => void) {
+  constructor(store: Store, link: Link, storage: OutboxStorage, timing: Timing, observer: SenderObserver) {
     this.#store = store;
     this.#link = link;
     this.#storage = storage;
-    this.#failed = failed;
-    store.subscribe(() => this.#forgetSettled());
+    this.#timing = timing;
+    this.#observer = observer;
+    store.subscribe(() => this.#look());
   }
 
-  /** Takes up what was left unsent: before the last reload, or by another tab. */
+  /** Reads what all tabs share: what was left unsent before a reload or by another tab, and what another tab has settled. */
   async restore(userId: string): Promise<void> {
+    const before = [...this.#there];
+    // What leaves before the answer is there may still be in the answer.
+    const left = new Set(this.#leaving);
+    this.#asking.add(left);
+    let entries: OutboxEntry[];
     try {
-      const entries = await this.#storage.load(userId);
-      for (const { tempId } of entries) if (!this.#stored.has(tempId)) this.#stored.set(tempId, Promise.resolve(true));
-      this.#store.dispatch({ type: 'restored', entries });
+      entries = await this.#ask(() => this.#storage.load(userId));
     } catch {
-      // A browser without storage, in private mode for one: messages live as long as the page.
+      // A browser without storage, in private mode for one: messages live as long as the page, and the state says so.
+      return;
+    } finally {
+      this.#asking.delete(left);
     }
+
+    if (this.#store.getState().me?.userId !== userId) return;
+    const found = new Set(entries.map((entry) => entry.tempId));
+    const gone = before.filter((tempId) => !found.has(tempId));
+    for (const tempId of found) if (!left.has(tempId)) this.#there.add(tempId);
+    for (const tempId of gone) this.#there.delete(tempId);
+    this.#store.dispatch({ type: 'restored', entries: entries.filter(({ tempId }) => !left.has(tempId)), gone });
+    // Acknowledged long since: the page was closed before the storage had let go of it.
+    for (const { tempId } of entries) if (!left.has(tempId) && !this.#isHeld(tempId)) this.#release(tempId);
+  }
+
+  /** Lets go of everything of a user's, also of what is just being stored. */
+  async forget(userId: string): Promise<void> {
+    await Promise.all(this.#puts.values());
+    this.#there.clear();
+    const entries = await this.#ask(() => this.#storage.load(userId));
+    await Promise.all(entries.map(({ tempId }) => this.#ask(() => this.#storage.remove(tempId))));
   }
 
   opened(): void {
@@ -57,48 +107,71 @@ export class Sender {
   add(entry: OutboxEntry): void {
     this.#keep(entry);
     this.#store.dispatch({ type: 'queued', entry });
-    this.run();
   }
 
   retry(tempId: string): void {
     this.#store.dispatch({ type: 'retried', tempId });
     const entry = this.#store.getState().outbox.find((held) => held.tempId === tempId);
-    if (entry) this.#keep(entry);
+    if (!entry) return;
+    this.#keep(entry);
+    this.#lanes.get(entry.conversationId)?.wake.abort();
+  }
+
+  /** Sends what waits, in each conversation in which that is not under way. */
+  run(): void {
+    if (!this.#link.isOnline || !this.#session) return;
+    for (const entry of this.#store.getState().outbox)
+      if (entry.status === 'sending' && !this.#lanes.has(entry.conversationId)) void this.#sendAll(entry.conversationId);
+  }
+
+  #next(conversationId: string): OutboxEntry | undefined {
+    return this.#store.getState().outbox.find((entry) => entry.status === 'sending' && entry.conversationId === conversationId);
+  }
+
+  async #sendAll(conversationId: string): Promise<void> {
+    const session = this.#session!.signal;
+    const lane: Lane = { wake: new AbortController() };
+    this.#lanes.set(conversationId, lane);
+    let wait = firstRetry;
+    for (let entry = this.#next(conversationId); entry && !session.aborted; entry = this.#next(conversationId)) {
+      const { tempId, userId } = entry;
+      const delay = await exclusively(
+        `chat-outbox-${userId}-${conversationId}`,
+        this.#timing.lockTimeout,
+        // Meanwhile another tab may have sent it, and another one be the first.
+        async () => (this.#next(conversationId)?.tempId === tempId && !session.aborted ? this.#sendOne(entry!) : 0),
+        session,
+      ).catch((failure: unknown) => {
+        if (session.aborted) return 0;
+        report(failure);
+        return 'later' as const;
+      });
+      if (delay === 0) wait = firstRetry;
+      else if (!session.aborted) {
+        lane.wake = new AbortController();
+        const end = () => lane.wake.abort();
+        session.addEventListener('abort', end);
+        await pause(delay === 'later' ? wait : delay, lane.wake.signal);
+        session.removeEventListener('abort', end);
+        wait = Math.min(longestRetry, wait * 2);
+      }
+    }
+
+    this.#lanes.delete(conversationId);
+    // A connection may have come, or an entry, while the last round was ending.
     this.run();
   }
 
-  /** Sends what waits, unless that is under way. */
-  run(): void {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    void this.#sendAll().finally(() => {
-      this.#isRunning = false;
-      // A connection may have come, or an entry, while the last round was ending.
-      if (this.#link.isOnline && this.#session && this.#next()) this.run();
-    });
-  }
-
-  #next(): OutboxEntry | undefined {
-    return this.#store.getState().outbox.find((entry) => entry.status === 'sending');
-  }
-
-  async #sendAll(): Promise<void> {
-    for (let entry = this.#next(); entry && this.#link.isOnline; entry = this.#next()) {
-      const session = this.#session?.signal;
-      if (!session || session.aborted) return;
-      const next = entry;
-      const wait = await alone(`chat-outbox-${next.userId}`, session, () => this.#sendOne(next));
-      if (wait > 0) await pause(wait, session);
-    }
-  }
-
   /** Sends one entry; returns for how long not to send. */
-  async #sendOne(entry: OutboxEntry): Promise<number> {
+  async #sendOne(entry: OutboxEntry): Promise<number | 'later'> {
     const { tempId, conversationId, content } = entry;
     if (await this.#isGone(tempId)) {
       this.#store.dispatch({ type: 'dropped', tempId });
       return 0;
     }
+
+    // Meanwhile it may have been discarded, and something older have turned up.
+    if (this.#next(conversationId)?.tempId !== tempId) return 0;
 
     // A frame that is too large ends the connection for good, and would do so after each reload.
     const maxFrameBytes = this.#store.getState().me?.limits?.maxFrameBytes ?? Infinity;
@@ -115,10 +188,19 @@ export class Sender {
       return 0;
     } catch (failure) {
       if (!(failure instanceof ChatError)) throw failure;
-      if (failure.retryable) return failure.details.retryAfterMs ?? retryDelay;
+      if (failure.retryable) {
+        // One is told why it waits, and may discard it.
+        if (failure.code !== 'OFFLINE') this.#store.dispatch({ type: 'delayed', tempId, error: failure.code });
+        return failure.details.retryAfterMs ?? 'later';
+      }
+
       this.#fail(entry, { message: failure.message, retryable: false, ...failure.details, code: failure.code as WireError['code'] });
       return 0;
     }
+  }
+
+  #isHeld(tempId: string): boolean {
+    return this.#store.getState().outbox.some((entry) => entry.tempId === tempId);
   }
 
   #fail(entry: OutboxEntry, error: WireError): void {
@@ -126,45 +208,95 @@ export class Sender {
     const failed = this.#store.getState().outbox.find((held) => held.tempId === entry.tempId);
     if (!failed) return;
     this.#keep(failed);
-    this.#failed(failed, error);
+    this.#observer.failed(failed, error);
   }
 
   #keep(entry: OutboxEntry): void {
-    const before = this.#stored.get(entry.tempId) ?? Promise.resolve(true);
-    this.#stored.set(entry.tempId, before.then(() => this.#storage.put(entry)).then(() => true, () => false));
+    const { tempId } = entry;
+    const before = this.#puts.get(tempId) ?? Promise.resolve();
+    const put = before
+      .then(() => this.#ask(() => this.#storage.put(entry)))
+      .then(
+        () => {
+          this.#there.add(tempId);
+          this.#observer.stored();
+          // A tab that was closed may have left something older, and had no time to say so.
+          return this.restore(entry.userId);
+        },
+        () => {},
+      )
+      .then(() => {
+        if (this.#puts.get(tempId) !== put) return;
+        this.#puts.delete(tempId);
+        // Settled while it was being stored.
+        if (this.#leaving.has(tempId)) this.#release(tempId);
+      });
+    this.#puts.set(tempId, put);
+  }
+
+  /** The storage lets go of it. */
+  #release(tempId: string): void {
+    this.#leaving.add(tempId);
+    for (const left of this.#asking) left.add(tempId);
+    this.#there.delete(tempId);
+    // Just being stored: after that.
+    if (this.#puts.has(tempId)) return;
+    this.#ask(() => this.#storage.remove(tempId)).then(
+      () => {
+        this.#leaving.delete(tempId);
+        this.#observer.stored();
+      },
+      // Tried again when the storage works again. What stays by mistake is sent once more, and its tempId makes that harmless.
+      () => {},
+    );
   }
 
   /** Whether another tab has seen to it. */
   async #isGone(tempId: string): Promise<boolean> {
-    if (!(await this.#stored.get(tempId))) return false;
-    return this.#storage.has(tempId).then((has) => !has, () => false);
+    await this.#puts.get(tempId);
+    if (!this.#there.has(tempId)) return false;
+    return this.#ask(() => this.#storage.has(tempId)).then((has) => !has, () => false);
   }
 
-  /** What has left the outbox leaves the storage. */
-  #forgetSettled(): void {
-    const { outbox } = this.#store.getState();
+  /** Runs after each change of the state: sends what is new, and lets the storage go of what has left the outbox. */
+  #look(): void {
+    const { outbox, me } = this.#store.getState();
     if (outbox === this.#outbox) return;
+    const before = this.#outbox;
+    this.#outbox = outbox;
     const left = new Set(outbox.map((entry) => entry.tempId));
-    for (const { tempId } of this.#outbox) {
-      if (left.has(tempId)) continue;
-      const stored = this.#stored.get(tempId);
-      this.#stored.delete(tempId);
-      // What stays in the storage by mistake is sent once more, and its tempId makes that harmless.
-      void stored?.then(() => this.#storage.remove(tempId)).catch(() => {});
+    for (const { tempId, userId, conversationId } of before) {
+      // Another user's entries have not been settled: they wait in the storage for their return.
+      if (left.has(tempId) || userId !== me?.userId) continue;
+      this.#lanes.get(conversationId)?.wake.abort();
+      this.#release(tempId);
     }
 
-    this.#outbox = outbox;
+    this.run();
   }
-}
 
-/** Runs alone among all tabs, where the browser has locks. */
-async function alone(name: string, signal: AbortSignal, run: () => Promise<number>): Promise<number> {
-  const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
-  if (!locks) return run();
-  try {
-    return await locks.request(name, { signal }, run);
-  } catch (failure) {
-    if (signal.aborted) return 0;
-    throw failure;
+  /** Asks the storage, which may fail or, as IndexedDB does at times, never answer. The state says whether it works. */
+  async #ask<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (this.#hung > 0) throw new Error('The storage does not answer.');
+    const asked = run();
+    try {
+      const result = await within(this.#timing.storageTimeout, () => asked, () => this.#hang(asked));
+      this.#store.dispatch({ type: 'storage', isWorking: true });
+      return result;
+    } catch (failure) {
+      this.#store.dispatch({ type: 'storage', isWorking: false });
+      throw failure;
+    }
+  }
+
+  #hang(asked: Promise<unknown>): void {
+    this.#hung++;
+    const end = () => {
+      if (--this.#hung > 0) return;
+      // It works again: what it could not take meanwhile is stored now.
+      for (const entry of this.#store.getState().outbox) this.#keep(entry);
+      for (const tempId of this.#leaving) this.#release(tempId);
+    };
+    asked.then(end, end);
   }
 }

@@ -10,18 +10,31 @@ export type ConnectionStatus =
   | 'online'
   /** Lost; the next try is at `retryAt`. */
   | 'waiting'
-  /** The browser says that there is no network. */
+  /** The same, where the device says that there is no network: a hint, tries are made all the same. */
   | 'offline'
   /** The server will not have us back without a change: sign in again, or update. */
   | 'refused';
+
+/** Why the status is `refused`, where that is known. */
+export type ConnectionProblem =
+  /** The source of tokens has none without the user: `token` rejected with `SignInRequiredError`. */
+  | 'SIGN_IN_REQUIRED'
+  /** What the server said of the token, and there was no better one. */
+  | 'TOKEN_EXPIRED'
+  | 'TOKEN_INVALID'
+  /** The browser does not allow a connection to this address, from an https page to plain http for one. */
+  | 'ADDRESS_NOT_ALLOWED'
+  /** There is no WebSocket class here. */
+  | 'NO_WEBSOCKET';
 
 export interface ConnectionState {
   readonly status: ConnectionStatus;
   /** Failed tries in a row. */
   readonly attempt: number;
-  /** When the next try is made, in milliseconds since 1970; only while `waiting`. */
+  /** When the next try is made, in milliseconds since 1970; only while `waiting` or `offline`. */
   readonly retryAt?: number;
-  /** The last close code, and the server's word on it. */
+  readonly problem?: ConnectionProblem;
+  /** The last close code, and the server's word on it, or what went wrong here. For developers. */
   readonly closeCode?: number;
   readonly reason?: string;
 }
@@ -60,8 +73,15 @@ export interface OutboxEntry {
   /** RFC 3339, by this device's clock. */
   readonly createdAt: string;
   readonly status: 'sending' | 'failed';
-  /** Why it failed. */
+  /** Why it failed; while `sending`, what the server has answered so far: `UNAVAILABLE`, say. */
   readonly error?: ErrorCode;
+}
+
+/** What was written in a conversation and not sent. */
+export interface Draft {
+  readonly content: string;
+  /** RFC 3339, by this device's clock. */
+  readonly changedAt: string;
 }
 
 /** Everything there is to draw. Never changed in place: what has not changed keeps its identity. */
@@ -73,13 +93,21 @@ export interface ChatState {
   readonly conversations: Readonly<Record<string, ConversationState>>;
   /** Whether all conversations of the user are in `conversations`. */
   readonly listed: boolean;
+  /** Whether everything that was missed before this connection is in the state: what comes from then on is live. */
+  readonly isCaughtUp: boolean;
   readonly presence: Readonly<Record<string, UserStatus>>;
+  /** Whether the next `status.bulk` adds to the one before. */
+  readonly presenceHasMore: boolean;
   /** By conversation, who is writing, and when that was told. */
   readonly typing: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Whom the user has blocked, and since when. */
   readonly blocks: Readonly<Record<string, string>>;
-  /** In the order of sending. */
+  /** In the order of sending, of all tabs. */
   readonly outbox: readonly OutboxEntry[];
+  /** Whether unsent messages outlive the page: false where the storage fails or does not answer. */
+  readonly isOutboxStored: boolean;
+  /** By conversation: what the user has written and not sent, on this device. */
+  readonly drafts: Readonly<Record<string, Draft>>;
   /** Events about conversations that are not known yet; they are replayed as soon as these are. */
   readonly strays: Readonly<Record<string, readonly ServerEvent[]>>;
   /** Counts live events, so that an answer can be compared with what was told since it was asked for. */
@@ -92,10 +120,14 @@ export const initialState: ChatState = {
   epoch: null,
   conversations: {},
   listed: false,
+  isCaughtUp: false,
   presence: {},
+  presenceHasMore: false,
   typing: {},
   blocks: {},
   outbox: [],
+  isOutboxStored: true,
+  drafts: {},
   strays: {},
   clock: 0,
 };

@@ -1,4 +1,5 @@
 import { reduce, type Action } from './reducer.js';
+import { report } from './report.js';
 import { initialState, type ChatState } from './state.js';
 
 /** Holds the state, and tells of its changes. */
@@ -19,6 +20,12 @@ export class Store {
     const next = reduce(this.#state, action);
     if (next === this.#state) return;
     this.#state = next;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (failure) {
+        report(failure);
+      }
+    }
   }
 }

@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'NOT_FOUND'
   | 'BLOCKED'
   | 'RATE_LIMITED'
+  | 'LIMIT_REACHED'
   | 'UNAVAILABLE'
   | 'INTERNAL_ERROR';
 
@@ -156,8 +157,11 @@ export interface BlockRemoved {
   readonly username?: string;
 }
 
+/** The latest contacts, in parts. */
 export interface StatusBulk {
   readonly users: readonly UserStatus[];
+  /** Another part follows; absent on the last one. */
+  readonly more?: boolean;
 }
 
 export interface UserOnline {

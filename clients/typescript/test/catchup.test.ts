@@ -261,13 +261,7 @@ test('somebody whose end of writing got lost is not shown as writing for ever', 
 test('a listener that throws is in nobody\'s way', async () => {
   const { chat, last } = await serving();
   const thrown: unknown[] = [];
-  vi.stubGlobal('queueMicrotask', (run: () => void) => {
-    try {
-      run();
-    } catch (failure) {
-      thrown.push(failure);
-    }
-  });
+  vi.stubGlobal('reportError', (failure: unknown) => thrown.push(failure));
   const heard: string[] = [];
   chat.on('message.new', () => {
     throw new Error('a fault');
@@ -279,6 +273,44 @@ test('a listener that throws is in nobody\'s way', async () => {
   vi.unstubAllGlobals();
   expect(heard).toEqual(['4']);
   expect(thrown).toHaveLength(2);
+});
+
+test('a conversation that nobody shows keeps its latest messages', async () => {
+  const { chat, last } = await serving();
+  const tell = (from: number, to: number) => {
+    for (let seq = from; seq <= to; seq++) last().say('message.new', { message: message(seq) });
+  };
+  const count = () => chat.getState().conversations['c']!.messages.length;
+  const release = chat.retain('c');
+  tell(4, 1_500);
+  expect(count()).toBeGreaterThan(1_400);
+  release();
+  release();
+  expect(count()).toBe(200);
+  tell(1_501, 2_500);
+  expect(count()).toBeLessThanOrEqual(1_000);
+  expect(chat.getState().conversations['c']!).toMatchObject({ position: 2_500, seq: 2_500 });
+});
+
+test('a subscriber that throws at each change stops neither the others nor the connection', async () => {
+  vi.stubGlobal('reportError', () => {});
+  const { chat, sockets, last, status } = await serving();
+  let heard = 0;
+  chat.subscribe(() => {
+    throw new Error('a fault');
+  });
+  chat.on('connection', () => {
+    throw new Error('a fault');
+  });
+  chat.subscribe(() => heard++);
+  last().end(1006);
+  await pass(1000);
+  last().open();
+  await pass();
+  vi.unstubAllGlobals();
+  expect(sockets).toHaveLength(2);
+  expect(status()).toBe('online');
+  expect(heard).toBeGreaterThan(1);
 });
 
 test('what does not fit into one frame is asked for in ranges that leave no id out', () => {

@@ -1,11 +1,11 @@
-import { createChat, memoryStorage, type Chat, type ChatOptions, type Network, type WebSocketLike } from '../src/index.js';
+import { createChat, memoryStorage, type Chat, type ChatOptions, type Network, type TabMessage, type Tabs, type WebSocketLike } from '../src/index.js';
 import type { ClientEvents, Envelope, ServerEvents } from '../src/wire.js';
 
 export const userId = '00000000-0000-4000-8000-000000000001';
 
 /** A token that ends so many seconds from now, by the clock of the test. */
-export function token(seconds = 3600, name = ''): string {
-  const body = { sub: userId, exp: Math.floor(Date.now() / 1000) + seconds, name };
+export function token(seconds = 3600, name = '', sub = userId): string {
+  const body = { sub, exp: Math.floor(Date.now() / 1000) + seconds, name };
   return `e30.${btoa(JSON.stringify(body))}.`;
 }
 
@@ -116,4 +116,63 @@ export function bench(own: Partial<ChatOptions> & { answer?: typeof politely; re
     ...options,
   });
   return { chat, sockets, network, last: () => sockets.at(-1)!, status: () => chat.getState().connection.status };
+}
+
+/** Web Locks, as far as they are used. */
+export function fakeLocks() {
+  const queues = new Map<string, (() => void)[]>();
+  const holders = new Map<string, { reject: (failure: unknown) => void }>();
+  const stolen = () => new DOMException('stolen', 'AbortError');
+  return {
+    async request(name: string, { signal, steal }: { signal?: AbortSignal; steal?: boolean }, run: () => Promise<unknown>) {
+      const queue = queues.get(name) ?? [];
+      queues.set(name, queue);
+      if (steal) holders.get(name)?.reject(stolen());
+      else if (holders.has(name))
+        await new Promise<void>((resolve, reject) => {
+          queue.push(resolve);
+          signal?.addEventListener('abort', () => {
+            queue.splice(queue.indexOf(resolve), 1);
+            reject(signal.reason);
+          });
+        });
+      const own = { reject: (_: unknown) => {} };
+      const taken = new Promise((_, reject) => (own.reject = reject));
+      holders.set(name, own);
+      try {
+        return await Promise.race([run(), taken]);
+      } finally {
+        if (holders.get(name) === own) {
+          holders.delete(name);
+          queue.shift()?.();
+        }
+      }
+    },
+  };
+}
+
+/** localStorage, as far as it is used. */
+export class FakeArea {
+  readonly #values = new Map<string, string>();
+  get length() {
+    return this.#values.size;
+  }
+  key = (index: number) => [...this.#values.keys()][index] ?? null;
+  getItem = (key: string) => this.#values.get(key) ?? null;
+  setItem = (key: string, value: string) => void this.#values.set(key, value);
+  removeItem = (key: string) => void this.#values.delete(key);
+}
+
+/** The tabs of one browser: what one says is heard by the others. */
+export function fakeTabs(): Tabs {
+  const listeners = new Set<(message: TabMessage) => void>();
+  return (listener) => {
+    listeners.add(listener);
+    return {
+      post(message) {
+        for (const other of listeners) if (other !== listener) queueMicrotask(() => other(structuredClone(message)));
+      },
+      close: () => void listeners.delete(listener),
+    };
+  };
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { delayOf, verdictOf } from '../src/backoff.js';
+import { SignInRequiredError } from '../src/index.js';
 import { bench, politely, token } from './fake.js';
 
 beforeEach(() => {
@@ -37,7 +38,7 @@ describe('close codes', () => {
     expect(status()).toBe('online');
   });
 
-  test.each([1003, 1007, 1009, 4500, 4501, 4502, 4503, 4999])('%i: stays away', async (code) => {
+  test.each([1002, 1003, 1007, 1009, 4500, 4501, 4502, 4503, 4999])('%i: stays away', async (code) => {
     expect(verdictOf(code)).toBe('stayAway');
     const { sockets, last, chat } = await connected();
     last().end(code, 'why');
@@ -146,32 +147,60 @@ describe('the pauses between tries', () => {
 });
 
 describe('the network', () => {
-  test('gone: nothing is tried; back: at once', async () => {
-    const { chat, network, sockets, last, status } = await connected();
+  test('that it is gone is a hint: a connection that answers stays', async () => {
+    const { network, sockets, last, status } = await connected();
     network.set(false);
-    expect(status()).toBe('offline');
-    expect(last().isClosed).toBe(true);
-    await pass(3600_000);
-    expect(sockets).toHaveLength(1);
-    network.set(true);
-    await pass();
-    expect(sockets).toHaveLength(2);
-    last().end(1006);
-    expect(status()).toBe('waiting');
-    chat.reconnect();
-    await pass();
-    expect(sockets).toHaveLength(3);
+    expect(last().sent.at(-1)?.type).toBe('ping');
+    await pass(600_000);
+    expect([status(), sockets.length]).toEqual(['online', 1]);
   });
 
-  test('a start without it waits for it', async () => {
-    const { chat, network, sockets, status } = bench();
+  test('that it is gone makes a dead connection known within five seconds, and tries go on', async () => {
+    let isDead = false;
+    const { chat, network, sockets, last, status } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    isDead = true;
+    network.set(false);
+    await pass(4_999);
+    expect(status()).toBe('online');
+    await pass(1);
+    expect(chat.getState().connection).toMatchObject({ status: 'offline', attempt: 1, retryAt: Date.now() + 500 });
+    await pass(500);
+    expect([status(), sockets.length]).toEqual(['offline', 2]);
+    isDead = false;
+    last().open();
+    await pass();
+    expect(status()).toBe('online');
+  });
+
+  test('a server on this machine is found without it', async () => {
+    const { chat, network, last, status } = bench();
     network.set(false);
     chat.start();
-    await pass(60_000);
-    expect([status(), sockets.length]).toEqual(['offline', 0]);
+    await pass();
+    last().open();
+    await pass();
+    expect(status()).toBe('online');
+  });
+
+  test('back: what hangs is tried anew at once, what waits does not wait', async () => {
+    const { chat, network, sockets, last, status } = bench();
+    network.set(false);
+    chat.start();
+    await pass(1_000);
     network.set(true);
     await pass();
-    expect(sockets).toHaveLength(1);
+    expect([sockets.length, sockets[0]!.isClosed]).toEqual([2, true]);
+    last().end(1006);
+    expect(status()).toBe('waiting');
+    network.set(false);
+    expect(status()).toBe('offline');
+    network.set(true);
+    await pass();
+    expect(sockets).toHaveLength(3);
+    last().end(1006);
+    chat.reconnect();
+    await pass();
+    expect(sockets).toHaveLength(4);
   });
 
   test('after stop nothing is tried any more', async () => {
@@ -208,6 +237,85 @@ describe('signs of life', () => {
     last().open();
     await pass();
     expect(chat.getState().connection.status).toBe('online');
+  });
+
+  test('a dead connection is known 28 s after the last sign of life, whenever that was', async () => {
+    let isDead = false;
+    const { chat, last } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    await pass(13_000);
+    last().say('user.online', { userId: 'x', onlineAt: '' });
+    isDead = true;
+    await pass(27_999);
+    expect(chat.getState().connection.status).toBe('online');
+    await pass(1);
+    expect(chat.getState().connection.status).toBe('waiting');
+  });
+
+  test('looking again and again does not put the verdict off', async () => {
+    let isDead = false;
+    const { chat, network } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    isDead = true;
+    for (let look = 0; look < 4; look++) {
+      network.set(true);
+      await pass(1_000);
+    }
+    expect(chat.getState().connection.status).toBe('online');
+    await pass(1_000);
+    expect(chat.getState().connection.status).toBe('waiting');
+  });
+
+  test('after sleep the connection has five seconds', async () => {
+    let isDead = false;
+    const { chat, network } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    isDead = true;
+    // No timer runs while the device sleeps.
+    vi.setSystemTime(Date.now() + 3600_000);
+    network.set(true);
+    await pass(5_000);
+    expect(chat.getState().connection.status).toBe('waiting');
+  });
+
+  test('what lay in the device while it slept is no sign of life', async () => {
+    let isDead = false;
+    const { chat, network, last } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    isDead = true;
+    network.set(true);
+    last().say('user.online', { userId: 'x', onlineAt: '' });
+    await pass(5_000);
+    expect(chat.getState().connection.status).toBe('waiting');
+  });
+
+  test('a long answer on a slow network is one, also where the pong comes last', async () => {
+    let isDead = false;
+    const { status, network, last } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    isDead = true;
+    network.set(true);
+    await pass(4_000);
+    last().say('user.online', { userId: 'x', onlineAt: '' });
+    await pass(1_000);
+    expect(status()).toBe('online');
+  });
+
+  test('a clock that is set back does not keep a dead connection alive', async () => {
+    let isDead = false;
+    const { chat } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    isDead = true;
+    vi.setSystemTime(Date.now() - 3600_000);
+    await pass(28_000);
+    expect(chat.getState().connection.status).toBe('waiting');
+  });
+
+  test('a message that nobody answers makes the connection suspect', async () => {
+    let isDead = false;
+    const { chat, last } = await connected({ answer: (socket, event) => (isDead ? undefined : politely(socket, event)) });
+    isDead = true;
+    chat.send('c', 'hello');
+    await pass(2_999);
+    expect(last().sent.at(-1)?.type).toBe('message.send');
+    await pass(1);
+    expect(last().sent.at(-1)?.type).toBe('ping');
+    await pass(5_000);
+    expect(chat.getState().connection.status).toBe('waiting');
   });
 
   test('the page is looked at again: the connection is asked at once', async () => {
@@ -297,9 +405,33 @@ describe('tokens', () => {
     expect(status()).toBe('online');
   });
 
-  test('one that is not valid is not tried again, also after one that had run out', async () => {
-    let asked = 0;
+  test.each(['TOKEN_EXPIRED', 'TOKEN_INVALID'] as const)('%s: another is asked for once, past the cache', async (code) => {
+    const requests: (string | undefined)[] = [];
+    const [stale, good] = [token(3600, 'stale'), token(3600, 'good')];
     const { chat, last, status } = bench({
+      token: async (request) => {
+        requests.push(request?.refused);
+        return request?.refused === stale ? good : stale;
+      },
+      answer: (socket, event) => {
+        if (event.type !== 'auth' || event.payload.token !== stale) return politely(socket, event);
+        socket.say('auth_failed', { code, message: '' });
+        socket.end(4501);
+      },
+    });
+    chat.start();
+    await pass();
+    last().open();
+    await pass();
+    last().open();
+    await pass();
+    expect(status()).toBe('online');
+    expect(requests.slice(0, 2)).toEqual([undefined, stale]);
+  });
+
+  test('two in a row that are refused are enough', async () => {
+    let asked = 0;
+    const { chat, last, sockets } = bench({
       token: async () => token(3600, `${asked++}`),
       answer: (socket, event) => {
         if (event.type !== 'auth') return;
@@ -312,7 +444,69 @@ describe('tokens', () => {
     last().open();
     await pass(500);
     last().open();
-    expect(status()).toBe('refused');
+    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'TOKEN_INVALID', closeCode: 4501 });
+    await pass(3600_000);
+    expect(sockets).toHaveLength(2);
+  });
+
+  test('that can never be had again end the session', async () => {
+    let isOver = false;
+    const source = async () => {
+      if (isOver) throw new SignInRequiredError('invalid_grant');
+      return token(600, `${Date.now()}`);
+    };
+    const { chat, sockets, last, status } = await connected({ token: source });
+    isOver = true;
+    await pass(541_000);
+    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'SIGN_IN_REQUIRED', reason: 'invalid_grant' });
+    await pass(3600_000);
+    expect(sockets).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+
+    isOver = false;
+    chat.start();
+    await pass();
+    last().open();
+    await pass();
+    expect(status()).toBe('online');
+    // A request finds out before the connection does.
+    isOver = true;
+    await expect(chat.api.unread()).rejects.toMatchObject({ code: 'UNAUTHORIZED', retryable: false });
+    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'SIGN_IN_REQUIRED' });
+  });
+
+  test('that cannot be had at the start: one is asked to sign in, and not told that the server is away', async () => {
+    const { chat, sockets } = bench({ token: async () => Promise.reject(new SignInRequiredError('invalid_grant')) });
+    chat.start();
+    await pass();
+    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'SIGN_IN_REQUIRED', closeCode: 4501 });
+    expect(sockets).toHaveLength(0);
+  });
+
+  test('a request that is refused is made once more with another', async () => {
+    const [stale, good] = [token(3600, 'stale'), token(3600, 'good')];
+    const used: (string | null)[] = [];
+    let other = good;
+    const { chat } = bench({
+      token: async (request) => (request?.refused === stale ? other : stale),
+      fetch: async (_, init) => {
+        const sent = new Headers(init?.headers).get('Authorization');
+        used.push(sent);
+        return sent === `Bearer ${good}` ? Response.json({ totalUnread: 0, conversations: [] }) : new Response('', { status: 401 });
+      },
+    });
+    await chat.api.unread();
+    expect(used).toEqual([`Bearer ${stale}`, `Bearer ${good}`]);
+    other = stale;
+    await expect(chat.api.unread()).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+    expect(used).toHaveLength(3);
+  });
+
+  test('a source that never answers does not hold a request for ever', async () => {
+    const { chat } = bench({ token: () => new Promise(() => {}) });
+    const asked = expect(chat.api.unread()).rejects.toMatchObject({ code: 'OFFLINE' });
+    await pass(15_000);
+    await asked;
   });
 });
 
@@ -333,4 +527,70 @@ test('what an older connection still says is not heard', async () => {
 test('the socket is found below the address, whatever its path', async () => {
   const { last } = await connected();
   expect(last().url).toBe('wss://chat.test/base/chat/ws');
+});
+
+describe('where there can be no connection one is told why', () => {
+  test.each(['', '/chat', 'chat.test', 'http://', 'ftp://chat.test', 'undefined'])('the address %j is a mistake', (url) => {
+    expect(() => bench({ url })).toThrow(TypeError);
+  });
+
+  test.each([
+    ['https://chat.test', 'wss://chat.test/chat/ws'],
+    ['http://[::1]:5000/base/?a=b#c', 'ws://[::1]:5000/base/chat/ws'],
+    [new URL('https://chat.test/a/b/'), 'wss://chat.test/a/b/chat/ws'],
+  ])('%s: the socket is at %s, also where the URL class has no setters', async (url, address) => {
+    const { chat, last } = bench({ url });
+    vi.stubGlobal('URL', class {
+      constructor() {
+        throw new Error('not implemented');
+      }
+    });
+    chat.start();
+    await pass();
+    vi.unstubAllGlobals();
+    expect(last().url).toBe(address);
+  });
+
+  test('a page that came by https and a server without it: refused, in words, whether the browser throws or closes', async () => {
+    vi.stubGlobal('location', { protocol: 'https:' });
+    class Throwing {
+      constructor() {
+        throw new DOMException('An insecure WebSocket connection may not be initiated from a page loaded over HTTPS.', 'SecurityError');
+      }
+    }
+    const throwing = bench({ url: 'http://chat.test', WebSocket: Throwing as never });
+    const closing = bench({ url: 'http://chat.test' });
+    const local = bench({ url: 'http://localhost:5000' });
+    for (const { chat } of [throwing, closing, local]) chat.start();
+    await pass();
+    closing.last().end(1006);
+    local.last().end(1006);
+    for (const { chat } of [throwing, closing])
+      expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'ADDRESS_NOT_ALLOWED', reason: expect.stringContaining('https') });
+    expect(local.status()).toBe('waiting');
+    vi.unstubAllGlobals();
+  });
+
+  test('without a WebSocket class', async () => {
+    vi.stubGlobal('WebSocket', undefined);
+    const { chat } = bench({ WebSocket: undefined as never });
+    chat.start();
+    await pass();
+    vi.unstubAllGlobals();
+    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'NO_WEBSOCKET', reason: expect.stringContaining('ws package') });
+  });
+});
+
+test('what is not the server\'s, and what a later version says, breaks nothing', async () => {
+  const { chat, last, status } = await connected();
+  vi.stubGlobal('reportError', () => {});
+  const hear = (data: unknown) => last().onmessage?.({ data } as never);
+  for (const data of ['', '{', 'null', '7', '[]', '{"type":7}', '{"type":"toString"}', '{"type":"__proto__","payload":{}}', '{"type":"message.reacted"}'])
+    hear(data);
+  for (const type of ['message.new', 'message.sent', 'conversation.updated', 'status.bulk', 'typing.update', 'message.read_ack', 'message.read_update', 'block.added', 'user.online', 'error'])
+    hear(JSON.stringify({ type }));
+  hear(JSON.stringify({ type: 'error', payload: { code: 'LIMIT_REACHED', message: '', retryable: false } }));
+  vi.unstubAllGlobals();
+  expect(status()).toBe('online');
+  expect(chat.getState().conversations).toEqual({});
 });

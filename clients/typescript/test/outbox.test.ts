@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { indexedDbStorage, memoryStorage, type OutboxEntry } from '../src/index.js';
 import type { WireError } from '../src/wire.js';
-import { bench, politely, userId, type FakeSocket } from './fake.js';
+import { bench, fakeLocks, fakeTabs, politely, userId, type FakeSocket } from './fake.js';
 
 const entry = (tempId: string, own: Partial<OutboxEntry> = {}): OutboxEntry => ({
   tempId, userId, conversationId: 'c', content: `text ${tempId}`, createdAt: '2026-01-01T00:00:00.000Z', status: 'sending', ...own,
@@ -106,7 +106,7 @@ describe('the outbox', () => {
     expect(outbox()[0]).not.toHaveProperty('error');
     await pass();
     expect(sent).toEqual(['bad', 'good', 'bad']);
-    chat.drop(tempId);
+    chat.discard(tempId);
     expect(outbox()).toEqual([]);
   });
 
@@ -199,6 +199,176 @@ describe('the outbox', () => {
     await pass();
     vi.unstubAllGlobals();
     expect(tabs.flatMap(({ sent }) => sent).sort()).toEqual(['text a', 'text b', 'text c']);
-    expect(new Set(held)).toEqual(new Set([`chat-outbox-${userId}`]));
+    expect(new Set(held)).toEqual(new Set([`chat-outbox-${userId}-c`]));
+  });
+
+  test('what is refused for now holds up its conversation alone, says why, and can be discarded', async () => {
+    const { chat, sent, outbox } = await sending(({ content }) => (content === 'stuck' ? { code: 'UNAVAILABLE', retryable: true } : undefined));
+    const tempId = chat.send('c', 'stuck');
+    chat.send('c', 'behind it');
+    chat.send('d', 'elsewhere');
+    await pass();
+    expect(sent).toEqual(['stuck', 'elsewhere']);
+    await pass(60_000);
+    expect(outbox()).toMatchObject([{ content: 'stuck', status: 'sending', error: 'UNAVAILABLE' }, { content: 'behind it' }]);
+    // Less and less often: after 1, 2, 4, 8, 16 and 30 seconds.
+    expect(sent.filter((content) => content === 'stuck')).toHaveLength(6);
+    chat.discard(tempId);
+    await pass();
+    expect(sent.at(-1)).toBe('behind it');
+    expect(outbox()).toEqual([]);
+  });
+
+  test('what waits is sent at once when one asks for it', async () => {
+    let isAway = true;
+    const { chat, sent, outbox } = await sending(() => (isAway ? { code: 'UNAVAILABLE', retryable: true, retryAfterMs: 3600_000 } : undefined));
+    const tempId = chat.send('c', 'one');
+    await pass();
+    isAway = false;
+    chat.retry(tempId);
+    await pass();
+    expect(sent).toEqual(['one', 'one']);
+    expect(outbox()).toEqual([]);
+  });
+
+  test('what a tab left unsent is shown and sent by another at once, before later messages', async () => {
+    const [storage, tabs] = [memoryStorage(), fakeTabs()];
+    const open = await sending(({ content }) => (content === 'early' ? { code: 'UNAVAILABLE', retryable: true, retryAfterMs: 500 } : undefined), { storage, tabs });
+    const closed = bench({ userId, storage, tabs, answer: () => {} });
+    closed.chat.start();
+    await pass();
+    closed.chat.send('c', 'from the tunnel');
+    await pass();
+    expect(open.sent).toEqual(['from the tunnel']);
+    expect(closed.chat.getState().outbox).toEqual([]);
+    closed.chat.send('c', 'early');
+    closed.chat.stop();
+    await pass(1);
+    open.chat.send('c', 'late');
+    await pass();
+    expect(open.outbox().map(({ content }) => content)).toEqual(['early', 'late']);
+  });
+
+  test('all tabs show what one of them sends, discards and fails with', async () => {
+    const [storage, tabs] = [memoryStorage(), fakeTabs()];
+    const offline = () => {
+      const made = bench({ userId, storage, tabs, answer: () => {} });
+      made.chat.start();
+      return made.chat;
+    };
+    const [one, two] = [offline(), offline()];
+    const shown = () => two.getState().outbox.map(({ content, status }) => `${content} ${status}`);
+    const first = one.send('c', 'one');
+    one.send('c', 'two');
+    await pass();
+    expect(shown()).toEqual(['one sending', 'two sending']);
+    two.discard(first);
+    await pass();
+    expect(one.getState().outbox.map(({ content }) => content)).toEqual(['two']);
+    const entry = (await storage.load(userId))[0]!;
+    await storage.put({ ...entry, status: 'failed', error: 'BLOCKED' });
+    one.setDraft('c', '');
+    one.send('c', 'three');
+    await pass();
+    expect(shown()).toEqual(['two failed', 'three sending']);
+    expect(await storage.load(userId)).toHaveLength(2);
+  });
+
+  test('what was discarded while the storage was asked does not come back', async () => {
+    const inner = memoryStorage();
+    let isSlow = false;
+    const answers: (() => void)[] = [];
+    const storage = {
+      ...inner,
+      load: async (id: string) => {
+        const entries = await inner.load(id);
+        if (isSlow) await new Promise<void>((resolve) => answers.push(resolve));
+        return entries;
+      },
+    };
+    const tabs = fakeTabs();
+    const { chat } = bench({ userId, storage, tabs, answer: () => {} });
+    chat.start();
+    const tempId = chat.send('c', 'never mind');
+    await pass();
+    isSlow = true;
+    // Another tab has stored something.
+    tabs(() => {}).post({ type: 'outbox', userId });
+    await pass();
+    chat.discard(tempId);
+    expect(answers).toHaveLength(1);
+    answers[0]!();
+    await pass();
+    expect(chat.getState().outbox).toEqual([]);
+    expect(await inner.load(userId)).toEqual([]);
+  });
+
+  test('the order of sending is kept over a reload, also within a millisecond and where the clock is set back', async () => {
+    const storage = memoryStorage();
+    const first = bench({ userId, storage, answer: () => {} });
+    const contents = Array.from({ length: 20 }, (_, at) => `${at}`);
+    for (const content of contents) {
+      first.chat.send('c', content);
+      if (content === '9') vi.setSystemTime(Date.now() - 3600_000);
+    }
+    await pass();
+    const { sent } = await sending(() => undefined, { storage });
+    await pass();
+    expect(sent).toEqual(contents);
+  });
+
+  test('a storage that never answers: sent after three seconds, the next ones at once, and the state says so', async () => {
+    let release = () => {};
+    const inner = memoryStorage();
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let isHanging = true;
+    const wait = async () => (isHanging ? held : undefined);
+    const storage = {
+      load: async (id: string) => wait().then(() => inner.load(id)),
+      has: async (id: string) => wait().then(() => inner.has(id)),
+      put: async (item: OutboxEntry) => wait().then(() => inner.put(item)),
+      remove: async (id: string) => wait().then(() => inner.remove(id)),
+    };
+    let isMute = false;
+    const { chat, sent, outbox } = await sending(() => (isMute ? 'nothing' : undefined), { storage });
+    chat.send('c', 'one');
+    await pass(3_000);
+    expect(sent).toEqual(['one']);
+    expect(chat.getState().isOutboxStored).toBe(false);
+    chat.send('c', 'two');
+    await pass();
+    expect(sent).toEqual(['one', 'two']);
+    expect(outbox()).toEqual([]);
+
+    // It answers after all: what still waits is stored now.
+    isMute = true;
+    chat.send('c', 'three');
+    isHanging = false;
+    release();
+    await pass();
+    expect(chat.getState().isOutboxStored).toBe(true);
+    expect((await inner.load(userId)).map(({ content }) => content)).toEqual(['three']);
+  });
+
+  test('indexedDB.open that never answers does not keep messages back', async () => {
+    const storage = indexedDbStorage('hanging', { open: () => ({}) } as unknown as IDBFactory);
+    const { chat, sent } = await sending(() => undefined, { storage });
+    chat.send('c', 'one');
+    await pass(3_000);
+    expect(sent).toEqual(['one']);
+    expect(chat.getState().isOutboxStored).toBe(false);
+  });
+
+  test('a tab that hangs with the lock keeps nobody waiting for more than five seconds', async () => {
+    vi.stubGlobal('navigator', { onLine: true, locks: fakeLocks() });
+    void navigator.locks.request(`chat-outbox-${userId}-c`, {}, () => new Promise(() => {})).catch(() => {});
+    const { chat, sent } = await sending(() => undefined);
+    chat.send('c', 'one');
+    chat.send('d', 'elsewhere');
+    await pass(4_999);
+    expect(sent).toEqual(['elsewhere']);
+    await pass(1);
+    vi.unstubAllGlobals();
+    expect(sent).toEqual(['elsewhere', 'one']);
   });
 });

@@ -37,6 +37,14 @@ describe.each(looks)('%s', (_, look) => {
     await alice.page.getByRole('button', { name: 'New conversation' }).first().click();
     expect(await violations(alice.page), 'new conversation').toEqual([]);
     await alice.page.keyboard.press('Escape');
+    await alice.page.getByRole('button', { name: 'Your menu' }).click();
+    await alice.page.getByRole('menuitem', { name: 'Settings' }).click();
+    expect(await violations(alice.page), 'settings').toEqual([]);
+    await alice.page.keyboard.press('Escape');
+    await alice.page.keyboard.press('Control+/');
+    await alice.page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+    expect(await violations(alice.page), 'help').toEqual([]);
+    await alice.page.keyboard.press('Escape');
 
     const bob = await stage.enter(unique('bob'));
     await alice.startWith(bob.name);
@@ -52,8 +60,7 @@ describe.each(looks)('%s', (_, look) => {
     expect(await violations(alice.page), 'conversation').toEqual([]);
 
     await bob.composer.fill('');
-    await bob.page.locator('section').getByRole('button', { name: 'More' }).click();
-    await bob.page.getByRole('menuitem').click();
+    await bob.changeBlock();
     await bob.page.locator('.notice').waitFor();
     await alice.say('refused');
     await alice.seesMark('refused', 'failed');
@@ -62,6 +69,8 @@ describe.each(looks)('%s', (_, look) => {
     await alice.page.locator('section').getByRole('button', { name: 'More' }).click();
     expect(await violations(alice.page), 'menu').toEqual([]);
     await alice.page.getByRole('menuitem').click();
+    expect(await violations(alice.page), 'asks before a block').toEqual([]);
+    await alice.page.getByRole('dialog').getByRole('button', { name: 'Block' }).click();
     await alice.page.locator('.notice').waitFor();
     await alice.page.context().setOffline(true);
     await alice.banner.waitFor();
@@ -115,6 +124,8 @@ test('everything goes without a mouse', async () => {
   expect(await focused()).toBe('More');
   expect(await page.getByRole('menu').count()).toBe(0);
   await press('Enter', 'Enter');
+  await page.getByRole('dialog').waitFor();
+  await press('Tab', 'Enter');
   await page.locator('.notice').waitFor();
   await press('Tab', 'Tab');
   await page.keyboard.press('Enter');

@@ -30,15 +30,19 @@ function chromiumPath(): string {
 }
 
 let count = 0;
-const run = Date.now().toString(36);
+// Digits alone: of letters and digits, some look alike, and the directory gives no name that looks like another.
+// Files run side by side, so each worker counts for itself.
+const run = `${Date.now() % 10_000_000}${(process.env.VITEST_POOL_ID ?? '0').padStart(2, '0')}`;
 
 /** A name that nobody else has. */
-export const unique = (name: string): string => `${name}-${run}${(count++).toString(36)}`;
+export const unique = (name: string): string => `${name}-${run}-${count++}`;
 
 /** What a test plays on. */
 export class Stage {
   private readonly contexts: BrowserContext[] = [];
   private readonly faults: string[] = [];
+  /** How often a browser has asked whether somebody really wants to go. */
+  asked = 0;
   private readonly tokens = new Map<string, string>();
   readonly #browser: () => Browser;
   url: string;
@@ -65,6 +69,12 @@ export class Stage {
       document.addEventListener('securitypolicyviolation', (event) => tell(`${event.violatedDirective} refused ${event.blockedURI || 'inline'} ${event.sample}`));
     });
     page.on('dialog', (dialog) => {
+      // The browser's own, where something is not sent yet.
+      if (dialog.type() === 'beforeunload') {
+        this.asked++;
+        void dialog.accept();
+        return;
+      }
       this.faults.push(`a dialog: ${dialog.message()}`);
       void dialog.dismiss();
     });
@@ -132,6 +142,13 @@ export async function signIn(page: Page, name: string): Promise<void> {
   await page.locator('.app').waitFor();
 }
 
+/** Whose page it is, as their own menu says. */
+export async function isSignedInAs(page: Page, name: string): Promise<void> {
+  await page.getByRole('button', { name: 'Your menu' }).click();
+  await page.getByRole('menu').getByText(name, { exact: true }).waitFor();
+  await page.keyboard.press('Escape');
+}
+
 /** Somebody in front of a window, and what they see there. */
 export class Person {
   readonly stage: Stage;
@@ -171,7 +188,7 @@ export class Person {
 
   async startWith(name: string): Promise<void> {
     await this.page.getByRole('button', { name: 'New conversation' }).first().click();
-    await this.page.getByRole('dialog').getByLabel('Username').fill(name);
+    await this.page.getByRole('dialog').getByLabel('Name').fill(name);
     await this.page.keyboard.press('Enter');
     await this.composer.waitFor();
   }
@@ -183,7 +200,9 @@ export class Person {
 
   async say(text: string): Promise<void> {
     await this.composer.fill(text);
-    await this.composer.press('Enter');
+    // On a phone Enter makes a line.
+    if (await this.page.evaluate(() => matchMedia('(hover: hover)').matches)) await this.composer.press('Enter');
+    else await this.page.getByRole('button', { name: 'Send', exact: true }).click();
   }
 
   async sees(text: string): Promise<void> {
@@ -195,9 +214,43 @@ export class Person {
     await this.message(text).locator(`[data-mark=${mark}]`).waitFor();
   }
 
+  /** Opens the menu in the head of the conversation and takes what stands there; blocking asks once more. */
+  async changeBlock(): Promise<void> {
+    await this.page.locator('section').getByRole('button', { name: 'More' }).click();
+    const item = this.page.getByRole('menuitem');
+    const blocks = (await item.textContent())!.startsWith('Block');
+    await item.click();
+    if (blocks) await this.page.getByRole('dialog').getByRole('button', { name: 'Block' }).click();
+  }
+
   async texts(): Promise<string[]> {
     return this.page.locator('.row .text').allTextContents();
   }
+}
+
+/** Says a lot, over one socket, without waiting for each answer. */
+export async function fill(stage: Stage, sender: string, conversationId: string, contents: readonly string[]): Promise<void> {
+  const { WebSocket } = await import('ws');
+  const socket = new WebSocket(`${stage.url.replace('http', 'ws')}/chat/ws?token=${await stage.token(sender)}`);
+  await new Promise<void>((resolve, reject) => {
+    let sent = 0;
+    let acknowledged = 0;
+    const more = () => {
+      // Not more at a time than the server keeps for a slow reader.
+      for (; sent < contents.length && sent - acknowledged < 200; sent++)
+        socket.send(JSON.stringify({ type: 'message.send', id: `${sent}`, payload: { conversationId, content: contents[sent] } }));
+    };
+    socket.on('error', reject);
+    socket.on('message', (data) => {
+      const { type, payload } = JSON.parse(String(data)) as { type: string; payload: { code?: string } };
+      if (type === 'error') reject(new Error(payload.code));
+      if (type === 'auth_success') more();
+      if (type !== 'message.sent') return;
+      if (++acknowledged === contents.length) resolve();
+      else more();
+    });
+  });
+  socket.close();
 }
 
 /** Whether something becomes true soon. */

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { soon, useBrowser } from './people.ts';
+import { soon, unique, useBrowser } from './people.ts';
 
 /** Pictures of the main states, to look at: test-results/screens. Those in docs/screenshots are chosen from them. */
 
@@ -14,16 +14,18 @@ mkdirSync(folder, { recursive: true });
 const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 const looks = (['light', 'dark'] as const).flatMap((colorScheme) => (['desktop', 'phone'] as const).map((size) => ({ colorScheme, size })));
 
+async function take(page: Page, name: string): Promise<void> {
+  const path = `${folder}${name}.png`;
+  // The caret blinks, and the pointer may lie on something.
+  await page.screenshot({ path, caret: 'hide', animations: 'disabled' });
+  expect(statSync(path).size).toBeGreaterThan(2_000);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing is wider than the window').toBe(true);
+}
+
 describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
   const options: BrowserContextOptions = { colorScheme, viewport: sizes[size], ...(size === 'phone' && { isMobile: true, hasTouch: true }) };
 
-  async function shoot(page: Page, state: string): Promise<void> {
-    const path = `${folder}${state}-${colorScheme}-${size}.png`;
-    // The caret blinks, and the pointer may lie on something.
-    await page.screenshot({ path, caret: 'hide', animations: 'disabled' });
-    expect(statSync(path).size).toBeGreaterThan(2_000);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing is wider than the window').toBe(true);
-  }
+  const shoot = (page: Page, state: string) => take(page, `${state}-${colorScheme}-${size}`);
 
   test('the main states', async () => {
     // Each look has people of its own, since a name is somebody's for good.
@@ -87,8 +89,7 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
     await me.seesMark('I am in the tunnel', 'read');
     await soon(() => me.banner.count()).toBe(0);
 
-    await maya.page.locator('section').getByRole('button', { name: 'More' }).click();
-    await maya.page.getByRole('menuitem').click();
+    await maya.changeBlock();
     await maya.page.locator('.notice').waitFor();
     await me.say('Are you there?');
     await me.seesMark('Are you there?', 'failed');
@@ -99,7 +100,56 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
     await me.page.locator('section').getByRole('button', { name: 'More' }).click();
     await shoot(me.page, 'menu');
     await me.page.getByRole('menuitem').click();
+    await shoot(me.page, 'asks');
+    await me.page.getByRole('dialog').getByRole('button', { name: 'Block' }).click();
     await me.page.locator('.notice').waitFor();
     await shoot(me.page, 'blocked');
   });
+});
+
+const others: [string, BrowserContextOptions][] = [
+  ['360', { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }],
+  ['768', { viewport: { width: 768, height: 1024 }, hasTouch: true }],
+  ['1920', { viewport: { width: 1920, height: 1080 } }],
+  ['forced-light', { viewport: sizes.desktop, forcedColors: 'active', colorScheme: 'light' }],
+  ['forced-dark', { viewport: sizes.desktop, forcedColors: 'active', colorScheme: 'dark' }],
+  ['right-to-left', { viewport: sizes.desktop, locale: 'ar' }],
+  ['right-to-left-phone', { viewport: sizes.phone, isMobile: true, hasTouch: true, locale: 'ar' }],
+  ['german-360', { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, locale: 'de' }],
+];
+
+test.each(others)('the list, a conversation, its menu and the settings: %s', async (look, options) => {
+  const [name, bob, carol] = [unique('alice'), unique('bob'), 'Konstantin-Alexander Freiherr von und zu Hohenfels'];
+  const page = await stage.open('/', options);
+  await page.locator('#credential').fill(name);
+  await page.keyboard.press('Enter');
+  await page.locator('.app').waitFor();
+  for (const [other, ...contents] of [
+    [carol, 'https://example.org/a/rather/long/address/that/does/not/fit/into/one/line?of=the-window', 'See you'],
+    [bob, 'Good morning!', 'مرحبا، كيف حالك اليوم؟', '*Bold*, _italic_ and `code`'],
+  ] as const) {
+    const { id } = await stage.api<{ id: string }>(other, 'POST', '/chat/conversations', { username: name });
+    for (const content of contents) await stage.api(other, 'POST', `/chat/conversations/${id}/messages`, { content });
+    if (other === bob) await stage.api(name, 'POST', `/chat/conversations/${id}/messages`, { content: 'Good morning to you, too. I have read it all, and shall answer in the evening.' });
+  }
+  await page.locator('a.conversation').nth(1).waitFor();
+  await take(page, `list-${look}`);
+  await page.locator('a.conversation').first().click();
+  await page.locator('.row.own').waitFor();
+  await take(page, `conversation-${look}`);
+  await page.locator('section header [aria-haspopup=menu]').click();
+  await page.locator('.menu').waitFor();
+  await take(page, `menu-${look}`);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+/');
+  await page.locator('dialog').waitFor();
+  await take(page, `help-${look}`);
+  await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  // On a phone back to the list, where one's own menu is.
+  await page.locator('.phone-only').dispatchEvent('click');
+  await page.locator('.avatar-button').click();
+  await page.locator('.menu [role=menuitem]').first().click();
+  await page.locator('dialog.settings').waitFor();
+  await take(page, `settings-${look}`);
 });

@@ -1,15 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
+/** What is measured in frames and milliseconds has the machine for itself. */
+const measured = ['speed.test.ts'];
+
 export default defineConfig({
   root: import.meta.dirname,
   test: {
-    include: ['*.test.ts'],
-    globalSetup: './setup.ts',
-    // One server and one browser at a time: two cores have enough to do with them.
-    fileParallelism: false,
+    reporters: ['default', ['junit', { outputFile: '../../test-results/browser.xml', suiteName: 'browser' }]],
     // Bounds for a busy machine.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    reporters: ['default', ['junit', { outputFile: '../../test-results/browser.xml', suiteName: 'browser' }]],
+    // A server and a worker at a time wait for each other: two browsers keep two cores busy.
+    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'pages', include: ['*.test.ts'], exclude: measured, globalSetup: './setup.ts', sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'speed', include: measured, globalSetup: './setup.ts', maxWorkers: 1, sequence: { groupOrder: 1 } } },
+    ],
   },
 });

@@ -3,18 +3,28 @@ import { ChatProvider } from 'chat-react';
 import { useEffect, useState } from 'react';
 import { Messenger } from './components/Messenger.tsx';
 import { SignIn } from './components/SignIn.tsx';
-import { token, useUserId } from './session.ts';
+import { base } from './base.ts';
+import { go } from './router.ts';
+import { setSession, token, useUserId } from './session.ts';
 
 export function App() {
   const userId = useUserId();
-  return userId === null ? <SignIn /> : <SignedIn key={userId} />;
+  return userId === null ? <SignIn /> : <SignedIn key={userId} userId={userId} />;
 }
 
-function SignedIn() {
-  const [client] = useState(() => createChat({ url: location.origin, token }));
+function SignedIn({ userId }: { userId: string }) {
+  const [client] = useState(() => createChat({ url: location.origin + base, token, userId }));
   useEffect(() => {
+    // Here or in another window of the same browser.
+    const unsubscribe = client.on('signedOut', () => {
+      setSession(null);
+      go('/', true);
+    });
     client.start();
-    return () => client.stop();
+    return () => {
+      unsubscribe();
+      client.stop();
+    };
   }, [client]);
   return (
     <ChatProvider client={client}>

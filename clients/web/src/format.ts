@@ -1,35 +1,54 @@
-import { strings } from './strings.ts';
+import { locale, strings } from './strings.ts';
 
-const locale = 'en';
-const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const weekday = new Intl.DateTimeFormat(locale, { weekday: 'long' });
-const shortWeekday = new Intl.DateTimeFormat(locale, { weekday: 'short' });
-const dayOfYear = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long' });
-const shortDay = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
-const fullDay = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', year: 'numeric' });
-const numericDay = new Intl.DateTimeFormat('en-GB', { day: '2-digit', month: '2-digit', year: '2-digit' });
+/** Formatters are made when they are first asked for, in the language of the strings. */
+const formatters = new Map<string, Intl.DateTimeFormat>();
+function format(at: Date, options: Intl.DateTimeFormatOptions): string {
+  const timeZone = zone();
+  const key = `${locale} ${timeZone} ${JSON.stringify(options)}`;
+  let formatter = formatters.get(key);
+  if (!formatter) formatters.set(key, (formatter = new Intl.DateTimeFormat(locale, { ...options, timeZone })));
+  return formatter.format(at);
+}
 
-/** 14:05. */
-export const timeOfDay = (at: Date): string => clock.format(at);
+/** Where the device is now: a formatter stays in the zone in which it was made, and a page outlives a flight. */
+function zone(): string {
+  if (Math.abs(Date.now() - zoneAt) > 1000) {
+    zoneAt = Date.now();
+    zoneName = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+  return zoneName;
+}
+let zoneAt = -Infinity;
+let zoneName = '';
+
+/** 14:05, or 2:05 PM where one says so. */
+export const timeOfDay = (at: Date): string => format(at, { timeStyle: 'short' });
+
+/** Monday, 3 March 2025 at 14:05. */
+export const fullTime = (at: Date): string => format(at, { dateStyle: 'full', timeStyle: 'short' });
 
 /** The calendar day that somebody here sees, as a number that compares. */
 export const dayOf = (at: Date): number => Math.round(Date.UTC(at.getFullYear(), at.getMonth(), at.getDate()) / 86_400_000);
+
+/** 3 March, and with the year where it is not this one. */
+const dayInYear = (at: Date, now: Date, month: 'long' | 'short'): string =>
+  format(at, { day: 'numeric', month, ...(at.getFullYear() !== now.getFullYear() && { year: 'numeric' }) });
 
 /** What stands between two days: Today, Yesterday, Monday, 3 March, 3 March 2024. */
 export function dayLabel(at: Date, now: Date): string {
   const ago = dayOf(now) - dayOf(at);
   if (ago === 0) return strings.times.today;
   if (ago === 1) return strings.times.yesterday;
-  if (ago > 1 && ago < 7) return weekday.format(at);
-  return at.getFullYear() === now.getFullYear() ? dayOfYear.format(at) : fullDay.format(at);
+  if (ago > 1 && ago < 7) return format(at, { weekday: 'long' });
+  return dayInYear(at, now, 'long');
 }
 
-/** What fits into a list: 14:05, Mon, 3 Mar, 03/03/24. */
+/** What fits into a list: 14:05, Mon, 3 Mar, 03/03/2024. */
 export function shortTime(at: Date, now: Date): string {
   const ago = dayOf(now) - dayOf(at);
   if (ago <= 0) return timeOfDay(at);
-  if (ago < 7) return shortWeekday.format(at);
-  return at.getFullYear() === now.getFullYear() ? shortDay.format(at) : numericDay.format(at);
+  if (ago < 7) return format(at, { weekday: 'short' });
+  return at.getFullYear() === now.getFullYear() ? dayInYear(at, now, 'short') : format(at, { dateStyle: 'short' });
 }
 
 /** When somebody was last seen, as one would say it. */
@@ -40,14 +59,30 @@ export function ago(at: Date, now: Date): string {
   const days = dayOf(now) - dayOf(at);
   if (days === 0) return strings.times.todayAt(timeOfDay(at));
   if (days === 1) return strings.times.yesterdayAt(timeOfDay(at));
-  return strings.times.on(at.getFullYear() === now.getFullYear() ? dayOfYear.format(at) : fullDay.format(at));
+  return strings.times.on(dayInYear(at, now, 'long'));
+}
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** The first character as a person sees it: a flag or a letter with its marks is one. */
+const firstOf = (word: string): string => graphemes.segment(word)[Symbol.iterator]().next().value?.segment ?? '?';
+
+/** At most so many characters, none of them cut in two. */
+export function shortened(text: string, length: number): string {
+  if (text.length <= length) return text;
+  let end = 0;
+  for (const { index, segment } of graphemes.segment(text.slice(0, length + 32))) {
+    if (index + segment.length > length) break;
+    end = index + segment.length;
+  }
+  return text.slice(0, end);
 }
 
 /** One or two letters for somebody without a picture. */
 export function initials(name: string): string {
   const words = name.trim().split(/[\s._-]+/u).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
-  return letters.map((word) => [...(word ?? '?')][0] ?? '?').join('').toLocaleUpperCase(locale);
+  return letters.map((word) => firstOf(word ?? '?')).join('').toLocaleUpperCase(locale);
 }
 
 /** A number from 0 to 7 that stays with somebody. */

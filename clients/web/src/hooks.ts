@@ -21,33 +21,75 @@ export function useLasting(value: boolean, milliseconds: number): boolean {
   return value && lasting;
 }
 
+/** Whether a media query matches. */
+export function useMedia(query: string): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      const list = matchMedia(query);
+      list.addEventListener('change', listener);
+      return () => list.removeEventListener('change', listener);
+    },
+    () => matchMedia(query).matches,
+  );
+}
+
+let openDialogs = 0;
+const attentionListeners = new Set<() => void>();
+
+/** A modal dialog hides what is behind it: nothing of that is read. */
+export function dialogOpened(): () => void {
+  openDialogs++;
+  for (const listener of attentionListeners) listener();
+  return () => {
+    openDialogs--;
+    for (const listener of attentionListeners) listener();
+  };
+}
+
 const subscribeToAttention = (listener: () => void) => {
   window.addEventListener('focus', listener);
   window.addEventListener('blur', listener);
   document.addEventListener('visibilitychange', listener);
+  attentionListeners.add(listener);
   return () => {
     window.removeEventListener('focus', listener);
     window.removeEventListener('blur', listener);
     document.removeEventListener('visibilitychange', listener);
+    attentionListeners.delete(listener);
   };
 };
 
 /** Whether somebody looks at this window. */
-export const useAttention = (): boolean =>
-  useSyncExternalStore(subscribeToAttention, () => document.visibilityState === 'visible' && document.hasFocus());
+export const isInFront = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
 
-const heard = new Set<(text: string) => void>();
+export const hasAttention = (): boolean => isInFront() && openDialogs === 0;
+
+/** Whether somebody looks at this window, with nothing in front of it. */
+export const useAttention = (): boolean => useSyncExternalStore(subscribeToAttention, hasAttention);
+
+interface Announcement {
+  readonly id: number;
+  readonly text: string;
+}
+
+const heard = new Set<(announcement: Announcement) => void>();
+let announced = 0;
 
 /** Says something to those who read with their ears. */
 export function announce(text: string): void {
-  for (const listener of heard) listener(text);
+  const announcement = { id: ++announced, text };
+  for (const listener of heard) listener(announcement);
 }
 
-export function useAnnouncement(): string {
-  const [text, setText] = useState('');
+const remembered = 5;
+
+/** The latest announcements. Each is an element of its own, so that the same text is read out twice if it is said twice. */
+export function useAnnouncements(): readonly Announcement[] {
+  const [all, setAll] = useState<readonly Announcement[]>([]);
   useEffect(() => {
-    heard.add(setText);
-    return () => void heard.delete(setText);
+    const add = (announcement: Announcement) => setAll((known) => [...known.slice(1 - remembered), announcement]);
+    heard.add(add);
+    return () => void heard.delete(add);
   }, []);
-  return text;
+  return all;
 }

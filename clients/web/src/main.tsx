@@ -2,19 +2,29 @@ import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';
 import { go } from './router.ts';
 import { clientInfo, restoreSession, setSession } from './session.ts';
-import { strings } from './strings.ts';
+import { applySettings } from './settings.ts';
+import { direction, loadStrings, locale, strings } from './strings.ts';
 import { applyTheme } from './theme.ts';
+import { startWorker } from './worker.ts';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/layout.css';
+import './styles/dialogs.css';
 import './styles/signin.css';
 import './styles/list.css';
 import './styles/messages.css';
+import './styles/contrast.css';
 
 applyTheme();
+applySettings();
+await loadStrings(navigator.languages);
+document.documentElement.lang = locale;
+document.documentElement.dir = direction();
 restoreSession();
 if (new URLSearchParams(location.search).has('state')) await comeBack();
 createRoot(document.getElementById('root')!).render(<App />);
+// In development the files change under their names.
+if (import.meta.env.PROD) startWorker().catch((failure: unknown) => console.error(failure));
 
 /** Back from the issuer, with a code or with an error. */
 async function comeBack(): Promise<void> {

@@ -1,9 +1,14 @@
+import { SignInRequiredError, webStorage } from 'chat-client';
 import * as oauth from 'oauth4webapi';
-import type { IssuerInfo } from './session.ts';
+import { base } from './base.ts';
+import { SignInError, type IssuerInfo } from './session.ts';
+import { strings } from './strings.ts';
 
 /** Sign-in by OpenID Connect: code flow with PKCE (RFC 7636), as a public client. Loaded only where it is used. */
 
 const key = 'chat.oidc';
+const storage = webStorage('sessionStorage');
+const timeout = 10_000;
 
 interface Pending {
   readonly verifier: string;
@@ -19,7 +24,7 @@ export interface Tokens {
   readonly refreshToken?: string;
 }
 
-const redirectUri = (): string => `${location.origin}/`;
+const redirectUri = (): string => location.origin + base;
 
 async function issuerOf(info: IssuerInfo): Promise<oauth.AuthorizationServer> {
   const address = new URL(info.authority);
@@ -27,13 +32,19 @@ async function issuerOf(info: IssuerInfo): Promise<oauth.AuthorizationServer> {
 }
 
 // Without encryption only where the server itself accepts it: an issuer on the same machine.
-const options = (info: IssuerInfo) => ({ [oauth.allowInsecureRequests]: info.authority.startsWith('http:') });
+const options = (info: IssuerInfo) => ({
+  [oauth.allowInsecureRequests]: info.authority.startsWith('http:'),
+  signal: () => AbortSignal.timeout(timeout),
+});
 
 /** Leaves the page for the issuer's. */
 export async function begin(info: IssuerInfo, keep: boolean, path: string): Promise<void> {
+  // The challenge is a hash, which browsers make only for pages that came by https or from this machine.
+  if ((crypto as Partial<Crypto>).subtle === undefined) throw new SignInError(strings.signIn.insecure);
   const issuer = await issuerOf(info);
   const pending: Pending = { verifier: oauth.generateRandomCodeVerifier(), state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce(), keep, path };
-  sessionStorage.setItem(key, JSON.stringify(pending));
+  // In the page's memory it would not be there on the way back.
+  if (!storage.set(key, JSON.stringify(pending))) throw new SignInError(strings.signIn.noStorage);
   const address = new URL(issuer.authorization_endpoint!);
   for (const [name, value] of Object.entries({
     client_id: info.clientId,
@@ -51,9 +62,9 @@ export async function begin(info: IssuerInfo, keep: boolean, path: string): Prom
 
 /** Takes what the issuer has sent along with the way back. Without a sign-in under way, null. */
 export async function finish(info: IssuerInfo): Promise<(Tokens & Pick<Pending, 'keep' | 'path'>) | null> {
-  const stored = sessionStorage.getItem(key);
+  const stored = storage.get(key);
   if (!stored) return null;
-  sessionStorage.removeItem(key);
+  storage.remove(key);
   const pending = JSON.parse(stored) as Pending;
   const issuer = await issuerOf(info);
   const client = { client_id: info.clientId };
@@ -63,11 +74,18 @@ export async function finish(info: IssuerInfo): Promise<(Tokens & Pick<Pending, 
   return { ...kept(tokens), keep: pending.keep, path: pending.path };
 }
 
+/** Rejects with `SignInRequiredError` where the issuer will never give another token. */
 export async function refresh(info: IssuerInfo, refreshToken: string): Promise<Tokens> {
   const issuer = await issuerOf(info);
   const client = { client_id: info.clientId };
   const answer = await oauth.refreshTokenGrantRequest(issuer, client, oauth.None(), refreshToken, options(info));
-  return kept(await oauth.processRefreshTokenResponse(issuer, client, answer));
+  try {
+    return kept(await oauth.processRefreshTokenResponse(issuer, client, answer));
+  } catch (failure) {
+    // RFC 6749, 5.2: invalid_grant above all. What the issuer says with a 5xx, or with 429, it may take back.
+    const isFinal = failure instanceof oauth.ResponseBodyError && failure.status < 500 && failure.status !== 429;
+    throw isFinal ? new SignInRequiredError(failure.error) : failure;
+  }
 }
 
 const kept = (tokens: oauth.TokenEndpointResponse): Tokens => ({

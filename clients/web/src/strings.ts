@@ -1,132 +1,31 @@
-/** Everything that the client says, in one place. Names and messages of people are never a part of markup, only of text. */
-export const strings = {
-  product: 'Chat',
-  loading: 'Loading…',
+import { en, type Strings } from './locales/en.ts';
+import { setNumbers } from './plurals.ts';
 
-  signIn: {
-    title: 'Sign in to Chat',
-    username: 'Username',
-    usernameHint: 'This server runs in Development: any name will do, and no password is asked for.',
-    devIntro: 'Pick a name to start. Open a second window and be somebody else.',
-    intro: 'Messages between people, on a server of your own.',
-    submit: 'Sign in',
-    submitting: 'Signing in…',
-    withIssuer: 'Continue to sign-in',
-    or: 'or',
-    useToken: 'Use a token instead',
-    useName: 'Use a name instead',
-    token: 'Token',
-    tokenHint: 'A JSON Web Token that this server accepts.',
-    tokenUnreadable: 'This is not a JSON Web Token.',
-    keep: 'Keep me signed in on this device',
-    nameMissing: 'A username has 1 to 64 characters.',
-    unreachable: 'The server cannot be reached. Try again.',
-    refused: 'The server did not accept this sign-in. Sign in again.',
-    ended: 'Your sign-in has run out. Sign in again.',
-    issuerFailed: 'Signing in did not work. Try again.',
-  },
+/** Loaded when asked for; English is in the first load, since it is what is shown where nothing fits. */
+const others: Record<string, () => Promise<Strings>> = {
+  ar: async () => (await import('./locales/ar.ts')).ar,
+  de: async () => (await import('./locales/de.ts')).de,
+  es: async () => (await import('./locales/es.ts')).es,
+  fr: async () => (await import('./locales/fr.ts')).fr,
+};
 
-  connection: {
-    offline: 'You are offline. Messages are sent when you are back.',
-    connecting: 'Connecting…',
-    waiting: 'The server cannot be reached. Messages are sent when it is back.',
-    tryNow: 'Try now',
-    back: 'Connected again.',
-    stopped: 'The server has closed this connection. Reload the page to go on.',
-    reload: 'Reload',
-  },
+const rightToLeft = new Set(['ar']);
 
-  list: {
-    title: 'Conversations',
-    empty: 'No conversations yet',
-    emptyHint: 'Start one with somebody whose username you know.',
-    failed: 'The conversations could not be loaded.',
-    retry: 'Try again',
-    you: 'You: ',
-    nothingYet: 'No messages yet',
-    typing: 'typing…',
-    unread: (count: number) => `${count} unread`,
-    online: 'online',
-  },
+/** Everything that the page says. Set once before anything is drawn, so read it while drawing and not at the top of a module. */
+export let strings: Strings = en;
 
-  menu: {
-    you: 'Your menu',
-    appearance: 'Appearance',
-    system: 'As the system',
-    light: 'Light',
-    dark: 'Dark',
-    signOut: 'Sign out',
-    conversation: 'More',
-    block: 'Block',
-    unblock: 'Unblock',
-  },
+/** The language of the strings, with the region that the person prefers: for dates and numbers. */
+export let locale = 'en';
 
-  start: {
-    open: 'New conversation',
-    title: 'New conversation',
-    username: 'Username',
-    submit: 'Start',
-    cancel: 'Cancel',
-    notFound: (name: string) => `Nobody here is called “${name}”.`,
-    yourself: 'That is you.',
-    blocked: 'You cannot start a conversation with this person.',
-    failed: 'That did not work. Try again.',
-  },
+/** Takes the first of the person's languages that the page speaks. */
+export async function loadStrings(languages: readonly string[]): Promise<void> {
+  locale = languages.find((tag) => languageOf(tag) === 'en' || others[languageOf(tag)] !== undefined) ?? 'en';
+  setNumbers(locale);
+  const language = languageOf(locale);
+  strings = (await others[language]?.()) ?? en;
+}
 
-  conversation: {
-    back: 'Back to the conversations',
-    unknown: 'Somebody',
-    none: 'Choose a conversation',
-    noneHint: 'Or start a new one.',
-    missing: 'There is no such conversation',
-    missingHint: 'It may be somebody else’s, or the address is wrong.',
-    messages: (name: string) => `Messages with ${name}`,
-    online: 'Online',
-    offline: 'Offline',
-    lastSeen: (when: string) => `Last seen ${when}`,
-    typing: 'typing…',
-    typingOf: (name: string) => `${name} is typing`,
-    beginning: (name: string) => `This is the beginning of your conversation with ${name}.`,
-    sayHello: (name: string) => `Say hello to ${name}.`,
-    loadingOlder: 'Loading older messages…',
-    olderFailed: 'Older messages could not be loaded.',
-    newMessages: (count: number) => (count === 1 ? '1 new message' : `${count} new messages`),
-    toBottom: 'Go to the latest message',
-    unreadDivider: 'New',
-    announced: (name: string, text: string) => `${name}: ${text}`,
-    blocked: (name: string) => `You have blocked ${name}. Neither of you can write to the other.`,
-    unblock: 'Unblock',
-  },
+/** The direction in which the language is read. */
+export const direction = (): 'ltr' | 'rtl' => (rightToLeft.has(languageOf(locale)) ? 'rtl' : 'ltr');
 
-  message: {
-    from: (name: string) => `${name}:`,
-    fromYou: 'You:',
-    marks: { sending: 'Sending', sent: 'Sent', delivered: 'Delivered', read: 'Read', failed: 'Not sent' },
-    failed: 'Not sent.',
-    retry: 'Try again',
-    drop: 'Discard',
-    reasons: {
-      BLOCKED: 'You cannot write to this person.',
-      VALIDATION_ERROR: 'The server does not accept this message.',
-      FORBIDDEN: 'You are not in this conversation any more.',
-    } as Record<string, string>,
-  },
-
-  composer: {
-    label: (name: string) => `Message to ${name}`,
-    placeholder: 'Message',
-    send: 'Send',
-    left: (count: number) => `${count} characters left`,
-    over: (count: number) => `${count} characters too many`,
-  },
-
-  times: {
-    justNow: 'just now',
-    minutes: (count: number) => (count === 1 ? '1 minute ago' : `${count} minutes ago`),
-    today: 'Today',
-    todayAt: (time: string) => `today at ${time}`,
-    yesterday: 'Yesterday',
-    yesterdayAt: (time: string) => `yesterday at ${time}`,
-    on: (day: string) => `on ${day}`,
-  },
-} as const;
+const languageOf = (tag: string): string => tag.split('-', 1)[0]!.toLowerCase();

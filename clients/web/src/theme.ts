@@ -4,28 +4,46 @@ export type Theme = 'system' | 'light' | 'dark';
 
 const key = 'chat.theme';
 const listeners = new Set<() => void>();
+let theme: Theme = stored();
 
-const stored = (): Theme => {
-  const value = localStorage.getItem(key);
-  return value === 'light' || value === 'dark' ? value : 'system';
-};
+/** A browser may refuse its storage; then a choice lasts as long as the page. */
+function stored(): Theme {
+  try {
+    const value = localStorage.getItem(key);
+    return value === 'light' || value === 'dark' ? value : 'system';
+  } catch {
+    return 'system';
+  }
+}
 
 /** Shows the page as it was last chosen; the style sheet follows the attribute, or else the system. */
 export function applyTheme(): void {
-  const theme = stored();
   if (theme === 'system') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+  // The browser's own bars: each of the two colours has the media query under which it holds.
+  for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]')) {
+    const scheme = (meta.dataset.scheme ??= meta.media.includes('dark') ? 'dark' : 'light');
+    meta.media = theme === 'system' ? `(prefers-color-scheme: ${scheme})` : theme === scheme ? 'all' : 'not all';
+  }
 }
 
-export function setTheme(theme: Theme): void {
-  if (theme === 'system') localStorage.removeItem(key);
-  else localStorage.setItem(key, theme);
+export function setTheme(next: Theme): void {
+  theme = next;
+  try {
+    if (theme === 'system') localStorage.removeItem(key);
+    else localStorage.setItem(key, theme);
+  } catch {
+    // See above.
+  }
   applyTheme();
   for (const listener of listeners) listener();
 }
 
 export const useTheme = (): Theme =>
-  useSyncExternalStore((listener) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, stored);
+  useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => theme,
+  );

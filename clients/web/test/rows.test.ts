@@ -1,7 +1,10 @@
 import type { TimelineItem } from 'chat-client';
 import { expect, test } from 'vitest';
-import { ago, dayLabel, initials } from '../src/format.ts';
+import { ago, dayLabel, initials, shortened } from '../src/format.ts';
 import { rowsOf } from '../src/rows.ts';
+import { loadStrings } from '../src/strings.ts';
+
+await loadStrings(['en-GB']);
 
 const now = new Date(2026, 0, 31, 12, 0);
 
@@ -37,9 +40,16 @@ test('times are said as one would say them', () => {
   expect(ago(new Date(2026, 0, 31, 8, 5), now)).toBe('today at 08:05');
   expect(ago(new Date(2026, 0, 30, 23, 0), now)).toBe('yesterday at 23:00');
   expect(dayLabel(new Date(2026, 0, 26), now)).toBe('Monday');
-  expect(dayLabel(new Date(2025, 11, 24), now)).toBe('December 24, 2025');
+  expect(dayLabel(new Date(2025, 11, 24), now)).toBe('24 December 2025');
 });
 
 test('initials are whole characters of any script', () => {
-  expect(['Maya Lind', 'jonas', '👩‍🚀 x', 'نور', ' ', 'a.b_c'].map(initials)).toEqual(['ML', 'J', '👩X', 'ن', '?', 'AC']);
+  expect(initials('🇦🇷 fútbol')).toBe('🇦🇷F');
+  expect(['Maya Lind', 'jonas', '👩‍🚀 x', 'نور', ' ', 'a.b_c'].map(initials)).toEqual(['ML', 'J', '👩‍🚀X', 'ن', '?', 'AC']);
+});
+
+test('what is shortened is not cut within a character', () => {
+  expect(shortened('ab👩‍🚀cd', 3)).toBe('ab');
+  expect(shortened('ab👩‍🚀cd', 7)).toBe('ab👩‍🚀');
+  expect(shortened('short', 200)).toBe('short');
 });

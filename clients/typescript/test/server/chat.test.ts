@@ -116,7 +116,7 @@ describe('sending', () => {
     const failed = a.getState().outbox.find((entry) => entry.tempId === tempId);
     expect(failed).toMatchObject({ status: 'failed', error: 'VALIDATION_ERROR' });
     expect(a.getState().connection.status).toBe('online');
-    a.drop(tempId);
+    a.discard(tempId);
     await until(a, (state) => state.outbox.length === 0);
   });
 

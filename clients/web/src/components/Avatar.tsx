@@ -12,8 +12,7 @@ interface AvatarProps {
 /** Initials, since a picture would be a request to somebody else's server. */
 export function Avatar({ id, name, size, online }: AvatarProps) {
   return (
-    <span className={`avatar ${size ?? ''}`} data-shade={shadeOf(id)} aria-hidden="true">
-      {initials(name)}
+    <span className={`avatar ${size ?? ''}`} data-shade={shadeOf(id)} data-initials={initials(name)} aria-hidden="true">
       {online && <span className="dot" />}
     </span>
   );

@@ -1,8 +1,20 @@
-import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useEffect, useRef, useState, type KeyboardEvent, type Ref } from 'react';
+import { useImperativeHandle } from 'react';
+import { announce, useMedia } from '../hooks.ts';
+import { useSettings } from '../settings.ts';
 import { strings } from '../strings.ts';
 import { Icon } from './Icon.tsx';
 
+/** From here on one is told how much room is left; and it is said aloud at each of these. */
 const shownFrom = 200;
+const saidAt = [200, 100, 50, 20, 0];
+
+/** What an input method's key is called where the browser does not say that it is composing (WebKit 165004). */
+const composingKeyCode = 229;
+
+export interface ComposerHandle {
+  focus(): void;
+}
 
 interface ComposerProps {
   name: string;
@@ -12,14 +24,33 @@ interface ComposerProps {
   onSend: (content: string) => void;
   /** After every change: to keep the draft, and to say that somebody types. */
   onDraft: (draft: string) => void;
+  /** Up, in an empty box. */
+  onUp: () => void;
+  ref?: Ref<ComposerHandle>;
 }
 
-/** Where one writes. Enter sends, Shift and Enter make a new line. Lengths count as the server counts: code points. */
-export function Composer({ name, draft, maxLength, onSend, onDraft }: ComposerProps) {
+/** Whether a key writes something, or pastes. The space bar moves on in what one reads, and presses buttons. */
+function isWriting(event: globalThis.KeyboardEvent): boolean {
+  const commands = event.ctrlKey || event.metaKey;
+  if (commands && !event.altKey && event.key.toLowerCase() === 'v') return true;
+  if ((commands || event.altKey) && !event.getModifierState('AltGraph')) return false;
+  return event.key === 'Dead' || (event.key !== ' ' && [...event.key].length === 1);
+}
+
+/** What is sent of what was written: without empty lines around it, and with the indentation of its first line. */
+const outgoing = (text: string): string => text.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
+
+/** Where one writes. Lengths count as the server counts: code points. */
+export function Composer({ name, draft, maxLength, onSend, onDraft, onUp, ref }: ComposerProps) {
+  const words = strings.composer;
   const [content, setContent] = useState(draft);
   const box = useRef<HTMLTextAreaElement>(null);
-  const left = maxLength - [...content.trim()].length;
-  const maySend = content.trim() !== '' && left >= 0;
+  const hasKeyboard = useMedia('(hover: hover)');
+  const enterSends = useSettings().enterSends ?? hasKeyboard;
+  const cleaned = outgoing(content);
+  const left = maxLength - [...cleaned].length;
+  const maySend = cleaned.trim() !== '' && left >= 0;
+  useImperativeHandle(ref, () => ({ focus: () => box.current?.focus({ preventScroll: true }) }));
 
   // Where the style sheet's field-sizing is not known, the box grows by this.
   useEffect(() => {
@@ -30,8 +61,27 @@ export function Composer({ name, draft, maxLength, onSend, onDraft }: ComposerPr
 
   // With a mouse one wants to write at once; on a phone the keyboard would hide what was opened.
   useEffect(() => {
+    box.current?.setSelectionRange(box.current.value.length, box.current.value.length);
     if (matchMedia('(hover: hover)').matches) box.current?.focus({ preventScroll: true });
   }, []);
+
+  // Wherever one is in the page, what one types is a message: the key that was pressed arrives here, too.
+  useEffect(() => {
+    const onKeyDown = (event: globalThis.KeyboardEvent) => {
+      if (event.defaultPrevented || !isWriting(event) || document.querySelector('dialog[open], .menu')) return;
+      if (event.target instanceof Element && event.target.closest('input, textarea, select')) return;
+      box.current?.focus({ preventScroll: true });
+    };
+    document.addEventListener('keydown', onKeyDown);
+    return () => document.removeEventListener('keydown', onKeyDown);
+  }, []);
+
+  const said = useRef(left);
+  useEffect(() => {
+    const passed = saidAt.some((step) => said.current > step && left <= step) || (said.current >= 0 && left < 0);
+    said.current = left;
+    if (passed) announce(left < 0 ? words.over(-left) : words.left(left));
+  }, [left, words]);
 
   const change = (value: string) => {
     setContent(value);
@@ -40,13 +90,20 @@ export function Composer({ name, draft, maxLength, onSend, onDraft }: ComposerPr
 
   const send = () => {
     if (!maySend) return;
-    onSend(content.trim());
+    onSend(cleaned);
     change('');
     box.current?.focus();
   };
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+    if (event.nativeEvent.isComposing || event.nativeEvent.keyCode === composingKeyCode) return;
+    if (event.key === 'ArrowUp' && content === '' && !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      return onUp();
+    }
+    if (event.key !== 'Enter' || event.shiftKey || event.altKey) return;
+    // Ctrl or ⌘ and Enter send in any case.
+    if (!enterSends && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     send();
   };
@@ -65,20 +122,17 @@ export function Composer({ name, draft, maxLength, onSend, onDraft }: ComposerPr
           rows={1}
           dir="auto"
           value={content}
-          placeholder={strings.composer.placeholder}
-          aria-label={strings.composer.label(name)}
+          placeholder={words.placeholder}
+          aria-label={words.label(name)}
           aria-invalid={left < 0}
-          enterKeyHint="send"
+          enterKeyHint={enterSends ? 'send' : 'enter'}
           onChange={(event) => change(event.target.value)}
           onKeyDown={onKeyDown}
         />
-        {left < shownFrom && (
-          <p className={left < 0 ? 'count over' : 'count'} role="status">
-            {left < 0 ? strings.composer.over(-left) : strings.composer.left(left)}
-          </p>
-        )}
+        {left < shownFrom && <p className={left < 0 ? 'count over' : 'count'}>{left < 0 ? words.over(-left) : words.left(left)}</p>}
       </div>
-      <button type="submit" className="send" aria-label={strings.composer.send} title={strings.composer.send} disabled={!maySend}>
+      {/* On a phone a press on the button must not take the keyboard away. */}
+      <button type="submit" className="send" hidden={cleaned.trim() === ''} disabled={!maySend} aria-label={words.send} title={words.send} onPointerDown={(event) => event.preventDefault()}>
         <Icon name="up" size={22} />
       </button>
     </form>

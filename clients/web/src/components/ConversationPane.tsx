@@ -1,102 +1,106 @@
-import { useChat, useConversation, usePresence } from 'chat-react';
 import type { UserStatus } from 'chat-client';
+import { useChat, useChatState, useConversation, useDraft, usePresence, useUnreadDivider } from 'chat-react';
 import { useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import { ago } from '../format.ts';
 import { announce, useAttention, useNow } from '../hooks.ts';
-import { nameOf } from '../people.ts';
-import { go } from '../router.ts';
+import { isolated, nameOf } from '../people.ts';
+import { go, leave } from '../router.ts';
 import { strings } from '../strings.ts';
 import { Avatar } from './Avatar.tsx';
 import { Composer } from './Composer.tsx';
+import { Confirm } from './Dialog.tsx';
+import { Empty } from './Empty.tsx';
 import { Icon } from './Icon.tsx';
 import { Menu } from './Menu.tsx';
-import { MessageList } from './MessageList.tsx';
+import { MessageList, type MessageListHandle } from './MessageList.tsx';
+import { MessagesSkeleton } from './Skeletons.tsx';
 
-const words = strings.conversation;
 const defaultMaxLength = 4000;
-const draftKey = (id: string) => `chat.draft.${id}`;
+const faultLasts = 6000;
 
 /** One conversation: who it is with, what was said, and where one writes. */
 export function ConversationPane({ id }: { id: string }) {
+  const words = strings.conversation;
   const { client, me, connection } = useChat();
   const view = useConversation(id);
-  const { conversation, peer, items, isBlocked } = view;
+  const { conversation, peer, items, isBlocked, stopTyping } = view;
   const attention = useAttention();
+  const isWatching = useChatState((state) => state.isCaughtUp) && attention;
+  const divider = useUnreadDivider(view, attention);
+  const [draft, setDraft] = useDraft(id);
   const presence = usePresence(peer?.userId);
-  const [failed, setFailed] = useState(false);
-  const name = nameOf(peer);
-
-  const own = conversation?.members.find((member) => member.userId === me?.userId);
-  const [divider, setDivider] = useState<number | null>(null);
-  const opened = useRef(false);
-
-  // Where one stood when one came: on opening, and again after having looked elsewhere.
-  const loaded = conversation !== undefined && conversation.messages.length > 0;
-  useEffect(() => {
-    if (!loaded || (opened.current && attention)) return;
-    opened.current = true;
-    setDivider(own !== undefined && (conversation.unread > 0 || !attention) ? own.readUpTo : null);
-    // What is read from then on moves the cursor, not the divider.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [loaded, attention]);
+  const [fault, setFault] = useState<string>();
+  const [asksToBlock, setAsksToBlock] = useState(false);
+  const list = useRef<MessageListHandle>(null);
+  const called = nameOf(peer);
+  // In sentences.
+  const name = isolated(called);
 
   // What comes while one looks is said aloud.
   const newest = items[items.length - 1];
   const heard = useRef<string>(undefined);
+  const isLoaded = divider.isLoaded;
   useEffect(() => {
-    if (!newest) return;
-    if (heard.current !== undefined && heard.current !== newest.key && !newest.isOwn) announce(words.announced(name, newest.content));
-    heard.current = newest.key;
-  }, [newest, name]);
+    if (!isLoaded) return;
+    if (newest && heard.current !== undefined && heard.current !== newest.key && !newest.isOwn) announce(words.announced(name, newest.content));
+    heard.current = newest?.key ?? '';
+  }, [isLoaded, newest, name, words]);
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       // Menus and dialogs take it first.
       if (event.key !== 'Escape' || event.defaultPrevented || event.isComposing || document.querySelector('dialog[open]')) return;
       // At once, so that the next key finds the focus in the list and not nowhere.
-      flushSync(() => go('/'));
+      flushSync(leave);
       document.querySelector<HTMLElement>(`[data-conversation="${CSS.escape(id)}"]`)?.focus();
     };
     document.addEventListener('keydown', onKeyDown);
     return () => document.removeEventListener('keydown', onKeyDown);
   }, [id]);
 
+  // Whoever goes elsewhere has stopped writing here, with a draft or without.
+  useEffect(() => stopTyping, [stopTyping]);
+
+  useEffect(() => {
+    if (fault === undefined) return;
+    const timer = setTimeout(() => setFault(undefined), faultLasts);
+    return () => clearTimeout(timer);
+  }, [fault]);
+
   if (!conversation)
     return view.error?.code === 'FORBIDDEN' || view.error?.code === 'NOT_FOUND' ? (
-      <div className="empty" role="alert">
-        <Icon name="bubble" size={48} />
-        <h1>{words.missing}</h1>
-        <p>{words.missingHint}</p>
+      <Empty icon="bubble" title={words.missing} hint={words.missingHint} isAlert>
         <button type="button" className="button quiet" onClick={() => go('/')}>
           {words.back}
         </button>
-      </div>
+      </Empty>
     ) : (
-      <div className="empty" role="status">
-        {strings.loading}
-      </div>
+      <MessagesSkeleton />
     );
 
-  const changeBlock = (act: () => Promise<void>) => {
-    setFailed(false);
-    act().catch(() => setFailed(true));
+  const changeBlock = (act: () => Promise<void>, failure: string) => {
+    setFault(undefined);
+    act().catch(() => setFault(failure));
   };
-  const block = () => changeBlock(() => client.block({ userId: peer!.userId }));
-  const unblock = () => changeBlock(() => client.unblock({ userId: peer!.userId }));
+  const block = () => changeBlock(() => client.block({ userId: peer!.userId }), words.blockFailed);
+  const unblock = () => changeBlock(() => client.unblock({ userId: peer!.userId }), words.unblockFailed);
+  const own = conversation.members.find((member) => member.userId === me?.userId);
 
   return (
     <section className="messages" aria-label={name}>
       <header className="bar">
-        <button type="button" className="icon-button phone-only" aria-label={words.back} title={words.back} onClick={() => go('/')}>
+        <button type="button" className="icon-button phone-only" aria-label={words.back} title={words.back} onClick={leave}>
           <Icon name="back" />
         </button>
-        <Avatar id={peer?.userId ?? id} name={name} size="small" online={presence?.online === true && connection.status === 'online'} />
+        <Avatar id={peer?.userId ?? id} name={called} size="small" online={presence?.online === true && connection.status === 'online'} />
         <div className="bar-title">
           <h1>
-            <bdi>{name}</bdi>
+            <bdi>{called}</bdi>
           </h1>
-          <p>{failed ? <span className="fault">{strings.start.failed}</span> : <Status presence={presence} typing={view.typists.length > 0} known={connection.status === 'online'} />}</p>
+          <p>
+            <Status presence={presence} typing={view.typists.length > 0} known={connection.status === 'online'} />
+          </p>
         </div>
         {peer && (
           <Menu
@@ -106,15 +110,33 @@ export function ConversationPane({ id }: { id: string }) {
               {
                 items: [
                   isBlocked
-                    ? { label: `${strings.menu.unblock} ${name}`, icon: 'block', onSelect: unblock }
-                    : { label: `${strings.menu.block} ${name}`, icon: 'block', danger: true, onSelect: block },
+                    ? { label: strings.menu.unblock(name), icon: 'block', onSelect: unblock }
+                    : { label: strings.menu.block(name), icon: 'block', danger: true, onSelect: () => setAsksToBlock(true) },
                 ],
               },
             ]}
           />
         )}
       </header>
-      <MessageList view={view} conversation={conversation} name={name} readUpTo={own?.readUpTo ?? 0} divider={divider} attention={attention} />
+      {fault !== undefined && (
+        <p className="toast" role="alert">
+          {fault}
+        </p>
+      )}
+      {divider.isLoaded ? (
+        <MessageList
+          ref={list}
+          view={view}
+          conversation={conversation}
+          name={name}
+          readUpTo={own?.readUpTo ?? 0}
+          divider={divider}
+          attention={attention}
+          isWatching={isWatching}
+        />
+      ) : (
+        <MessagesSkeleton />
+      )}
       {isBlocked ? (
         <div className="notice" role="status">
           {words.blocked(name)}
@@ -125,28 +147,38 @@ export function ConversationPane({ id }: { id: string }) {
       ) : (
         <Composer
           name={name}
-          draft={sessionStorage.getItem(draftKey(id)) ?? ''}
+          draft={draft}
           maxLength={me?.limits?.maxContentLength ?? defaultMaxLength}
+          onUp={() => list.current?.focusLast()}
           onSend={(content) => {
-            setDivider(null);
+            divider.clear();
             view.send(content);
           }}
           onDraft={(draft) => {
-            if (draft.trim() === '') {
-              sessionStorage.removeItem(draftKey(id));
-              view.stopTyping();
-            } else {
-              sessionStorage.setItem(draftKey(id), draft);
-              view.typing();
-            }
+            setDraft(draft);
+            if (draft.trim() === '') view.stopTyping();
+            else view.typing();
           }}
         />
+      )}
+      {asksToBlock && (
+        <Confirm
+          title={strings.block.title(name)}
+          confirm={strings.block.confirm}
+          cancel={strings.start.cancel}
+          danger
+          onConfirm={block}
+          onClose={() => setAsksToBlock(false)}
+        >
+          {strings.block.hint}
+        </Confirm>
       )}
     </section>
   );
 }
 
 function Status({ presence, typing, known }: { presence: UserStatus | undefined; typing: boolean; known: boolean }) {
+  const words = strings.conversation;
   const now = useNow();
   // Without a connection nobody knows who is there.
   if (!known) return '\u00a0';

@@ -13,15 +13,24 @@ const drawings = {
   block: <path d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM5.8 5.8l12.4 12.4" />,
   tick: <path d="m5 12.5 4.5 4.5L19 7.5" />,
   bubble: <path d="M7 4h10a4 4 0 0 1 4 4v5a4 4 0 0 1-4 4h-5l-5 4v-4a4 4 0 0 1-4-4V8a4 4 0 0 1 4-4Z" strokeWidth="1.4" />,
+  search: <path d="M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14Zm5-2 4.5 4.5" />,
+  settings: <path d="M4 7h9m5 0h2M4 17h3m5 0h8M15.5 9.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Zm-6 10a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z" />,
+  keyboard: <path d="M3 7h18v10H3zM7 11h.01M11 11h.01M15 11h.01M18 11h.01M8 14h8" />,
+  copy: <path d="M9 9h10v11H9zM5 15V4h10" />,
+  again: <path d="M19 12a7 7 0 1 1-2.5-5.4M19 4v4h-4" />,
+  bin: <path d="M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13" />,
   offline: <path d="M3 3l18 18M5 12.5a10 10 0 0 1 4-2.4M2 8.8A15 15 0 0 1 7 6M11 5a15 15 0 0 1 11 3.8M14.5 10.3a10 10 0 0 1 4.5 2.2M8.5 16a5 5 0 0 1 7 0M12 20h.01" />,
 } satisfies Record<string, ReactNode>;
 
 export type IconName = keyof typeof drawings;
 
+/** These point to where one comes from or goes to, which is the other side where one reads from right to left. */
+const directed = new Set<IconName>(['back', 'leave']);
+
 /** A drawing beside a text that says the same; never alone. */
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
   return (
-    <svg className="icon" width={size} height={size} viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+    <svg className={directed.has(name) ? 'icon directed' : 'icon'} style={{ width: `${size / 16}rem`, height: `${size / 16}rem` }} viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
       {drawings[name]}
     </svg>
   );

@@ -1,9 +1,8 @@
 import type { ReactNode } from 'react';
+import type { Mark as MarkName } from 'chat-client';
 import { strings } from '../strings.ts';
 
-export type MarkName = keyof typeof strings.message.marks;
-
-// Told apart by their form and not by colour alone: clock, one tick, two ticks, two ticks on a disc.
+// Told apart by their form and not by colour alone: clock, one tick, two ticks, and two heavier ones in a tint.
 const drawings: Record<MarkName, ReactNode> = {
   sending: (
     <>
@@ -13,12 +12,7 @@ const drawings: Record<MarkName, ReactNode> = {
   ),
   sent: <path d="m5.5 7.5 3 3 6-6.5" />,
   delivered: <path d="m2.5 7.5 3 3 6-6.5M9.2 10.2l.4.3 6-6.5" />,
-  read: (
-    <>
-      <rect x="1" y="1" width="18" height="12" rx="6" fill="currentColor" stroke="none" />
-      <path className="inside" d="m4.3 7.2 2.3 2.3 4.6-5M9.9 9.4l.2.1 4.6-5" />
-    </>
-  ),
+  read: <path d="m2.5 7.5 3 3 6-6.5M9.2 10.2l.4.3 6-6.5" strokeWidth="2.2" />,
   failed: (
     <>
       <circle cx="10" cy="7" r="5.6" />
@@ -31,7 +25,7 @@ const drawings: Record<MarkName, ReactNode> = {
 export function Mark({ name }: { name: MarkName }) {
   const label = strings.message.marks[name];
   return (
-    <svg className={`icon mark ${name}`} data-mark={name} role="img" aria-label={label} width="20" height="14" viewBox="0 0 20 14" fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round">
+    <svg className={`icon mark ${name}`} data-mark={name} role="img" aria-label={label} viewBox="0 0 20 14" fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round">
       <title>{label}</title>
       {drawings[name]}
     </svg>

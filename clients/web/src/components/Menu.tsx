@@ -1,4 +1,5 @@
-import { useEffect, useId, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
+import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
+import { createPortal } from 'react-dom';
 import { Icon, type IconName } from './Icon.tsx';
 
 export interface MenuItem {
@@ -10,55 +11,27 @@ export interface MenuItem {
   checked?: boolean;
 }
 
+/** Groups, with a line between them. */
+export type MenuGroups = { label?: string; items: MenuItem[] }[];
+
 interface MenuProps {
   label: string;
   button: ReactNode;
-  /** Groups, with a line between them. */
-  groups: { label?: string; items: MenuItem[] }[];
+  groups: MenuGroups;
+  className?: string;
 }
 
 /** A button and its menu, by the menu button pattern of the WAI-ARIA practices. */
-export function Menu({ label, button, groups }: MenuProps) {
+export function Menu({ label, button, groups, className = 'icon-button' }: MenuProps) {
   const [open, setOpen] = useState(false);
   const id = useId();
-  const anchor = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
-
-  const items = () => [...(anchor.current?.querySelectorAll<HTMLElement>('[role^="menuitem"]') ?? [])];
-
-  useEffect(() => {
-    if (!open) return;
-    items()[0]?.focus();
-    const closeOutside = (event: PointerEvent) => {
-      if (event.target instanceof Node && !anchor.current?.contains(event.target)) setOpen(false);
-    };
-    document.addEventListener('pointerdown', closeOutside);
-    return () => document.removeEventListener('pointerdown', closeOutside);
-  }, [open]);
-
-  const close = () => {
-    setOpen(false);
-    opener.current?.focus();
-  };
-
-  const onKeyDown = (event: KeyboardEvent) => {
-    const all = items();
-    const at = all.indexOf(document.activeElement as HTMLElement);
-    const to = { ArrowDown: (at + 1) % all.length, ArrowUp: (at - 1 + all.length) % all.length, Home: 0, End: all.length - 1 }[event.key];
-    if (to !== undefined) all[to]?.focus();
-    else if (event.key === 'Escape') close();
-    else if (event.key === 'Tab') return setOpen(false);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  };
-
   return (
-    <div className="menu-anchor" ref={anchor}>
+    <>
       <button
         ref={opener}
         type="button"
-        className="icon-button"
+        className={className}
         aria-haspopup="menu"
         aria-expanded={open}
         aria-controls={open ? id : undefined}
@@ -74,41 +47,121 @@ export function Menu({ label, button, groups }: MenuProps) {
         {button}
       </button>
       {open && (
-        <div className="menu" role="menu" id={id} aria-label={label} onKeyDown={onKeyDown}>
-          {groups.map((group, index) => (
-            <div key={index} role="group" aria-label={group.label}>
-              {index > 0 && <hr />}
-              {group.label && (
-                <div className="menu-label" aria-hidden="true">
-                  {group.label}
-                </div>
-              )}
-              {group.items.map((item) => (
-                <button
-                  key={item.label}
-                  type="button"
-                  tabIndex={-1}
-                  role={item.checked === undefined ? 'menuitem' : 'menuitemradio'}
-                  aria-checked={item.checked}
-                  className={item.danger ? 'danger' : undefined}
-                  onClick={() => {
-                    close();
-                    item.onSelect();
-                  }}
-                >
-                  <Icon name={item.icon} size={18} />
-                  {item.label}
-                  {item.checked && (
-                    <span className="tick">
-                      <Icon name="tick" size={16} />
-                    </span>
-                  )}
-                </button>
-              ))}
+        <MenuList
+          id={id}
+          label={label}
+          groups={groups}
+          anchor={opener.current!}
+          onClose={(returnFocus) => {
+            setOpen(false);
+            if (returnFocus) opener.current?.focus();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+interface MenuListProps {
+  id?: string;
+  label: string;
+  groups: MenuGroups;
+  /** What the menu belongs to: it stands below it, or above where there is no room. */
+  anchor: HTMLElement;
+  /** Whether the focus is to go back to where it was. */
+  onClose: (returnFocus: boolean) => void;
+}
+
+const margin = 8;
+
+/** An open menu. It lies above everything, wherever its button stands, and never leaves the window. */
+export function MenuList({ id, label, groups, anchor, onClose }: MenuListProps) {
+  const list = useRef<HTMLDivElement>(null);
+  const close = useRef(onClose);
+  close.current = onClose;
+  const items = () => [...(list.current?.querySelectorAll<HTMLElement>('[role^="menuitem"]') ?? [])];
+
+  useLayoutEffect(() => {
+    const element = list.current!;
+    const around = anchor.getBoundingClientRect();
+    const { width, height } = element.getBoundingClientRect();
+    const isRightToLeft = document.documentElement.dir === 'rtl';
+    const startsLeft = around.left + around.width / 2 < innerWidth / 2;
+    const left = startsLeft ? around.left : around.right - width;
+    const below = around.bottom + 4;
+    const top = below + height <= innerHeight - margin ? below : around.top - 4 - height;
+    element.style.left = `${Math.max(margin, Math.min(left, innerWidth - width - margin))}px`;
+    element.style.top = `${Math.max(margin, Math.min(top, innerHeight - height - margin))}px`;
+    element.dataset.from = startsLeft !== isRightToLeft ? 'start' : 'end';
+  }, [anchor]);
+
+  useEffect(() => {
+    items()[0]?.focus();
+    const closeOutside = (event: Event) => {
+      if (event.target instanceof Node && !list.current?.contains(event.target) && !anchor.contains(event.target)) close.current(false);
+    };
+    // It would stay behind where its button goes away.
+    const closeWithScroll = (event: Event) => {
+      if (event.target instanceof Node && event.target.contains(anchor)) close.current(false);
+    };
+    document.addEventListener('pointerdown', closeOutside);
+    document.addEventListener('scroll', closeWithScroll, true);
+    window.addEventListener('resize', closeWithScroll);
+    return () => {
+      document.removeEventListener('pointerdown', closeOutside);
+      document.removeEventListener('scroll', closeWithScroll, true);
+      window.removeEventListener('resize', closeWithScroll);
+    };
+  }, [anchor]);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const all = items();
+    const at = all.indexOf(document.activeElement as HTMLElement);
+    const to = { ArrowDown: (at + 1) % all.length, ArrowUp: (at - 1 + all.length) % all.length, Home: 0, End: all.length - 1 }[event.key];
+    if (to !== undefined) all[to]?.focus();
+    else if (event.key === 'Escape') onClose(true);
+    else if (event.key === 'Tab') return onClose(true);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  return createPortal(
+    <div className="menu" role="menu" id={id} ref={list} aria-label={label} onKeyDown={onKeyDown}>
+      {groups.map((group, index) => (
+        <div key={index} role="group" aria-label={group.label}>
+          {index > 0 && <hr />}
+          {group.label && (
+            <div className="menu-label" aria-hidden="true">
+              {group.label}
             </div>
+          )}
+          {group.items.map((item) => (
+            <button
+              key={item.label}
+              type="button"
+              tabIndex={-1}
+              role={item.checked === undefined ? 'menuitem' : 'menuitemradio'}
+              aria-checked={item.checked}
+              className={item.danger ? 'danger' : undefined}
+              onClick={() => {
+                onClose(true);
+                item.onSelect();
+              }}
+            >
+              <Icon name={item.icon} size={18} />
+              <span className="menu-text">{item.label}</span>
+              {item.checked && (
+                <span className="tick">
+                  <Icon name="tick" size={16} />
+                </span>
+              )}
+            </button>
           ))}
         </div>
-      )}
-    </div>
+      ))}
+    </div>,
+    // Within the landmark, so that nothing of the page is outside of one.
+    document.querySelector('.app') ?? document.body,
   );
 }

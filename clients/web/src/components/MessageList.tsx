@@ -1,18 +1,25 @@
-import type { ConversationState } from 'chat-client';
-import type { ConversationView } from 'chat-react';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import type { ConversationState, TimelineItem } from 'chat-client';
+import type { ConversationView, UnreadDivider } from 'chat-react';
+import { useCallback, useEffect, useLayoutEffect, useImperativeHandle, useMemo, useRef, useState, type Ref } from 'react';
 import { Virtualizer, type VirtualizerHandle } from 'virtua';
 import { useNow } from '../hooks.ts';
+import { useMessageKeys } from '../keys.ts';
+import { number } from '../plurals.ts';
 import { rowsOf, type Row } from '../rows.ts';
 import { strings } from '../strings.ts';
 import { Icon } from './Icon.tsx';
-import { Beginning, EndOfList, MessageRow } from './MessageRow.tsx';
+import { MenuList } from './Menu.tsx';
+import { messageMenu } from './messageMenu.ts';
+import { Beginning, EndOfList, MessageRow, type MessageActions } from './MessageRow.tsx';
 
-const words = strings.conversation;
 const page = 200;
 /** Older messages are asked for before one has come to the end of those that are there. */
 const ahead = 1500;
 const slack = 40;
+/** What is seen above the unread divider. */
+const above = 80;
+/** Once no row has changed its height for so long, all around the divider are measured. */
+const measured = 150;
 
 interface MessageListProps {
   view: ConversationView;
@@ -20,25 +27,45 @@ interface MessageListProps {
   name: string;
   /** How far the user has read. */
   readUpTo: number;
-  /** After which number the unread divider stands. */
-  divider: number | null;
+  divider: UnreadDivider;
   /** Whether the user looks at the window: only then is anything read. */
   attention: boolean;
+  /** Whether what comes now is live, and the user looks at it. */
+  isWatching: boolean;
+  ref?: Ref<MessageListHandle>;
+}
+
+export interface MessageListHandle {
+  /** Gives the focus to the last message. */
+  focusLast(): void;
 }
 
 /**
- * The messages, of which only those in sight are in the page. It stays at the end while one is at the end, and
- * stays where it is while one reads elsewhere, whatever comes before or behind.
+ * The messages, of which only those in sight are in the page. It stays at the end while one is at the end, and stays
+ * where it is while one reads elsewhere, whatever comes before or behind. What came while nobody looked does not push
+ * its own beginning out of sight.
  */
-export function MessageList({ view, conversation, name, readUpTo, divider, attention }: MessageListProps) {
+export function MessageList({ view, conversation, name, readUpTo, divider, attention, isWatching, ref }: MessageListProps) {
   const { items, hasOlder, isLoadingOlder, loadOlder, markRead, typists } = view;
+  const words = strings.conversation;
   const today = useNow(60_000).toDateString();
-  const rows = useMemo(() => rowsOf(items, divider, new Date(today)), [items, divider, today]);
+  const rows = useMemo(() => rowsOf(items, divider.after, new Date(today)), [items, divider.after, today]);
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const [isAtEnd, setAtEnd] = useState(true);
-  const atEnd = useRef(true);
+  /** Whether the list moves on with its end. */
+  const follows = useRef(true);
+  /** Whether something has come that nobody looked at, and that has not been in view to its end. */
+  const holds = useRef(true);
+  const lastTop = useRef(0);
   const placed = useRef(false);
+  /** Runs while the list is being placed at the unread divider: each height that is measured moves it. */
+  const placing = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const stopPlacing = useCallback(() => {
+    clearTimeout(placing.current);
+    placing.current = undefined;
+  }, []);
+  if (!isWatching) holds.current = true;
 
   // Older messages keep the distance to the end, newer ones the distance to the top.
   const first = items[0]?.key;
@@ -48,59 +75,128 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
     before.current = first;
   }, [first]);
 
-  // Not by the list's own means, which go on until all is measured: whoever scrolls meanwhile would be thrown back.
+  const setFollows = useCallback((value: boolean) => {
+    follows.current = value;
+    setAtEnd(value);
+  }, []);
+
+  // Neither this nor the divider by the list's own means: they go on until all is measured, and whoever scrolls
+  // meanwhile would be thrown back.
+  const toDivider = useCallback(() => {
+    const unread = rows.findIndex((row) => row.kind === 'unread');
+    if (!scroller.current || unread < 0) return;
+    scroller.current.scrollTop = list.current!.getItemOffset(unread) - above;
+    clearTimeout(placing.current);
+    placing.current = setTimeout(stopPlacing, measured);
+  }, [rows, stopPlacing]);
+  useEffect(() => stopPlacing, [stopPlacing]);
+
   const toEnd = useCallback(() => {
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   }, []);
+
+  /** Goes on to the end, but no further than the unread divider where that was not seen yet. */
+  const keepUp = useCallback(() => {
+    const element = scroller.current;
+    if (!element || !follows.current || !placed.current || placing.current !== undefined) return;
+    const unread = holds.current ? rows.findIndex((row) => row.kind === 'unread') : -1;
+    if (unread < 0) return toEnd();
+    const furthest = list.current!.getItemOffset(unread) - above;
+    const end = element.scrollHeight - element.clientHeight;
+    if (end <= furthest + slack) return toEnd();
+    element.scrollTop = Math.max(element.scrollTop, furthest);
+    setFollows(false);
+  }, [rows, setFollows, toEnd]);
 
   const look = useCallback(() => {
     const element = scroller.current;
     if (!element || !list.current || !placed.current) return;
     // The page's own numbers: the list's are a moment old.
     const { scrollTop, scrollHeight, clientHeight } = element;
-    const bottom = scrollHeight - clientHeight - scrollTop < slack;
-    atEnd.current = bottom;
-    setAtEnd(bottom);
+    const isBottom = scrollHeight - clientHeight - scrollTop < slack;
+    // Whoever is at the end leaves it by going up, and not because something grew.
+    if (isBottom || scrollTop < lastTop.current) setFollows(isBottom);
+    lastTop.current = scrollTop;
     if (scrollTop < ahead && hasOlder && !isLoadingOlder && conversation.history !== 'failed') void loadOlder(page).catch(() => undefined);
+    if (isBottom && isWatching) holds.current = false;
     if (!attention || conversation.unread === 0) return;
-    const seen = bottom ? rows.length - 1 : list.current.findItemIndex(scrollTop + clientHeight - 1);
-    for (let index = seen; index > 0; index--) {
-      const row = rows[index];
-      if (row?.kind !== 'message' || !row.item.message) continue;
-      if (row.item.message.seq > readUpTo) markRead(row.item.message.seq);
-      break;
-    }
-  }, [rows, attention, conversation.unread, conversation.history, hasOlder, isLoadingOlder, readUpTo, loadOlder, markRead]);
+    const seq = isBottom ? lastSeen(rows, rows.length - 1) : lastSeen(rows, lastInView(list.current, rows.length, scrollTop, clientHeight));
+    if (seq > readUpTo) markRead(seq);
+  }, [rows, attention, isWatching, conversation.unread, conversation.history, hasOlder, isLoadingOlder, readUpTo, loadOlder, markRead, setFollows]);
+
+  // Whatever moves the list without its reader: heights that were guessed, messages, a keyboard that opens, a box that
+  // grows. First on with the end, so that what was moved is not taken for somebody who scrolls up.
+  const settle = () => {
+    if (placing.current !== undefined) toDivider();
+    keepUp();
+    look();
+    keepUp();
+    // At an edge the list draws nothing new before the next scroll event, and its own correction may not have caused one.
+    if (scroller.current?.scrollTop === 0 && !scroller.current.querySelector('.beginning')) scroller.current.scrollTop = 1;
+  };
 
   // The first time: at the unread divider, or at the end. Later: to the end with what one has sent oneself.
   const newest = items[items.length - 1];
   const known = useRef(newest?.key);
+  const fresh = useRef<string>(undefined);
+  if (placed.current && newest && newest.key !== known.current) fresh.current = newest.key;
   useLayoutEffect(() => {
-    if (items.length === 0) return;
     if (!placed.current) {
       placed.current = true;
-      const unread = rows.findIndex((row) => row.kind === 'unread');
-      if (unread > 0) list.current?.scrollToIndex(unread, { align: 'start', offset: -80 });
-      else toEnd();
+      if (rows.some((row) => row.kind === 'unread')) {
+        setFollows(false);
+        toDivider();
+      } else {
+        toEnd();
+      }
     } else if (newest && newest.key !== known.current && newest.isOwn && newest.mark === 'sending') {
+      holds.current = false;
+      stopPlacing();
+      setFollows(true);
       toEnd();
-    } else if (atEnd.current) {
-      toEnd();
+    } else {
+      keepUp();
     }
     known.current = newest?.key;
-  }, [items, rows, newest, toEnd]);
+  }, [rows, newest, toEnd, toDivider, stopPlacing, keepUp, setFollows]);
+
+  const settled = useRef(settle);
+  settled.current = settle;
+  useEffect(() => {
+    const observer = new ResizeObserver(() => settled.current());
+    observer.observe(scroller.current!);
+    observer.observe(scroller.current!.querySelector('ol')!);
+    return () => observer.disconnect();
+  }, []);
 
   // Once a frame: to look at each message of a burst would mark each as read, and draw once more for that.
   useEffect(() => {
-    const frame = requestAnimationFrame(look);
+    const frame = requestAnimationFrame(() => settled.current());
     return () => cancelAnimationFrame(frame);
   }, [look]);
+
+  const [menu, setMenu] = useState<{ item: TimelineItem; anchor: HTMLElement }>();
+  const { retry, discard } = view;
+  const actions = useMemo<MessageActions>(() => ({ retry, discard, openMenu: (item, anchor) => setMenu({ item, anchor }) }), [retry, discard]);
+  const keys = useMessageKeys(rows, list, scroller);
+  useImperativeHandle(ref, () => ({ focusLast: keys.focusLast }));
 
   const typing = typists.length > 0;
   const behind = isAtEnd ? 0 : conversation.unread;
   return (
     <div className="messages">
-      <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label={words.messages(name)}>
+      <div
+        className="scroller"
+        ref={scroller}
+        tabIndex={0}
+        role="region"
+        aria-label={words.messages(name)}
+        onKeyDownCapture={stopPlacing}
+        onPointerDown={stopPlacing}
+        onWheel={stopPlacing}
+        onKeyDown={keys.onKeyDown}
+        onBlur={keys.onBlur}
+      >
         <Virtualizer
           ref={list}
           scrollRef={scroller}
@@ -109,13 +205,12 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
           item="li"
           shift={prepends}
           bufferSize={400}
+          keepMounted={keys.current === undefined ? none : [keys.current]}
           onScroll={look}
-          onResize={() => {
-            if (atEnd.current) toEnd();
-            look();
-          }}
+          onResize={settle}
+          onScrollEnd={settle}
         >
-          {(row: Row) => {
+          {(row: Row, index: number) => {
             switch (row.kind) {
               case 'top':
                 return <Beginning key={row.key} name={name} state={hasOlder ? conversation.history : 'done'} isEmpty={items.length === 0} onRetry={() => void loadOlder(page).catch(() => undefined)} />;
@@ -134,17 +229,60 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
               case 'end':
                 return <EndOfList key={row.key} typing={typing} name={name} />;
               case 'message':
-                return <MessageRow key={row.key} item={row.item} first={row.first} last={row.last} name={name} onRetry={view.retry} onDrop={view.drop} />;
+                return (
+                  <MessageRow key={row.key} item={row.item} first={row.first} last={row.last} fresh={row.key === fresh.current} current={index === keys.current} name={name} actions={actions} />
+                );
             }
           }}
         </Virtualizer>
       </div>
       {!isAtEnd && (
-        <button type="button" className="to-bottom" aria-label={behind > 0 ? words.newMessages(behind) : words.toBottom} onClick={toEnd}>
-          {behind > 0 && words.newMessages(behind)}
+        <button
+          type="button"
+          className="to-bottom"
+          aria-label={behind > 0 ? words.newMessages(behind) : words.toBottom}
+          onClick={() => {
+            holds.current = false;
+            stopPlacing();
+            toEnd();
+            // The button goes away with the distance, and the focus must not go with it.
+            scroller.current?.focus({ preventScroll: true });
+          }}
+        >
+          {behind > 0 && <span className="to-bottom-count">{number(behind)}</span>}
           <Icon name="down" size={18} />
         </button>
       )}
+      {menu && (
+        <MenuList
+          label={strings.message.more}
+          groups={messageMenu(menu.item, actions)}
+          anchor={menu.anchor}
+          onClose={(returnFocus) => {
+            setMenu(undefined);
+            if (returnFocus) menu.anchor.closest<HTMLElement>('.row')?.focus({ preventScroll: true });
+          }}
+        />
+      )}
     </div>
   );
+}
+
+const none: readonly number[] = [];
+
+/** The number of the last message at or above a row. */
+function lastSeen(rows: readonly Row[], from: number): number {
+  for (let index = from; index >= 0; index--) {
+    const row = rows[index];
+    if (row?.kind === 'message' && row.item.message) return row.item.message.seq;
+  }
+  return 0;
+}
+
+/** The last row of which one sees the end, or half a window of one that is longer than the window. */
+function lastInView(list: VirtualizerHandle, length: number, top: number, height: number): number {
+  const index = Math.min(list.findItemIndex(top + height - 1), length - 1);
+  const start = list.getItemOffset(index);
+  const isSeen = start + list.getItemSize(index) <= top + height + 4 || start <= top + height / 2;
+  return isSeen ? index : index - 1;
 }

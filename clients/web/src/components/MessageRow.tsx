@@ -1,53 +1,120 @@
 import type { TimelineItem } from 'chat-client';
-import { memo } from 'react';
-import { timeOfDay } from '../format.ts';
+import { memo, useEffect, useRef, type KeyboardEvent, type MouseEvent, type PointerEvent } from 'react';
+import { fullTime, timeOfDay } from '../format.ts';
+import { isBig } from '../markup.ts';
 import { strings } from '../strings.ts';
+import { Icon } from './Icon.tsx';
 import { Mark } from './Mark.tsx';
+import { MessageText } from './MessageText.tsx';
 
-const words = strings.message;
+/** What one can do with a message. Stays the same while the messages change. */
+export interface MessageActions {
+  readonly retry: (tempId: string) => void;
+  readonly discard: (tempId: string) => void;
+  /** Opens its menu at an element. */
+  readonly openMenu: (item: TimelineItem, anchor: HTMLElement) => void;
+}
 
 interface MessageRowProps {
   item: TimelineItem;
   /** The first and the last of those that stand together. */
   first: boolean;
   last: boolean;
+  /** It has come while one looked. */
+  fresh: boolean;
+  /** The one that the keys move from. */
+  current: boolean;
   name: string;
-  onRetry: (tempId: string) => void;
-  onDrop: (tempId: string) => void;
+  actions: MessageActions;
 }
 
+const longPress = 500;
+const moveTolerance = 8;
+
 /** One message. What it says is text, and is never read as anything else. */
-export const MessageRow = memo(function MessageRow({ item, first, last, name, onRetry, onDrop }: MessageRowProps) {
+export const MessageRow = memo(function MessageRow({ item, first, last, fresh, current, name, actions }: MessageRowProps) {
+  const words = strings.message;
+  const row = useRef<HTMLDivElement>(null);
+  const more = useRef<HTMLButtonElement>(null);
+  const press = useLongPress(() => actions.openMenu(item, more.current!));
   const failed = item.mark === 'failed';
-  const side = `row${item.isOwn ? ' own' : ''}${first ? ' first' : ''}${last ? ' last' : ''}`;
+  const big = isBig(item.content);
+  // When it was sent stands at the last of a group; elsewhere it shows beside the message one points at.
+  const isStamped = last || failed || item.mark === 'sending';
+
+  useEffect(() => {
+    if (current) row.current?.focus();
+  }, [current]);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.target !== row.current || (event.key !== 'Enter' && event.key !== 'ContextMenu' && !(event.key === 'F10' && event.shiftKey))) return;
+    event.preventDefault();
+    actions.openMenu(item, more.current!);
+  };
+
+  const at = new Date(item.at);
+  const stamp = (className: string) => (
+    <span className={className} title={fullTime(at)}>
+      <time dateTime={item.at}>{timeOfDay(at)}</time>
+      {item.mark && <Mark name={item.mark} />}
+    </span>
+  );
+  const classes = ['row', item.isOwn && 'own', first && 'first', last && 'last', fresh && 'fresh', big && 'big'].filter(Boolean).join(' ');
   return (
-    <div className={side} data-seq={item.message?.seq}>
-      <div className={failed ? 'bubble failed' : 'bubble'}>
+    <div ref={row} className={classes} data-seq={item.message?.seq} data-key={item.key} role="article" tabIndex={current ? 0 : -1} onKeyDown={onKeyDown}>
+      <div className={failed ? 'bubble failed' : 'bubble'} {...press}>
         <span className="hidden">{item.isOwn ? words.fromYou : words.from(name)}</span>
-        <div className="text" dir="auto">
-          {item.content}
+        <div className="content" dir="auto">
+          <MessageText content={item.content} />
+          {isStamped && stamp('stamp')}
         </div>
-        <div className="stamp">
-          <time dateTime={item.at}>{timeOfDay(new Date(item.at))}</time>
-          {item.mark && <Mark name={item.mark} />}
+        <div className="aside">
+          <button ref={more} type="button" className="more" tabIndex={-1} aria-haspopup="menu" aria-label={words.more} title={words.more} onClick={() => actions.openMenu(item, more.current!)}>
+            <Icon name="more" size={18} />
+          </button>
+          {!isStamped && stamp('stamp beside')}
         </div>
       </div>
       {failed && (
         <div className="failure" role="alert">
           <span>
-            {words.failed} {item.error && words.reasons[item.error]}
+            {words.failed} {item.error && strings.errors[item.error]}
           </span>
-          <button type="button" className="link" onClick={() => onRetry(item.tempId!)}>
+          <button type="button" className="link" onClick={() => actions.retry(item.tempId!)}>
             {words.retry}
           </button>
-          <button type="button" className="link" onClick={() => onDrop(item.tempId!)}>
-            {words.drop}
+          <button type="button" className="link" onClick={() => actions.discard(item.tempId!)}>
+            {words.discard}
           </button>
         </div>
       )}
     </div>
   );
 });
+
+/** A finger that stays where it is for a while. A mouse has its own button, and the browser's own menu. */
+function useLongPress(act: () => void) {
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const from = useRef({ x: 0, y: 0 });
+  const stop = () => clearTimeout(timer.current);
+  useEffect(() => stop, []);
+  return {
+    onPointerDown(event: PointerEvent) {
+      if (event.pointerType !== 'touch') return;
+      from.current = { x: event.clientX, y: event.clientY };
+      timer.current = setTimeout(act, longPress);
+    },
+    onPointerMove(event: PointerEvent) {
+      if (Math.hypot(event.clientX - from.current.x, event.clientY - from.current.y) > moveTolerance) stop();
+    },
+    onPointerUp: stop,
+    onPointerCancel: stop,
+    onContextMenu(event: MouseEvent) {
+      // The browser's answer to the same finger.
+      if ((event.nativeEvent as globalThis.PointerEvent).pointerType === 'touch') event.preventDefault();
+    },
+  };
+}
 
 interface BeginningProps {
   name: string;
@@ -58,21 +125,27 @@ interface BeginningProps {
 
 /** What stands above the oldest message that is there. Always of the same height, so that nothing jumps. */
 export function Beginning({ name, state, isEmpty, onRetry }: BeginningProps) {
+  const words = strings.conversation;
+  if (state === 'idle' || state === 'loading')
+    return (
+      <div className="beginning" role={state === 'loading' ? 'status' : undefined}>
+        <span className="waiting" aria-hidden="true" />
+        {state === 'loading' && <span className="hidden">{words.loadingOlder}</span>}
+      </div>
+    );
   return (
-    <p className="beginning">
+    <div className="beginning">
       {state === 'failed' ? (
-        <>
-          {strings.conversation.olderFailed}{' '}
+        <p>
+          {words.olderFailed}{' '}
           <button type="button" className="link" onClick={onRetry}>
             {strings.list.retry}
           </button>
-        </>
-      ) : state === 'done' ? (
-        isEmpty ? strings.conversation.sayHello(name) : strings.conversation.beginning(name)
+        </p>
       ) : (
-        strings.conversation.loadingOlder
+        <p>{isEmpty ? words.sayHello(name) : words.beginning(name)}</p>
       )}
-    </p>
+    </div>
   );
 }
 

@@ -1,61 +1,119 @@
-import { useChat } from 'chat-react';
+import { useChat, useChatState, useConversations, useUnsent } from 'chat-react';
 import { useEffect, useRef, useState } from 'react';
-import { announce, useAnnouncement, useLasting } from '../hooks.ts';
-import { useConversationId } from '../router.ts';
+import { useAlerts, useUnreadMarks } from '../alerts.ts';
+import { announce, useAnnouncements, useLasting, useMedia } from '../hooks.ts';
+import { go, narrow, pathOf, routeOf, usePath } from '../router.ts';
 import { setSession } from '../session.ts';
 import { strings } from '../strings.ts';
 import { ConversationPane } from './ConversationPane.tsx';
+import { Empty } from './Empty.tsx';
+import { Help } from './Help.tsx';
 import { Icon } from './Icon.tsx';
-import { NewConversation } from './NewConversation.tsx';
-import { Sidebar } from './Sidebar.tsx';
+import { Switcher } from './Switcher.tsx';
+import { Settings } from './Settings.tsx';
+import { NoConversations, Sidebar } from './Sidebar.tsx';
 
 const notAuthorised = 4501;
 
+type OpenDialog = 'start' | 'settings' | 'help';
+
 /** Everything, once somebody has signed in. */
 export function Messenger() {
-  const { connection, totalUnread } = useChat();
-  const conversationId = useConversationId();
-  const [starting, setStarting] = useState(false);
+  const { connection } = useChat();
+  const route = routeOf(usePath());
+  const conversationId = route.kind === 'conversation' ? route.id : null;
+  const [dialog, setDialog] = useState<OpenDialog>();
 
-  // Where the server does not accept the token, only a new one helps.
+  // Where the server does not accept the token, only a new one helps. One that was accepted before has run out.
+  const wasOnline = useRef(false);
+  if (connection.status === 'online') wasOnline.current = true;
   const turnedAway = connection.status === 'refused' && connection.closeCode === notAuthorised;
   useEffect(() => {
-    if (turnedAway) setSession(null, strings.signIn.ended);
-  }, [turnedAway]);
+    if (turnedAway) setSession(null, wasOnline.current || connection.problem !== 'TOKEN_INVALID' ? strings.signIn.ended : strings.signIn.refused);
+  }, [turnedAway, connection.problem]);
 
+  useAlerts(conversationId);
+  useUnreadMarks(conversationId);
+
+  // What is on its way goes on only while a page is open; the browser has words of its own for this.
+  const isSending = useUnsent().some((entry) => entry.status === 'sending');
   useEffect(() => {
-    document.title = totalUnread > 0 ? `(${totalUnread}) ${strings.product}` : strings.product;
-  }, [totalUnread]);
+    if (!isSending) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener('beforeunload', ask);
+    return () => window.removeEventListener('beforeunload', ask);
+  }, [isSending]);
+
+  const { conversations } = useConversations();
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!event.altKey || event.ctrlKey || event.metaKey || step === undefined || document.querySelector('dialog[open]')) return;
+      event.preventDefault();
+      // With Shift only those in which something is unread; around the end of the list and on.
+      const at = conversations.findIndex(({ id }) => id === conversationId);
+      for (let moved = 1; moved <= conversations.length; moved++) {
+        const next = conversations.at((Math.max(at, step < 0 ? 0 : -1) + step * moved) % conversations.length)!;
+        if (event.shiftKey && next.unread === 0) continue;
+        return go(pathOf(next.id));
+      }
+    };
+    window.addEventListener('keydown', onKeyDown);
+    return () => window.removeEventListener('keydown', onKeyDown);
+  }, [conversations, conversationId]);
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'k') return;
+      if (!(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector('dialog[open]')) return;
+      const opens = ({ k: 'start', '/': 'help' } as const)[event.key.toLowerCase()];
+      if (!opens) return;
       event.preventDefault();
-      setStarting(true);
+      setDialog(opens);
     };
     window.addEventListener('keydown', onKeyDown);
     return () => window.removeEventListener('keydown', onKeyDown);
   }, []);
 
+  // The field that had the focus went away with the sign-in.
+  const app = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (document.activeElement === document.body) app.current?.focus({ preventScroll: true });
+  }, []);
+
+  const close = () => setDialog(undefined);
   return (
-    <main className="app" data-view={conversationId ? 'conversation' : 'list'}>
+    <main ref={app} className="app" tabIndex={-1} data-view={route.kind === 'list' ? 'list' : 'conversation'}>
       <ConnectionBanner />
-      <Sidebar chosen={conversationId} onStart={() => setStarting(true)} />
+      <Sidebar chosen={conversationId} onStart={() => setDialog('start')} onSettings={() => setDialog('settings')} onHelp={() => setDialog('help')} />
       <div className="pane">
-        {conversationId ? (
-          <ConversationPane key={conversationId} id={conversationId} />
+        {route.kind === 'conversation' ? (
+          <ConversationPane key={route.id} id={route.id} />
+        ) : route.kind === 'unknown' ? (
+          <Empty icon="search" title={strings.unknownPage.title} hint={strings.unknownPage.hint} isAlert>
+            <button type="button" className="button quiet" onClick={() => go('/', true)}>
+              {strings.conversation.back}
+            </button>
+          </Empty>
         ) : (
-          <div className="empty">
-            <Icon name="bubble" size={48} />
-            <h2>{strings.conversation.none}</h2>
-            <p>{strings.conversation.noneHint}</p>
-          </div>
+          <Nothing onStart={() => setDialog('start')} />
         )}
       </div>
-      {starting && <NewConversation onClose={() => setStarting(false)} />}
+      {dialog === 'start' && <Switcher onClose={close} />}
+      {dialog === 'settings' && <Settings onClose={close} />}
+      {dialog === 'help' && <Help onClose={close} />}
       <Announcements />
     </main>
   );
+}
+
+/** Beside the list, where no conversation is chosen. */
+function Nothing({ onStart }: { onStart: () => void }) {
+  const { conversations, isLoading } = useConversations();
+  const isNarrow = useMedia(narrow);
+  // There the list has the window to itself.
+  if (isNarrow) return null;
+  if (conversations.length > 0) return <Empty icon="bubble" title={strings.conversation.none} hint={strings.conversation.noneHint} />;
+  return isLoading ? null : <NoConversations onStart={onStart} />;
 }
 
 /** How it stands with the connection, when that is worth a word. */
@@ -63,6 +121,8 @@ function ConnectionBanner() {
   const { client, connection } = useChat();
   const { status } = connection;
   const away = useLasting(status !== 'online' && status !== 'refused', status === 'offline' ? 0 : 1200);
+  const isStored = useChatState((state) => state.isOutboxStored);
+  const isAtRisk = useUnsent().length > 0 && !isStored;
   const was = useRef(false);
   const words = strings.connection;
 
@@ -77,20 +137,22 @@ function ConnectionBanner() {
   if (status === 'refused')
     return (
       <div className="banner" role="alert">
-        {words.stopped}
-        <button type="button" className="link" onClick={() => location.reload()}>
-          {words.reload}
-        </button>
+        <span>{connection.problem === 'ADDRESS_NOT_ALLOWED' ? words.addressNotAllowed : connection.problem === 'NO_WEBSOCKET' ? words.noWebSocket : words.stopped}</span>
+        {connection.problem === undefined && (
+          <button type="button" className="link" onClick={() => location.reload()}>
+            {words.reload}
+          </button>
+        )}
       </div>
     );
   // There from the beginning, since only what changes in a living region is read out.
   return (
-    <div className={away ? 'banner' : 'banner hidden'} role="status">
-      {away && (
+    <div className={away || isAtRisk ? 'banner' : 'banner hidden'} role="status">
+      {(away || isAtRisk) && (
         <>
           <Icon name="offline" size={16} />
-          {status === 'offline' ? words.offline : status === 'waiting' || connection.attempt > 0 ? words.waiting : words.connecting}
-          {status === 'waiting' && (
+          <span>{isAtRisk ? words.notKept : status === 'offline' ? words.offline : status === 'waiting' || connection.attempt > 0 ? words.waiting : words.connecting}</span>
+          {status !== 'connecting' && status !== 'online' && (
             <button type="button" className="link" onClick={() => client.reconnect()}>
               {words.tryNow}
             </button>
@@ -104,7 +166,9 @@ function ConnectionBanner() {
 function Announcements() {
   return (
     <div className="hidden" role="log" aria-live="polite">
-      {useAnnouncement()}
+      {useAnnouncements().map(({ id, text }) => (
+        <p key={id}>{text}</p>
+      ))}
     </div>
   );
 }

@@ -1,73 +1,82 @@
-import { markOf, peerOf, typistsOf, type ConversationState, type Mark as MarkName } from 'chat-client';
-import { useChat, useChatState, useConversations, usePresence } from 'chat-react';
-import { memo, useRef, type KeyboardEvent } from 'react';
-import { shortTime } from '../format.ts';
-import { useNow } from '../hooks.ts';
+import { draftOf, markOf, peerOf, typistsOf, type ConversationState, type Mark as MarkName } from 'chat-client';
+import { useChatState, useConversations, usePresence } from 'chat-react';
+import { memo, useRef, useState, type KeyboardEvent, type RefObject } from 'react';
+import { shortened, shortTime } from '../format.ts';
+import { useMedia, useNow } from '../hooks.ts';
 import { nameOf } from '../people.ts';
-import { addressOf, follow, go } from '../router.ts';
-import { ownName, setSession } from '../session.ts';
+import { number } from '../plurals.ts';
+import { addressOf, follow, go, narrow, pathOf } from '../router.ts';
 import { strings } from '../strings.ts';
-import { setTheme, useTheme, type Theme } from '../theme.ts';
 import { Avatar } from './Avatar.tsx';
+import { Empty } from './Empty.tsx';
 import { Icon } from './Icon.tsx';
 import { Mark } from './Mark.tsx';
-import { Menu } from './Menu.tsx';
+import { OwnMenu } from './OwnMenu.tsx';
+import { ListSkeleton } from './Skeletons.tsx';
 
-/** The conversations, and one's own menu. */
-export function Sidebar({ chosen, onStart }: { chosen: string | null; onStart: () => void }) {
-  const { me } = useChat();
-  const name = ownName();
+interface SidebarProps {
+  chosen: string | null;
+  onStart: () => void;
+  onSettings: () => void;
+  onHelp: () => void;
+}
+
+/** The conversations, with what finds one, starts one, and one's own menu. */
+export function Sidebar({ chosen, onStart, onSettings, onHelp }: SidebarProps) {
+  const words = strings.list;
+  const [filter, setFilter] = useState('');
+  const list = useRef<HTMLUListElement>(null);
+  const hasSome = useConversations().conversations.length > 0;
+
+  const onFilterKeys = (event: KeyboardEvent) => {
+    const first = list.current?.querySelector('a');
+    if (event.key === 'Escape' && filter !== '') setFilter('');
+    else if (event.key === 'ArrowDown' && first) first.focus();
+    else if (event.key === 'Enter' && filter.trim() !== '' && first) {
+      go(pathOf(first.dataset.conversation!));
+      setFilter('');
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
   return (
-    <nav className="sidebar" aria-label={strings.list.title}>
+    <nav className="sidebar" aria-label={words.title}>
       <header className="bar">
-        <Avatar id={me?.userId ?? ''} name={name} size="small" />
+        <OwnMenu onSettings={onSettings} onHelp={onHelp} />
         <div className="bar-title">
-          <h1>{strings.product}</h1>
-          <p>
-            <bdi>{name}</bdi>
-          </p>
+          <h1>{words.heading}</h1>
         </div>
-        <button type="button" className="icon-button" aria-label={strings.start.open} title={`${strings.start.open} (Ctrl K)`} onClick={onStart}>
+        <button type="button" className={hasSome ? 'icon-button filled' : 'icon-button'} aria-label={strings.start.open} title={`${strings.start.open} (Ctrl K)`} onClick={onStart}>
           <Icon name="pen" />
         </button>
-        <OwnMenu />
       </header>
-      <ConversationList chosen={chosen} onStart={onStart} />
+      {hasSome && (
+        <div className="search">
+          <Icon name="search" size={18} />
+          <input type="search" value={filter} aria-label={words.search} placeholder={words.search} autoComplete="off" spellCheck={false} onChange={(event) => setFilter(event.target.value)} onKeyDown={onFilterKeys} />
+        </div>
+      )}
+      <ConversationList chosen={chosen} filter={filter} list={list} onStart={onStart} />
     </nav>
   );
 }
 
-function OwnMenu() {
-  const theme = useTheme();
-  const words = strings.menu;
-  const choice = (value: Theme, label: string, icon: 'screen' | 'sun' | 'moon') => ({ label, icon, checked: theme === value, onSelect: () => setTheme(value) });
-  return (
-    <Menu
-      label={words.you}
-      button={<Icon name="more" />}
-      groups={[
-        { label: words.appearance, items: [choice('system', words.system, 'screen'), choice('light', words.light, 'sun'), choice('dark', words.dark, 'moon')] },
-        {
-          items: [
-            {
-              label: words.signOut,
-              icon: 'leave',
-              onSelect: () => {
-                setSession(null);
-                go('/');
-              },
-            },
-          ],
-        },
-      ]}
-    />
-  );
+interface ConversationListProps {
+  chosen: string | null;
+  filter: string;
+  list: RefObject<HTMLUListElement | null>;
+  onStart: () => void;
 }
 
-function ConversationList({ chosen, onStart }: { chosen: string | null; onStart: () => void }) {
-  const { conversations, isLoading } = useConversations();
-  const list = useRef<HTMLUListElement>(null);
+function ConversationList({ chosen, filter, list, onStart }: ConversationListProps) {
+  const words = strings.list;
+  const { conversations: all, isLoading } = useConversations();
+  const me = useChatState((state) => state.me?.userId);
+  const isNarrow = useMedia(narrow);
   const now = useNow();
+  const wanted = filter.trim().toLocaleLowerCase();
+  const conversations = wanted === '' ? all : all.filter((conversation) => nameOf(peerOf(conversation, me)).toLocaleLowerCase().includes(wanted));
 
   // One stop for the Tab key: the chosen conversation, or the first; the arrows do the rest.
   const stop = conversations.some((conversation) => conversation.id === chosen) ? chosen : conversations[0]?.id;
@@ -81,34 +90,37 @@ function ConversationList({ chosen, onStart }: { chosen: string | null; onStart:
     links[Math.max(0, Math.min(to, links.length - 1))]?.focus();
   };
 
+  if (all.length === 0) {
+    if (isLoading) return <ListSkeleton />;
+    // In a wide window the pane beside says it.
+    return isNarrow ? <NoConversations onStart={onStart} /> : <div className="conversations" />;
+  }
   if (conversations.length === 0)
-    return isLoading ? (
-      <div className="conversations" role="status" aria-label={strings.loading}>
-        {[0, 1, 2, 3].map((index) => (
-          <div className="skeleton" key={index}>
-            <span />
-          </div>
-        ))}
-      </div>
-    ) : (
-      <div className="empty">
-        <Icon name="bubble" size={40} />
-        <h2>{strings.list.empty}</h2>
-        <p>{strings.list.emptyHint}</p>
-        <button type="button" className="button primary" onClick={onStart}>
-          <Icon name="pen" size={18} />
-          {strings.start.open}
-        </button>
-      </div>
+    return (
+      <p className="no-match" role="status">
+        {words.noMatch}
+      </p>
     );
   return (
-    <ul className="conversations" ref={list} onKeyDown={onKeyDown} aria-label={strings.list.title}>
+    <ul className="conversations" ref={list} onKeyDown={onKeyDown} aria-label={words.title}>
       {conversations.map((conversation) => (
         <li key={conversation.id}>
           <ConversationLink conversation={conversation} chosen={conversation.id === chosen} stop={conversation.id === stop} now={now} />
         </li>
       ))}
     </ul>
+  );
+}
+
+/** The first thing that somebody new sees. */
+export function NoConversations({ onStart }: { onStart: () => void }) {
+  return (
+    <Empty icon="bubble" title={strings.list.empty} hint={strings.list.emptyHint}>
+      <button type="button" className="button primary" onClick={onStart}>
+        <Icon name="pen" size={18} />
+        {strings.start.open}
+      </button>
+    </Empty>
   );
 }
 
@@ -119,10 +131,15 @@ interface ConversationLinkProps {
   now: Date;
 }
 
+const longestPreview = 200;
+const most = 999;
+
 const ConversationLink = memo(function ConversationLink({ conversation, chosen, stop, now }: ConversationLinkProps) {
+  const words = strings.list;
   const me = useChatState((state) => state.me?.userId);
   const types = useChatState((state) => typistsOf(state, conversation.id).length > 0);
   const waiting = useChatState((state) => state.outbox.findLast((entry) => entry.conversationId === conversation.id));
+  const draft = useChatState((state) => draftOf(state, conversation.id));
   const peer = peerOf(conversation, me);
   const connected = useChatState((state) => state.connection.status === 'online');
   // Without a connection nobody knows who is there.
@@ -136,7 +153,7 @@ const ConversationLink = memo(function ConversationLink({ conversation, chosen, 
   return (
     <a
       className={conversation.unread > 0 ? 'conversation unread' : 'conversation'}
-      href={addressOf(conversation.id)}
+      href={addressOf(pathOf(conversation.id))}
       aria-current={chosen ? 'page' : undefined}
       tabIndex={stop ? 0 : -1}
       data-conversation={conversation.id}
@@ -146,24 +163,30 @@ const ConversationLink = memo(function ConversationLink({ conversation, chosen, 
       <div>
         <div className="line">
           <bdi className="name">{name}</bdi>
-          {online && <span className="hidden">, {strings.list.online}, </span>}
+          {online && <span className="hidden">, {words.online}, </span>}
           {at !== undefined && <time dateTime={at}>{shortTime(new Date(at), now)}</time>}
         </div>
         <div className="line">
           {types ? (
-            <span className="preview typing">{strings.list.typing}</span>
+            <span className="preview typing">{words.typing}</span>
+          ) : draft !== '' && !chosen ? (
+            <span className="preview">
+              <span className="draft">{words.draft}</span> <bdi>{shortened(draft, longestPreview)}</bdi>
+            </span>
           ) : (
             <span className="preview">
               {mark && <Mark name={mark} />}
-              {own && <span className="hidden">{strings.list.you}</span>}
-              <bdi>{text === undefined ? strings.list.nothingYet : text.slice(0, 200)}</bdi>
+              {own && <span className="hidden"> {words.you} </span>}
+              <bdi>{text === undefined ? words.nothingYet : shortened(text, longestPreview)}</bdi>
             </span>
           )}
           {conversation.unread > 0 && (
-            <span className="badge">
-              {conversation.unread > 999 ? '999+' : conversation.unread}
-              <span className="hidden"> {strings.list.unread(conversation.unread)}</span>
-            </span>
+            <>
+              <span className="badge" aria-hidden="true">
+                {conversation.unread > most ? `${number(most)}+` : number(conversation.unread)}
+              </span>
+              <span className="hidden">, {words.unread(conversation.unread)}</span>
+            </>
           )}
         </div>
       </div>

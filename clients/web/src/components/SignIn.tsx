@@ -1,11 +1,14 @@
 import { useEffect, useState, type FormEvent } from 'react';
 import { clientInfo, signInByName, signInByToken, SignInError, useFarewell, type ClientInfo } from '../session.ts';
+import { usePath } from '../router.ts';
 import { strings } from '../strings.ts';
 import { Logo } from './Icon.tsx';
 
-const words = strings.signIn;
+
 
 export function SignIn() {
+  const words = strings.signIn;
+  const path = usePath();
   const farewell = useFarewell();
   const [info, setInfo] = useState<ClientInfo>();
   const [byToken, setByToken] = useState(false);
@@ -43,7 +46,7 @@ export function SignIn() {
     void attempt(() => (named ? signInByName(text, keep) : signInByToken(text, keep)));
   };
   const withIssuer = (issuer: NonNullable<ClientInfo['oidc']>) =>
-    attempt(async () => (await import('../oidc.ts')).begin(issuer, keep, location.pathname));
+    attempt(async () => (await import('../oidc.ts')).begin(issuer, keep, path));
 
   return (
     <main className="signin">

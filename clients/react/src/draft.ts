@@ -1,0 +1,16 @@
+import { draftOf, unsentOf, type OutboxEntry } from 'chat-client';
+import { useCallback } from 'react';
+import { useChatClient, useChatState } from './provider.js';
+
+/** What is written in a conversation and not sent: kept over reloads and sign-ins, and the same in all tabs. */
+export function useDraft(conversationId: string): readonly [draft: string, setDraft: (content: string) => void] {
+  const client = useChatClient();
+  const draft = useChatState((state) => draftOf(state, conversationId));
+  const setDraft = useCallback((content: string) => client.setDraft(conversationId, content), [client, conversationId]);
+  return [draft, setDraft];
+}
+
+/** What is not sent yet, over all conversations: what a sign-out would discard. */
+export function useUnsent(): readonly OutboxEntry[] {
+  return useChatState(unsentOf);
+}

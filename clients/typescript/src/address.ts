@@ -1,0 +1,24 @@
+/**
+ * Addresses are put together as text: React Native's URL class has no setters, and some of its getters throw.
+ */
+
+const absolute = /^(?:https?|wss?):\/\/[^/?#\s]+[^?#\s]*/i;
+
+/** The server's address without a slash at the end. An address that leads nowhere is a mistake of the program's. */
+export function baseOf(url: string | URL): string {
+  const base = absolute.exec(String(url))?.[0];
+  if (base === undefined) throw new TypeError(`createChat: url must be the server's whole address, as in https://chat.example.org; it is ${JSON.stringify(String(url))}.`);
+  return base.replace(/^ws/i, 'http').replace(/\/+$/, '');
+}
+
+export const socketAddress = (base: string): string => `${base.replace(/^http/i, 'ws')}/chat/ws`;
+
+export function restAddress(base: string, path: string, query: Readonly<Record<string, string | number | undefined>> = {}): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]));
+  return `${base}/chat/${path}${pairs.length > 0 ? `?${pairs.join('&')}` : ''}`;
+}
+
+/** Whether a browser refuses the address as mixed content: an https page may talk to https, and to this machine. */
+export function isMixedContent(base: string, page: string | undefined = (globalThis as { location?: { protocol?: string } }).location?.protocol): boolean {
+  return page === 'https:' && /^http:/i.test(base) && !/^http:\/\/(?:localhost|[^/:]+\.localhost|127(?:\.\d+){3}|\[::1\])(?::|\/|$)/i.test(base);
+}

@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { draftOf, localDraftStorage, memoryStorage, unsentOf, webStorage } from '../src/index.js';
+import { bench, FakeArea, fakeTabs, token, userId } from './fake.js';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+const other = '00000000-0000-4000-8000-000000000002';
+
+/** The tabs of one browser. */
+function browser() {
+  const tabs = fakeTabs();
+  const storage = memoryStorage();
+  const area = new FakeArea();
+  const drafts = () => localDraftStorage(webStorage('localStorage', { localStorage: area }));
+  const open = (own: Parameters<typeof bench>[0] = {}) => {
+    const made = bench({ storage, drafts: drafts(), tabs, userId, ...own });
+    made.chat.start();
+    return { ...made, draft: (id = 'c') => draftOf(made.chat.getState(), id) };
+  };
+  return { storage, area, drafts, open };
+}
+
+describe('drafts', () => {
+  test('are there again in the next page, by conversation and person, before there is a token', async () => {
+    const { open } = browser();
+    const first = open();
+    first.chat.setDraft('c', '  half a sentence');
+    first.chat.setDraft('d', 'another');
+    first.chat.setDraft('d', ' ');
+    first.chat.stop();
+
+    const second = open({ token: () => new Promise(() => {}) });
+    expect([second.draft('c'), second.draft('d')]).toEqual(['  half a sentence', '']);
+    expect(open({ userId: other, token: () => new Promise(() => {}) }).draft('c')).toBe('');
+  });
+
+  test('are the same in all tabs', async () => {
+    const { open } = browser();
+    const [one, two, stranger] = [open(), open(), open({ userId: other, token: () => new Promise(() => {}) })];
+    one.chat.setDraft('c', 'hello');
+    await pass();
+    expect([two.draft(), stranger.draft()]).toEqual(['hello', '']);
+    two.chat.setDraft('c', '');
+    await pass();
+    expect(one.draft()).toBe('');
+  });
+
+  test('survive a session that ends, and another lineage of the database', async () => {
+    const { open } = browser();
+    const one = open();
+    await pass();
+    one.last().open();
+    await pass();
+    one.chat.setDraft('c', 'kept');
+    one.last().accept('another epoch');
+    one.last().end(4501);
+    expect(one.status()).toBe('refused');
+    expect(one.draft()).toBe('kept');
+    expect(open().draft()).toBe('kept');
+  });
+
+  test.each([
+    ['blocked', () => { throw new DOMException('denied', 'SecurityError'); }],
+    ['not there', () => undefined],
+    ['full', () => Object.assign(new FakeArea(), { setItem() { throw new DOMException('full', 'QuotaExceededError'); } })],
+  ])('live as long as the page where the storage is %s', async (_, get) => {
+    vi.stubGlobal('localStorage', undefined);
+    const from = Object.defineProperty({}, 'localStorage', { get });
+    const { chat } = bench({ userId, drafts: localDraftStorage(webStorage('localStorage', from)) });
+    chat.setDraft('c', 'hello');
+    expect(draftOf(chat.getState(), 'c')).toBe('hello');
+    chat.setDraft('c', '');
+    expect(draftOf(chat.getState(), 'c')).toBe('');
+    expect(webStorage('localStorage', from).keys('')).toEqual([]);
+  });
+
+  test('what somebody else has put into the storage breaks nothing', () => {
+    const { area, drafts } = browser();
+    area.setItem(`chat.draft.${userId}.c`, '{');
+    area.setItem(`chat.draft.${userId}.d`, '{"content":7}');
+    area.setItem(`chat.draft.${userId}.e`, 'null');
+    expect(drafts().load(userId)).toEqual({});
+  });
+});
+
+describe('a sign-out', () => {
+  const queue = async (chat: ReturnType<typeof bench>['chat']) => {
+    chat.send('c', 'unsent');
+    chat.setDraft('c', 'draft');
+    await pass();
+  };
+
+  test('leaves nothing of the person behind, and ends in all tabs', async () => {
+    const { open, storage, area } = browser();
+    const [one, two] = [open({ answer: () => {} }), open({ answer: () => {} })];
+    const told: string[] = [];
+    two.chat.on('signedOut', (event) => told.push(event.userId));
+    await queue(one.chat);
+    await queue(two.chat);
+    expect(unsentOf(one.chat.getState()).map(({ content }) => content)).toContain('unsent');
+
+    await one.chat.signOut();
+    await pass();
+    expect(await storage.load(userId)).toEqual([]);
+    expect(area.length).toBe(0);
+    expect(told).toEqual([userId]);
+    for (const { chat, status } of [one, two]) {
+      expect(status()).toBe('idle');
+      expect(chat.getState()).toMatchObject({ me: null, outbox: [], drafts: {}, conversations: {} });
+    }
+    expect(vi.getTimerCount()).toBe(0);
+    two.chat.setDraft('c', 'written into a composer that is still there');
+    expect(area.length).toBe(0);
+  });
+
+  test('leaves what is another person\'s', async () => {
+    const { open, storage } = browser();
+    const [one, two] = [open(), open({ userId: other, token: async () => token(3600, '', other) })];
+    two.chat.setDraft('c', 'mine');
+    await storage.put({ tempId: 't', userId: other, conversationId: 'c', content: '', createdAt: '', status: 'failed' });
+    await one.chat.signOut();
+    await pass();
+    expect(two.draft()).toBe('mine');
+    expect(await storage.load(other)).toHaveLength(1);
+  });
+
+  test('fails where the storage does not let go', async () => {
+    const storage = { ...memoryStorage(), load: async () => Promise.reject(new Error('stuck')) };
+    const { chat, status } = bench({ userId, storage });
+    await expect(chat.signOut()).rejects.toThrow('stuck');
+    expect(status()).toBe('idle');
+  });
+});
+
+test('an unsent message can be discarded while it waits, and is gone from the storage', async () => {
+  const storage = memoryStorage();
+  const { chat } = bench({ userId, storage });
+  const tempId = chat.send('c', 'never mind');
+  await pass();
+  expect(await storage.load(userId)).toHaveLength(1);
+  chat.discard(tempId);
+  await pass();
+  expect(chat.getState().outbox).toEqual([]);
+  expect(await storage.load(userId)).toEqual([]);
+});
+
+test('ids need no secure context', async () => {
+  const { randomUUID: _, ...insecure } = { randomUUID: undefined, getRandomValues: crypto.getRandomValues.bind(crypto) };
+  vi.stubGlobal('crypto', insecure);
+  const { chat } = bench({ userId });
+  const tempIds = Array.from({ length: 100 }, () => chat.send('c', 'hello'));
+  expect(new Set(tempIds).size).toBe(100);
+  for (const tempId of tempIds) expect(tempId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});

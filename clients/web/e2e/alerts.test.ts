@@ -1,0 +1,191 @@
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { soon, unique, useBrowser, type Person } from './people.ts';
+
+const stage = useBrowser();
+
+interface Shown {
+  title: string;
+  body: string;
+  tag: string;
+  isClosed: boolean;
+}
+interface Watched {
+  shown: (Shown & { onclick?: () => void })[];
+  tones: number;
+  badge: number;
+  canNotify: NotificationPermission;
+}
+
+/** What the browser would show outside of the page, and play. */
+const watch = (page: Page, answer: NotificationPermission = 'granted') =>
+  page.addInitScript((answer) => {
+    const watched: Watched = { shown: [], tones: 0, badge: 0, canNotify: (sessionStorage.getItem('may') as NotificationPermission | null) ?? 'default' };
+    class Fake {
+      static get permission() {
+        return watched.canNotify;
+      }
+      static requestPermission() {
+        watched.canNotify = answer;
+        sessionStorage.setItem('may', answer);
+        return Promise.resolve(answer);
+      }
+      readonly record: Shown;
+      constructor(title: string, { body, tag }: { body: string; tag: string }) {
+        this.record = { title, body, tag, isClosed: false };
+        watched.shown.push(this.record);
+        Object.defineProperty(this.record, 'onclick', { get: () => (this as { onclick?: () => void }).onclick });
+      }
+      close() {
+        this.record.isClosed = true;
+      }
+    }
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (when) {
+      watched.tones++;
+      start.call(this, when);
+    };
+    Object.assign(window, { Notification: Fake, watched });
+    Object.assign(navigator, { setAppBadge: (count: number) => Promise.resolve(void (watched.badge = count)) });
+  }, answer);
+
+const watched = <Value>(person: Person, read: (watched: Watched) => Value) =>
+  person.page.evaluate(`(${read.toString()})(window.watched)`) as Promise<Value>;
+
+const lookAway = (person: Person) =>
+  person.page.evaluate(() => {
+    Object.defineProperty(document, 'hasFocus', { value: () => false, configurable: true });
+    window.dispatchEvent(new Event('blur'));
+  });
+const lookBack = (person: Person) =>
+  person.page.evaluate(() => {
+    Reflect.deleteProperty(document, 'hasFocus');
+    window.dispatchEvent(new Event('focus'));
+  });
+
+async function turnOn(person: Person, ...switches: string[]): Promise<void> {
+  await person.page.getByRole('button', { name: 'Your menu' }).click();
+  await person.page.getByRole('menuitem', { name: 'Settings' }).click();
+  for (const name of switches) await person.page.getByRole('switch', { name }).click();
+  for (const name of switches) await soon(() => person.page.getByRole('switch', { name }).isChecked()).toBe(true);
+  await person.page.keyboard.press('Escape');
+}
+
+test('whoever asks for it is notified of what comes while they look elsewhere, and a click leads there', async () => {
+  const { alice, bob, path } = await stage.pair();
+  await watch(bob.page);
+  await bob.page.reload();
+  await bob.composer.waitFor();
+  await bob.page.goto(stage.url);
+  await bob.line(alice.name).waitFor();
+
+  // Nobody was asked before.
+  expect(await watched(bob, ({ canNotify }) => canNotify)).toBe('default');
+  await lookAway(bob);
+  await alice.say('before');
+  await soon(() => bob.line(alice.name).locator('.badge').textContent()).toBe('1');
+  await lookBack(bob);
+  await turnOn(bob, 'Notify me of new messages', 'Play a sound');
+
+  // Not while one looks at the page.
+  await bob.go(alice.name);
+  await alice.say('seen');
+  await alice.seesMark('seen', 'read');
+  await lookAway(bob);
+  const tones = await watched(bob, ({ tones }) => tones);
+  await alice.say('are you there?');
+  await soon(() => watched(bob, ({ shown }) => shown.map(({ title, body }) => `${title}: ${body}`))).toEqual([`${alice.name}: are you there?`]);
+  expect(await watched(bob, ({ tones }) => tones)).toBe(tones + 2);
+  expect(await watched(bob, ({ badge }) => badge)).toBe(1);
+  expect(await bob.page.title()).toBe(`(1) ${alice.name} · Chat`);
+  expect(await bob.page.locator('link[rel=icon]').getAttribute('href')).toBe('/favicon-unread.svg');
+
+  // Elsewhere in the page meanwhile; the notification leads back, and goes.
+  await bob.page.evaluate(() => {
+    history.pushState(null, '', '/');
+    window.dispatchEvent(new PopStateEvent('popstate'));
+  });
+  await lookBack(bob);
+  await watched(bob, ({ shown }) => shown[0]!.onclick!());
+  await soon(async () => new URL(bob.page.url()).pathname).toBe(path);
+  await alice.seesMark('are you there?', 'read');
+  expect(await watched(bob, ({ shown }) => shown[0]!.isClosed)).toBe(true);
+  await soon(() => bob.page.title()).toBe(`${alice.name} · Chat`);
+  await soon(() => watched(bob, ({ badge }) => badge)).toBe(0);
+  expect(await bob.page.locator('link[rel=icon]').getAttribute('href')).toBe('/favicon.svg');
+});
+
+test('a notification goes when its message is read elsewhere, and is not shown where another window shows it', async () => {
+  const { alice, bob, path } = await stage.pair();
+  await watch(bob.page);
+  await bob.page.reload();
+  await turnOn(bob, 'Notify me of new messages');
+  const other = await stage.enter(bob.name, {}, path);
+  await other.composer.waitFor();
+  await lookAway(bob);
+  await alice.say('read in the other window');
+  await alice.seesMark('read in the other window', 'read');
+
+  await lookAway(other);
+  await alice.say('read by nobody');
+  // On a busy machine it may have been there for a moment.
+  const open = () => watched(bob, ({ shown }) => shown.flatMap(({ body, isClosed }) => (isClosed ? [] : [body])));
+  await soon(open).toEqual(['read by nobody']);
+  await lookBack(other);
+  await soon(open).toEqual([]);
+});
+
+test('where the browser does not allow notifications the settings say so', async () => {
+  const alice = await stage.enter(unique('alice'));
+  await watch(alice.page, 'denied');
+  await alice.page.reload();
+  await alice.page.getByRole('button', { name: 'Your menu' }).click();
+  await alice.page.getByRole('menuitem', { name: 'Settings' }).click();
+  const choice = alice.page.getByRole('switch', { name: 'Notify me of new messages' });
+  await choice.click();
+  await soon(() => choice.isDisabled()).toBe(true);
+  expect(await choice.isChecked()).toBe(false);
+  await alice.page.getByText('The browser does not allow this page to.').waitFor();
+});
+
+test('the browser asks before a page is closed that has something to send, and not otherwise', async () => {
+  const { alice } = await stage.pair();
+  await alice.say('sent');
+  await alice.seesMark('sent', 'read');
+  const before = stage.asked;
+  await alice.page.reload();
+  await alice.sees('sent');
+  expect(stage.asked).toBe(before);
+
+  await alice.page.context().setOffline(true);
+  await alice.banner.waitFor();
+  await alice.say('not sent');
+  await alice.seesMark('not sent', 'sending');
+  await alice.page.close({ runBeforeUnload: true });
+  await soon(async () => stage.asked).toBe(before + 1);
+});
+
+test('what one types anywhere is a message; commands, menus and fields keep their keys', async () => {
+  const { alice } = await stage.pair();
+  const blur = () => alice.page.evaluate(() => (document.activeElement as HTMLElement).blur());
+  await blur();
+  await alice.page.keyboard.type('hello');
+  expect(await alice.composer.inputValue()).toBe('hello');
+  await alice.scroller.focus();
+  await alice.page.keyboard.press('!');
+  expect(await alice.composer.inputValue()).toBe('hello!');
+
+  await blur();
+  await alice.page.keyboard.press('Control+b');
+  await alice.page.keyboard.press('Space');
+  await alice.page.keyboard.press('Escape');
+  expect(await alice.composer.count()).toBe(0);
+  await alice.page.getByLabel('Search').fill('x');
+  await alice.page.keyboard.press('y');
+  expect(await alice.page.getByLabel('Search').inputValue()).toBe('xy');
+  await alice.page.getByLabel('Search').fill('');
+  await alice.page.locator('a.conversation').first().click();
+  await alice.page.locator('section').getByRole('button', { name: 'More' }).click();
+  await alice.page.keyboard.press('z');
+  expect(await alice.composer.inputValue()).toBe('hello!');
+});

@@ -1,0 +1,147 @@
+import type { BrowserContext, Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { Person, signIn, soon, unique, useBrowser } from './people.ts';
+
+const stage = useBrowser();
+
+const signInPage = (page: Page) => page.getByLabel('Username');
+const isOnline = (page: Page) => page.locator('.app').waitFor();
+
+/** Somebody in two windows of one browser, signed in to stay. */
+async function twice() {
+  const name = unique('twice');
+  const one = await stage.open();
+  await one.getByLabel('Keep me signed in').check();
+  await signIn(one, name);
+  const two = await stage.openIn(one.context());
+  await isOnline(two);
+  return { name, one, two };
+}
+
+async function signOut(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Your menu' }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await signInPage(page).waitFor();
+}
+
+test('who signs out in one window has signed out in all, and stays so', async () => {
+  const { one, two } = await twice();
+  await signOut(one);
+  await signInPage(two).waitFor();
+  for (const page of [one, two]) {
+    await page.reload();
+    await signInPage(page).waitFor();
+  }
+  await signInPage(await stage.openIn(one.context())).waitFor();
+});
+
+test('two windows can be two people, and one of them signing out is not the other', async () => {
+  const { name, one } = await twice();
+  const other = await stage.openIn(one.context());
+  await signOut(other);
+  await signIn(other, unique('other'));
+  const third = await stage.openIn(one.context());
+  await signInPage(third).waitFor();
+  expect(name).not.toBe('');
+});
+
+/** An issuer at the server's own address, whose refresh tokens work once; what is used twice ends the session. */
+async function issuer(context: BrowserContext, name: string) {
+  const made = { refreshes: 0, isOver: false };
+  let valid = '0';
+  const authority = `${stage.url}/issuer`;
+  await context.route('**/client.json', (route) => route.fulfill({ json: { devSignIn: true, oidc: { authority, clientId: 'chat', scope: 'openid' } } }));
+  await context.route('**/issuer/**', async (route) => {
+    if (!route.request().url().endsWith('/token'))
+      return route.fulfill({ json: { issuer: authority, token_endpoint: `${authority}/token`, authorization_endpoint: `${authority}/authorize` } });
+    made.refreshes++;
+    const presented = new URLSearchParams(route.request().postData() ?? '').get('refresh_token');
+    if (presented !== valid) made.isOver = true;
+    if (made.isOver) return route.fulfill({ status: 400, json: { error: 'invalid_grant' } });
+    valid = `${made.refreshes}`;
+    const answer = await fetch(`${stage.url}/dev/token`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username: name }) });
+    const { token } = (await answer.json()) as { token: string };
+    return route.fulfill({ json: { access_token: token, token_type: 'bearer', expires_in: 3600, refresh_token: valid } });
+  });
+  return made;
+}
+
+/** A session whose token is to be replaced at once, in each window that opens. */
+async function worn(keep: boolean) {
+  const name = unique('worn');
+  const token = await stage.token(name);
+  const first = await stage.open();
+  await signInPage(first).waitFor();
+  const context = first.context();
+  const at = await issuer(context, name);
+  const session = JSON.stringify({ id: 'worn', token, refreshToken: '0', keep, receivedAt: 1 });
+  await first.evaluate(([key, text]) => localStorage.setItem(key!, text!), ['chat.session', session]);
+  return { at, context, first };
+}
+
+test('two windows that need a new token at the same time ask for one', async () => {
+  const { at, context } = await worn(true);
+  const pages = await Promise.all([stage.openIn(context), stage.openIn(context), stage.openIn(context)]);
+  await Promise.all(pages.map(isOnline));
+  await soon(() => pages[0]!.evaluate(() => localStorage.getItem('chat.session')?.includes('"refreshToken":"1"'))).toBe(true);
+  for (const page of pages) {
+    await page.reload();
+    await isOnline(page);
+  }
+  expect(at).toEqual({ refreshes: 1, isOver: false });
+});
+
+test('a sign-in that the issuer has ended is asked for again, also after a reload', async () => {
+  const { at, context } = await worn(true);
+  at.isOver = true;
+  const page = await stage.openIn(context);
+  await signInPage(page).waitFor();
+  expect(await page.getByRole('alert').count()).toBe(1);
+  await page.reload();
+  await signInPage(page).waitFor();
+});
+
+test('a renewal that comes back after a sign-out does not undo it', async () => {
+  const { context, first } = await worn(true);
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  await context.route('**/issuer/token', async (route) => {
+    await held;
+    await route.fallback();
+  });
+  const page = await stage.openIn(context);
+  await isOnline(page);
+  // In the first window, which waits for the same renewal.
+  await first.reload();
+  await signOut(first);
+  release();
+  await signInPage(page).waitFor();
+  await page.reload();
+  await signInPage(page).waitFor();
+  expect(await page.evaluate(() => localStorage.getItem('chat.session'))).toBeNull();
+});
+
+test('a browser without storage, whose database hangs, over plain http: one chats all the same', async () => {
+  const bob = await stage.enter(unique('bob'));
+  const page = await stage.open();
+  await page.addInitScript(() => {
+    for (const area of ['localStorage', 'sessionStorage'])
+      Object.defineProperty(window, area, {
+        get() {
+          throw new DOMException('denied', 'SecurityError');
+        },
+      });
+    indexedDB.open = () => Object.create(IDBOpenDBRequest.prototype) as IDBOpenDBRequest;
+    // What is missing where the page did not come by https.
+    Object.defineProperty(Crypto.prototype, 'randomUUID', { value: undefined });
+    Object.defineProperty(Crypto.prototype, 'subtle', { value: undefined });
+    Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });
+  });
+  await page.reload();
+  const name = unique('alice');
+  await signIn(page, name);
+  const alice = new Person(stage, page, name);
+  await alice.startWith(bob.name);
+  await alice.say('hello');
+  await alice.seesMark('hello', 'delivered');
+});

@@ -1,0 +1,178 @@
+import { peerOf, type Message } from 'chat-client';
+import { useChat, useChatClient, useChatState } from 'chat-react';
+import { useEffect, useRef, useSyncExternalStore } from 'react';
+import { base } from './base.ts';
+import { shortened } from './format.ts';
+import { isInFront } from './hooks.ts';
+import { isolated, nameOf } from './people.ts';
+import { go, pathOf } from './router.ts';
+import { changeSettings, settings } from './settings.ts';
+import { strings } from './strings.ts';
+
+/** A message that another window or device shows has been read by then. */
+const settleTime = 1000;
+const longestText = 200;
+
+const permissionListeners = new Set<() => void>();
+
+/** Whether the browser lets the page notify; undefined where it cannot at all. */
+const permission = (): NotificationPermission | undefined => ('Notification' in window ? Notification.permission : undefined);
+
+export const useNotificationPermission = (): NotificationPermission | undefined =>
+  useSyncExternalStore((listener) => {
+    permissionListeners.add(listener);
+    return () => permissionListeners.delete(listener);
+  }, permission);
+
+/** Asks the browser, which asks the person: only after they have asked for it. */
+export async function turnOnNotifications(): Promise<void> {
+  const answer = await Notification.requestPermission();
+  changeSettings({ notifies: answer === 'granted' });
+  for (const listener of permissionListeners) listener();
+}
+
+let audio: AudioContext | undefined;
+
+/** Two short notes, made here: there is no file to load. */
+export function playSound(): void {
+  // Before anybody has touched the page the browser would keep it for later.
+  if (typeof AudioContext === 'undefined' || navigator.userActivation?.hasBeenActive === false) return;
+  audio ??= new AudioContext();
+  if (audio.state === 'suspended') void audio.resume();
+  const now = audio.currentTime;
+  for (const [frequency, at] of [[660, now], [880, now + 0.11]] as const) {
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    tone.frequency.value = frequency;
+    volume.gain.setValueAtTime(0, at);
+    volume.gain.linearRampToValueAtTime(0.12, at + 0.01);
+    volume.gain.exponentialRampToValueAtTime(0.001, at + 0.25);
+    tone.connect(volume).connect(audio.destination);
+    tone.start(at);
+    tone.stop(at + 0.26);
+  }
+}
+
+async function workerNotifies(title: string, options: NotificationOptions): Promise<void> {
+  const registration = await navigator.serviceWorker?.getRegistration(base);
+  await registration?.showNotification(title, options);
+}
+
+/** Tells of new messages by a notification and a sound, where the person has asked for that and looks elsewhere. */
+export function useAlerts(shown: string | null): void {
+  const client = useChatClient();
+  const userId = useChatState((state) => state.me?.userId);
+  const inView = useRef(shown);
+  inView.current = shown;
+
+  useEffect(() => {
+    if (userId === undefined) return;
+    const notifications = new Map<string, Notification>();
+    /** By conversation: of a burst the latest. */
+    const waiting = new Map<string, { message: Message; readonly timer: ReturnType<typeof setTimeout> }>();
+    const left = new AbortController();
+    // Of several windows one speaks.
+    let speaks = navigator.locks === undefined;
+    navigator.locks
+      ?.request(`chat-alerts-${userId}`, { signal: left.signal }, () => {
+        speaks = true;
+        return new Promise<void>((resolve) => left.signal.addEventListener('abort', () => resolve()));
+      })
+      .catch((failure: unknown) => {
+        if (!left.signal.aborted) console.error(failure);
+      });
+
+    const tell = ({ conversationId, content }: Message) => {
+      const conversation = client.getState().conversations[conversationId];
+      if (!conversation || !speaks || conversation.unread === 0) return;
+      if (isInFront() && inView.current === conversationId) return;
+      const { notifies, sounds } = settings();
+      if (sounds) playSound();
+      if (!notifies || permission() !== 'granted' || isInFront()) return;
+      const name = isolated(nameOf(peerOf(conversation, userId)));
+      const path = pathOf(conversationId);
+      const options = { body: shortened(content, longestText), tag: conversationId, icon: `${base}icon-192.png`, data: path };
+      let notification: Notification;
+      try {
+        notification = new Notification(name, options);
+      } catch {
+        // On Android only the worker may, and leads back by itself.
+        void workerNotifies(name, options);
+        return;
+      }
+      notification.onclick = () => {
+        window.focus();
+        go(path);
+        notification.close();
+      };
+      notifications.set(conversationId, notification);
+    };
+
+    const stopListening = client.on('message.new', ({ message }) => {
+      if (message.senderId === userId) return;
+      const id = message.conversationId;
+      const known = waiting.get(id);
+      if (known) {
+        known.message = message;
+        return;
+      }
+      const timer = setTimeout(() => {
+        const { message: latest } = waiting.get(id)!;
+        waiting.delete(id);
+        tell(latest);
+      }, settleTime);
+      waiting.set(id, { message, timer });
+    });
+    // Read here, in another window, or on another device.
+    const takeBack = ({ conversationId, unread }: { conversationId: string; unread: number }) => {
+      if (unread > 0) return;
+      clearTimeout(waiting.get(conversationId)?.timer);
+      waiting.delete(conversationId);
+      notifications.get(conversationId)?.close();
+      notifications.delete(conversationId);
+    };
+    const stops = [client.on('notification.unread', takeBack), client.on('message.read_ack', takeBack)];
+    return () => {
+      left.abort();
+      stopListening();
+      for (const stop of stops) stop();
+      for (const { timer } of waiting.values()) clearTimeout(timer);
+      for (const notification of notifications.values()) notification.close();
+    };
+  }, [client, userId]);
+}
+
+/** Shows what is unread where one sees it from elsewhere: in the title, in the tab's picture, and on an installed page's own. */
+export function useUnreadMarks(shown: string | null): void {
+  const { totalUnread, me } = useChat();
+  const name = useChatState((state) => {
+    const conversation = shown === null ? undefined : state.conversations[shown];
+    return conversation && nameOf(peerOf(conversation, me?.userId));
+  });
+
+  useEffect(() => {
+    const count = totalUnread > 0 ? `(${totalUnread}) ` : '';
+    document.title = `${count}${name === undefined ? '' : `${isolated(name)} · `}${strings.product}`;
+  }, [totalUnread, name]);
+
+  const isUnread = totalUnread > 0;
+  useEffect(() => {
+    document.querySelector<HTMLLinkElement>('link[rel="icon"]')!.href = `${base}${isUnread ? 'favicon-unread.svg' : 'favicon.svg'}`;
+  }, [isUnread]);
+
+  useEffect(() => {
+    if (!('setAppBadge' in navigator)) return;
+    // Where the page is not installed there is nothing to put it on.
+    navigator.setAppBadge(totalUnread).catch((failure: unknown) => console.debug(failure));
+  }, [totalUnread]);
+
+  // Nobody is signed in any more.
+  useEffect(
+    () => () => {
+      document.title = strings.product;
+      document.querySelector<HTMLLinkElement>('link[rel="icon"]')!.href = `${base}favicon.svg`;
+      if ('clearAppBadge' in navigator) navigator.clearAppBadge().catch((failure: unknown) => console.debug(failure));
+    },
+    [],
+  );
+}

@@ -1,0 +1,82 @@
+import { useEffect, useId, useRef, type ReactNode, type RefObject } from 'react';
+import { dialogOpened } from '../hooks.ts';
+
+interface DialogProps {
+  title: string;
+  onClose: () => void;
+  /** For what closes it from within. */
+  ref?: RefObject<HTMLDialogElement | null>;
+  className?: string;
+  children: ReactNode;
+}
+
+/** A modal dialog. Esc and a click beside it close it, and the focus goes back to where it was. */
+export function Dialog({ title, onClose, ref, className, children }: DialogProps) {
+  const own = useRef<HTMLDialogElement>(null);
+  const dialog = ref ?? own;
+  const id = useId();
+
+  useEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    dialog.current!.showModal();
+    const closed = dialogOpened();
+    return () => {
+      closed();
+      // The browser gives the focus back only where the dialog was closed before it was taken away.
+      if (before?.isConnected && (document.activeElement === document.body || document.activeElement === null)) before.focus();
+    };
+  }, [dialog]);
+
+  return (
+    <dialog
+      ref={dialog}
+      className={`dialog ${className ?? ''}`}
+      aria-labelledby={id}
+      onClose={onClose}
+      onPointerDown={(event) => {
+        if (event.target === dialog.current) dialog.current.close();
+      }}
+    >
+      <div className="dialog-body">
+        <h2 id={id}>{title}</h2>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  children: ReactNode;
+  /** What the button says that does it. */
+  confirm: string;
+  cancel: string;
+  danger?: boolean;
+  onConfirm: () => void;
+  onClose: () => void;
+}
+
+/** Asks before something is done that one may not have meant. */
+export function Confirm({ title, children, confirm, cancel, danger, onConfirm, onClose }: ConfirmProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  return (
+    <Dialog title={title} ref={dialog} onClose={onClose}>
+      <p>{children}</p>
+      <div className="dialog-buttons">
+        <button type="button" className="button quiet" autoFocus onClick={() => dialog.current?.close()}>
+          {cancel}
+        </button>
+        <button
+          type="button"
+          className={danger ? 'button danger' : 'button primary'}
+          onClick={() => {
+            dialog.current?.close();
+            onConfirm();
+          }}
+        >
+          {confirm}
+        </button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,1 @@
+var e=new Intl.NumberFormat(`en`);function t(t){e=new Intl.NumberFormat(t)}var n=t=>e.format(t);function r(e){let t=new Intl.PluralRules(e);return(e,r)=>(r[t.select(e)]??r.other).replace(`#`,n(e))}export{r as n,t as r,n as t};
