@@ -1,22 +1,39 @@
+using System.Net;
+using Chat.Socket;
+using Chat.Tokens;
+
 namespace Chat;
 
 /// <summary>
 /// What a security officer asks for afterwards: who came in, who was refused, who cut off whom. Log category
 /// <c>Chat.Audit</c>, level Information, each kind under an event id of its own. Ids only: no token, no name, no text.
 /// </summary>
-internal sealed partial class Audit(ILogger<Audit> log)
+internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit> log)
 {
+    private readonly double ends = configuration.GetValue("Audit:ConnectionEnds", 1.0);
+
+    /// <summary>A connection has ended: who, from where, why and after how long. A share of them, if the setting says so.</summary>
+    public void Ended(Connection connection, IPAddress? address, int code, TimeSpan lasted)
+    {
+        // By its id, so that a share of connections is meant, and not of lines.
+        if (log.IsEnabled(LogLevel.Information) && (uint)connection.Id.GetHashCode() < ends * uint.MaxValue)
+            Ended(connection.Token?.Identity?.Id, address, connection.Id, code, (long)lasted.TotalSeconds);
+    }
+
+    [LoggerMessage(20, LogLevel.Information, "Disconnected: user {UserId} from {Address} on connection {ConnectionId}: {Code} after {Seconds} s")]
+    private partial void Ended(Guid? userId, IPAddress? address, Guid connectionId, int code, long seconds);
+
     /// <summary>A token was accepted on a connection. Requests over REST show theirs each time and are not told of.</summary>
     [LoggerMessage(1, LogLevel.Information, "Signed in: user {UserId} on connection {ConnectionId}")]
     public partial void SignedIn(Guid userId, Guid connectionId);
 
-    /// <summary>A token was refused on a connection.</summary>
-    [LoggerMessage(2, LogLevel.Information, "Sign-in refused: {Fault} on connection {ConnectionId}")]
-    public partial void SignInRefused(string fault, Guid connectionId);
+    /// <summary>A token was refused on a connection. What the token claims of itself is bounded, and not verified.</summary>
+    [LoggerMessage(2, LogLevel.Information, "Sign-in refused: {Fault} on connection {ConnectionId} from {Address}: {Reason} (iss {Issuer}, kid {KeyId})")]
+    public partial void SignInRefused(string fault, Guid connectionId, string address, RefusalReason reason, string issuer, string keyId);
 
     /// <summary>A token was refused over REST. The route is the endpoint's pattern, not what was asked for.</summary>
-    [LoggerMessage(3, LogLevel.Information, "Request refused: {Fault} at {Route}")]
-    public partial void RequestRefused(string fault, string route);
+    [LoggerMessage(3, LogLevel.Information, "Request refused: {Fault} at {Route} from {Address}: {Reason} (iss {Issuer}, kid {KeyId})")]
+    public partial void RequestRefused(string fault, string route, string address, RefusalReason reason, string issuer, string keyId);
 
     /// <summary>Somebody asked for what their token does not allow.</summary>
     [LoggerMessage(4, LogLevel.Warning, "Not allowed: user {UserId} at {Route}")]
@@ -34,7 +51,22 @@ internal sealed partial class Audit(ILogger<Audit> log)
     [LoggerMessage(7, LogLevel.Information, "Tokens revoked: user {UserId} by administrator {AdministratorId}")]
     public partial void TokensRevoked(Guid administratorId, Guid userId);
 
-    /// <summary>A handshake came from a page that may not use this server.</summary>
-    [LoggerMessage(8, LogLevel.Warning, "Origin refused: a handshake from a page that is neither ours nor in Origins:Allowed")]
-    public partial void OriginRefused();
+    /// <summary>A username went from one user to another, whose token is newer (<c>Directory:Names</c> = <c>latest</c>).</summary>
+    [LoggerMessage(9, LogLevel.Information, "Username moved: from user {FromId} to user {ToId}, whose token is newer")]
+    public partial void UsernameMoved(Guid fromId, Guid toId);
+
+    /// <summary>An administrator took a username from whoever had it.</summary>
+    [LoggerMessage(10, LogLevel.Information, "Username released: of user {UserId} by administrator {AdministratorId}")]
+    public partial void UsernameReleased(Guid userId, Guid administratorId);
+
+    /// <summary>An administrator gave a user a username.</summary>
+    [LoggerMessage(11, LogLevel.Information, "Username given: to user {UserId} by administrator {AdministratorId}")]
+    public partial void UsernameGiven(Guid userId, Guid administratorId);
+
+    /// <summary>
+    /// A handshake came from a page that may not use this server. Behind a proxy the two differ where it does not keep
+    /// <c>Host</c>, or is not in <c>Proxies:Known</c>.
+    /// </summary>
+    [LoggerMessage(8, LogLevel.Warning, "Origin refused: a handshake from a page of {Origin}, which is neither ours ({Expected}) nor in Origins:Allowed")]
+    public partial void OriginRefused(string origin, string expected);
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration.Json;
+using Microsoft.Extensions.Logging.Console;
 
 namespace Chat;
 
@@ -13,8 +14,31 @@ internal static class Defaults
         settings.ResolveFileProvider();
         ((IConfigurationBuilder)builder.Configuration).Sources.Insert(0, settings);
 
+        // Secrets as files, as orchestrators mount them: they overrule what else says the same.
+        if (builder.Configuration["Secrets:Directory"] is { Length: > 0 } secrets)
+        {
+            if (!Directory.Exists(secrets))
+                throw new StartException($"Not configured: Secrets__Directory names {secrets}, which is no directory.");
+            builder.Configuration.AddKeyPerFile(Path.GetFullPath(secrets), optional: false, reloadOnChange: false);
+        }
+
+        // Kestrel quotes the line of a request that it cannot read, and what stands in it may be a token.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.None);
         // The host logs a start that fails, with its stack trace, and throws the same: Program.cs says it in one line.
         // A background service that fails is logged as critical besides.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Information && level != LogLevel.Error);
+
+        // At Debug Kestrel shows what it could not read as a request, and with it a token.
+        builder.Services.PostConfigure<LoggerFilterOptions>(log =>
+        {
+            foreach (var provider in log.Rules.Select(rule => rule.ProviderName).Append(null).Distinct().ToArray())
+                log.Rules.Add(new LoggerFilterRule(provider, "Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.Information, filter: null));
+        });
+
+        // Nothing unless systemd is the parent: then it is told when the server is up (Type=notify) and when it begins to
+        // stop, and the journal gets each line's level. A formatter that somebody chose stays.
+        builder.Services.AddSystemd();
+        if (builder.Configuration["Logging:Console:FormatterName"] is { } formatter)
+            builder.Services.PostConfigure<ConsoleLoggerOptions>(console => console.FormatterName = formatter);
     }
 }

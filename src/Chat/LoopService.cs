@@ -42,6 +42,7 @@ internal abstract partial class LoopService(TimeProvider time, ILogger log) : Ba
             catch (Exception failure)
 #pragma warning restore CA1031
             {
+                // Of PostgreSQL and Redis themselves the log has told already; see Dependencies.
                 if (IsAway(failure))
                     Waiting(name, failure.Message);
                 else
@@ -51,9 +52,9 @@ internal abstract partial class LoopService(TimeProvider time, ILogger log) : Ba
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "PostgreSQL or Redis is away: the {Loop} waits ({Reason})")]
+    [LoggerMessage(220, LogLevel.Debug, "The {Loop} waits for PostgreSQL or Redis ({Reason})")]
     private partial void Waiting(string loop, string reason);
 
-    [LoggerMessage(LogLevel.Error, "The {Loop} failed and begins anew")]
+    [LoggerMessage(221, LogLevel.Error, "The {Loop} failed and begins anew")]
     private partial void Failed(Exception failure, string loop);
 }

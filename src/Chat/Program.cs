@@ -1,34 +1,45 @@
 using Carter;
 using Chat;
 using Chat.Backplane;
+using Chat.Commands;
 using Chat.Edge;
 using Chat.Embedded;
 using Chat.Features;
 using Chat.Rest;
+using Chat.Settings;
 using Chat.Socket;
 using Chat.Storage;
 using Chat.Telemetry;
 using Chat.Tokens;
-using JasperFx;
 
 try
 {
-    var builder = WebApplication.CreateBuilder(args);
+    var command = CommandArguments.Parse(args);
+    if (command.Name is CommandArguments.Help or CommandArguments.Version)
+    {
+        Console.WriteLine(command.Name == CommandArguments.Help ? CommandArguments.HelpText : CommandArguments.VersionText);
+        return 0;
+    }
+
+    Descriptors.OfThisProcess().Check();
+    var builder = WebApplication.CreateBuilder(command.Settings);
     builder.AddDefaults();
-    // db-apply, db-assert, db-patch, db-new-epoch: outside Development the schema is changed by a command, never by a server that starts.
-    var isCommand = args.Any(arg => arg.StartsWith("db-", StringComparison.Ordinal));
+    if (await CommandRunner.RunAloneAsync(command, builder) is { } told)
+        return told;
     var modules = new List<Type>();
 
     // What Development brings by itself, and what every other environment must be given.
     await using var embedded = await EmbeddedServers.StartAsync(builder.Configuration, builder.Environment);
     DevKey.Configure(builder.Configuration, builder.Environment);
+    if (command.Name == CommandArguments.Check && CheckCommand.TellFaults(StartCheck.Faults(builder.Configuration, builder.Environment)))
+        return 1;
     StartCheck.Run(builder.Configuration, builder.Environment);
 
     builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration));
     builder.Services.AddSingleton<Audit>();
     builder.Services.AddEdge(builder.Configuration);
     builder.Services.AddTokens(builder.Configuration);
-    builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment(), isCommand);
+    builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment(), command.IsForSchema);
     builder.Services.AddSocket();
     builder.Services.AddBackplane();
     Slices.AddAll(new SliceBuilder(builder.Services, modules));
@@ -41,38 +52,45 @@ try
     await using var app = builder.Build();
     app.UseEdge();
     app.UseProblems();
+    app.RefuseConnect();
+    app.UseLocalHosts();
+    // Not before the edge, which takes the path prefix off.
+    app.UseRouting();
     app.UseCors();
-    WebClientSlice.Serve(app);
     app.UseAuthentication();
     app.UseAuthorization();
     app.UseRequestLimit();
     app.MapSocket();
     app.MapCarter();
-    app.MapContract();
+    app.MapContract(PathPrefix.Of(app.Configuration));
     HealthSlice.Map(app);
+    WebClientSlice.Map(app, PathPrefix.Of(app.Configuration));
 
+    // Outside Development the schema is changed by a command, never by a server that starts.
+    if (command.Name != CommandArguments.Serve && await CommandRunner.RunAsync(command, app) is { } done)
+        return done;
     var database = app.Services.GetRequiredService<DatabaseStart>();
     await database.WaitAsync();
-    var lineage = app.Services.GetRequiredService<Lineage>();
-    if (isCommand && !args.Contains("db-new-epoch"))
-        return await app.RunJasperFxCommands(args);
     if (!app.Environment.IsDevelopment())
     {
         await database.CheckSchemaAsync();
         await database.WarnOfLossAsync();
+        ExposedConnections.Tell(app.Configuration, app.Logger);
     }
 
-    if (isCommand)
-    {
-        Console.WriteLine($"The epoch is {await lineage.RenewAsync()} now. Nodes that run notice within seconds and end, to be started again.");
-        return 0;
-    }
-
+    var lineage = app.Services.GetRequiredService<Lineage>();
+    if (command.Name == CommandArguments.NewEpoch)
+        return await CommandRunner.RenewEpochAsync(lineage);
     await app.RunAsync();
     return lineage.WasLost ? 1 : 0;
 }
-catch (Exception failure) when (StartException.LineFor(failure) is { } line)
+#pragma warning disable CA1031 // The boundary: whatever stops a start is one line, and an exit code that says so.
+catch (Exception failure) when (!IsBuiltByTools(failure))
+#pragma warning restore CA1031
 {
-    await Console.Error.WriteLineAsync(line);
+    await Console.Error.WriteLineAsync(StartException.LineFor(failure));
     return 1;
 }
+
+// Tools that only want the host (WebApplicationFactory) end the program by an exception of theirs once it is built.
+static bool IsBuiltByTools(Exception failure) => failure is HostAbortedException || failure.GetType().Name == "StopTheHostException";

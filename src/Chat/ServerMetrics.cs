@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Text.Json;
 using Chat.Socket;
+using Chat.Tokens;
 
 namespace Chat;
 
@@ -25,10 +26,13 @@ public sealed class ServerMetrics
     private static readonly InstrumentAdvice<int> Batches = new() { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256] };
     private static readonly string[] Outcomes = [.. Enum.GetNames<ErrorCode>().Select(JsonNamingPolicy.SnakeCaseUpper.ConvertName)];
 
+    private static readonly string[] Reasons = [.. Enum.GetNames<RefusalReason>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)];
+
     private readonly Meter meter;
     private readonly Counter<int> closes;
     private readonly Counter<int> refusedHandshakes;
     private readonly Counter<int> limits;
+    private readonly Counter<int> refusedTokens;
     private readonly Histogram<double> events;
     private readonly Counter<int> committed;
     private readonly Counter<int> repeated;
@@ -42,6 +46,7 @@ public sealed class ServerMetrics
     private readonly Counter<int> interruptions;
     private readonly Counter<int> transitions;
     private readonly Gauge<int> health;
+    private readonly Gauge<double> clock;
 
     /// <summary>Made once a node.</summary>
     public ServerMetrics(IMeterFactory meters)
@@ -50,6 +55,7 @@ public sealed class ServerMetrics
         closes = meter.CreateCounter<int>("chat.connections.closed", "{connection}", "Connections that have ended, by close code.");
         refusedHandshakes = meter.CreateCounter<int>("chat.handshakes.refused", "{handshake}", "Handshakes that were answered 503, by reason.");
         limits = meter.CreateCounter<int>("chat.limits.hit", "{hit}", "Times that a limit was enforced, by the setting that holds it.");
+        refusedTokens = meter.CreateCounter<int>("chat.tokens.refused", "{token}", "Tokens that were refused, on the socket and over REST, by reason.");
         events = meter.CreateHistogram("chat.event.duration", "s", "Time from a client's event to the end of its handler, by event and outcome.", advice: Seconds);
         committed = meter.CreateCounter<int>("chat.messages.committed", "{message}", "Messages that were stored.");
         repeated = meter.CreateCounter<int>("chat.messages.repeated", "{message}", "Sends that were answered with the message of an earlier try.");
@@ -63,6 +69,7 @@ public sealed class ServerMetrics
         interruptions = meter.CreateCounter<int>("chat.redis.interruptions", "{interruption}", "Connections to Redis that were lost.");
         transitions = meter.CreateCounter<int>("chat.presence.transitions", "{transition}", "People who came or went, as this node found out first, by which.");
         health = meter.CreateGauge<int>("chat.health", "{state}", "Whether a part of readiness is as it should be: 1 or 0, by part.");
+        clock = meter.CreateGauge<double>("chat.clock.difference", "s", "How far this node's clock is ahead of PostgreSQL's.");
     }
 
     /// <summary>Whether anybody wants to know how long events take.</summary>
@@ -83,6 +90,21 @@ public sealed class ServerMetrics
     public void WatchLog(Func<int> count) =>
         meter.CreateObservableUpDownCounter("chat.log.queue.length", count, "{message}", "Messages that wait for their commit.");
 
+    /// <summary>How many connections fit this node: the setting, or what its file descriptors allow.</summary>
+    public void WatchLimit(Func<long> limit) =>
+        meter.CreateObservableGauge("chat.connections.limit", limit, "{connection}", "Connections that this node takes, by its setting and its file descriptors.");
+
+    /// <summary>How long PostgreSQL and Redis have been unavailable.</summary>
+    public void WatchOutages(Func<TimeSpan> postgres, Func<TimeSpan> redis) => meter.CreateObservableGauge(
+        "chat.outage.duration",
+        () => (Measurement<double>[])[new(postgres().TotalSeconds, new KeyValuePair<string, object?>("dependency", "postgres")), new(redis().TotalSeconds, new KeyValuePair<string, object?>("dependency", "redis"))],
+        "s",
+        "For how long a dependency has been unavailable; 0 while it is available.");
+
+    /// <summary>How what waits for a turn of its user's is counted.</summary>
+    public void WatchWork(Func<int> count) =>
+        meter.CreateObservableUpDownCounter("chat.work.waiting", count, "{call}", "REST calls and events that wait for others of their own user's.");
+
     /// <summary>How the users are counted whose connections this node delivers to.</summary>
     public void WatchFeeds(Func<int> count) =>
         meter.CreateObservableUpDownCounter("chat.delivery.feeds", count, "{user}", "Users whose connections this node delivers to.");
@@ -97,6 +119,9 @@ public sealed class ServerMetrics
     /// <summary>A limit was enforced.</summary>
     /// <param name="setting">The property of <see cref="Limits"/> that holds it.</param>
     public void LimitHit(string setting) => limits.Add(1, new KeyValuePair<string, object?>("limit", setting));
+
+    /// <summary>A token was refused.</summary>
+    public void TokenRefused(RefusalReason reason) => refusedTokens.Add(1, new KeyValuePair<string, object?>("reason", Reasons[(int)reason]));
 
     /// <summary>An event was handled to its end.</summary>
     public void EventHandled(string name, ErrorCode? error, TimeSpan took) => events.Record(
@@ -145,6 +170,9 @@ public sealed class ServerMetrics
 
     /// <summary>Somebody came or went.</summary>
     public void PresenceChanged(bool isOnline) => transitions.Add(1, new KeyValuePair<string, object?>("to", isOnline ? "online" : "offline"));
+
+    /// <summary>This node's clock was compared with PostgreSQL's.</summary>
+    public void ClockDifference(TimeSpan ahead) => clock.Record(ahead.TotalSeconds);
 
     /// <summary>A part of readiness was looked at.</summary>
     public void Health(string part, bool isWell) => health.Record(isWell ? 1 : 0, new KeyValuePair<string, object?>("check", part));

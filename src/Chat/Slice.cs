@@ -32,12 +32,13 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
 
     /// <summary>An event from clients and its one handler.</summary>
     /// <param name="hasOwnRate">Whether the handler itself bounds how often the event may come; else <see cref="Limits.EventsPerSecond"/> does.</param>
-    public SliceBuilder On<TEvent, THandler>(bool hasOwnRate = false)
+    /// <param name="takesTurn">Whether it counts among what a node does for a user at a time (<see cref="Limits.UserConcurrency"/>): not if it asks nobody, or if the handler takes its turns itself.</param>
+    public SliceBuilder On<TEvent, THandler>(bool hasOwnRate = false, bool takesTurn = true)
         where TEvent : IEvent<TEvent>
         where THandler : class, IHandler<TEvent>
     {
         services.AddSingleton<THandler>();
-        services.AddSingleton<SocketRoute>(provider => new SocketRoute<TEvent>(provider.GetRequiredService<THandler>()) { HasOwnRate = hasOwnRate });
+        services.AddSingleton<SocketRoute>(provider => new SocketRoute<TEvent>(provider.GetRequiredService<THandler>()) { HasOwnRate = hasOwnRate, TakesTurn = takesTurn });
         return this;
     }
 

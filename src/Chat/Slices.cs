@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
@@ -43,7 +42,7 @@ internal static class Slices
     PropertyNameCaseInsensitive = false,
     AllowDuplicateProperties = false,
     MaxDepth = 32,
-    Converters = [typeof(WireTime)])]
+    Converters = [typeof(WireTime), typeof(WireNumber), typeof(WireId)])]
 //// the socket itself
 [JsonSerializable(typeof(ChatError))]
 [JsonSerializable(typeof(Authenticate))]
@@ -55,6 +54,9 @@ internal static class Slices
 [JsonSerializable(typeof(Pong))]
 //// UserDirectory
 [JsonSerializable(typeof(User))]
+[JsonSerializable(typeof(UsernameForm))]
+[JsonSerializable(typeof(ReleaseUsername))]
+[JsonSerializable(typeof(MoveUsername))]
 //// Conversations
 [JsonSerializable(typeof(OpenConversation))]
 [JsonSerializable(typeof(ConversationView))]
@@ -103,6 +105,7 @@ internal static class Slices
 [JsonSerializable(typeof(UserOffline))]
 [JsonSerializable(typeof(LastSeen))]
 [JsonSerializable(typeof(PresenceChanged))]
+[JsonSerializable(typeof(PresenceAnnounced))]
 //// Typing
 [JsonSerializable(typeof(StartTyping))]
 [JsonSerializable(typeof(StopTyping))]
@@ -119,16 +122,13 @@ internal static class Slices
 [JsonSerializable(typeof(ClientInfo))]
 internal sealed partial class ChatJson : JsonSerializerContext
 {
-    /// <summary>Text as people wrote it: frames and documents are no HTML, so nothing but JSON's own needs escaping.</summary>
-    private static readonly JavaScriptEncoder PlainText = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
-
     /// <summary>For frames, bodies and node events.</summary>
     public static ChatJson Wire => Contexts.Wire;
 
     /// <summary>For Marten: the wire's JSON, and reflection for Marten's own types.</summary>
     public static JsonSerializerOptions ForDocuments() => new(Default.Options)
     {
-        Encoder = PlainText,
+        Encoder = WireEncoder.Instance,
         TypeInfoResolver = JsonTypeInfoResolver.Combine(Wire, new DefaultJsonTypeInfoResolver()),
     };
 
@@ -137,14 +137,16 @@ internal sealed partial class ChatJson : JsonSerializerContext
     {
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         options.NumberHandling = JsonNumberHandling.Strict;
-        options.Encoder = PlainText;
+        options.Encoder = WireEncoder.Instance;
         options.Converters.Add(new WireTime());
+        options.Converters.Add(new WireNumber());
+        options.Converters.Add(new WireId());
         options.TypeInfoResolverChain.Insert(0, Wire);
     }
 
     // A type of its own, because the initializers of a type split over files run in no order that one could rely on.
     private static class Contexts
     {
-        public static readonly ChatJson Wire = new(new JsonSerializerOptions(Default.Options) { Encoder = PlainText });
+        public static readonly ChatJson Wire = new(new JsonSerializerOptions(Default.Options) { Encoder = WireEncoder.Instance });
     }
 }

@@ -13,9 +13,11 @@ public sealed class StartException(string message, Exception? innerException = n
 {
     /// <summary>
     /// The one line for a start that failed for a reason outside the program, also where it was the framework that
-    /// noticed; null for anything else, which is a fault of ours and shall show its stack trace.
+    /// noticed. Anything else is a fault of ours and shall show where it arose, in the same line.
     /// </summary>
-    public static string? LineFor(Exception failure) => failure switch
+    public static string LineFor(Exception failure) => KnownLineFor(failure) ?? Unknown(failure);
+
+    private static string? KnownLineFor(Exception failure) => failure switch
     {
         StartException => failure.Message,
         // Kestrel's own message names the address.
@@ -27,6 +29,25 @@ public sealed class StartException(string message, Exception? innerException = n
             $"Cannot listen: {failure.Message.ReplaceLineEndings(" ")} Set ASPNETCORE_URLS.",
         OperationCanceledException => "Stopped before the start was complete.",
         InvalidDataException => $"{failure.Message} {failure.InnerException?.Message}".Trim(),
+        _ when IsOutOfFiles(failure) => "The process has no file descriptor left: allow it more open files (ulimit -n).",
         _ => null,
     };
+
+    // The runtime wraps it as it likes: in a type that cannot be loaded, or one that cannot be initialized.
+    private static bool IsOutOfFiles(Exception? failure)
+    {
+        for (; failure is not null; failure = failure.InnerException)
+        {
+            if (failure is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets } || failure.Message.Contains("Too many open files", StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static string Unknown(Exception failure)
+    {
+        var at = failure.StackTrace?.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Contains("Chat.", StringComparison.Ordinal));
+        return $"The server cannot go on, by a fault of its own: {failure.GetType().Name}: {failure.Message} {at}".ReplaceLineEndings(" ").TrimEnd();
+    }
 }

@@ -22,7 +22,8 @@ internal sealed class Launch
         var other => throw new BenchException($"--server is chat or floor, not {other}."),
     };
 
-    // In Production, with its default settings.
+    // In Production, with its default settings but for the rates, which are for people: here a few talk for thousands, and
+    // all come from one address.
     private static Launch Chat(Options options, Backends backends) => new(
         backends,
         Path.GetFullPath(options.Text("chat") ?? Path.Combine(AppContext.BaseDirectory, "Chat.dll")),
@@ -36,6 +37,11 @@ internal sealed class Launch
             ["Jwt__Key"] = backends.Tokens.Key,
             ["Jwt__Issuer"] = backends.Tokens.Issuer,
             ["Jwt__Audience"] = backends.Tokens.Audience,
+            ["Limits__MessagesPerSecond"] = "1000",
+            ["Limits__MessagesPerSecondPerUser"] = "2000",
+            // A quarter for one address.
+            ["Limits__HandshakesPerSecond"] = "8000",
+            ["Limits__MaxUnauthenticated"] = "40000",
         },
         "/health/ready");
 

@@ -8,7 +8,9 @@ internal static class BackplaneRegistration
 {
     public static IServiceCollection AddBackplane(this IServiceCollection services)
     {
-        services.AddHostedSingleton<RedisConnection>();
+        services.AddSingleton(provider => new RedisConnection(
+            provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ServerMetrics>(), provider.GetRequiredService<Dependencies>()));
+        services.AddHostedService(provider => provider.GetRequiredService<RedisConnection>());
         services.AddHostedSingleton<RedisSubscriptions>();
         services.AddHostedSingleton<Neighbours>();
         services.AddSingleton(provider => new RedisBackplane(

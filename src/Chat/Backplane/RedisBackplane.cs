@@ -7,8 +7,8 @@ using StackExchange.Redis;
 namespace Chat.Backplane;
 
 /// <summary>
-/// From node to node, over one Redis channel a user. Publishing is fire and forget: nothing on the message path waits
-/// for Redis, and nothing that is published is the only copy of anything. A node subscribes to the channels of the
+/// From node to node, over one Redis channel a user and one for all nodes. Publishing is fire and forget: nothing on the message
+/// path waits for Redis, and nothing that is published is the only copy of anything. A node subscribes to the channels of the
 /// users it holds connections of, once each however many these are, and ignores what it published itself.
 /// </summary>
 public sealed partial class RedisBackplane : IHostedService, INodeHandler<ForwardedFrame>
@@ -60,19 +60,11 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     /// <summary>Publishes an event, encoded once, for several users: to each one's own channel.</summary>
     public void Publish<TEvent>(IEnumerable<Guid> users, TEvent sent)
-        where TEvent : IEvent<TEvent>
-    {
-        if (!neighbours.MayBeThere)
-            return;
-        var payload = JsonSerializer.SerializeToUtf8Bytes(sent, TEvent.Json);
-        var message = new byte[NodeIdLength + 1 + TEvent.Name.Length + payload.Length];
-        redis.NodeId.TryWriteBytes(message);
-        message[NodeIdLength] = (byte)TEvent.Name.Length;
-        Encoding.ASCII.GetBytes(TEvent.Name, message.AsSpan(NodeIdLength + 1));
-        payload.CopyTo(message.AsSpan(NodeIdLength + 1 + TEvent.Name.Length));
-        foreach (var userId in users)
-            redis.Database.Publish(redis.Channel(redis.Names.User(userId)), message, CommandFlags.FireAndForget);
-    }
+        where TEvent : IEvent<TEvent> => PublishOn(users.Select(redis.Names.User), sent);
+
+    /// <summary>Publishes an event to all other nodes; their handlers get nobody's id with it.</summary>
+    public void PublishToAll<TEvent>(TEvent sent)
+        where TEvent : IEvent<TEvent> => PublishOn([redis.Names.All], sent);
 
     /// <summary>
     /// Listens for a user; to be called once for each connection. Completes when Redis has confirmed, or after
@@ -120,11 +112,28 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     public Task StartAsync(CancellationToken cancellationToken)
     {
         _ = routes.Value;
+        // Before any user's channel, on the one connection that listens: once one of those is confirmed, this one is.
+        channels.Listen(redis.Names.All, received => Handle(Guid.Empty, (byte[])received.Message!));
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private void PublishOn<TEvent>(IEnumerable<string> names, TEvent sent)
+        where TEvent : IEvent<TEvent>
+    {
+        if (!neighbours.MayBeThere)
+            return;
+        var payload = JsonSerializer.SerializeToUtf8Bytes(sent, TEvent.Json);
+        var message = new byte[NodeIdLength + 1 + TEvent.Name.Length + payload.Length];
+        redis.NodeId.TryWriteBytes(message);
+        message[NodeIdLength] = (byte)TEvent.Name.Length;
+        Encoding.ASCII.GetBytes(TEvent.Name, message.AsSpan(NodeIdLength + 1));
+        payload.CopyTo(message.AsSpan(NodeIdLength + 1 + TEvent.Name.Length));
+        foreach (var name in names)
+            redis.Database.Publish(redis.Channel(name), message, CommandFlags.FireAndForget);
+    }
 
     // Under the lock, like the end, because the library loses a listener who comes to a channel in the very moment in
     // which the last one leaves it.
@@ -160,10 +169,10 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "Redis has not confirmed the subscription for {UserId} yet ({Reason})")]
+    [LoggerMessage(230, LogLevel.Debug, "Redis has not confirmed the subscription for {UserId} yet ({Reason})")]
     private partial void SubscriptionPending(Guid userId, string reason);
 
-    [LoggerMessage(LogLevel.Error, "An event from another node for {UserId} could not be handled")]
+    [LoggerMessage(231, LogLevel.Error, "An event from another node for {UserId} could not be handled")]
     private partial void EventFailed(Exception failure, Guid userId);
 
     private sealed class Subscription(ChannelMessageQueue queue, Task confirmed)

@@ -6,14 +6,16 @@ namespace Chat.Backplane;
 /// The node's one connection to Redis, and the node's name there. Redis may be away at the start and at any time
 /// after: what is sent to it then is lost, which costs speed and never a message.
 /// </summary>
-public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
+public sealed class RedisConnection : IHostedService, IAsyncDisposable
 {
     /// <summary>How long anybody off the message path waits for Redis.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
+    private const int DefaultConnectRetry = 3;
+    private const int DefaultConnectTimeout = 5000;
     private readonly ConfigurationOptions options;
     private readonly ServerMetrics metrics;
-    private readonly ILogger<RedisConnection> log;
+    private readonly Dependency dependency;
     private ConnectionMultiplexer? multiplexer;
     private bool isCluster;
     private volatile bool wasAway;
@@ -21,10 +23,10 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
     private TaskCompletionSource returned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Reads the connection string; <see cref="StartAsync"/> connects.</summary>
-    public RedisConnection(IConfiguration configuration, ServerMetrics metrics, ILogger<RedisConnection> log)
+    internal RedisConnection(IConfiguration configuration, ServerMetrics metrics, Dependencies dependencies)
     {
         this.metrics = metrics;
-        this.log = log;
+        dependency = dependencies.Redis;
         Names = new RedisNames(configuration["Redis:Prefix"] ?? "");
         options = ConfigurationOptions.Parse(configuration.GetConnectionString("Redis")!);
         options.AbortOnConnectFail = false;
@@ -32,6 +34,12 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
         options.BacklogPolicy = BacklogPolicy.FailFast;
         // Even and short: everything that Redis' absence slows down waits for this. The default backs off to ten seconds.
         options.ReconnectRetryPolicy = new LinearRetry((int)Patience.TotalMilliseconds);
+        // A start does not wait for a Redis that is away: by default it would for three times five seconds. These two are
+        // the library's defaults, and else what the connection string says.
+        if (options.ConnectRetry == DefaultConnectRetry)
+            options.ConnectRetry = 1;
+        if (options.ConnectTimeout == DefaultConnectTimeout)
+            options.ConnectTimeout = (int)(Patience * 2).TotalMilliseconds;
         options.ClientName = $"chat-{NodeId:N}";
     }
 
@@ -58,6 +66,12 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
 
     private ConnectionMultiplexer Multiplexer => multiplexer ?? throw new InvalidOperationException("The host has not started.");
 
+    /// <summary>What Redis takes the time to be.</summary>
+    public async Task<DateTimeOffset> NowAsync() =>
+        Multiplexer.GetServers().FirstOrDefault(server => server.IsConnected) is { } server
+            ? new DateTimeOffset(DateTime.SpecifyKind(await server.TimeAsync(), DateTimeKind.Utc))
+            : throw new TimeoutException("No server is connected.");
+
     /// <summary>Completes once Redis has come back more often than so many times.</summary>
     public Task BackAsync(int seen, CancellationToken stopping)
     {
@@ -81,10 +95,12 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
         multiplexer = await ConnectionMultiplexer.ConnectAsync(options);
         isCluster = multiplexer.GetServers().Any(server => server.ServerType == ServerType.Cluster);
         wasAway = !multiplexer.IsConnected;
+        if (wasAway)
+            dependency.Failed("it does not answer");
         multiplexer.ConnectionFailed += (_, failed) =>
         {
             wasAway = true;
-            Lost(failed.ConnectionType, failed.FailureType);
+            dependency.Failed(failed.Exception is { } failure ? ReasonOf(failure) : $"{failed.FailureType}");
             metrics.RedisLost();
         };
         multiplexer.ConnectionRestored += (_, restored) =>
@@ -92,7 +108,6 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
             // The library calls its first connection restored, too, and may get to say so only now.
             if (!wasAway)
                 return;
-            Back(restored.ConnectionType);
             Interlocked.Increment(ref returns);
             Interlocked.Exchange(ref returned, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         };
@@ -108,9 +123,11 @@ public sealed partial class RedisConnection : IHostedService, IAsyncDisposable
             await multiplexer.DisposeAsync();
     }
 
-    [LoggerMessage(LogLevel.Warning, "Redis is away ({Connection}: {Reason}); messages go on, other nodes get them from the database")]
-    private partial void Lost(ConnectionType connection, ConnectionFailureType reason);
-
-    [LoggerMessage(LogLevel.Information, "Redis is back ({Connection})")]
-    private partial void Back(ConnectionType connection);
+    /// <summary>What went wrong, without the dozens of numbers that the library adds to it.</summary>
+    internal static string ReasonOf(Exception failure)
+    {
+        var text = (failure.InnerException ?? failure).Message.ReplaceLineEndings(" ");
+        var end = text.IndexOf(',', StringComparison.Ordinal);
+        return end > 0 ? text[..end] : text;
+    }
 }

@@ -9,11 +9,17 @@ public sealed class RedisNames(string prefix)
     /// <summary>Channel: what happens to a user, for the nodes that hold a connection of theirs.</summary>
     public string User(Guid userId) => $"{prefix}chat:user:{userId}";
 
+    /// <summary>Channel: what concerns people on any node, for all of them.</summary>
+    public string All => $"{prefix}chat:all";
+
     /// <summary>Channel: the nodes say that they are there.</summary>
     public string Nodes => $"{prefix}chat:nodes";
 
     /// <summary>Channel: a node's messages to itself, by which it finds out whether pub/sub works.</summary>
     public string Node(Guid nodeId) => $"{prefix}chat:node:{nodeId}";
+
+    /// <summary>String: written by a node to find out whether it may write; gone after seconds.</summary>
+    public RedisKey Ready(Guid nodeId) => $"{prefix}ready:{nodeId}";
 
     /// <summary>Sorted set: a user's connections, each with the end of its lease in Unix milliseconds.</summary>
     public RedisKey Online(Guid userId) => $"{prefix}online:{userId}";

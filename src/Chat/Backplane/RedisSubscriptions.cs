@@ -8,7 +8,7 @@ namespace Chat.Backplane;
 /// after it has lost the connection. So what was refused is asked for every second until it is granted. Until then the
 /// log and readiness say so, and the position check delivers.
 /// </summary>
-internal sealed partial class RedisSubscriptions(RedisConnection redis, TimeProvider time, ILogger<RedisSubscriptions> log) : LoopService(time, log)
+internal sealed partial class RedisSubscriptions(RedisConnection redis, Dependencies dependencies, TimeProvider time, ILogger<RedisSubscriptions> log) : LoopService(time, log)
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<ChannelMessageQueue, RedisChannel> queues = new();
@@ -47,6 +47,7 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, TimeProv
         using var timer = new PeriodicTimer(Every, Time);
         while (await timer.WaitForNextTickAsync(stopping))
         {
+            await NoteAsync();
             // A Redis that is away refuses nothing.
             if (!redis.IsConnected)
                 continue;
@@ -58,6 +59,23 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, TimeProv
                 Granting();
             if (now > 0)
                 await redis.ResubscribeAsync();
+        }
+    }
+
+    // Both connections: with one of them alone it is no more than half back.
+    private async Task NoteAsync()
+    {
+        if (!dependencies.Redis.IsUnavailable || !redis.IsConnected)
+            return;
+        try
+        {
+            await redis.Database.PingAsync().WaitAsync(RedisConnection.Patience, Time);
+            await SettleAsync().WaitAsync(RedisConnection.Patience, Time);
+            dependencies.Redis.Succeeded();
+        }
+        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        {
+            dependencies.Redis.Failed(RedisConnection.ReasonOf(failure));
         }
     }
 
@@ -74,9 +92,9 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, TimeProv
 
     private IEnumerable<ChannelMessageQueue> Unheard() => queues.Where(listening => !redis.Hears(listening.Value)).Select(listening => listening.Key);
 
-    [LoggerMessage(LogLevel.Warning, "Redis refuses {Count} of this node's subscriptions; what other nodes tell comes late, from the database")]
+    [LoggerMessage(113, LogLevel.Warning, "Redis refuses {Count} of this node's subscriptions; what other nodes tell comes late, from the database")]
     private partial void Refusing(int count);
 
-    [LoggerMessage(LogLevel.Information, "Redis has granted all of this node's subscriptions")]
+    [LoggerMessage(114, LogLevel.Warning, "Redis has granted all of this node's subscriptions")]
     private partial void Granting();
 }

@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
 namespace Chat.Edge;
 
 /// <summary>
@@ -24,6 +26,8 @@ internal static class EdgeRegistration
     {
         var origins = new Origins(configuration["Origins:Allowed"]);
         services.AddSingleton(origins);
+        // Nobody needs to know what the server runs on.
+        services.Configure<KestrelServerOptions>(kestrel => kestrel.AddServerHeader = false);
         services.AddHsts(hsts => hsts.MaxAge = HstsAge);
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. origins.Allowed])
@@ -39,6 +43,8 @@ internal static class EdgeRegistration
     {
         if (Proxies.Options(app.Configuration) is { } forwarded)
             app.UseForwardedHeaders(forwarded);
+        app.UsePathPrefix();
+        app.UseHeadRequests();
         app.Use(AddHeaders);
         // Only over https, and never for localhost: the framework sees to both.
         if (!app.Environment.IsDevelopment())

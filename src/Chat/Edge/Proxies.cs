@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.HttpOverrides;
 using IPNetwork = System.Net.IPNetwork;
 
@@ -11,24 +12,34 @@ namespace Chat.Edge;
 /// </summary>
 internal static class Proxies
 {
-    /// <summary>What is wrong with the setting, a line each.</summary>
-    public static IEnumerable<string> Faults(IConfiguration configuration)
+    // 10.0.0.0/8 and fc00::/7 are the largest private networks there are.
+    private const int WidestIPv4 = 8;
+    private const int WidestIPv6 = 7;
+
+    // The bits before the IPv4 address in ::ffff:a.b.c.d.
+    private const int Mapped = 96;
+
+    /// <summary>What is wrong with the setting; null if nothing is.</summary>
+    public static string? FaultOf(string known)
     {
-        foreach (var text in Split(configuration))
+        foreach (var text in Split(known))
         {
-            if (NetworkOf(text) is null)
-                yield return $"Proxies__Known has '{text}', which is neither an address nor a network like 10.0.0.0/8.";
+            if (NetworkOf(text) is not { } network)
+                return $"has '{text}', which is neither an address nor a network like 10.0.0.0/8.";
+            if (network.PrefixLength < (network.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? WidestIPv4 : WidestIPv6))
+                return $"has '{text}', which would believe nearly anybody: name the networks of your proxies alone.";
         }
 
-        // The framework's own switch believes whoever sends the headers.
-        if (configuration.GetValue("FORWARDEDHEADERS_ENABLED", false))
-            yield return "ASPNETCORE_FORWARDEDHEADERS_ENABLED would believe anybody: name your proxies in Proxies__Known instead.";
+        return null;
     }
+
+    /// <summary>The networks that the proxies are in.</summary>
+    public static IPNetwork[] Networks(IConfiguration configuration) => [.. Split(configuration["Proxies:Known"]).Select(text => NetworkOf(text)!.Value)];
 
     /// <summary>What to believe, and of whom; null if there is no proxy.</summary>
     public static ForwardedHeadersOptions? Options(IConfiguration configuration)
     {
-        var networks = Split(configuration).Select(text => NetworkOf(text)!.Value).ToArray();
+        var networks = Networks(configuration);
         if (networks.Length == 0)
             return null;
         // Through any number of known proxies, and not a step further.
@@ -40,13 +51,16 @@ internal static class Proxies
         return options;
     }
 
-    private static string[] Split(IConfiguration configuration) =>
-        (configuration["Proxies:Known"] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    private static string[] Split(string? known) =>
+        (known ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     private static IPNetwork? NetworkOf(string text)
     {
         if (IPNetwork.TryParse(text, out var network))
-            return network;
-        return IPAddress.TryParse(text, out var address) ? new IPNetwork(address, address.GetAddressBytes().Length * 8) : null;
+            return network.BaseAddress.IsIPv4MappedToIPv6 && network.PrefixLength >= Mapped ? new IPNetwork(network.BaseAddress.MapToIPv4(), network.PrefixLength - Mapped) : network;
+        if (!IPAddress.TryParse(text, out var address))
+            return null;
+        var plain = ClientAddress.Unmapped(address);
+        return new IPNetwork(plain, plain.GetAddressBytes().Length * 8);
     }
 }

@@ -9,6 +9,12 @@ namespace Chat.Embedded;
 /// </summary>
 internal sealed class DataFolder : IDisposable
 {
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const string LockFile = "chat.lock";
+
+    /// <summary>What tells a folder of ours.</summary>
+    private static readonly string[] Traces = [LockFile, DevKey.File];
+
     /// <summary>Asked for only where we are root.</summary>
     private static readonly ServiceAccount Root = ServiceAccount.Ours;
 
@@ -22,6 +28,13 @@ internal sealed class DataFolder : IDisposable
     /// <summary>The part that PostgreSQL's account owns.</summary>
     public string Postgres => System.IO.Path.Combine(Path, "postgres");
 
+    /// <summary>The file with the password of PostgreSQL's superuser.</summary>
+    public string Password => System.IO.Path.Combine(Path, "postgres-password");
+
+    /// <summary>Where everything is kept that Development brings by itself.</summary>
+    public static string PathOf(IConfiguration configuration, IHostEnvironment environment) =>
+        System.IO.Path.Combine(environment.ContentRootPath, configuration["Embedded:DataPath"] ?? ".data");
+
     /// <summary>Opens the wished folder, or a stable stand-in for it if <paramref name="account"/> cannot use it.</summary>
     /// <exception cref="StartException">Another process holds the folder, or it cannot be used.</exception>
     public static async Task<DataFolder> Open(EmbeddedPostgresOptions options, ServiceAccount account, CancellationToken cancellation)
@@ -32,7 +45,7 @@ internal sealed class DataFolder : IDisposable
 
         // The home of root, for one, is closed to others.
         var standIn = $"/var/tmp/chat-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(wished)).AsSpan(0, 5))}";
-        await RefuseForeign(standIn, cancellation);
+        await RefuseForeign(standIn, account, cancellation);
         folder = await TryOpen(standIn, options.ThrowAway, account, cancellation)
             ?? throw new StartException($"PostgreSQL does not run as root, and the account {account.Name} can use neither {wished} nor {standIn} for its data. Set Embedded__DataPath to a folder that it can reach.");
         options.Notice($"PostgreSQL does not run as root, and the account {account.Name} cannot use {wished}: the data are kept in {standIn}.");
@@ -44,31 +57,40 @@ internal sealed class DataFolder : IDisposable
     /// <summary>Null if the account cannot own its part of the folder.</summary>
     private static async Task<DataFolder?> TryOpen(string path, bool throwAway, ServiceAccount account, CancellationToken cancellation)
     {
-        CreateReachable(path);
+        var isOurs = CreateClosed(path);
         var folder = new DataFolder(path, Lock(path));
-        if (account.Name is null || await folder.HandTo(account, throwAway, cancellation))
+        if (account.Name is null || await folder.HandTo(account, isOurs, throwAway, cancellation))
             return folder;
 
         folder.Dispose();
         return null;
     }
 
-    private static void CreateReachable(string path)
+    /// <summary>
+    /// Makes the folder, closed to everybody else. One that is there is closed, too, if it is ours: earlier versions left it open.
+    /// A folder with other things in it stays as its owner wants it; what we put there is closed by itself.
+    /// </summary>
+    /// <returns>Whether the folder is ours.</returns>
+    public static bool CreateClosed(string path)
     {
-        if (Directory.Exists(path))
-            return;
-
+        var isOurs = !Directory.Exists(path)
+            || !Directory.EnumerateFileSystemEntries(path).Any()
+            || Traces.Any(file => File.Exists(System.IO.Path.Combine(path, file)));
         Directory.CreateDirectory(path);
-        // Whatever the umask: others must get through to reach the part that is theirs, which is closed again (0700).
-        if (!OperatingSystem.IsWindows())
-            File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
+        // Whatever the umask.
+        if (isOurs && !OperatingSystem.IsWindows() && File.GetUnixFileMode(path) != OwnerOnly)
+            File.SetUnixFileMode(path, OwnerOnly);
+        return isOurs;
     }
 
     private static FileStream Lock(string path)
     {
         try
         {
-            return new FileStream(System.IO.Path.Combine(path, "chat.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            var file = System.IO.Path.Combine(path, LockFile);
+            var held = new FileStream(file, Secrets.Options(FileMode.OpenOrCreate));
+            Secrets.Close(file);
+            return held;
         }
         catch (IOException held) when (held.HResult is 11 or 35 or unchecked((int)0x80070020)) // EAGAIN on Linux, on macOS; sharing violation
         {
@@ -77,27 +99,32 @@ internal sealed class DataFolder : IDisposable
     }
 
     /// <summary>
-    /// Makes the account the owner of its part, also of data that another one left there. First it has to look whether
-    /// it gets there: data that it could not use anyway stay whose they are. What is to be thrown away it owns as a
-    /// whole, for it is the watchdog, running as that account, that removes it.
+    /// Makes the account the owner of its part, also of data that another one left there, and of the folder around it, which is closed
+    /// to it otherwise: root gets everywhere. First it has to look whether the account gets there: data that it could not use
+    /// anyway stay whose they are. What is to be thrown away it owns as a whole, for it is the watchdog, running as that account,
+    /// that removes it.
     /// </summary>
-    private async Task<bool> HandTo(ServiceAccount account, bool all, CancellationToken cancellation)
+    private async Task<bool> HandTo(ServiceAccount account, bool isOurs, bool all, CancellationToken cancellation)
     {
-        if (!await Succeeds(account, "cd \"$0\"", Path))
+        if (!await Succeeds(account, "cd \"$0\"", isOurs ? Directory.GetParent(Path)?.FullName ?? Path : Path))
             return false;
 
         Directory.CreateDirectory(Postgres);
-        return await Succeeds(Root, $"chown -Rh {account.Name} \"$0\"", all ? Path : Postgres)
+        return (!isOurs || await Succeeds(Root, $"chown -h {account.Name} \"$0\"", Path))
+            && await Succeeds(Root, $"chown -Rh {account.Name} \"$0\"", all ? Path : Postgres)
             && await Succeeds(account, "cd \"$0\" && [ -O . ] && chmod 700 .", Postgres);
 
         async Task<bool> Succeeds(ServiceAccount who, string script, string path) =>
             (await who.Run("/bin/sh", ["-c", script, path], cancellation: cancellation)).ExitCode == 0;
     }
 
-    /// <summary>Anyone may create folders in /var/tmp: one that is there already must be root's, or it is a trap.</summary>
-    private static async Task RefuseForeign(string path, CancellationToken cancellation)
+    /// <summary>Anyone may create folders in /var/tmp: one that is there already must be root's or the account's, or it is a trap.</summary>
+    private static async Task RefuseForeign(string path, ServiceAccount account, CancellationToken cancellation)
     {
-        var (exitCode, _) = await Root.Run("/bin/sh", ["-c", "mkdir -m 755 \"$0\" 2>/dev/null || { [ -d \"$0\" ] && [ ! -L \"$0\" ] && [ -O \"$0\" ]; }", path], cancellation: cancellation);
+        const string Look = """
+            mkdir -m 700 "$0" 2>/dev/null || { [ -d "$0" ] && [ ! -L "$0" ] && { [ -O "$0" ] || [ -n "$(find "$0" -prune -user "$1")" ]; }; }
+            """;
+        var (exitCode, _) = await Root.Run("/bin/sh", ["-c", Look, path, account.Name!], cancellation: cancellation);
         if (exitCode != 0)
             throw new StartException($"{path} cannot hold the data: it is not a folder of root's. Remove it, or set Embedded__DataPath.");
     }

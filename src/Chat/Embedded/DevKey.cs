@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Chat.Tokens;
 
 namespace Chat.Embedded;
@@ -9,7 +8,8 @@ namespace Chat.Embedded;
 /// </summary>
 internal static class DevKey
 {
-    private const string File = "dev-key";
+    /// <summary>Its file in the data folder.</summary>
+    public const string File = "dev-key";
 
     /// <summary>Configures key, issuer and audience, where the configuration names no way to check tokens.</summary>
     public static void Configure(IConfigurationManager configuration, IHostEnvironment environment)
@@ -17,22 +17,17 @@ internal static class DevKey
         var jwt = configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings();
         if (!environment.IsDevelopment() || !string.IsNullOrEmpty(jwt.Key) || !string.IsNullOrEmpty(jwt.Authority))
             return;
+        var folder = DataFolder.PathOf(configuration, environment);
+        DataFolder.CreateClosed(folder);
+        var file = Path.Combine(folder, File);
+        var kept = Secrets.Load(file);
+        var key = kept ?? Secrets.New();
+        if (kept is null)
+            Secrets.Save(file, key);
         configuration.AddInMemoryCollection([
-            new("Jwt:Key", LoadOrCreate(EmbeddedServers.DataPath(configuration, environment))),
+            new("Jwt:Key", key),
             new("Jwt:Issuer", jwt.Issuer ?? "chat-dev"),
             new("Jwt:Audience", jwt.Audience ?? "chat"),
         ]);
-    }
-
-    private static string LoadOrCreate(string folder)
-    {
-        var path = Path.Combine(folder, File);
-        if (!System.IO.File.Exists(path))
-        {
-            Directory.CreateDirectory(folder);
-            System.IO.File.WriteAllText(path, Convert.ToBase64String(RandomNumberGenerator.GetBytes(JwtSettings.MinKeyBytes)));
-        }
-
-        return System.IO.File.ReadAllText(path);
     }
 }

@@ -5,7 +5,8 @@ using Npgsql;
 namespace Chat.Embedded;
 
 /// <summary>
-/// A real PostgreSQL that this process starts and stops, on a port of 127.0.0.1 that is new with every start. It never
+/// A real PostgreSQL that this process starts and stops, on a port of 127.0.0.1 that is new with every start. Other accounts of
+/// the machine reach that port, too: a password, made at the first start, keeps them out. It never
 /// outlives the process (see <see cref="PostgresWatchdog"/>); on Windows it may, after a kill, until the next start.
 /// </summary>
 internal sealed class EmbeddedPostgres : IAsyncDisposable
@@ -23,7 +24,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     private readonly DataFolder folder;
     private readonly Func<Task> stop;
 
-    private EmbeddedPostgres(EmbeddedPostgresOptions options, DataFolder folder, int port, Func<Task> stop)
+    private EmbeddedPostgres(EmbeddedPostgresOptions options, DataFolder folder, int port, string password, Func<Task> stop)
     {
         (this.options, this.folder, this.stop) = (options, folder, stop);
         ConnectionString = new NpgsqlConnectionStringBuilder
@@ -31,6 +32,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             Host = "127.0.0.1",
             Port = port,
             Username = Name,
+            Password = password,
             Database = Name,
             // Neither is to be had here, and asking costs a round trip with every new connection.
             GssEncryptionMode = GssEncryptionMode.Disable,
@@ -86,16 +88,25 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         Directory.CreateDirectory(folder.Postgres);
         var cluster = new PostgresCluster(folder.Postgres, account);
         var binaries = await PostgresBinaries.Find(account, cluster.Major, folder.Path, options.Notice, cancellation);
+        var kept = options.ThrowAway ? null : Secrets.Load(folder.Password);
+        var password = kept ?? Secrets.New();
+        var isProtected = cluster.Major is null || (kept is not null && cluster.WantsPassword);
         if (cluster.Major is null)
-            await cluster.Create(binaries, durable: !options.ThrowAway, cancellation);
+            await cluster.Create(binaries, password, durable: !options.ThrowAway, cancellation);
 
         for (var attempt = 1; ; attempt++)
         {
             await cluster.FinishPrevious(binaries, cancellation);
+            if (!isProtected)
+                await cluster.Protect(binaries, password, cancellation);
+            isProtected = true;
+            // Not before it is the one: whoever finds none here sets another.
+            if (kept is null && !options.ThrowAway)
+                Secrets.Save(folder.Password, password);
             cluster.TurnLog();
             var port = LoopbackPort.Pick();
             if (await Launch(options, account, folder, binaries, cluster, port, cancellation) is { } stop)
-                return new EmbeddedPostgres(options, folder, port, stop);
+                return new EmbeddedPostgres(options, folder, port, password, stop);
 
             var log = cluster.ReadLog();
             if (attempt == LoopbackPort.Attempts || !Passing.Any(reason => log.Contains(reason, StringComparison.Ordinal)))

@@ -3,21 +3,23 @@ using System.Net;
 using System.Net.Sockets;
 using Garnet;
 using Garnet.server;
+using Garnet.server.Auth.Settings;
 
 namespace Chat.Embedded;
 
 /// <summary>
 /// A Redis in this process (Microsoft Garnet), on a port of 127.0.0.1 that is new with every start. It keeps its data
-/// in memory alone: nothing the server puts into Redis needs to outlive it.
+/// in memory alone: nothing the server puts into Redis needs to outlive it. The password, another one each time, keeps out what
+/// else reaches the port: other accounts, and web pages, whose requests it would read as commands.
 /// </summary>
 internal sealed class EmbeddedRedis : IDisposable
 {
     private readonly GarnetServer server;
 
-    private EmbeddedRedis(GarnetServer server, int port)
+    private EmbeddedRedis(GarnetServer server, int port, string password)
     {
         this.server = server;
-        ConnectionString = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}");
+        ConnectionString = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port},password={password}");
     }
 
     public string ConnectionString { get; }
@@ -28,6 +30,7 @@ internal sealed class EmbeddedRedis : IDisposable
         for (var attempt = 1; ; attempt++)
         {
             var port = LoopbackPort.Pick();
+            var password = Secrets.New();
             GarnetServer? server = null;
             try
             {
@@ -38,9 +41,10 @@ internal sealed class EmbeddedRedis : IDisposable
                     LogMemorySize = "64m",
                     IndexMemorySize = "8m",
                     QuietMode = true,
+                    AuthSettings = new PasswordAuthenticationSettings(password),
                 });
                 server.Start();
-                return new EmbeddedRedis(server, port);
+                return new EmbeddedRedis(server, port, password);
             }
             catch (SocketException taken)
             {

@@ -29,7 +29,7 @@ internal sealed class EmbeddedServers : IAsyncDisposable
                 servers.postgres = await EmbeddedPostgres.StartAsync(
                     new()
                     {
-                        DataPath = DataPath(configuration, environment),
+                        DataPath = DataFolder.PathOf(configuration, environment),
                         Notice = Console.WriteLine,
                     },
                     cancellation);
@@ -50,10 +50,6 @@ internal sealed class EmbeddedServers : IAsyncDisposable
             throw;
         }
     }
-
-    /// <summary>Where everything is kept that Development brings by itself.</summary>
-    public static string DataPath(IConfiguration configuration, IHostEnvironment environment) =>
-        Path.Combine(environment.ContentRootPath, configuration["Embedded:DataPath"] ?? ".data");
 
     public async ValueTask DisposeAsync()
     {

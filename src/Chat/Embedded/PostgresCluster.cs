@@ -1,18 +1,25 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Chat.Embedded;
 
 /// <summary>PostgreSQL's files: made once, and put in order before each start.</summary>
 /// <param name="folder">A folder that belongs to <paramref name="account"/>.</param>
 /// <param name="account">Who runs PostgreSQL.</param>
-internal sealed class PostgresCluster(string folder, ServiceAccount account)
+internal sealed partial class PostgresCluster(string folder, ServiceAccount account)
 {
     /// <summary>A number above what any system gives to a process.</summary>
     private const string NoProcess = "2147483646";
 
     public string Data { get; } = Path.Combine(folder, "data");
     public string Log { get; } = Path.Combine(folder, "log");
+
+    /// <summary>
+    /// Whether whoever comes has to show the password. Data of earlier versions let everybody in who reached the port: any account
+    /// of the machine, as superuser.
+    /// </summary>
+    public bool WantsPassword => !Trust().IsMatch(File.ReadAllText(RulesIn(Data)));
 
     private string PidFile => Path.Combine(Data, "postmaster.pid");
 
@@ -26,7 +33,7 @@ internal sealed class PostgresCluster(string folder, ServiceAccount account)
     /// Makes the files, with the role and the database <c>chat</c>. They get their name when they are complete, so that
     /// a process killed half way leaves nothing that looks like data.
     /// </summary>
-    public async Task Create(PostgresBinaries binaries, bool durable, CancellationToken cancellation)
+    public async Task Create(PostgresBinaries binaries, string password, bool durable, CancellationToken cancellation)
     {
         foreach (var unfinished in Directory.EnumerateDirectories(folder, "new-*"))
             Directory.Delete(unfinished, recursive: true);
@@ -35,24 +42,23 @@ internal sealed class PostgresCluster(string folder, ServiceAccount account)
         // Sorting by bytes is the same everywhere and the fastest; letters still know their upper and lower case.
         var letters = OperatingSystem.IsLinux() ? "C.UTF-8" : OperatingSystem.IsMacOS() ? "en_US.UTF-8" : "C";
         string[] durability = durable ? [] : ["--no-sync"];
+        // Nobody gets in before the password is set: there is no server yet.
         await Check(binaries.InitDb,
             [
                 "-D", fresh, "-U", EmbeddedPostgres.Name, "-A", "trust", "-E", "UTF8",
                 "--locale=C", $"--lc-ctype={letters}", "--text-search-config=simple", .. durability,
-            ]);
-
-        // Without a server: no port, and nothing to stop again.
-        await Check(binaries.Postgres,
-            ["--single", "-D", fresh, "-c", "exit_on_error=on", "-c", $"fsync={(durable ? "on" : "off")}", "postgres"],
-            $"create database {EmbeddedPostgres.Name}\n");
+            ],
+            cancellation);
+        await Execute(binaries, fresh, durable, [$"create database {EmbeddedPostgres.Name}", PasswordIs(password)], cancellation);
+        WantPassword(fresh);
         Directory.Move(fresh, Data);
+    }
 
-        async Task Check(string program, string[] arguments, string input = "")
-        {
-            var (exitCode, output) = await account.Run(program, arguments, input, cancellation);
-            if (exitCode != 0)
-                throw new StartException($"PostgreSQL could not create its data folder {Data}: {LastLines(output)}");
-        }
+    /// <summary>Gives data that are there a password, and wants it from now on.</summary>
+    public async Task Protect(PostgresBinaries binaries, string password, CancellationToken cancellation)
+    {
+        await Execute(binaries, Data, durable: true, [PasswordIs(password)], cancellation);
+        WantPassword(Data);
     }
 
     /// <summary>
@@ -97,6 +103,31 @@ internal sealed class PostgresCluster(string folder, ServiceAccount account)
     public static string LastLines(string text) =>
         string.Join(" / ", text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).TakeLast(5));
 
+    private static string RulesIn(string data) => Path.Combine(data, "pg_hba.conf");
+
+    private static void WantPassword(string data) =>
+        File.WriteAllText(RulesIn(data), Trust().Replace(File.ReadAllText(RulesIn(data)), "$1scram-sha-256"));
+
+    // Hexadecimal: nothing to quote.
+    private static string PasswordIs(string password) => $"alter role {EmbeddedPostgres.Name} password '{password}'";
+
+    /// <summary>Without a server: no port, and nothing to stop again. A statement that fails is shown nowhere: it may hold the password.</summary>
+    private Task Execute(PostgresBinaries binaries, string data, bool durable, string[] statements, CancellationToken cancellation) => Check(
+        binaries.Postgres,
+        [
+            "--single", "-D", data, "-c", "exit_on_error=on", "-c", $"fsync={(durable ? "on" : "off")}", "-c", "password_encryption=scram-sha-256",
+            "-c", "log_statement=none", "-c", "log_min_error_statement=panic", "postgres",
+        ],
+        cancellation,
+        string.Concat(statements.Select(statement => $"{statement}\n")));
+
+    private async Task Check(string program, string[] arguments, CancellationToken cancellation, string input = "")
+    {
+        var (exitCode, output) = await account.Run(program, arguments, input, cancellation);
+        if (exitCode != 0)
+            throw new StartException($"PostgreSQL could not set its data folder {Data} up: {LastLines(output)}");
+    }
+
     private bool IsOurPostmaster(int pid)
     {
         try
@@ -110,4 +141,8 @@ internal sealed class PostgresCluster(string folder, ServiceAccount account)
             return false;
         }
     }
+
+    /// <summary>A rule that lets in without a password, as the word at the end of a line that is no comment.</summary>
+    [GeneratedRegex(@"^([^#\n]*\s)trust\b", RegexOptions.Multiline)]
+    private static partial Regex Trust();
 }

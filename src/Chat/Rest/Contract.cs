@@ -1,10 +1,11 @@
+using System.Collections.Frozen;
 using System.ComponentModel.DataAnnotations;
+using System.IO.Compression;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Chat.Socket;
-using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.WebUtilities;
@@ -16,22 +17,34 @@ namespace Chat.Rest;
 
 /// <summary>
 /// The REST side's contract: an OpenAPI 3.1 document made of what the endpoints say of themselves, at
-/// <c>/openapi/v1.json</c>, and a page to read and try it, at <c>/docs</c>. In every environment: it holds nothing
-/// that the project's documents do not say, and it is what generated clients are made from.
+/// <c>/openapi/v1.json</c>, and a page to read and try it, at <c>/docs</c>. In every environment, unless <c>Docs:Enabled</c> says
+/// no: it holds nothing that the project's documents do not say, and it is what generated clients are made from.
 /// </summary>
 internal static class Contract
 {
+    private const string Name = "v1";
     private const string Scheme = "bearer";
     private const string Id = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
     private const string Time = @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$";
-    private static readonly ChatError[] Anywhere = [ChatError.Internal, ChatError.Unavailable];
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
-    // How the framework refuses a token that does not allow what is asked.
-    private static readonly ProblemHttpResult NotAllowed = TypedResults.Problem(
-        statusCode: StatusCodes.Status403Forbidden,
-        extensions: new Dictionary<string, object?> { ["code"] = Problems.NameOf(ErrorCode.Forbidden), ["retryable"] = false });
+    /// <summary>Each group of operations, and what it is about: a group that is not here fails where the document is made.</summary>
+    private static readonly FrozenDictionary<string, string> Groups = new Dictionary<string, string>
+    {
+        ["Conversations"] = "Who talks to whom, and what is unread.",
+        ["Messages"] = "What is said, and how far it was read.",
+        ["People"] = "Who is there, and who wants to hear nothing from whom.",
+        ["Administration"] = "For the application behind which the server stands.",
+        ["Development"] = "For trying things out; only where `ASPNETCORE_ENVIRONMENT` is Development.",
+        ["Web client"] = "What the server's own page needs.",
+        ["Health"] = "For load balancers and orchestrators.",
+    }.ToFrozenDictionary();
 
-    public static IServiceCollection AddContract(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    /// <summary>What the page is made of, besides what is made for each request: files inside of its package, compressed.</summary>
+    private static readonly (string Name, string Type)[] PageFiles =
+        [("scalar.js", "text/javascript"), ("scalar.aspnetcore.js", "text/javascript"), ("favicon.svg", "image/svg+xml")];
+
+    public static IServiceCollection AddContract(this IServiceCollection services) => services.AddOpenApi(Name, options =>
     {
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
         options.AddSchemaTransformer(DescribeSchema);
@@ -39,10 +52,45 @@ internal static class Contract
         options.AddDocumentTransformer(DescribeDocument);
     });
 
-    public static void MapContract(this WebApplication app)
+    /// <summary>Maps both, unless <c>Docs:Enabled</c> is false. They are public: what they cost, they cost once.</summary>
+    /// <param name="app">The server.</param>
+    /// <param name="pathBase">Under which path a proxy shows it.</param>
+    public static void MapContract(this WebApplication app, string pathBase)
     {
-        app.MapOpenApi().AllowAnonymous();
+        if (!app.Configuration.GetValue("Docs:Enabled", true))
+            return;
+        var document = new StaticDocument("application/json", () => WriteAsync(app.Services, pathBase));
+        app.MapMethods("/openapi/v1.json", Methods, http => SendAsync(http, document)).AllowAnonymous().ExcludeFromDescription();
         app.MapScalarApiReference("/docs", Page).AllowAnonymous();
+        foreach (var (name, type) in PageFiles)
+        {
+            var file = new StaticDocument(type, () => UnpackAsync(name));
+            // Before the package's own, which unpacks and compresses them each time.
+            app.MapMethods($"/docs/{name}", Methods, http => SendAsync(http, file)).AllowAnonymous().ExcludeFromDescription().WithOrder(-1);
+        }
+    }
+
+    private static Task SendAsync(HttpContext http, StaticDocument document)
+    {
+        http.Response.Headers.CacheControl = "no-cache";
+        return document.SendAsync(http);
+    }
+
+    private static async Task<byte[]> WriteAsync(IServiceProvider services, string pathBase)
+    {
+        var document = await services.GetRequiredKeyedService<IOpenApiDocumentProvider>(Name).GetOpenApiDocumentAsync();
+        document.Servers = [new OpenApiServer { Url = pathBase.Length > 0 ? pathBase : "/", Description = "The server that this document comes from." }];
+        return Encoding.UTF8.GetBytes(await document.SerializeAsJsonAsync(OpenApiSpecVersion.OpenApi3_1));
+    }
+
+    private static async Task<byte[]> UnpackAsync(string name)
+    {
+        var package = typeof(ScalarOptions).Assembly;
+        var resource = package.GetManifestResourceNames().Single(resource => resource.EndsWith($"ScalarStaticAssets.{name}", StringComparison.Ordinal));
+        await using var packed = new GZipStream(package.GetManifestResourceStream(resource)!, CompressionMode.Decompress);
+        using var bytes = new MemoryStream();
+        await packed.CopyToAsync(bytes);
+        return bytes.ToArray();
     }
 
     // Everything comes from the package, through this server; the policy makes sure of it.
@@ -67,11 +115,11 @@ internal static class Contract
                 JSON of at most 64 KiB (`Limits:MaxFrameBytes`). Fields may be added, never renamed or removed: a client
                 ignores those that it does not know. What is absent is left out, never null. Ids are UUIDs in lower case,
                 times RFC 3339 in UTC with milliseconds. Errors are problem details (RFC 9457) with a `code`, which is
-                for programs. Not a member and not there look the same: 404.
+                for programs. Not a member, not there and an id that is no UUID look the same: 404. Query parameters
+                that an address does not know are ignored. What answers to GET answers to HEAD. A request
+                that is no HTTP, or whose line or headers are too large (400, 408, 414, 431), may be answered without a body.
                 """,
         };
-        // The document is the same wherever it is served from.
-        document.Servers = [];
         document.AddComponent(Scheme, new OpenApiSecurityScheme
         {
             Type = SecuritySchemeType.Http,
@@ -88,10 +136,13 @@ internal static class Contract
             document.Paths.Add(path, item);
         }
 
+        foreach (var group in document.Tags!)
+            group.Description = Groups[group.Name!];
         foreach (var operation in document.Paths.Values.SelectMany(path => path.Operations!.Values))
         {
-            if (operation.Responses!.ContainsKey("401"))
-                operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Scheme, document)] = [] }];
+            operation.Security = operation.Responses!.ContainsKey("401")
+                ? [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Scheme, document)] = [] }]
+                : [];
         }
 
         foreach (var properties in document.Components!.Schemas!.Values.Select(schema => schema.Properties).OfType<IDictionary<string, IOpenApiSchema>>())
@@ -144,17 +195,12 @@ internal static class Contract
                 content.Example = Written(answer.Example);
         }
 
-        var isProtected = metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any();
-        var errors = metadata.OfType<Refusals>().SelectMany(refusals => refusals.Errors.Concat(Anywhere))
-            .Concat(isProtected ? [ChatError.Unauthorized, ChatError.RateLimited(TimeSpan.FromSeconds(1))] : []);
-        var problems = errors.Select(error => error.ToProblem()).OfType<ProblemHttpResult>().Select(result => result.ProblemDetails);
-        if (metadata.OfType<AuthorizationPolicy>().Any())
-            problems = problems.Append(NotAllowed.ProblemDetails);
-        foreach (var status in problems.GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
+        foreach (var status in DescribedProblems.Of(context.Description, hasBody: operation.RequestBody is not null).GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
         {
             operation.Responses![$"{status.Key}"] = new OpenApiResponse
             {
                 Description = $"{ReasonPhrases.GetReasonPhrase(status.Key)}: {string.Join(", ", status.Select(problem => $"`{problem.Extensions["code"]}`").Distinct())}",
+                Headers = DescribedProblems.HeadersOf(status.Key),
                 Content = new Dictionary<string, OpenApiMediaType>
                 {
                     ["application/problem+json"] = new OpenApiMediaType { Schema = await Component(typeof(ProblemDetails)), Example = Written(status.First()) },
@@ -166,11 +212,11 @@ internal static class Contract
     private static Task DescribeSchema(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellation)
     {
         var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
-        if (type == typeof(DateTimeOffset) || type.IsEnum)
+        if (type == typeof(DateTimeOffset) || type == typeof(Guid) || type.IsEnum)
             schema.Type = JsonSchemaType.String;
         // The attribute that bounds a number cannot leave one side open.
         if (type == typeof(long))
-            schema.Maximum = null;
+            (schema.Type, schema.Format, schema.Maximum) = (JsonSchemaType.Integer, "int64", null);
         if (context.ParameterDescription is null)
             schema.Pattern = type == typeof(Guid) ? Id : type == typeof(DateTimeOffset) ? Time : schema.Pattern;
         // Whatever may be null is not required.

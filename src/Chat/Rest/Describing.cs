@@ -1,3 +1,4 @@
+using System.Globalization;
 using Chat.Socket;
 
 namespace Chat.Rest;
@@ -36,6 +37,14 @@ internal static class Describing
     /// <summary>An answer without a body.</summary>
     public static RouteHandlerBuilder Answers(this RouteHandlerBuilder endpoint, int status, string when) =>
         endpoint.Produces(status).WithMetadata(new GivenAnswer(status, when, null));
+
+    /// <summary>What the call costs by the number of rows that this parameter asks for: so few calls as large are carried out at a time.</summary>
+    public static RouteHandlerBuilder CostsRows(this RouteHandlerBuilder endpoint, string parameter) =>
+        endpoint.WithMetadata(new CallCost(http => int.TryParse(http.Request.Query[parameter], CultureInfo.InvariantCulture, out var rows) ? CallCost.OfRows(rows) : 1));
+
+    /// <summary>The same, for a parameter that lists what is asked for, separated by commas.</summary>
+    public static RouteHandlerBuilder CostsListed(this RouteHandlerBuilder endpoint, string parameter) =>
+        endpoint.WithMetadata(new CallCost(http => CallCost.OfRows(http.Request.Query[parameter].ToString().Count(character => character == ',') + 1)));
 
     /// <summary>What may be wrong with a request, besides what may be wrong with any.</summary>
     public static RouteHandlerBuilder Refuses(this RouteHandlerBuilder endpoint, params ChatError[] errors) =>

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Security.Claims;
 using System.Text.Json;
@@ -5,14 +6,22 @@ using System.Text.Json.Serialization.Metadata;
 using Chat.Socket;
 using Chat.Storage;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.Net.Http.Headers;
 
 namespace Chat.Rest;
 
 /// <summary>Errors over REST: problem details (RFC 9457) with the same codes as on the socket.</summary>
 internal static class Problems
 {
-    /// <summary>The one status in use for which the framework knows no type.</summary>
-    private const string TooManyRequests = "https://tools.ietf.org/html/rfc6585#section-4";
+    /// <summary>The statuses in use for which the framework knows no type.</summary>
+    private static readonly FrozenDictionary<int, string> Types = new Dictionary<int, string>
+    {
+        [StatusCodes.Status413PayloadTooLarge] = "https://tools.ietf.org/html/rfc9110#section-15.5.14",
+        [StatusCodes.Status414UriTooLong] = "https://tools.ietf.org/html/rfc9110#section-15.5.15",
+        [StatusCodes.Status421MisdirectedRequest] = "https://tools.ietf.org/html/rfc9110#section-15.5.20",
+        [StatusCodes.Status429TooManyRequests] = "https://tools.ietf.org/html/rfc6585#section-4",
+        [StatusCodes.Status431RequestHeaderFieldsTooLarge] = "https://tools.ietf.org/html/rfc6585#section-5",
+    }.ToFrozenDictionary();
 
     /// <summary>
     /// A refused request's answer. Not a member and not there look the same, so what is FORBIDDEN on the socket is a
@@ -21,7 +30,7 @@ internal static class Problems
     public static IResult ToProblem(this ChatError error)
     {
         var shown = error.Code == ErrorCode.Forbidden ? ChatError.Missing("There is no such conversation.") : error;
-        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: shown.Code == ErrorCode.RateLimited ? TooManyRequests : null, extensions: Extensions(shown));
+        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: Types.GetValueOrDefault(StatusOf(shown.Code)), extensions: Extensions(shown));
     }
 
     /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
@@ -41,6 +50,8 @@ internal static class Problems
 
     private static void Complete(ProblemDetailsContext problem)
     {
+        if (problem.ProblemDetails.Status is { } status && Types.TryGetValue(status, out var type))
+            problem.ProblemDetails.Type = type;
         var extensions = problem.ProblemDetails.Extensions;
         if (!extensions.ContainsKey("code"))
         {
@@ -48,6 +59,12 @@ internal static class Problems
             var error = code == ErrorCode.Unavailable ? ChatError.Unavailable : new ChatError(code, "");
             foreach (var (name, value) in Extensions(error))
                 extensions.TryAdd(name, value);
+        }
+
+        if (problem.ProblemDetails.Status == StatusCodes.Status415UnsupportedMediaType)
+        {
+            problem.ProblemDetails.Detail = "A body is application/json, in UTF-8.";
+            problem.HttpContext.Response.Headers.Accept = "application/json";
         }
 
         // In whole seconds (RFC 9110, 10.2.3), so never sooner than retryAfterMs.
@@ -68,6 +85,7 @@ internal static class Problems
         ErrorCode.Blocked or ErrorCode.Forbidden => StatusCodes.Status403Forbidden,
         ErrorCode.NotFound => StatusCodes.Status404NotFound,
         ErrorCode.RateLimited => StatusCodes.Status429TooManyRequests,
+        ErrorCode.LimitReached => StatusCodes.Status409Conflict,
         ErrorCode.Unavailable => StatusCodes.Status503ServiceUnavailable,
         ErrorCode.InternalError => StatusCodes.Status500InternalServerError,
         _ => StatusCodes.Status400BadRequest,
@@ -99,18 +117,15 @@ internal static class Problems
     public static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
 }
 
-/// <summary>Says in one line, as the socket does, that a request found the database away.</summary>
-internal sealed partial class DatabaseAwayLog(ILogger<DatabaseAwayLog> log) : IExceptionHandler
+/// <summary>Counts, as the socket does, a request that found PostgreSQL unavailable.</summary>
+internal sealed class DatabaseAwayLog(Dependencies dependencies) : IExceptionHandler
 {
     public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         if (DatabaseFailure.IsUnavailable(exception))
-            DatabaseAway(httpContext.Request.Method, httpContext.GetEndpoint()?.DisplayName ?? "", exception.Message);
+            dependencies.Postgres.Failed(exception, refusedOthers: 1);
         return new(false);
     }
-
-    [LoggerMessage(LogLevel.Warning, "The database is away: {Method} {Endpoint} was answered 503 ({Reason})")]
-    private partial void DatabaseAway(string method, string endpoint, string reason);
 }
 
 /// <summary>
@@ -125,9 +140,10 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
 {
     public static async ValueTask<Body<T>> BindAsync(HttpContext http)
     {
+        RefuseOtherTypes(http.Request);
         var limit = http.RequestServices.GetRequiredService<Limits>().MaxFrameBytes;
         var bytes = new byte[limit + 1];
-        var length = await http.Request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, http.RequestAborted);
+        var length = await ReadAsync(http, bytes);
         if (length > limit)
         {
             http.RequestServices.GetRequiredService<ServerMetrics>().LimitHit(nameof(Limits.MaxFrameBytes));
@@ -147,6 +163,31 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
         {
             return new Body<T>(null, ChatError.Unreadable(failure));
         }
+    }
+
+    private static async Task<int> ReadAsync(HttpContext http, byte[] bytes)
+    {
+        try
+        {
+            return await http.Request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, http.RequestAborted);
+        }
+        // The connection broke in the middle of it, or it says that a chunk has two gigabytes: the client's doing, not ours.
+        catch (IOException failure) when (failure is not BadHttpRequestException)
+        {
+            throw new BadHttpRequestException("The body could not be read.", failure);
+        }
+    }
+
+    // Who says what a body is must say that it is JSON, in the one encoding that JSON has between programs (RFC 8259, 8.1). An empty
+    // body has no type, whatever a client writes with it.
+    private static void RefuseOtherTypes(HttpRequest request)
+    {
+        if (request.Headers.ContentType.Count == 0 || request.ContentLength == 0)
+            return;
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+            || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || (type.Charset.HasValue && !HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
+            throw new BadHttpRequestException("The body is not application/json.", StatusCodes.Status415UnsupportedMediaType);
     }
 }
 

@@ -1,12 +1,15 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Chat.Edge;
 
 namespace Chat.Socket;
 
 /// <summary>
 /// Who gets in. A storm of handshakes is slowed down before it costs anything, and what the process has no file descriptor
 /// for is turned away (503 with Retry-After); a node, an address or a user with too many connections gets a close that
-/// says to come back later (1013), which a browser can read. Without these one client could take the node from all others.
+/// says to come back later (1013), which a browser can read. Of what is there for those without a token one address may
+/// take a part only, and a part is kept for handshakes that carry one. Without these one client could take the node from
+/// all others.
 /// </summary>
 internal sealed class Admission
 {
@@ -16,62 +19,68 @@ internal sealed class Admission
     private readonly ServerMetrics metrics;
     private readonly ConcurrentDictionary<Guid, int> users = new();
     private readonly ConcurrentDictionary<IPAddress, int> addresses = new();
+    private readonly ConcurrentDictionary<(IPAddress Address, bool HasToken), int> strangersByAddress = new();
     private readonly TokenBucket handshakes;
+    private readonly TokenBucket strangersHandshakes;
+    private readonly HandshakeRates rates;
     private readonly Lock gate = new();
+    private int authenticated;
     private int unauthenticated;
+    private int strangers;
 
-    public Admission(Hub hub, Limits limits, ServerMetrics metrics, TimeProvider time)
+    public Admission(Hub hub, Limits limits, HandshakeRates rates, ServerMetrics metrics, TimeProvider time)
     {
         this.hub = hub;
         this.limits = limits;
+        this.rates = rates;
         this.metrics = metrics;
         handshakes = new TokenBucket(limits.HandshakesPerSecond, time);
+        strangersHandshakes = new TokenBucket(Limits.WithoutReserve(limits.HandshakesPerSecond), time);
         metrics.WatchConnections(() =>
         {
-            var without = Volatile.Read(ref unauthenticated);
-            return (Math.Max(0, hub.Count - without), without);
+            var with = Volatile.Read(ref authenticated);
+            return (with, Math.Max(0, hub.Count - with));
         });
     }
 
     /// <summary>Whether a handshake may be answered at all just now.</summary>
+    /// <param name="address">Where it comes from (<see cref="ClientAddress"/>).</param>
+    /// <param name="hasToken">Whether it carries a token, be it good or bad.</param>
     /// <param name="isLast">Whether it has come on one of the last file descriptors.</param>
     /// <returns>Zero, or how long the client should wait.</returns>
-    public TimeSpan MayShakeHands(bool isLast)
+    public TimeSpan MayShakeHands(IPAddress address, bool hasToken, bool isLast)
     {
         if (hub.IsStopping)
-        {
-            metrics.HandshakeRefused("stopping");
-            return Moment;
-        }
-
+            return Refuse("stopping", null, Moment);
         if (isLast)
-        {
-            metrics.HandshakeRefused("files");
-            return Moment;
-        }
-
-        if (Volatile.Read(ref unauthenticated) >= limits.MaxUnauthenticated)
-        {
-            metrics.HandshakeRefused("unauthenticated");
-            metrics.LimitHit(nameof(Limits.MaxUnauthenticated));
-            return Moment;
-        }
-
-        TimeSpan wait;
+            return Refuse("files", null, Moment);
+        if (Volatile.Read(ref unauthenticated) >= limits.MaxUnauthenticated
+            || (!hasToken && Volatile.Read(ref strangers) >= Limits.WithoutReserve(limits.MaxUnauthenticated)))
+            return Refuse("unauthenticated", nameof(Limits.MaxUnauthenticated), Moment);
+        if (strangersByAddress.GetValueOrDefault((address, hasToken)) >= limits.ShareOf(limits.MaxUnauthenticated))
+            return Refuse("address", nameof(Limits.AddressShare), Moment);
         lock (gate)
-            wait = handshakes.Take();
-        if (wait > TimeSpan.Zero)
         {
-            metrics.HandshakeRefused("rate");
-            metrics.LimitHit(nameof(Limits.HandshakesPerSecond));
+            var wait = hasToken || handshakes.Wait > strangersHandshakes.Wait ? handshakes.Wait : strangersHandshakes.Wait;
+            if (wait > TimeSpan.Zero)
+                return Refuse("rate", nameof(Limits.HandshakesPerSecond), wait);
+            // Last, so that what is refused for all takes nothing from an address.
+            wait = rates.Take((address, hasToken));
+            if (wait > TimeSpan.Zero)
+                return Refuse("address", nameof(Limits.AddressShare), wait);
+            handshakes.Take();
+            if (!hasToken)
+                strangersHandshakes.Take();
         }
 
-        return wait;
+        return TimeSpan.Zero;
     }
 
     /// <summary>Counts a connection in, until what is returned is disposed.</summary>
+    /// <param name="address">Where it comes from (<see cref="ClientAddress"/>).</param>
+    /// <param name="hasToken">Whether its handshake carried a token.</param>
     /// <returns>Null if the node or the address has too many already.</returns>
-    public Place? TryEnter(IPAddress? address)
+    public Place? TryEnter(IPAddress address, bool hasToken)
     {
         if (hub.Count >= limits.MaxConnections)
         {
@@ -79,11 +88,8 @@ internal sealed class Admission
             return null;
         }
 
-        // TestServer and Unix sockets have no address.
-        var from = address ?? IPAddress.None;
-        var isFull = Add(addresses, from, 1) > limits.MaxConnectionsPerAddress;
-        Interlocked.Increment(ref unauthenticated);
-        var place = new Place(this, from);
+        var isFull = Add(addresses, address, 1) > limits.MaxConnectionsPerAddress;
+        var place = new Place(this, address, hasToken);
         if (!isFull)
             return place;
         metrics.LimitHit(nameof(Limits.MaxConnectionsPerAddress));
@@ -91,10 +97,36 @@ internal sealed class Admission
         return null;
     }
 
-    /// <summary>One connection's place on this node.</summary>
-    public sealed class Place(Admission admission, IPAddress address) : IDisposable
+    private TimeSpan Refuse(string reason, string? limit, TimeSpan wait)
     {
+        metrics.HandshakeRefused(reason);
+        if (limit is not null)
+            metrics.LimitHit(limit);
+        return wait;
+    }
+
+    private void CountStranger(IPAddress address, bool hasToken, int change)
+    {
+        Interlocked.Add(ref unauthenticated, change);
+        if (!hasToken)
+            Interlocked.Add(ref strangers, change);
+        Add(strangersByAddress, (address, hasToken), change);
+    }
+
+    /// <summary>One connection's place on this node.</summary>
+    public sealed class Place : IDisposable
+    {
+        private readonly Admission admission;
+        private readonly IPAddress address;
+        private readonly bool hasToken;
         private Guid? userId;
+        private int isKnown;
+
+        internal Place(Admission admission, IPAddress address, bool hasToken)
+        {
+            (this.admission, this.address, this.hasToken) = (admission, address, hasToken);
+            admission.CountStranger(address, hasToken, 1);
+        }
 
         /// <summary>The connection has shown a token: it counts among its user's now, and no longer among those without.</summary>
         /// <returns>False if the user has too many already.</returns>
@@ -108,16 +140,27 @@ internal sealed class Admission
             }
 
             userId = user;
-            Interlocked.Decrement(ref admission.unauthenticated);
+            Interlocked.Increment(ref admission.authenticated);
+            GiveUp();
             return true;
+        }
+
+        /// <summary>The connection is no longer one that may still show its first token.</summary>
+        public void GiveUp()
+        {
+            if (Interlocked.Exchange(ref isKnown, 1) == 0)
+                admission.CountStranger(address, hasToken, -1);
         }
 
         public void Dispose()
         {
+            GiveUp();
             if (userId is { } user)
+            {
                 Add(admission.users, user, -1);
-            else
-                Interlocked.Decrement(ref admission.unauthenticated);
+                Interlocked.Decrement(ref admission.authenticated);
+            }
+
             Add(admission.addresses, address, -1);
         }
     }

@@ -78,13 +78,16 @@ internal sealed class Authentication(
     Hub hub,
     IEnumerable<IIdentityObserver> identityObservers,
     IEnumerable<IConnectionObserver> connectionObservers,
+    SignInTurns signIns,
     Lineage lineage,
     Audit audit,
-    Limits limits) : IHandler<Authenticate>, IDisposable
+    Limits limits,
+    TimeProvider time) : IHandler<Authenticate>, IDisposable
 {
     /// <summary>
     /// Users being let in at the same time; the others wait for their turn. Each one asks the database and Redis several
-    /// things, and when thousands come back at once, all of them asking together would all be too late.
+    /// things, and when thousands come back at once, all of them asking together would all be too late. Of one user there are never
+    /// more than <see cref="SignInTurns.AtOnce"/> among them.
     /// </summary>
     internal const int AtOnce = 32;
 
@@ -102,11 +105,13 @@ internal sealed class Authentication(
     /// </summary>
     public async ValueTask PresentAsync(string token, Connection connection, string? id)
     {
+        // Whatever comes of it, and however long that takes: this is a client with a token.
+        connection.HasShownToken = true;
         var reading = await tokens.ReadAsync(token);
         if (reading.Identity is not { } identity)
         {
-            if (reading.Fault is { } fault)
-                Refuse(connection, id, fault, fault == TokenFault.TokenExpired ? "The token has run out." : "The token is not valid here.");
+            if (reading.Refusal is { } refusal)
+                Refuse(connection, id, refusal, refusal.Reason == RefusalReason.Expired ? "The token has expired." : "The token is not valid here.");
             else
                 connection.Close(Disconnect.IssuerAway);
             return;
@@ -116,7 +121,7 @@ internal sealed class Authentication(
         {
             if (connection.User.Id != identity.Id)
             {
-                Refuse(connection, id, TokenFault.TokenInvalid, "The token is another user's.");
+                Refuse(connection, id, new TokenRefusal(RefusalReason.AnotherUsers, "-", "-"), "The token is another user's.");
                 return;
             }
 
@@ -132,7 +137,10 @@ internal sealed class Authentication(
             return;
         }
 
+        // The user's turn first: who waits for their own sign-ins keeps no turn of the node's from others.
+        var own = (await signIns.TakeAsync(identity.Id))!;
         await turns.WaitAsync();
+        var began = time.GetTimestamp();
         try
         {
             foreach (var observer in identityObservers)
@@ -149,6 +157,7 @@ internal sealed class Authentication(
         finally
         {
             turns.Release();
+            _ = signIns.RestAsync(own, time.GetElapsedTime(began));
         }
     }
 
@@ -171,14 +180,17 @@ internal sealed class Authentication(
 
         // auth_success comes before every live event, and no live event falls between the two.
         connection.SendAhead(Frame.Of(Success(connection), id), () => hub.Join(connection));
+        // A revocation closes what has joined: of one that came since the token was read, this connection would not hear.
+        if (tokens.IsRevoked(connection.Token!))
+            connection.Close(Disconnect.NotAuthorised);
         foreach (var observer in connectionObservers)
             await observer.OpenedAsync(connection);
     }
 
-    private void Refuse(Connection connection, string? id, TokenFault fault, string message)
+    private void Refuse(Connection connection, string? id, TokenRefusal refusal, string message)
     {
-        audit.SignInRefused($"{fault}", connection.Id);
-        connection.Send(Frame.Of(new AuthFailed(fault, message), id));
+        audit.SignInRefused($"{refusal.Fault}", connection.Id, $"{connection.Address}", refusal.Reason, refusal.Issuer, refusal.KeyId);
+        connection.Send(Frame.Of(new AuthFailed(refusal.Fault, message), id));
         connection.Close(Disconnect.NotAuthorised);
     }
 

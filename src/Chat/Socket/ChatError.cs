@@ -35,6 +35,9 @@ public enum ErrorCode
     /// <summary>Too many in too short a time; <c>retryAfterMs</c> says when to come back.</summary>
     RateLimited,
 
+    /// <summary>There is as much of it already as there may be; <c>field</c> names what.</summary>
+    LimitReached,
+
     /// <summary>The database is away or does not keep up. Nothing was stored; the same request may be repeated.</summary>
     Unavailable,
 
@@ -67,7 +70,7 @@ public sealed record ChatError(
     public static JsonTypeInfo<ChatError> Json => ChatJson.Wire.ChatError;
 
     internal static ChatError NoEnvelope { get; } =
-        new(ErrorCode.InvalidMessage, "A frame holds one JSON object: { type: string, id?: string, payload: object }.");
+        new(ErrorCode.InvalidMessage, "A frame holds one JSON object: { type: string, id?: string, payload?: object }.");
 
     internal static ChatError UnknownEvent { get; } = new(ErrorCode.UnknownEvent, "No event of this type is known.");
 
@@ -84,6 +87,8 @@ public sealed record ChatError(
 
     internal static ChatError Invalid(string? field, string message) =>
         new(ErrorCode.ValidationError, message, Field: field);
+
+    internal static ChatError TooMany(string field, string message) => new(ErrorCode.LimitReached, message, Field: field);
 
     internal static ChatError Missing(string message) => new(ErrorCode.NotFound, message);
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.WebSockets;
 using Chat.Tokens;
 
@@ -10,9 +11,8 @@ namespace Chat.Socket;
 /// </summary>
 public sealed class Connection
 {
-    // Codes of RFC 6455 that the server never sends itself: .NET closes for a fault in the frames, and nobody sends 1006.
-    private const int ProtocolError = (int)WebSocketCloseStatus.ProtocolError;
-    private const int Broken = 1006;
+    // Nobody sends 1006: it stands for a connection that ended without a close (RFC 6455, 7.4.1).
+    internal const int Broken = 1006;
     private readonly WebSocket socket;
     private readonly Transport transport;
     private readonly Limits limits;
@@ -28,6 +28,7 @@ public sealed class Connection
     private bool handling;
     private Disconnect? afterHandling;
     private bool isOverdue;
+    private long pingedAt;
 
     internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
     {
@@ -40,6 +41,7 @@ public sealed class Connection
         this.place = place;
         queue = new SendQueue(socket, transport, Abort, limits, metrics, time);
         ConnectedAt = time.GetUtcNow();
+        pingedAt = time.GetTimestamp();
     }
 
     /// <summary>Names this connection in logs and in <c>auth_success</c>.</summary>
@@ -48,6 +50,12 @@ public sealed class Connection
     /// <summary>When the socket was accepted.</summary>
     public DateTimeOffset ConnectedAt { get; }
 
+    /// <summary>Where it came from, behind the proxies that are believed; null where that is not known.</summary>
+    internal IPAddress? Address { get; init; }
+
+    /// <summary>Whether a token has come, good or bad. One that waits for its issuer's keys is not no token.</summary>
+    internal bool HasShownToken { get; set; }
+
     /// <summary>Whose connection this is; nobody's until a token was accepted.</summary>
     public Identity User => Token?.Identity ?? throw new InvalidOperationException("Nobody is signed in on this connection.");
 
@@ -55,6 +63,9 @@ public sealed class Connection
     public bool IsAuthenticated => Token is not null;
 
     internal TokenReading? Token { get; private set; }
+
+    /// <summary>The close code with which it has ended; null while it is open.</summary>
+    internal int? EndCode { get; private set; }
 
     /// <summary>Whether .NET found a fault in the frames and has closed for it by itself.</summary>
     internal bool IsFaulted { get; private set; }
@@ -74,13 +85,21 @@ public sealed class Connection
         where TEvent : IEvent<TEvent> => Send(Frame.Of(sent));
 
     /// <summary>Closes the connection, once what waits has been written. Only the first reason counts.</summary>
-    public void Close(Disconnect reason) => queue.Close(reason, discard: false);
+    public void Close(Disconnect reason)
+    {
+        // It will show no token any more, and takes nobody's place who might.
+        place?.GiveUp();
+        queue.Close(reason, discard: false);
+    }
 
     /// <summary>
     /// Completes when the send queue is at most half full: for answers in many parts and for what was held back, which
     /// would otherwise make any client a slow one. Live events never wait.
     /// </summary>
     internal Task HasRoomAsync() => queue.HasRoomAsync();
+
+    /// <summary>Whether it is closing: what is sent from then on is left out.</summary>
+    internal bool IsClosing => queue.IsClosing;
 
     /// <summary>How many events wait to be written.</summary>
     internal int QueueLength => queue.Length;
@@ -131,11 +150,11 @@ public sealed class Connection
                 if (end is not null)
                 {
                     queue.Close(end, discard: end == Disconnect.Goodbye);
-                    if (end == Disconnect.Goodbye)
-                        break;
-                    // Reads on until the other side has closed, too: to leave now would reset the connection, and a
-                    // reset may overtake the close.
-                    continue;
+                    // Keep reading until the peer has closed, too: leaving now would send a reset, which may overtake
+                    // the close frame.
+                    if (end != Disconnect.Goodbye)
+                        await reader.DrainAsync();
+                    break;
                 }
 
                 // A closing connection only waits for the other side's close frame.
@@ -150,13 +169,13 @@ public sealed class Connection
             }
 
             await queue.Ended;
-            metrics.Closed(queue.Closing!.Code);
+            End(queue.Closing!.Code);
         }
         catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
         {
             // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
             IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
-            metrics.Closed(queue.Closing is { } reason && reason != Disconnect.Goodbye ? reason.Code : IsFaulted ? ProtocolError : Broken);
+            End(queue.Closing is { } reason && reason != Disconnect.Goodbye ? reason.Code : IsFaulted ? Disconnect.ProtocolError.Code : Broken);
             queue.Close(Disconnect.Goodbye, discard: true);
         }
     }
@@ -173,12 +192,14 @@ public sealed class Connection
         }
         else if (queue.IsStuck)
             CloseAt(nameof(Limits.WriteTimeout), Disconnect.SlowConsumer);
-        else if (Token is null && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
+        else if (Token is null && !HasShownToken && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
             CloseAt(nameof(Limits.AuthTimeout), Disconnect.NoToken);
         else if (Token is not null && time.GetUtcNow() >= Token.ExpiresAt)
             Close(Disconnect.TokenExpired);
         else if (lifeSign.Age >= limits.PingTimeout)
             CloseAt(nameof(Limits.PingTimeout), Disconnect.NoSignOfLife);
+        else
+            PingWhenDue();
     }
 
     /// <summary>Cuts the socket without a word.</summary>
@@ -186,6 +207,22 @@ public sealed class Connection
     {
         transport.Cut();
         socket.Abort();
+    }
+
+    private void End(int code)
+    {
+        EndCode = code;
+        metrics.Closed(code);
+    }
+
+    // Half a beat of tolerance, so that a ping is due at the same beat each time, however exact the timer is.
+    private void PingWhenDue()
+    {
+        var now = time.GetTimestamp();
+        if (time.GetElapsedTime(pingedAt, now) < limits.PingInterval - (Heartbeat.Beat / 2))
+            return;
+        pingedAt = now;
+        queue.Ping();
     }
 
     private void CloseAt(string limit, Disconnect reason) => queue.Close(reason, discard: reason == Disconnect.SlowConsumer, limit);
@@ -212,6 +249,9 @@ public sealed class Connection
     private void Fail((ChatError Error, string? Id) failed)
     {
         Send(Frame.Of(failed.Error, failed.Id));
+        // What the server or its database could not do is no fault of the client's: to close for it would cost a reconnect.
+        if (failed.Error.Code is ErrorCode.Unavailable or ErrorCode.InternalError)
+            return;
         errors ??= new Queue<long>(limits.MaxErrors);
         errors.Enqueue(time.GetTimestamp());
         if (errors.Count < limits.MaxErrors)

@@ -15,8 +15,25 @@ internal sealed class Descriptors(long allowed)
     private const int ForTheServer = 128;
     private const int ForAnswers = 128;
 
+    // The program's own files alone are some two hundred.
+    private const int Fewest = ForTheServer + ForAnswers + 200;
+
     /// <summary>How many may be open at a time.</summary>
     public long Allowed => allowed;
+
+    /// <summary>Refuses a start that could not even load its own files, before one of them is missing.</summary>
+    /// <exception cref="StartException">No connection would fit.</exception>
+    public void Check()
+    {
+        if (allowed < Fewest)
+            throw NoRoom();
+    }
+
+    /// <summary>Why a node without room for a connection does not start.</summary>
+    public StartException NoRoom() => new($"The process may have {allowed} files open, which leaves none for connections: allow more (ulimit -n).");
+
+    /// <summary>How many connections there was room for when the server began to listen; all that may come before that.</summary>
+    public long Room { get; private set; } = long.MaxValue;
 
     /// <summary>What the kernel says; no bound at all where it does not say it in /proc.</summary>
     public static Descriptors OfThisProcess()
@@ -29,7 +46,7 @@ internal sealed class Descriptors(long allowed)
     }
 
     /// <summary>How many connections there is room for, as seen by a socket that has just been opened.</summary>
-    public long RoomBeside(System.Net.Sockets.Socket opened) => allowed - ForTheServer - ForAnswers - Number(opened);
+    public long RoomBeside(System.Net.Sockets.Socket opened) => Room = allowed - ForTheServer - ForAnswers - Number(opened);
 
     /// <summary>Whether a socket is one of those for answers.</summary>
     public bool AreShort(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ForTheServer - ForAnswers;

@@ -4,14 +4,17 @@ namespace Chat.Socket;
 
 /// <summary>
 /// Why the server ends a connection: the closed list of its close codes. The code tells the client what to do:
-/// 1001, 1012, 1013 and 4000–4499 say come back (with back-off and jitter); 4500–4999, 1003, 1007 and 1009 say do not.
+/// 1001, 1012, 1013 and 4000–4499 say come back (with back-off and jitter); 4500–4999, 1002, 1003, 1007 and 1009 say do not.
 /// </summary>
 /// <param name="Code">The WebSocket close code (RFC 6455, 7.4).</param>
 /// <param name="Reason">For people reading a trace.</param>
 public sealed record Disconnect(int Code, string Reason)
 {
-    /// <summary>The client closed; its close is answered.</summary>
+    /// <summary>The client closed; its close is answered, with the code that it gave (RFC 6455, 5.5.1).</summary>
     public static readonly Disconnect Goodbye = new((int)WebSocketCloseStatus.NormalClosure, "goodbye");
+
+    /// <summary>A fault in the frames themselves (RFC 6455): .NET's WebSocket finds it and closes, with this code, by itself.</summary>
+    public static readonly Disconnect ProtocolError = new((int)WebSocketCloseStatus.ProtocolError, "protocol error");
 
     /// <summary>A binary frame: this protocol speaks text.</summary>
     public static readonly Disconnect BinaryFrame = new((int)WebSocketCloseStatus.InvalidMessageType, "text frames only");

@@ -41,6 +41,6 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(LogLevel.Information, "Stopping: closing {Count} connections with 1012")]
+    [LoggerMessage(310, LogLevel.Information, "Stopping: closing {Count} connections with 1012")]
     private partial void DrainStarted(int count);
 }

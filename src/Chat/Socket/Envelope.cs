@@ -2,13 +2,14 @@ using System.Text.Json;
 
 namespace Chat.Socket;
 
-/// <summary>What a client's frame holds: <c>{ "type": string, "id"?: string, "payload": object }</c>.</summary>
+/// <summary>What a client's frame holds: <c>{ "type": string, "id"?: string, "payload"?: object }</c>.</summary>
 /// <param name="Type">The event's name.</param>
 /// <param name="Id">The client's own id for the event; every direct reply carries it.</param>
-/// <param name="Payload">The payload's bytes, still to be read as the event's type.</param>
+/// <param name="Payload">The payload's bytes, still to be read as the event's type; <c>{}</c> where it is absent or null.</param>
 internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory<byte> Payload)
 {
     private static readonly JsonReaderOptions Options = new() { MaxDepth = 32 };
+    private static readonly ReadOnlyMemory<byte> NoPayload = "{}"u8.ToArray();
 
     /// <summary>Reads the envelope in one pass and leaves the payload as it is.</summary>
     /// <returns>False if the frame is not JSON, or not such an object, or names a field of the envelope twice.</returns>
@@ -42,11 +43,12 @@ internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory
                 }
                 else if (reader.ValueTextEquals("payload"u8))
                 {
-                    if (payload is not null || !reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+                    if (payload is not null || !reader.Read() || reader.TokenType is not (JsonTokenType.StartObject or JsonTokenType.Null))
                         return false;
                     var start = (int)reader.TokenStartIndex;
+                    var isNull = reader.TokenType == JsonTokenType.Null;
                     reader.Skip();
-                    payload = frame[start..(int)reader.BytesConsumed];
+                    payload = isNull ? NoPayload : frame[start..(int)reader.BytesConsumed];
                 }
                 else
                 {
@@ -55,9 +57,9 @@ internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory
                 }
             }
 
-            if (type is null || payload is null || reader.Read())
+            if (type is null || reader.Read())
                 return false;
-            envelope = new Envelope(type, id, payload.Value);
+            envelope = new Envelope(type, id, payload ?? NoPayload);
             return true;
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException)

@@ -11,6 +11,15 @@ namespace Chat.Socket;
 /// <param name="Droppable">Whether a queue that is half full may leave it out (typing and presence).</param>
 public sealed record Frame(ReadOnlyMemory<byte> Bytes, bool Droppable = false)
 {
+    /// <summary>
+    /// The most bytes that a frame of the server's holds, so that a client knows what to make room for. What could be longer
+    /// is sent in parts.
+    /// </summary>
+    public const int MaxBytes = 256 * 1024;
+
+    /// <summary>Becomes a WebSocket ping on its way down; see <see cref="SocketStream"/>. No event is empty.</summary>
+    internal static readonly Frame Ping = new(ReadOnlyMemory<byte>.Empty);
+
     /// <summary>Encodes an event; with an id it is the reply to the event that carried that id.</summary>
     public static Frame Of<TEvent>(TEvent payload, string? id = null, bool droppable = false)
         where TEvent : IEvent<TEvent>
@@ -24,7 +33,7 @@ public sealed record Frame(ReadOnlyMemory<byte> Bytes, bool Droppable = false)
         where TEvent : IEvent<TEvent>
     {
         var head = Head<TEvent>.Bytes;
-        var idText = id is null ? default : JsonEncodedText.Encode(id).EncodedUtf8Bytes;
+        var idText = id is null ? default : JsonEncodedText.Encode(id, WireEncoder.Instance).EncodedUtf8Bytes;
         var length = head.Length + (id is null ? 0 : IdKey.Length + idText.Length + 1) + PayloadKey.Length + 1;
         foreach (var part in payload)
             length += part.Length;

@@ -11,6 +11,7 @@ namespace Chat.Socket;
 internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign lifeSign, ServerMetrics metrics) : IDisposable
 {
     private const int FirstRent = 1024;
+    private const int DrainRent = 4 * 1024;
     private byte[]? buffer;
 
     /// <summary>Waits for the next frame. Its bytes are good until the next call, or <see cref="Release"/>.</summary>
@@ -49,6 +50,18 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
             if (received is { Count: 0, EndOfMessage: false })
                 emptyFragments++;
         }
+    }
+
+    /// <summary>
+    /// Discards what still comes, until the peer has closed. With a buffer: .NET answers a read of nothing in the middle of
+    /// a message at once and consumes nothing, so that waiting as <see cref="ReadAsync"/> does would spin.
+    /// </summary>
+    public async ValueTask DrainAsync()
+    {
+        Release();
+        buffer = ArrayPool<byte>.Shared.Rent(DrainRent);
+        while ((await socket.ReceiveAsync(buffer.AsMemory(), CancellationToken.None)).MessageType != WebSocketMessageType.Close)
+            lifeSign.Touch();
     }
 
     /// <summary>Gives the buffer back: nobody looks at the frame any more.</summary>

@@ -1,13 +1,16 @@
 namespace Chat.Socket;
 
 /// <summary>
-/// Looks at every connection once a second and ends those that are silent, stuck, expired or never signed in. One
-/// timer for the node instead of several for each socket; a second's tolerance is what the protocol leaves us. It
+/// Looks at every connection once a second, pings it when that is due, and ends those that are silent, stuck, expired or
+/// never signed in. One timer for the node instead of several for each socket; a second's tolerance is what the protocol leaves us. It
 /// also forgets the sending of those who have become quiet.
 /// </summary>
-internal sealed class Heartbeat(Hub hub, SendRates rates, RequestRates requests, ServerMetrics metrics, TimeProvider time) : BackgroundService
+internal sealed class Heartbeat(
+    Hub hub, HttpConnections http, SendRates rates, RequestRates requests, HandshakeRates handshakes, OpeningRates openings, ServerMetrics metrics, TimeProvider time)
+    : BackgroundService
 {
-    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
+    /// <summary>The time between two looks.</summary>
+    internal static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -27,6 +30,9 @@ internal sealed class Heartbeat(Hub hub, SendRates rates, RequestRates requests,
                 metrics.SendQueues(waiting, longest);
                 rates.Sweep();
                 requests.Sweep();
+                handshakes.Sweep();
+                http.Sweep();
+                openings.Sweep();
             }
         }
         catch (OperationCanceledException)

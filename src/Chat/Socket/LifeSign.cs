@@ -23,16 +23,16 @@ internal sealed class WatchedUpgrade(IHttpUpgradeFeature inner, TcpConnection? c
     public async Task<Stream> UpgradeAsync()
     {
         var upgraded = await inner.UpgradeAsync();
-        return connection?.Take() is var (socket, readAhead) ? transport.Carry(socket, readAhead, sign) : transport.Carry(upgraded, sign);
+        return connection?.Take() is var (socket, readAhead) ? transport.Carry(socket, readAhead, sign) : transport.Carry(upgraded, sign, connection, shared: false);
     }
 }
 
 /// <summary>The same for WebSockets over HTTP/2 (RFC 8441).</summary>
-internal sealed class WatchedConnect(IHttpExtendedConnectFeature inner, Transport transport, LifeSign sign) : IHttpExtendedConnectFeature
+internal sealed class WatchedConnect(IHttpExtendedConnectFeature inner, TcpConnection? connection, Transport transport, LifeSign sign) : IHttpExtendedConnectFeature
 {
     public bool IsExtendedConnect => inner.IsExtendedConnect;
 
     public string? Protocol => inner.Protocol;
 
-    public async ValueTask<Stream> AcceptAsync() => transport.Carry(await inner.AcceptAsync(), sign);
+    public async ValueTask<Stream> AcceptAsync() => transport.Carry(await inner.AcceptAsync(), sign, connection, shared: true);
 }

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.WebUtilities;
 
@@ -10,29 +11,49 @@ internal sealed record QueryToken(string Value);
 /// <summary>
 /// Takes the token out of the query string when the request's context is made: ahead of the host's own request log,
 /// traces and metrics, which would all show it. Out of every request's, since a token that was sent to a mistyped
-/// address is no less a secret.
+/// address is no less a secret; and with it whatever else looks like a token, under any name and in the path, since some clients
+/// call it <c>access_token</c>.
 /// </summary>
-internal sealed class QueryTokenContextFactory(IServiceProvider services) : IHttpContextFactory
+internal sealed partial class QueryTokenContextFactory(IServiceProvider services) : IHttpContextFactory
 {
     private readonly DefaultHttpContextFactory inner = new(services);
 
     public HttpContext Create(IFeatureCollection featureCollection)
     {
         var request = featureCollection.GetRequiredFeature<IHttpRequestFeature>();
+        // A CONNECT of HTTP/2 has neither, and Kestrel leaves them null.
+        request.Path ??= "";
+        request.QueryString ??= "";
         if (request.QueryString.Length > 1)
-            Hide(request, featureCollection);
+            HideInQuery(request, featureCollection);
+        if (LooksLikeToken(request.Path))
+            request.Path = request.RawTarget = "/hidden";
         return inner.Create(featureCollection);
     }
 
     public void Dispose(HttpContext httpContext) => inner.Dispose(httpContext);
 
-    private static void Hide(IHttpRequestFeature request, IFeatureCollection features)
+    private static void HideInQuery(IHttpRequestFeature request, IFeatureCollection features)
     {
         var query = QueryHelpers.ParseQuery(request.QueryString);
-        if (!query.Remove("token", out var values))
+        var count = query.Count;
+        if (query.Remove("token", out var values))
+            features.Set(new QueryToken(values.ToString()));
+        foreach (var (name, others) in query)
+        {
+            if (LooksLikeToken(name) || others.Any(LooksLikeToken))
+                query.Remove(name);
+        }
+
+        if (query.Count == count)
             return;
-        features.Set(new QueryToken(values.ToString()));
         request.QueryString = QueryString.Create(query).ToString();
         request.RawTarget = request.Path + request.QueryString;
     }
+
+    private static bool LooksLikeToken(string? text) => text is not null && Token().IsMatch(text);
+
+    // JSON's "{" in base64url, and at least two more parts: a JWS or a JWE.
+    [GeneratedRegex(@"e[wy][\w-]{8,}\.[\w-]*\.[\w-]+", RegexOptions.CultureInvariant)]
+    private static partial Regex Token();
 }

@@ -15,6 +15,7 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     private TaskCompletionSource? room;
     private int waitingBytes;
     private bool draining;
+    private bool pingWaits;
     private Disconnect? closing;
     private long closingSince;
     private long writingSince;
@@ -52,7 +53,7 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
             }
 
             waiting.Enqueue(frame);
-            waitingBytes += frame.Bytes.Length;
+            waitingBytes += Cost(frame);
             StartDrain();
             return true;
         }
@@ -92,6 +93,21 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         }
     }
 
+    /// <summary>Sends a ping, ahead of what waits: whoever reads slowly shows by its pong that it reads.</summary>
+    public void Ping()
+    {
+        // TestServer's sockets have neither pings nor a stream to make one on.
+        if (transport.Stream is null)
+            return;
+        lock (gate)
+        {
+            if (closing is not null)
+                return;
+            pingWaits = true;
+            StartDrain();
+        }
+    }
+
     /// <summary>Completes when the queue is at most half full, or there is nothing to wait for any more.</summary>
     public Task HasRoomAsync()
     {
@@ -114,7 +130,10 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     void IThreadPoolWorkItem.Execute() => _ = DrainAsync();
 
     private bool IsFilled(Frame frame, int share) =>
-        waiting.Count >= limits.SendQueueEvents / share || waitingBytes + frame.Bytes.Length > limits.SendQueueBytes / share;
+        waiting.Count >= limits.SendQueueEvents / share || waitingBytes + Cost(frame) > limits.SendQueueBytes / share;
+
+    // At most half of the queue: the size of a single frame says nothing about how fast its reader is.
+    private int Cost(Frame frame) => Math.Min(frame.Bytes.Length, limits.SendQueueBytes / 2);
 
     private bool IsHalfFull => waiting.Count > limits.SendQueueEvents / 2 || waitingBytes > limits.SendQueueBytes / 2;
 
@@ -149,7 +168,11 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
                 }
                 else
                 {
-                    await socket.CloseOutputAsync((WebSocketCloseStatus)last!.Code, last.Reason, CancellationToken.None);
+                    // A client that closed gets the code that it gave, or none if it gave none.
+                    if (last == Disconnect.Goodbye)
+                        await socket.CloseOutputAsync(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+                    else
+                        await socket.CloseOutputAsync((WebSocketCloseStatus)last!.Code, last.Reason, CancellationToken.None);
                     ended.TrySetResult();
                     return;
                 }
@@ -174,10 +197,16 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         lock (gate)
         {
             last = null;
+            if (pingWaits)
+            {
+                (pingWaits, frame, more) = (false, Frame.Ping, waiting.Count > 0);
+                return true;
+            }
+
             more = waiting.Count > 1;
             if (waiting.TryDequeue(out frame))
             {
-                waitingBytes -= frame.Bytes.Length;
+                waitingBytes -= Cost(frame);
                 if (room is not null && !IsHalfFull)
                     ReleaseRoom();
                 return true;

@@ -13,13 +13,17 @@ namespace Chat.Socket;
 public sealed partial class SocketDispatcher
 {
     private readonly FrozenDictionary<string, SocketRoute> routes;
+    private readonly WorkTurns work;
     private readonly ServerMetrics metrics;
+    private readonly Dependencies dependencies;
     private readonly TimeProvider time;
     private readonly ILogger<SocketDispatcher> log;
 
-    internal SocketDispatcher(IEnumerable<SocketRoute> routes, ServerMetrics metrics, TimeProvider time, ILogger<SocketDispatcher> log)
+    internal SocketDispatcher(IEnumerable<SocketRoute> routes, WorkTurns work, ServerMetrics metrics, Dependencies dependencies, TimeProvider time, ILogger<SocketDispatcher> log)
     {
+        this.work = work;
         this.metrics = metrics;
+        this.dependencies = dependencies;
         this.time = time;
         this.log = log;
         this.routes = routes.ToFrozenDictionary(route => route.Name, StringComparer.Ordinal);
@@ -73,11 +77,11 @@ public sealed partial class SocketDispatcher
 
         try
         {
-            return await route.HandleAsync(envelope.Payload, new EventContext(connection, envelope.Id));
+            return await route.HandleAsync(envelope.Payload, new EventContext(connection, envelope.Id), work);
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
         {
-            DatabaseAway(envelope.Type, failure.Message);
+            dependencies.Postgres.Failed(failure, refusedOthers: 1);
             return ChatError.Unavailable;
         }
 #pragma warning disable CA1031 // The boundary: one event's fault must not take the connection with it.
@@ -89,11 +93,8 @@ public sealed partial class SocketDispatcher
         }
     }
 
-    [LoggerMessage(LogLevel.Error, "The handler of {Event} failed (connection {ConnectionId})")]
+    [LoggerMessage(200, LogLevel.Error, "The handler of {Event} failed (connection {ConnectionId})")]
     private partial void HandlerFailed(Exception failure, string @event, Guid connectionId);
-
-    [LoggerMessage(LogLevel.Warning, "The database is away: {Event} was answered UNAVAILABLE ({Reason})")]
-    private partial void DatabaseAway(string @event, string reason);
 }
 
 /// <summary>One line of the routing table.</summary>
@@ -107,13 +108,17 @@ internal abstract class SocketRoute(string name)
     /// <summary>Whether the handler itself bounds how often the event may come.</summary>
     public bool HasOwnRate { get; init; }
 
-    public abstract ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context);
+    /// <summary>Whether the event takes one of its user's <see cref="WorkTurns"/>.</summary>
+    public bool TakesTurn { get; init; }
+
+    /// <summary>Reads the event out of its frame before it waits for anything, since the frame's buffer is lent until then.</summary>
+    public abstract ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkTurns work);
 }
 
 internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler) : SocketRoute(TEvent.Name)
     where TEvent : IEvent<TEvent>
 {
-    public override ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context)
+    public override ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkTurns work)
     {
         TEvent received;
         try
@@ -125,6 +130,12 @@ internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler) : SocketRout
             return new(ChatError.Unreadable(failure));
         }
 
-        return handler.HandleAsync(received, context);
+        return TakesTurn ? HandleInTurnAsync(received, context, work) : handler.HandleAsync(received, context);
+    }
+
+    private async ValueTask<ChatError?> HandleInTurnAsync(TEvent received, EventContext context, WorkTurns work)
+    {
+        using var entry = await work.EnterAsync(context.UserId);
+        return entry.Refusal ?? await handler.HandleAsync(received, context);
     }
 }

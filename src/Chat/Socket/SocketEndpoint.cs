@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.WebSockets;
 using Chat.Edge;
+using Chat.Tokens;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Socket;
@@ -34,38 +35,40 @@ internal sealed partial class SocketEndpoint(
         if (http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
             http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, http.Features.Get<TcpConnection>(), transport, sign));
         if (http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
-            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, transport, sign));
+            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, http.Features.Get<TcpConnection>(), transport, sign));
         return next(http);
     }
 
     public async Task<IResult> HandleAsync(HttpContext http)
     {
-        if (!http.WebSockets.IsWebSocketRequest)
-            return TypedResults.Problem("This address speaks WebSocket.", statusCode: (int)HttpStatusCode.UpgradeRequired);
+        if (Handshake.Refusal(http) is { } refusal)
+            return refusal;
         if (!origins.Admits(http.Request))
         {
-            audit.OriginRefused();
+            audit.OriginRefused(Origins.Shown(http.Request.Headers.Origin.ToString()), Origins.Shown(Origins.OwnOf(http.Request)));
             metrics.HandshakeRefused("origin");
-            return TypedResults.Problem("Pages of this origin may not connect.", statusCode: (int)HttpStatusCode.Forbidden);
+            return TypedResults.Problem("Pages of this origin may not connect.", statusCode: StatusCodes.Status403Forbidden);
         }
 
         var isLast = http.Features.Get<TcpConnection>() is { IsLast: true };
-        if (admission.MayShakeHands(isLast) is var wait && wait > TimeSpan.Zero)
+        var (sign, token) = (http.Features.GetRequiredFeature<LifeSign>(), TokenOf(http));
+        var remote = http.Connection.RemoteIpAddress is { } told ? ClientAddress.Unmapped(told) : null;
+        var address = ClientAddress.Of(remote);
+        if (admission.MayShakeHands(address, token is not null, isLast) is var wait && wait > TimeSpan.Zero)
         {
             if (isLast)
                 http.Response.Headers.Connection = "close";
             return TypedResults.Problem(
                 "The server is stopping, full, or busy with other handshakes.",
-                statusCode: (int)HttpStatusCode.ServiceUnavailable,
+                statusCode: StatusCodes.Status503ServiceUnavailable,
                 extensions: [KeyValuePair.Create<string, object?>("retryAfterMs", (int)Math.Ceiling(wait.TotalMilliseconds))]);
         }
 
         // The socket outlives any trace of its handshake.
         Activity.Current = null;
         var transport = http.Features.GetRequiredFeature<Transport>();
-        var (sign, address, token) = (http.Features.GetRequiredFeature<LifeSign>(), http.Connection.RemoteIpAddress, TokenOf(http));
         // Counted before the client is told: whoever comes next finds this one in.
-        var place = admission.TryEnter(address);
+        var place = admission.TryEnter(address, token is not null);
         WebSocket accepted;
         try
         {
@@ -83,26 +86,22 @@ internal sealed partial class SocketEndpoint(
         {
             // The request ends here, and nothing that flows along with it may be kept.
             using (ExecutionContext.SuppressFlow())
-                _ = Task.Run(() => HoldAsync(ready, transport, sign, place, token), CancellationToken.None);
+                _ = Task.Run(() => HoldAsync(ready, transport, sign, place, remote, token), CancellationToken.None);
         }
         else
-            await HoldAsync(ready, transport, sign, place, token);
+            await HoldAsync(ready, transport, sign, place, remote, token);
         return TypedResults.Empty;
     }
 
     /// <summary>Holds a connection from its acceptance to its end. Of the request it knows only this, for it may outlive it.</summary>
-    private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, Admission.Place? place, string? token)
+    private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, Admission.Place? place, IPAddress? address, string? token)
     {
         using var ended = transport;
         using var left = place;
-        using var socket = ready ?? WebSocket.CreateFromStream(transport.Stream!, new WebSocketCreationOptions
-        {
-            IsServer = true,
-            KeepAliveInterval = limits.PingInterval,
-            // .NET pings only where it also has a time-out; ours (4412, from the heartbeat) comes first.
-            KeepAliveTimeout = limits.PingTimeout * 2,
-        });
-        var connection = new Connection(socket, transport, limits, metrics, time, sign, place);
+        // The heartbeat pings.
+        using var socket = ready ?? WebSocket.CreateFromStream(
+            transport.Stream!, new WebSocketCreationOptions { IsServer = true, KeepAliveInterval = Timeout.InfiniteTimeSpan });
+        var connection = new Connection(socket, transport, limits, metrics, time, sign, place) { Address = address };
         hub.Add(connection);
         try
         {
@@ -136,20 +135,15 @@ internal sealed partial class SocketEndpoint(
         }
         finally
         {
+            audit.Ended(connection, address, connection.EndCode ?? Connection.Broken, time.GetUtcNow() - connection.ConnectedAt);
             hub.Forget();
         }
     }
 
     // The first that is there wins, be it good or bad.
-    private static string? TokenOf(HttpContext http)
-    {
-        const string Scheme = "Bearer ";
-        var header = http.Request.Headers.Authorization.ToString();
-        return header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
-            ? header[Scheme.Length..].Trim()
-            : http.Features.Get<QueryToken>()?.Value;
-    }
+    private static string? TokenOf(HttpContext http) =>
+        http.Features.Get<QueryToken>()?.Value ?? BearerToken.In(http.Request.Headers.Authorization.ToString());
 
-    [LoggerMessage(LogLevel.Error, "Connection {ConnectionId} failed")]
+    [LoggerMessage(201, LogLevel.Error, "Connection {ConnectionId} failed")]
     private partial void ConnectionFailed(Exception failure, Guid connectionId);
 }

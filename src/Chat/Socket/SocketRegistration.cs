@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 
 namespace Chat.Socket;
@@ -14,15 +15,24 @@ internal static class SocketRegistration
         services.AddSingleton<IConnectionListenerFactory, TcpTransport>();
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
         services.AddSingleton<ServerMetrics>();
+        services.AddSingleton<Dependencies>();
         services.AddSingleton<Hub>();
         services.AddSingleton<Admission>();
         services.AddSingleton<SendRates>();
         services.AddSingleton<RequestRates>();
+        services.AddSingleton<HandshakeRates>();
+        services.AddSingleton<HttpConnections>();
+        services.AddOptions<KestrelServerOptions>().Configure<Limits>((kestrel, limits) => kestrel.Limits.RequestHeadersTimeout = limits.RequestHeadersTimeout);
+        services.AddSingleton<OpeningRates>();
+        services.AddSingleton<WorkTurns>();
+        services.AddSingleton<SignInTurns>();
         services.AddSingleton<Authentication>();
         services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<Authentication>()) { IsOpen = true });
         services.AddSingleton(provider => new SocketDispatcher(
             provider.GetServices<SocketRoute>(),
+            provider.GetRequiredService<WorkTurns>(),
             provider.GetRequiredService<ServerMetrics>(),
+            provider.GetRequiredService<Dependencies>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<SocketDispatcher>>()));
         services.AddSingleton<SocketEndpoint>();
@@ -34,6 +44,8 @@ internal static class SocketRegistration
     public static void MapSocket(this WebApplication app)
     {
         var endpoint = app.Services.GetRequiredService<SocketEndpoint>();
+        var (limits, descriptors) = (app.Services.GetRequiredService<Limits>(), app.Services.GetRequiredService<Descriptors>());
+        app.Services.GetRequiredService<ServerMetrics>().WatchLimit(() => Math.Min(limits.MaxConnections, descriptors.Room));
         app.Use(endpoint.WatchAsync);
         app.UseWebSockets();
         // CONNECT is how a WebSocket opens over HTTP/2.

@@ -19,24 +19,35 @@ internal sealed class TcpConnection : DefaultConnectionContext
 
     // Never disposed of: an abort may come at any time, and there is nothing in it but the tokens that it gave.
     private readonly CancellationTokenSource closed = new();
+    private readonly HttpConnections http;
     private bool isTaken;
+    private int carried;
 
     /// <param name="socket">The socket that was accepted.</param>
     /// <param name="isLast">See <see cref="IsLast"/>.</param>
-    public TcpConnection(System.Net.Sockets.Socket socket, bool isLast)
+    /// <param name="http">Counts it while it carries no WebSocket.</param>
+    public TcpConnection(System.Net.Sockets.Socket socket, bool isLast, HttpConnections http)
         : base(Guid.CreateVersion7().ToString("N"))
     {
         this.socket = socket;
+        this.http = http;
         IsLast = isLast;
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
         ConnectionClosed = closed.Token;
-        var stream = new NetworkStream(socket, ownsSocket: false);
+        var stream = new Heard(this);
         Transport = new Pipes(
             PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true, useZeroByteReads: true)),
             new Output(this, PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true))));
         Features.Set(this);
+        http.Enter(this);
     }
+
+    /// <summary>Among the connections without a WebSocket.</summary>
+    public HttpConnections.Place? Place { get; set; }
+
+    /// <summary>Whether it has ended, for the same.</summary>
+    public bool IsOver { get; set; }
 
     /// <summary>Whether its file descriptor is one of the last: for an answer, and not for a socket that stays.</summary>
     public bool IsLast { get; }
@@ -48,12 +59,30 @@ internal sealed class TcpConnection : DefaultConnectionContext
         if (Features.Get<ITlsHandshakeFeature>() is not null)
             return null;
         isTaken = true;
+        http.Leave(this);
         if (!Transport.Input.TryRead(out var read))
             return (socket, []);
         var ahead = read.Buffer.ToArray();
         Transport.Input.AdvanceTo(read.Buffer.End);
         return (socket, ahead);
     }
+
+    /// <summary>It carries a WebSocket beside HTTP; in HTTP/2 there may be many.</summary>
+    public void Carry()
+    {
+        if (Interlocked.Increment(ref carried) == 1)
+            http.Leave(this);
+    }
+
+    /// <summary>A WebSocket that it carried is over.</summary>
+    public void Drop()
+    {
+        if (Interlocked.Decrement(ref carried) == 0)
+            http.Enter(this);
+    }
+
+    /// <summary>Says to the other side that nothing follows. It may still send.</summary>
+    public void HalfClose() => HalfClose(socket);
 
     public override void Abort(ConnectionAbortedException abortReason)
     {
@@ -66,6 +95,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
     {
         await Transport.Input.CompleteAsync();
         await Transport.Output.CompleteAsync();
+        http.Leave(this, isOver: true);
         if (!isTaken)
             Hangup(socket);
         await base.DisposeAsync();
@@ -74,16 +104,35 @@ internal sealed class TcpConnection : DefaultConnectionContext
     /// <summary>Ends a socket behind what was written to it.</summary>
     public static void Hangup(System.Net.Sockets.Socket socket)
     {
+        Shutdown(socket, SocketShutdown.Both);
+        socket.Dispose();
+    }
+
+    /// <summary>See <see cref="HalfClose()"/>.</summary>
+    public static void HalfClose(System.Net.Sockets.Socket socket) => Shutdown(socket, SocketShutdown.Send);
+
+    private static void Shutdown(System.Net.Sockets.Socket socket, SocketShutdown how)
+    {
         try
         {
-            socket.Shutdown(SocketShutdown.Both);
+            socket.Shutdown(how);
         }
         catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
         {
             // The other side was quicker.
         }
+    }
 
-        socket.Dispose();
+    /// <summary>Notes that something has come.</summary>
+    private sealed class Heard(TcpConnection connection) : NetworkStream(connection.socket, ownsSocket: false)
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var read = await base.ReadAsync(buffer, cancellationToken);
+            if (read > 0)
+                connection.http.Heard(connection);
+            return read;
+        }
     }
 
     private sealed class Pipes(PipeReader input, PipeWriter output) : IDuplexPipe

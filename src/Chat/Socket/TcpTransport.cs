@@ -11,7 +11,8 @@ namespace Chat.Socket;
 /// (<see cref="TcpConnection"/>), which Kestrel's cannot; and it keeps some of the process' file descriptors back
 /// (<see cref="Descriptors"/>).
 /// </summary>
-internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> options, Descriptors descriptors, Limits limits, TimeProvider time, ILogger<TcpTransport> log)
+internal sealed partial class TcpTransport(
+    IOptions<SocketTransportOptions> options, Descriptors descriptors, HttpConnections http, Limits limits, TimeProvider time, ILogger<TcpTransport> log)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
@@ -27,7 +28,7 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
             var socket = options.Value.CreateBoundListenSocket(endpoint);
             SayIfFewFit(socket);
             socket.Listen(options.Value.Backlog);
-            return new(new Listener(socket, options.Value.NoDelay, descriptors, time, log));
+            return new(new Listener(socket, options.Value.NoDelay, descriptors, http, time, log));
         }
         catch (SocketException failure) when (failure.SocketErrorCode == SocketError.AddressAlreadyInUse)
         {
@@ -39,20 +40,22 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
     {
         var room = descriptors.RoomBeside(listening);
         if (room <= 0)
-            throw new StartException($"The process may have {descriptors.Allowed} files open, which leaves none for connections: allow more (ulimit -n).");
+            throw descriptors.NoRoom();
+        http.KeepWithin(room);
         // localhost is two addresses.
         if (room < limits.MaxConnections && !isSaid)
             FewFit(log, descriptors.Allowed, room, limits.MaxConnections, limits.MaxConnections - room + descriptors.Allowed);
         isSaid = true;
     }
 
-    [LoggerMessage(LogLevel.Information, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
+    [LoggerMessage(311, LogLevel.Information, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
     private static partial void FewFit(ILogger log, long allowed, long room, int maxConnections, long needed);
 
-    [LoggerMessage(LogLevel.Error, "No connection can be accepted just now ({Reason}): more open files must be allowed (ulimit -n), or fewer connections (Limits:MaxConnections)")]
+    [LoggerMessage(312, LogLevel.Error, "No connection can be accepted just now ({Reason}): more open files must be allowed (ulimit -n), or fewer connections (Limits:MaxConnections)")]
     private static partial void NoneLeft(ILogger log, string reason);
 
-    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, Descriptors descriptors, TimeProvider time, ILogger log) : IConnectionListener
+    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, Descriptors descriptors, HttpConnections http, TimeProvider time, ILogger log)
+        : IConnectionListener
     {
         private long saidAt;
 
@@ -69,7 +72,7 @@ internal sealed partial class TcpTransport(IOptions<SocketTransportOptions> opti
                     if (accepted.LocalEndPoint is IPEndPoint)
                         accepted.NoDelay = noDelay;
                     if (!descriptors.AreSpent(accepted))
-                        return new TcpConnection(accepted, descriptors.AreShort(accepted));
+                        return new TcpConnection(accepted, descriptors.AreShort(accepted), http);
                     accepted.Dispose();
                     SayNoneLeft("the rest is for the server itself");
                 }

@@ -8,6 +8,8 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
 {
     private IHttpRequestLifetimeFeature? request = lifetime;
     private System.Net.Sockets.Socket? socket;
+    private TcpConnection? below;
+    private bool isShared;
 
     /// <summary>What the WebSocket reads and writes; TestServer has none.</summary>
     public SocketStream? Stream { get; private set; }
@@ -16,7 +18,16 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     public bool IsHandedOver => socket is not null;
 
     /// <summary>Carries a stream that the request holds.</summary>
-    public SocketStream Carry(Stream stream, LifeSign sign) => Stream = new SocketStream(stream, [], sign);
+    /// <param name="stream">It.</param>
+    /// <param name="sign">Of the other side's life.</param>
+    /// <param name="connection">What it is on.</param>
+    /// <param name="shared">Whether there may be others on it.</param>
+    public SocketStream Carry(Stream stream, LifeSign sign, TcpConnection? connection, bool shared)
+    {
+        (below, isShared) = (connection, shared);
+        below?.Carry();
+        return Stream = new SocketStream(stream, [], sign);
+    }
 
     /// <summary>Carries a socket that no request holds any more.</summary>
     /// <param name="taken">It.</param>
@@ -43,13 +54,17 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     }
 
     /// <summary>
-    /// Reads and forgets until the other side has closed, or for so long: a connection that is closed while bytes wait
-    /// unread is reset by TCP, and a reset takes the close frame along on some systems.
+    /// Says that nothing follows, then discards what comes until the peer has closed, or for so long: a connection that is
+    /// closed while bytes wait unread is reset by TCP, and a reset takes the close frame along on some systems.
     /// </summary>
     public async Task LingerAsync(TimeSpan patience, TimeProvider time)
     {
-        if (Stream is null)
+        // In HTTP/2 a stream's end is a frame like any other: nothing overtakes anything.
+        if (Stream is null || (socket is null && (below is null || isShared)))
             return;
+        if (socket is not null)
+            TcpConnection.HalfClose(socket);
+        below?.HalfClose();
         using var timeout = new CancellationTokenSource(patience, time);
         var rest = new byte[4096];
         try
@@ -67,6 +82,7 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     /// <summary>Ends the connection, if it is its own, behind what was written.</summary>
     public void Dispose()
     {
+        below?.Drop();
         if (socket is not null)
             TcpConnection.Hangup(socket);
     }

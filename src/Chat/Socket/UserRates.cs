@@ -1,24 +1,26 @@
 using System.Collections.Concurrent;
+using System.Net;
 
 namespace Chat.Socket;
 
 /// <summary>
-/// How fast each user may do something on this node. A bucket is there only while
+/// How fast each user, or whoever the key says, may do something on this node. A bucket is there only while
 /// something is missing in it: the heartbeat takes the full ones away, so that whoever is quiet costs nothing.
 /// </summary>
-internal abstract class UserRates(int perSecond, TimeProvider time)
+internal abstract class Rates<TKey>(int permits, TimeSpan period, TimeProvider time)
+    where TKey : notnull
 {
-    private readonly ConcurrentDictionary<Guid, TokenBucket> users = new();
+    private readonly ConcurrentDictionary<TKey, TokenBucket> users = new();
 
-    /// <summary>How many users have done it in the last seconds.</summary>
+    /// <summary>How many have done it in the last seconds.</summary>
     public int Count => users.Count;
 
     /// <summary>Takes a permit.</summary>
-    /// <returns>Zero, or how long the user is to wait for the next one.</returns>
-    public TimeSpan Take(Guid userId)
+    /// <returns>Zero, or how long to wait for the next one.</returns>
+    public TimeSpan Take(TKey key)
     {
         // Taken away in between, it was full, and what is taken from it now is a single permit too many.
-        var bucket = users.GetOrAdd(userId, static (_, rates) => rates.New(), this);
+        var bucket = users.GetOrAdd(key, static (_, rates) => rates.New(), this);
         lock (bucket)
             return bucket.Take();
     }
@@ -36,11 +38,18 @@ internal abstract class UserRates(int perSecond, TimeProvider time)
         }
     }
 
-    private TokenBucket New() => new(perSecond, time);
+    private TokenBucket New() => new(permits, period, time);
 }
 
 /// <summary>Sends, over all connections and over REST.</summary>
-internal sealed class SendRates(Limits limits, TimeProvider time) : UserRates(limits.MessagesPerSecondPerUser, time);
+internal sealed class SendRates(Limits limits, TimeProvider time) : Rates<Guid>(limits.MessagesPerSecondPerUser, TimeSpan.FromSeconds(1), time);
 
 /// <summary>Requests over REST.</summary>
-internal sealed class RequestRates(Limits limits, TimeProvider time) : UserRates(limits.RequestsPerSecond, time);
+internal sealed class RequestRates(Limits limits, TimeProvider time) : Rates<Guid>(limits.RequestsPerSecond, TimeSpan.FromSeconds(1), time);
+
+/// <summary>Conversations that are opened, or asked for in vain.</summary>
+internal sealed class OpeningRates(Limits limits, TimeProvider time) : Rates<Guid>(limits.ConversationsPerMinute, TimeSpan.FromMinutes(1), time);
+
+/// <summary>Handshakes of an address, those with a token and those without each for themselves.</summary>
+internal sealed class HandshakeRates(Limits limits, TimeProvider time)
+    : Rates<(IPAddress Address, bool HasToken)>(limits.ShareOf(limits.HandshakesPerSecond), TimeSpan.FromSeconds(1), time);

@@ -41,6 +41,7 @@ internal sealed partial class ConversationLog : IHostedService
     private readonly NpgsqlDataSource database;
     private readonly Tables tables;
     private readonly ServerMetrics metrics;
+    private readonly Dependency postgres;
     private readonly TimeProvider time;
     private readonly ILogger<ConversationLog> log;
     private readonly Channel<Entry>[] queues;
@@ -48,11 +49,12 @@ internal sealed partial class ConversationLog : IHostedService
     private long refusedAt;
 
     /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, Dependencies dependencies, TimeProvider time, ILogger<ConversationLog> log)
     {
         this.database = database;
         this.tables = tables;
         this.metrics = metrics;
+        postgres = dependencies.Postgres;
         this.time = time;
         this.log = log;
         var bound = new BoundedChannelOptions(limits.LogQueue) { SingleReader = true };
@@ -74,6 +76,7 @@ internal sealed partial class ConversationLog : IHostedService
         {
             metrics.LimitHit(nameof(Limits.LogQueue));
             metrics.Unavailable(1);
+            postgres.Failed("does not keep up: Limits:LogQueue messages wait already", refusedSends: 1);
             entry.Answer(AppendOutcome.Unavailable);
         }
 
@@ -128,7 +131,7 @@ internal sealed partial class ConversationLog : IHostedService
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || failure is OperationCanceledException)
         {
             if (isSecondTry || AgeOf(batch[0]) >= LatestTry)
-                RefuseAll(batch, failure.Message);
+                RefuseAll(batch, DatabaseFailure.ReasonOf(failure), DatabaseFailure.IsRefusal(failure));
             else
                 // A connection that broke may have broken behind the commit. The second look settles that: what the
                 // first try stored is found by its id. No third try: the senders are waiting, and repeat by themselves.
@@ -157,13 +160,13 @@ internal sealed partial class ConversationLog : IHostedService
     {
         if (AgeOf(batch[0]) < LatestTry)
             return batch;
-        RefuseAll([.. batch.Where(entry => AgeOf(entry) >= LatestTry)], "the one before took too long");
+        RefuseAll([.. batch.Where(entry => AgeOf(entry) >= LatestTry)], "the commit before took too long", isRefusal: false);
         return [.. batch.Where(entry => !entry.Answered.IsCompleted)];
     }
 
-    private void RefuseAll(IReadOnlyList<Entry> batch, string reason)
+    private void RefuseAll(IReadOnlyList<Entry> batch, string reason, bool isRefusal)
     {
-        DatabaseAway(batch.Count, reason);
+        postgres.Failed(reason, isRefusal, refusedSends: batch.Count);
         metrics.Unavailable(batch.Count);
         foreach (var entry in batch)
             entry.Answer(AppendOutcome.Unavailable);
@@ -180,6 +183,7 @@ internal sealed partial class ConversationLog : IHostedService
         var isLikelyNew = !isSecondTry && time.GetElapsedTime(Volatile.Read(ref refusedAt)) > Wariness;
         var (stored, repeated) = await TransactAsync(connection, batch, isLikelyNew, isSecondTry, end.Token);
         metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(began));
+        postgres.Succeeded();
     }
 
     /// <returns>How many of the batch are stored now, and how many were there already.</returns>
@@ -235,13 +239,10 @@ internal sealed partial class ConversationLog : IHostedService
         TempId = draft.TempId,
     };
 
-    [LoggerMessage(LogLevel.Warning, "The database is away: {Count} messages were answered UNAVAILABLE ({Reason})")]
-    private partial void DatabaseAway(int count, string reason);
-
-    [LoggerMessage(LogLevel.Warning, "A batch of {Count} messages failed and is tried one by one ({Reason})")]
+    [LoggerMessage(210, LogLevel.Warning, "A batch of {Count} messages failed and is tried one by one ({Reason})")]
     private partial void BatchSplit(int count, string reason);
 
-    [LoggerMessage(LogLevel.Error, "A message could not be stored (conversation {ConversationId})")]
+    [LoggerMessage(211, LogLevel.Error, "A message could not be stored (conversation {ConversationId})")]
     private partial void ItemFailed(Exception failure, Guid conversationId);
 
     private sealed class Entry(MessageDraft draft, Action<Message> committed, long since)

@@ -14,8 +14,8 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
     private readonly TimeSpan patience = configuration.GetValue("Storage:StartTimeout", TimeSpan.FromSeconds(30));
 
-    /// <summary>Returns when PostgreSQL lets us in.</summary>
-    /// <exception cref="StartException">It refuses us, or does not answer in time.</exception>
+    /// <summary>Returns when PostgreSQL lets us in, each connection with a session of its own.</summary>
+    /// <exception cref="StartException">It refuses us, does not answer in time, or is behind a pooler that shares sessions.</exception>
     public async Task WaitAsync()
     {
         var isSaid = false;
@@ -24,6 +24,8 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
             try
             {
                 await using var connection = await database.OpenConnectionAsync();
+                if (await SessionPooling.IsByTransactionAsync(connection, database))
+                    throw new StartException($"The pooler at {Address} shares PostgreSQL's sessions by transaction, and most statements would fail. Give PgBouncer pool_mode = session, or connect to PostgreSQL itself.");
                 return;
             }
             catch (NpgsqlException refused) when (!refused.IsTransient)
@@ -81,9 +83,9 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
         return text.ReplaceLineEndings(" ").Replace(" ()", "", StringComparison.Ordinal).TrimEnd('.') + ".";
     }
 
-    [LoggerMessage(LogLevel.Warning, "PostgreSQL runs with {Setting} off: a power cut may lose messages that were acknowledged. Readiness says degraded")]
+    [LoggerMessage(103, LogLevel.Warning, "PostgreSQL runs with {Setting} off: a power cut may lose messages that were acknowledged. Readiness says degraded")]
     private partial void Loses(string setting);
 
-    [LoggerMessage(LogLevel.Warning, "PostgreSQL at {Address} does not answer yet ({Reason}); waiting for it, at most {Seconds} s")]
+    [LoggerMessage(104, LogLevel.Warning, "PostgreSQL at {Address} does not answer yet ({Reason}); waiting for it, at most {Seconds} s")]
     private partial void Waiting(string address, string reason, double seconds);
 }

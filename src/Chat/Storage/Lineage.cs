@@ -111,12 +111,12 @@ internal sealed partial class Lineage(
         }
     }
 
-    [LoggerMessage(LogLevel.Information, "A new epoch begins: {Epoch}, at {Origin}. Clients load afresh")]
+    [LoggerMessage(300, LogLevel.Information, "A new epoch begins: {Epoch}, at {Origin}. Clients load afresh")]
     private partial void Began(Guid epoch, string? origin);
 
-    [LoggerMessage(LogLevel.Critical, "The database is of another lineage than before: a backup was restored, or a standby took over. This node ends, to be started again")]
+    [LoggerMessage(301, LogLevel.Critical, "The database is of another lineage than before: a backup was restored, or a standby took over. This node ends, to be started again")]
     private partial void Lost();
 
-    [LoggerMessage(LogLevel.Debug, "PostgreSQL does not say which server it is ({Reason}): after a restore run db-new-epoch")]
+    [LoggerMessage(302, LogLevel.Debug, "PostgreSQL does not say which server it is ({Reason}): after a restore run db-new-epoch")]
     private partial void CannotTell(string reason);
 }

@@ -31,7 +31,7 @@ public sealed record Message
     /// <summary>What kind of content it holds; so far always <c>text</c>.</summary>
     public required string Type { get; init; }
 
-    /// <summary>What was said: 1 to 4,000 Unicode scalar values, trimmed.</summary>
+    /// <summary>What was said: 1 to 4,000 Unicode scalar values, trimmed; see <see cref="Storage.Content"/>.</summary>
     public required string Content { get; init; }
 
     /// <summary>When the server took it, in milliseconds. Order is by <c>seq</c>, never by this.</summary>

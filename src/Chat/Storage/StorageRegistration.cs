@@ -42,6 +42,7 @@ internal static class StorageRegistration
         services.AddSingleton<Changes>();
         services.AddSingleton<DatabaseStart>();
         services.AddHostedSingleton<Lineage>();
+        services.AddHostedSingleton<DatabaseWatch>();
         services.AddHostedSingleton<ConversationLog>();
         return services;
     }
@@ -116,11 +117,12 @@ internal static class StorageRegistration
         if (!tuned.ShouldSerialize("No Reset On Close"))
             tuned.NoResetOnClose = true;
         tuned.GssEncryptionMode = GssEncryptionMode.Disable;
+        // No machine code for our statements: they are short, and compiling takes half a second once in each session.
         // PostgreSQL keeps time, too: of a node that was cut off or stands still, it ends the statement, and the
         // transaction whose locks all other nodes wait for. As options, because those outlive the pool's reset.
         var patience = tuned.CommandTimeout * 2;
         if (!tuned.ShouldSerialize("Options"))
-            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={patience}s -c idle_in_transaction_session_timeout={patience}s");
+            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={patience}s -c idle_in_transaction_session_timeout={patience}s -c jit=off");
         return tuned.ConnectionString;
     }
 }

@@ -11,13 +11,19 @@ internal sealed class Tables(string schema)
 
     public string Message { get; } = $"{schema}.mt_doc_message";
 
+    public string Conversation { get; } = $"{schema}.mt_doc_conversation";
+
     public string ConversationHead { get; } = $"{schema}.mt_doc_conversationhead";
 
     public string Member { get; } = $"{schema}.mt_doc_member";
 
+    public string User { get; } = $"{schema}.mt_doc_user";
+
     public string Block { get; } = $"{schema}.mt_doc_block";
 
     public string Lineage { get; } = $"{schema}.mt_doc_lineagedocument";
+
+    public string Revocation { get; } = $"{schema}.mt_doc_revocation";
 
     public string LastSeen { get; } = $"{schema}.mt_doc_lastseen";
 }

@@ -45,9 +45,9 @@ internal sealed partial class AdminServer(MeterProvider metrics, AdminSettings s
             await app.DisposeAsync();
     }
 
-    [LoggerMessage(LogLevel.Information, "Metrics are at http://{Address}/metrics")]
+    [LoggerMessage(320, LogLevel.Information, "Metrics are at http://{Address}/metrics")]
     private partial void Serving(IPEndPoint address);
 
-    [LoggerMessage(LogLevel.Warning, "No metrics are served: {Reason} Set Admin__Port to another port, or to 0")]
+    [LoggerMessage(321, LogLevel.Warning, "No metrics are served: {Reason} Set Admin__Port to another port, or to 0")]
     private partial void NotServing(string reason);
 }

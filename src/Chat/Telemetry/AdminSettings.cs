@@ -12,18 +12,19 @@ internal sealed record AdminSettings(IPAddress Address, int Port, bool IsGiven)
     /// <summary>OpenTelemetry's own choice for a Prometheus exporter.</summary>
     public const int DefaultPort = 9464;
 
-    /// <summary>Reads the section, which <see cref="Faults"/> has let pass. Development serves none by default: many servers may run there.</summary>
+    /// <summary>Reads the section, which the start check has let pass. Development serves none by default: many servers may run there.</summary>
     public static AdminSettings Of(IConfigurationSection section, bool isDevelopment) => new(
         section["Address"] is { Length: > 0 } address ? IPAddress.Parse(address) : IPAddress.Loopback,
         section["Port"] is { Length: > 0 } port ? int.Parse(port, CultureInfo.InvariantCulture) : isDevelopment ? 0 : DefaultPort,
         section["Port"] is { Length: > 0 });
 
-    /// <summary>What is malformed, a line each.</summary>
-    public static IEnumerable<string> Faults(IConfigurationSection section)
-    {
-        if (section["Port"] is { Length: > 0 } port && !(int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= IPEndPoint.MaxPort))
-            yield return "Admin__Port is not a port: a whole number to 65535, or 0 for none.";
-        if (section["Address"] is { Length: > 0 } address && !IPAddress.TryParse(address, out _))
-            yield return "Admin__Address is not an IP address, such as 127.0.0.1 or 0.0.0.0.";
-    }
+    /// <summary>What is wrong with the port; null if nothing is.</summary>
+    public static string? PortFault(string port) =>
+        int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= IPEndPoint.MaxPort
+            ? null
+            : "is not a port: a whole number to 65535, or 0 for none.";
+
+    /// <summary>What is wrong with the address; null if nothing is.</summary>
+    public static string? AddressFault(string address) =>
+        IPAddress.TryParse(address, out _) ? null : "is not an IP address, such as 127.0.0.1 or 0.0.0.0.";
 }

@@ -16,9 +16,10 @@ internal static class TelemetryRegistration
 
     public static void AddTelemetry(this WebApplicationBuilder builder)
     {
+        builder.AddLogFormats();
         var admin = AdminSettings.Of(builder.Configuration.GetSection("Admin"), builder.Environment.IsDevelopment());
         // The variables overrule our name for the service, not the other way round.
-        var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(Service).AddEnvironmentVariableDetector());
+        var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(Service, serviceInstanceId: NodeName.Own).AddEnvironmentVariableDetector());
         if (admin.Port != 0)
         {
             telemetry.WithMetrics(metrics => Collect(metrics).AddPrometheusExporter());

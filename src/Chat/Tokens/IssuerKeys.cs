@@ -1,61 +1,220 @@
-using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.Protocols;
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
+using Microsoft.IdentityModel.Tokens;
 
 namespace Chat.Tokens;
 
 /// <summary>
-/// Whether there are keys to check tokens with. A shared key is there from the start; those of an authority once it has
+/// The keys that tokens are checked with. A shared key is there from the start; those of an authority once it has
 /// answered, and then for good. Until then nobody can say whether a token is valid, and nobody is told that theirs is not.
 /// </summary>
-internal sealed class IssuerKeys(IOptionsMonitor<JwtBearerOptions> bearer, TimeProvider time)
+/// <remarks>
+/// Validation itself never waits for the network: it reads what was published last. Whoever meets a key that is not there
+/// waits for one request that all share, at most one at a time, with a pause between two and a back-off after a failure. So
+/// tokens that name keys at random cost the issuer a request every two seconds, and nobody else anything.
+/// </remarks>
+internal sealed partial class IssuerKeys : IDisposable
 {
-    /// <summary>How long anybody waits for the authority, and after which it is asked again.</summary>
+    /// <summary>The deadline of one request. Who waits for keys waits for twice as long, at most.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan FirstBackOff = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Keys that the issuer takes back are forgotten after this time, at the latest.</summary>
+    private static readonly TimeSpan Renewal = TimeSpan.FromHours(1);
+
+    private const int MaxDocumentBytes = 1024 * 1024;
+    private const int MaxReason = 500;
+    private readonly JwtSettings settings;
+    private readonly IHostEnvironment environment;
+    private readonly TimeProvider time;
+    private readonly ILogger<IssuerKeys> log;
+    private readonly HttpClient http = new() { MaxResponseContentBufferSize = MaxDocumentBytes, Timeout = Timeout.InfiniteTimeSpan };
     private readonly Lock gate = new();
-    private volatile bool areThere;
-    private Task<bool>? asking;
-    private long askedAt;
+    private volatile Published? published;
+    private Request? latest;
+    private long endedAt;
+    private TimeSpan backOff;
+    private long failingSince;
+
+    public IssuerKeys(IOptions<JwtSettings> settings, IHostEnvironment environment, TimeProvider time, ILogger<IssuerKeys> log)
+    {
+        this.settings = settings.Value;
+        this.environment = environment;
+        this.time = time;
+        this.log = log;
+        AreShared = this.settings.SharedKeys.Count > 0;
+        if (AreShared)
+            published = new Published([.. this.settings.SharedKeys], 0);
+    }
 
     /// <summary>Why there are none, as the authority's last answer tells it.</summary>
     public string? Reason { get; private set; }
 
     /// <summary>Whether there is no authority to ask, since the key is shared with the issuer.</summary>
-    public bool AreShared => bearer.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is null;
+    public bool AreShared { get; }
 
-    /// <summary>Asks the authority, if it has never answered; all who ask at once share one question.</summary>
-    /// <returns>Whether the keys are there.</returns>
-    public async ValueTask<bool> AskAsync()
+    /// <summary>Whether there are keys to check a token with.</summary>
+    public bool AreThere => published is not null;
+
+    /// <summary>The keys that may have signed a token which names this one.</summary>
+    public IReadOnlyCollection<SecurityKey> For(string? keyId)
     {
-        if (areThere)
-            return true;
-        Task<bool> answer;
-        lock (gate)
-        {
-            if (asking is null || (asking.IsCompleted && time.GetElapsedTime(askedAt) >= Patience))
-                (asking, askedAt) = (AskOnceAsync(), time.GetTimestamp());
-            answer = asking;
-        }
-
-        return await Task.WhenAny(answer, Task.Delay(Patience, time)) == answer && await answer;
+        if (published is not { } now)
+            return [];
+        if (!AreShared && time.GetElapsedTime(now.FetchedAt) > Renewal)
+            _ = Latest();
+        if (AreShared || string.IsNullOrEmpty(keyId))
+            return now.Keys;
+        var named = Array.FindAll(now.Keys, key => key.KeyId == keyId);
+        return named.Length > 0 ? named : Array.FindAll(now.Keys, key => string.IsNullOrEmpty(key.KeyId));
     }
 
-    private async Task<bool> AskOnceAsync()
+    /// <summary>Whether a key with this name is there.</summary>
+    public bool Has(string? keyId) => AreShared || (!string.IsNullOrEmpty(keyId) && published?.Keys.Any(key => key.KeyId == keyId) == true);
+
+    /// <summary>Asks the authority, if it has never answered.</summary>
+    /// <returns>Whether the keys are there.</returns>
+    public async ValueTask<bool> AskAsync() => AreThere || await AskAnewAsync() || AreThere;
+
+    /// <summary>Waits for an answer of the authority's to a request that begins from now on.</summary>
+    /// <returns>False if there is none in time: what is not known now may still be the issuer's.</returns>
+    public async ValueTask<bool> AskAnewAsync()
     {
-        if (bearer.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is not { } authority)
-            return areThere = true;
+        var asked = time.GetTimestamp();
         try
         {
-            await authority.GetConfigurationAsync(CancellationToken.None);
-            return areThere = true;
+            while (true)
+            {
+                var request = Latest();
+                var left = (Patience * 2) - time.GetElapsedTime(asked);
+                if (left <= TimeSpan.Zero || !await request.Answer.WaitAsync(left, time))
+                    return false;
+                if (request.BeganAt >= asked)
+                    return true;
+            }
         }
-        catch (Exception failure) when (failure is InvalidOperationException or IOException or HttpRequestException or OperationCanceledException)
+        catch (TimeoutException)
         {
-            Reason = failure.InnerException?.Message ?? failure.Message;
             return false;
         }
     }
+
+    public void Dispose() => http.Dispose();
+
+    private Request Latest()
+    {
+        lock (gate)
+        {
+            if (latest is null || latest.Answer.IsCompleted)
+            {
+                var pause = latest is null ? TimeSpan.Zero : (backOff > TimeSpan.Zero ? backOff : Pause) - time.GetElapsedTime(endedAt);
+                latest = new Request();
+                latest.Answer = AskOnceAsync(latest, pause);
+            }
+
+            return latest;
+        }
+    }
+
+    private async Task<bool> AskOnceAsync(Request request, TimeSpan pause)
+    {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        if (pause > TimeSpan.Zero)
+            await Task.Delay(pause, time);
+        request.BeganAt = time.GetTimestamp();
+        string? reason = null;
+        try
+        {
+            using var deadline = new CancellationTokenSource(Patience, time);
+            var metadata = $"{settings.Authority!.TrimEnd('/')}/.well-known/openid-configuration";
+            var configuration = await OpenIdConnectConfigurationRetriever.GetAsync(metadata, new Documents(http, environment), deadline.Token);
+            if (configuration.SigningKeys.Count > 0)
+                published = new Published([.. configuration.SigningKeys], time.GetTimestamp());
+            else
+                reason = "it publishes no keys";
+        }
+        catch (OperationCanceledException)
+        {
+            reason = $"no answer within {Patience.TotalSeconds} s";
+        }
+#pragma warning disable CA1031 // Whatever an issuer answers: it is told of, and asked for again.
+        catch (Exception failure)
+#pragma warning restore CA1031
+        {
+            reason = CauseOf(failure);
+        }
+
+        return Ended(reason);
+    }
+
+    private bool Ended(string? reason)
+    {
+        TimeSpan? unavailableFor = null;
+        var isNews = false;
+        lock (gate)
+        {
+            endedAt = time.GetTimestamp();
+            if (reason is null)
+            {
+                if (Reason is not null)
+                    unavailableFor = time.GetElapsedTime(failingSince);
+                backOff = TimeSpan.Zero;
+            }
+            else
+            {
+                isNews = reason != Reason;
+                if (Reason is null)
+                    failingSince = endedAt;
+                backOff = backOff == TimeSpan.Zero ? FirstBackOff : TimeSpan.FromTicks(Math.Min((backOff * 2).Ticks, Pause.Ticks));
+            }
+
+            Reason = reason;
+        }
+
+        if (unavailableFor is { } away)
+            Back(away.TotalSeconds);
+        if (isNews)
+            Unavailable(reason!, AreThere ? "tokens signed with known keys are accepted" : "nobody can sign in");
+        return reason is null;
+    }
+
+    // The outer exceptions say that it failed, the innermost ones why: a certificate, a name, a refused connection.
+    private static string CauseOf(Exception failure)
+    {
+        var causes = new List<string>();
+        for (var cause = failure; cause is not null; cause = cause.InnerException)
+            causes.Add(cause.Message);
+        var text = string.Join(": ", causes.Distinct().TakeLast(2));
+        return text.Length <= MaxReason ? text : text[..MaxReason];
+    }
+
+    [LoggerMessage(120, LogLevel.Warning, "The issuer is unavailable ({Reason}); {Consequence}")]
+    private partial void Unavailable(string reason, string consequence);
+
+    [LoggerMessage(121, LogLevel.Information, "The issuer is back after {Seconds:0.0} s")]
+    private partial void Back(double seconds);
+
+    private sealed record Published(SecurityKey[] Keys, long FetchedAt);
+
+    private sealed class Request
+    {
+        public Task<bool> Answer { get; set; } = Task.FromResult(false);
+
+        public long BeganAt { get; set; }
+    }
+
+    /// <summary>Fetches the issuer's documents, and only those that nobody on the way can have changed: the metadata name the address of the keys.</summary>
+    private sealed class Documents(HttpClient http, IHostEnvironment environment) : IDocumentRetriever
+    {
+        public async Task<string> GetDocumentAsync(string address, CancellationToken cancel) =>
+            JwtSettings.IsTrustworthy(address, environment.IsDevelopment())
+                ? await http.GetStringAsync(new Uri(address), cancel)
+                : throw new HttpRequestException("its keys are at an address without https");
+    }
 }
 
-/// <summary>A token could not be checked, since the issuer's keys have never been there.</summary>
+/// <summary>A token could not be checked: the issuer's keys are not there, or not all of them.</summary>
 internal sealed class IssuerAwayException() : Exception("The issuer's keys are missing.");

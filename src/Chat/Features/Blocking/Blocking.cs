@@ -122,6 +122,7 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         var id = Block.IdOf(blocker, blocked);
         await using var session = store.LightweightSession();
         var block = await session.LoadAsync<Block>(id);
+        var isNew = block is null;
         if (block is null)
         {
             // Each block is looked up wherever its maker is seen, and the list is one answer.
@@ -153,6 +154,8 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
         }
 
         var added = new BlockAdded(blocked, username, block.BlockedAt);
+        if (!isNew)
+            return (added, null);
         await blocks.ChangedAsync(blocker, blocked);
         backplane.Send(blocker, Frame.Of(added), from);
         return (added, null);
@@ -160,12 +163,15 @@ internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, Re
 
     public async Task<BlockRemoved> RemoveAsync(Guid blocker, Guid blocked, string? username, Connection? from)
     {
+        var removed = new BlockRemoved(blocked, username);
+        var id = Block.IdOf(blocker, blocked);
         await using var session = store.LightweightSession();
-        session.Delete<Block>(Block.IdOf(blocker, blocked));
+        // Where nothing changes nobody is told of it, and the audit log neither.
+        if (await session.LoadAsync<Block>(id) is null)
+            return removed;
+        session.Delete<Block>(id);
         await session.SaveChangesAsync();
         audit.Unblocked(blocker, blocked);
-
-        var removed = new BlockRemoved(blocked, username);
         await blocks.ChangedAsync(blocker, blocked);
         backplane.Send(blocker, Frame.Of(removed), from);
         return removed;

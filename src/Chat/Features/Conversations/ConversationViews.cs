@@ -69,12 +69,19 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
 {
     public async Task<ConversationView> OneAsync(Guid conversationId, Guid userId) => (await ManyAsync([conversationId], userId)).Single();
 
+    /// <summary>
+    /// A page of the user's list. A direct conversation in which nothing was said is in the list of whoever opened it, its
+    /// first member, and of nobody else: to be looked up is not to be written to.
+    /// </summary>
     public async Task<ConversationPage> PageAsync(Guid userId, int limit, ConversationCursor after)
     {
         await using var command = database.CreateCommand($"""
             select h.id, h.updated_at
             from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
             where m.user_id = $1 and (h.updated_at, h.id) < ($2, $3)
+              and (h.seq > 0 or exists (
+                select 1 from {tables.Conversation} c
+                where c.id = h.id and (lower(c.data ->> 'kind') <> 'direct' or c.data -> 'members' ->> 0 = $1::text)))
             order by h.updated_at desc, h.id desc
             limit $4
             """);

@@ -87,23 +87,31 @@ public sealed partial record Conversation
 }
 
 /// <summary>Opens conversations and finds them again, from a cache where possible: members are asked on every send.</summary>
-internal sealed class Conversations(IDocumentStore store, Blocks blocks, TimeProvider time) : IDisposable
+internal sealed class Conversations(
+    IDocumentStore store, Tables tables, UserDirectory directory, Blocks blocks, OpeningRates rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IDisposable
 {
+    /// <summary>The answer to somebody who has as many conversations as they may open.</summary>
+    public static readonly ChatError TooMany = ChatError.TooMany("conversations", "You have as many conversations as you may open.");
+
     private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 1_000_000 });
 
     /// <summary>A conversation that the user is a member of; null if not, or if there is none.</summary>
+    /// <remarks>
+    /// The cache answers members alone. Anybody can work out the id of two people's direct conversation, and how long a refusal
+    /// takes must not tell whether it exists: whoever is not a member is looked for among the members, a look that finds nothing
+    /// in the same way whether or not the conversation is there, cached here or not.
+    /// </remarks>
     public async ValueTask<Conversation?> FindAsync(Guid conversationId, Guid userId)
     {
-        if (!cache.TryGetValue(conversationId, out Conversation? conversation))
-        {
-            await using var session = store.QuerySession();
-            conversation = await session.LoadAsync<Conversation>(conversationId);
-            // What is not there is not remembered: it may be there in a moment.
-            if (conversation is not null)
-                cache.Set(conversationId, conversation, new MemoryCacheEntryOptions { Size = conversation.Members.Length });
-        }
-
-        return conversation?.Has(userId) == true ? conversation : null;
+        if (cache.TryGetValue(conversationId, out Conversation? cached) && cached!.Has(userId))
+            return cached;
+        await using var session = store.QuerySession();
+        var found = (await session.QueryAsync<Conversation>(
+            $"where id = (select m.conversation_id from {tables.Member} m where m.id = ?)", Member.IdOf(conversationId, userId))).SingleOrDefault();
+        // What is not there is not remembered: it may be there in a moment.
+        if (found is not null)
+            cache.Set(conversationId, found, new MemoryCacheEntryOptions { Size = found.Members.Length });
+        return found;
     }
 
     /// <summary>Opens the direct conversation of two people, or finds it.</summary>
@@ -116,8 +124,8 @@ internal sealed class Conversations(IDocumentStore store, Blocks blocks, TimePro
         if (await FindAsync(id, caller) is not null)
             return (id, false, null);
 
-        if (await blocks.AreApartAsync(caller, other))
-            return (default, false, ChatError.Blocked);
+        if (await RefusalAsync(caller, other) is { } refusal)
+            return (default, false, refusal);
         await using var session = store.LightweightSession();
         Start(session, id, new ConversationStarted(ConversationKind.Direct, [caller, other], time.GetWireNow()));
         try
@@ -130,6 +138,52 @@ internal sealed class Conversations(IDocumentStore store, Blocks blocks, TimePro
             // Somebody was faster, and theirs is the same conversation.
             return (id, false, null);
         }
+    }
+
+    // In this order: whoever asks for strangers, or for too much, is slowed down before anything is looked for.
+    private async Task<ChatError?> RefusalAsync(Guid caller, Guid other)
+    {
+        if (rates.Take(caller) is var wait && wait > TimeSpan.Zero)
+        {
+            metrics.LimitHit(nameof(Limits.ConversationsPerMinute));
+            return ChatError.RateLimited(wait);
+        }
+
+        if (!await directory.KnowsAsync(other) && await HasAsManyUnknownAsync(caller, limits.MaxUnknownContacts))
+        {
+            metrics.LimitHit(nameof(Limits.MaxUnknownContacts));
+            return UserDirectory.NoSuchUser;
+        }
+
+        if (await blocks.AreApartAsync(caller, other))
+            return ChatError.Blocked;
+        if (!await HasAsManyAsync(caller, limits.MaxConversations))
+            return null;
+        metrics.LimitHit(nameof(Limits.MaxConversations));
+        return TooMany;
+    }
+
+    private async Task<bool> HasAsManyAsync(Guid userId, int most)
+    {
+        await using var session = store.QuerySession();
+        return (await session.QueryAsync<Member>("where user_id = ? offset ? limit 1", userId, most - 1)).Count > 0;
+    }
+
+    // An application knows its people before they come here; ids that it never gave out are a few at most.
+    private async Task<bool> HasAsManyUnknownAsync(Guid userId, int most)
+    {
+        if (most == 0)
+            return true;
+        await using var session = store.QuerySession();
+        return (await session.QueryAsync<int>(
+            $"""
+            select 1 from {tables.Member} own
+            join {tables.Member} other on other.conversation_id = own.conversation_id and other.user_id <> own.user_id
+            where own.user_id = ? and not exists (select from {tables.User} known where known.id = other.user_id)
+            offset ? limit 1
+            """,
+            userId,
+            most - 1)).Count > 0;
     }
 
     /// <summary>All that a new conversation is made of; stored with the session's next save.</summary>
@@ -155,13 +209,14 @@ public sealed class ConversationsModule : ICarterModule
     {
         var conversations = app.MapGroup("/chat/conversations").RequireAuthorization().WithTags("Conversations");
         conversations.MapPost("", OpenAsync)
-            .Named("openConversation", "Opens or finds the direct conversation with somebody.", "It exists once, whoever of the two asks first, and however many ask at once. Names one person, by `userId` or by `username`.")
+            .Named("openConversation", "Opens or finds the direct conversation with somebody.", "It exists once, whoever of the two asks first, and however many ask at once. Names one person, by `userId` or by `username`. A few may be people who have never signed in.")
             .Takes(new OpenConversation(null, "bob"))
             .Answers(StatusCodes.Status200OK, "It was there.", ConversationView.Example)
             .Answers(StatusCodes.Status201Created, "It is new; `Location` says where.", ConversationView.Example)
-            .Refuses(ChatError.Invalid("userId", "A conversation takes two people."), ChatError.Blocked, ChatError.Missing("There is nobody with this username."));
+            .Refuses(ChatError.Invalid("userId", "A conversation takes two people."), ChatError.Blocked, UserDirectory.NoSuchUser, Conversations.TooMany);
         conversations.MapGet("", ListAsync)
             .Named("listConversations", "The caller's conversations, latest activity first.", "Page by page: `nextCursor` of one page is the `cursor` of the next; the last page has none.")
+            .CostsRows("limit")
             .Answers(StatusCodes.Status200OK, "A page.", new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
             .Refuses(ChatError.Invalid("limit", $"1 to {MaxPage}."));
         conversations.MapGet("{id:guid}", GetAsync)
@@ -190,7 +245,7 @@ public sealed class ConversationsModule : ICarterModule
             presence.MayHaveChanged(other, caller);
         }
 
-        return isNew ? TypedResults.Created($"/chat/conversations/{id}", view) : TypedResults.Ok(view);
+        return isNew ? TypedResults.Created($"{http.Request.PathBase}/chat/conversations/{id}", view) : TypedResults.Ok(view);
     }
 
     private static async Task<IResult> ListAsync(

@@ -14,6 +14,7 @@ internal sealed class Change(Message message)
 {
     private static readonly byte[] Before = "{\"message\":"u8.ToArray();
     private static readonly byte[] BeforeSent = "{\"tempId\":"u8.ToArray();
+    private static readonly byte[] NoTempId = "\"\""u8.ToArray();
     private static readonly byte[] BetweenSent = ",\"message\":"u8.ToArray();
     private static readonly byte[] BeforeUpdated = "{\"conversationId\":\""u8.ToArray();
     private static readonly byte[] BetweenUpdated = "\",\"lastMessage\":"u8.ToArray();
@@ -48,11 +49,9 @@ internal sealed class Change(Message message)
         return updated = Frame.Of<ConversationUpdated>(id: null, BeforeUpdated, conversation, BetweenUpdated, Shared, BehindUpdated, seq.AsMemory(0, digits), End);
     }
 
-    /// <summary>The answer to the send that made the change: an event of <typeparamref name="TAnswer"/>'s name with the tempId and the message.</summary>
+    /// <summary>The answer to the send that made the change: an event of <typeparamref name="TAnswer"/>'s name with the tempId, empty where there is none, and the message.</summary>
     public Frame Answer<TAnswer>(string? id)
-        where TAnswer : IEvent<TAnswer> => tempId is null
-            ? Frame.Of<TAnswer>(id, Before, json, End)
-            : Frame.Of<TAnswer>(id, BeforeSent, tempId, BetweenSent, json, End);
+        where TAnswer : IEvent<TAnswer> => Frame.Of<TAnswer>(id, BeforeSent, tempId ?? NoTempId, BetweenSent, json, End);
 }
 
 /// <summary>

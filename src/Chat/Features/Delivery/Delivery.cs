@@ -161,11 +161,19 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Loads the positions of a feed that has none yet.</summary>
+    /// <summary>Loads the positions of a feed that has none yet, once for all who want them at a time.</summary>
     public async ValueTask LoadAsync(UserFeed feed)
     {
         if (feed.IsLoaded)
             return;
+        Task loading;
+        lock (gate)
+            loading = feed.Loading is { IsCompleted: false } other ? other : feed.Loading = Task.Run(() => LoadNowAsync(feed));
+        await loading;
+    }
+
+    private async Task LoadNowAsync(UserFeed feed)
+    {
         try
         {
             feed.Load(await unread.LoadAsync(feed.UserId));
@@ -183,6 +191,6 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         FeedOf(userId)?.Offer(new Change(received.Message));
     }
 
-    [LoggerMessage(LogLevel.Warning, "The database is away: the positions of {UserId} are loaded later ({Reason})")]
+    [LoggerMessage(242, LogLevel.Debug, "The positions of {UserId} are loaded once PostgreSQL is back ({Reason})")]
     private partial void PositionsPending(Guid userId, string reason);
 }

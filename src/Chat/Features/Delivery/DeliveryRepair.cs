@@ -18,6 +18,7 @@ internal sealed partial class DeliveryRepair(
 {
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
+    private const int MaxFetchedBytes = 1024 * 1024;
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
     private readonly FeedCheck<(Guid UserId, Guid ConversationId), long> check = new(database);
@@ -81,7 +82,7 @@ internal sealed partial class DeliveryRepair(
     {
         foreach (var (conversationId, position, upTo, isSeen) in feed.Gaps())
         {
-            var missing = (await changes.PastAsync([(conversationId, position)], MaxFetched)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
+            var missing = (await changes.PastAsync([(conversationId, position)], MaxFetched, MaxFetchedBytes)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
             var news = feed.Fill(conversationId, missing);
             Repaired(news, conversationId, redis.IsConnected);
             if (isSeen)
@@ -135,6 +136,6 @@ internal sealed partial class DeliveryRepair(
         return moved;
     }
 
-    [LoggerMessage(LogLevel.Information, "Fetched {Count} changes of {ConversationId} that had not arrived (Redis connected: {IsConnected})")]
+    [LoggerMessage(243, LogLevel.Debug, "Fetched {Count} changes of {ConversationId} that had not arrived (Redis connected: {IsConnected})")]
     private partial void Repaired(int count, Guid conversationId, bool isConnected);
 }

@@ -39,8 +39,8 @@ internal sealed class UnreadRecounts(Delivery delivery, UnreadCounts unread, Hub
             return;
         }
 
-        var rows = await unread.LoadAsync(userId);
-        tell(rows.Where(row => row.ConversationId == conversationId).Sum(row => row.Unread), rows.Sum(row => row.Unread));
+        var all = await unread.SummaryAsync(userId);
+        tell(all.Where(one => one.ConversationId == conversationId).Sum(one => one.Unread), all.Sum(one => one.Unread));
     }
 
     /// <summary>Counts one conversation anew, for the connections to this node.</summary>

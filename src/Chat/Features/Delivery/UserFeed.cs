@@ -25,6 +25,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     /// <summary>Connections that this feed serves, guarded by <see cref="Delivery"/>'s lock.</summary>
     public int Connections { get; set; }
 
+    /// <summary>The load of the positions that is under way, if one is; guarded by <see cref="Delivery"/>'s lock.</summary>
+    public Task? Loading { get; set; }
+
     /// <summary>Whether the positions are known; until then everything offered waits.</summary>
     public bool IsLoaded
     {

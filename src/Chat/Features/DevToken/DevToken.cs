@@ -2,7 +2,6 @@ using System.ComponentModel.DataAnnotations;
 using Carter;
 using Chat.Rest;
 using Chat.Socket;
-using Chat.Storage;
 using Chat.Tokens;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -56,14 +55,14 @@ public sealed class DevTokenModule : ICarterModule
     {
         if (body.Error is not null)
             return body.Error.ToProblem();
-        var username = body.Value!.Username?.Trim();
-        if (username is null || !WireText.IsClean(username) || WireText.Length(username) is < 1 or > MaxUsername)
-            return ChatError.Invalid("username", $"1 to {MaxUsername} characters.").ToProblem();
+        if (Username.Read(body.Value!.Username) is not { Text: var username, Key: var key } || WireText.Length(username) > MaxUsername)
+            return ChatError.Invalid("username", $"1 to {MaxUsername} visible characters, of scripts that go together.").ToProblem();
 
-        var userId = await directory.FindAsync(username)
-            ?? Key.Of("dev user", Guid.Empty, Guid.Empty, username.ToLowerInvariant());
-        await directory.SeenAsync(new Identity(userId, username, username, null));
-        var now = time.GetUtcNow().UtcDateTime;
+        var userId = await directory.FindAsync(username) ?? Storage.Key.Of("dev user", Guid.Empty, Guid.Empty, key);
+        // In whole seconds, as the token says it.
+        var issuedAt = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
+        await directory.SeenAsync(new Identity(userId, username, username, null) { IssuedAt = issuedAt });
+        var now = issuedAt.UtcDateTime;
         var token = new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
         {
             Issuer = jwt.Value.Issuer,

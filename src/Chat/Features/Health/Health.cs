@@ -1,10 +1,12 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
+using System.Globalization;
 using Chat.Backplane;
 using Chat.Rest;
 using Chat.Socket;
 using Chat.Storage;
 using Chat.Tokens;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Npgsql;
 using StackExchange.Redis;
@@ -13,7 +15,7 @@ namespace Chat.Features;
 
 /// <summary>
 /// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
-/// process answers. <c>/health/ready</c>: PostgreSQL, Redis and a message of this node to itself through pub/sub all
+/// process answers. <c>/health/ready</c>: PostgreSQL, a write to Redis and a message of this node to itself through pub/sub all
 /// work, the keys that tokens are checked with are there, and the node is not stopping; 503 with what is not so. Outside
 /// Development a PostgreSQL that may lose what it has confirmed is <c>degraded</c>: still a 200, because no other node
 /// would be better off. Whoever asks may leave parts out: a Redis that is away from all nodes alike is no reason to send
@@ -21,7 +23,6 @@ namespace Chat.Features;
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
-    private const string Ready = "ready";
     private const string Ok = "ok";
     private const string Degraded = "degraded";
     private const string Unavailable = "unavailable";
@@ -37,15 +38,16 @@ public sealed class HealthSlice : ISlice
         {
             options.Delay = TimeSpan.Zero;
             options.Period = TimeSpan.FromSeconds(10);
-            options.Predicate = check => check.Tags.Contains(Ready);
+            options.Predicate = check => check.Tags.Contains(Readiness.Tag);
         });
+        slice.Services.AddSingleton<Readiness>();
         slice.Services.AddSingleton<IHealthCheckPublisher, HealthMetrics>();
         slice.Services.AddHealthChecks()
-            .AddCheck<StoppingCheck>("server", tags: [Ready])
-            .AddCheck<PostgresCheck>("postgres", tags: [Ready])
-            .AddCheck<RedisCheck>("redis", tags: [Ready])
-            .AddCheck<PubSubCheck>("pubsub", tags: [Ready])
-            .AddCheck<IssuerCheck>("issuer", tags: [Ready]);
+            .AddCheck<ServerCheck>("server", tags: [Readiness.Tag, Readiness.FreeTag])
+            .AddCheck<PostgresCheck>("postgres", tags: [Readiness.Tag])
+            .AddCheck<RedisCheck>("redis", tags: [Readiness.Tag])
+            .AddCheck<PubSubCheck>("pubsub", tags: [Readiness.Tag])
+            .AddCheck<IssuerCheck>("issuer", tags: [Readiness.Tag]);
     }
 
     /// <summary>Maps both addresses; whoever asks needs no token.</summary>
@@ -53,19 +55,18 @@ public sealed class HealthSlice : ISlice
     {
         var healthy = new HealthAnswer(Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });
         var health = app.MapGroup("/health").AllowAnonymous().WithTags("Health");
-        health.MapMethods("live", Methods, (HealthCheckService checks, HttpContext http) => AnswerAsync(checks, http, _ => false))
+        health.MapMethods("live", Methods, (HttpContext http) => Answer(http, new HealthReport(new Dictionary<string, HealthReportEntry>(), TimeSpan.Zero)))
             .Named("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
             .Answers(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
-        health.MapMethods("ready", Methods, (HealthCheckService checks, HttpContext http, [Description("Parts of `checks` to leave out, for who has no other place to send people to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
-                AnswerAsync(checks, http, check => check.Tags.Contains(Ready) && exclude?.Contains(check.Name) != true))
-            .Named("getReady", "Whether to send people here.", "PostgreSQL, Redis and a message of this node to itself through pub/sub all work, the keys that tokens are checked with are there, and the node is not stopping.")
+        health.MapMethods("ready", Methods, async (Readiness readiness, HttpContext http, [Description("Parts of `checks` to leave out, for who has no other place to send people to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
+                Answer(http, await readiness.LookAsync(exclude ?? [], http.RequestAborted)))
+            .Named("getReady", "Whether to send people here.", "PostgreSQL and Redis work, Redis takes writes and delivers a message of this node to itself through pub/sub, the keys that tokens are checked with are there, and the node is not stopping. An answer may be a second old.")
             .Answers(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
             .Answers(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
     }
 
-    private static async Task<IResult> AnswerAsync(HealthCheckService checks, HttpContext http, Func<HealthCheckRegistration, bool> which)
+    private static JsonHttpResult<HealthAnswer> Answer(HttpContext http, HealthReport report)
     {
-        var report = await checks.CheckHealthAsync(which, http.RequestAborted);
         http.Response.Headers.CacheControl = "no-store, no-cache";
         return TypedResults.Json(
             new HealthAnswer(
@@ -82,50 +83,102 @@ public sealed class HealthSlice : ISlice
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
 
 /// <summary>Makes a metric of what readiness says, so that it can be seen by who does not ask for readiness.</summary>
-internal sealed class HealthMetrics(ServerMetrics metrics) : IHealthCheckPublisher
+internal sealed partial class HealthMetrics(ServerMetrics metrics, ILogger<HealthMetrics> log) : IHealthCheckPublisher
 {
+    // Their coming and going is told by Dependencies, as it happens.
+    private static readonly string[] ToldElsewhere = ["postgres", "redis"];
+    private readonly Dictionary<string, string> said = [];
+
     public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
     {
         foreach (var (part, entry) in report.Entries)
+        {
             metrics.Health(part, entry.Status == HealthStatus.Healthy);
+            var now = entry.Status == HealthStatus.Healthy ? "ok" : entry.Description ?? "failed";
+            if (said.GetValueOrDefault(part, "ok") != now && !ToldElsewhere.Contains(part))
+                Changed(part, now);
+            said[part] = now;
+        }
+
         return Task.CompletedTask;
+    }
+
+    [LoggerMessage(130, LogLevel.Warning, "Readiness of {Part}: {State}")]
+    private partial void Changed(string part, string state);
+}
+
+/// <summary>
+/// The node itself: whether it stops, and whether its clock is right. One that is off by more than the skew refuses fresh
+/// tokens, or takes those that have expired. Redis is the second witness: if it is PostgreSQL's clock that is off, no node is
+/// worse than another.
+/// </summary>
+internal sealed class ServerCheck(Hub hub, DatabaseWatch database, RedisConnection redis, TimeProvider time) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        if (hub.IsStopping)
+            return HealthCheckResult.Unhealthy("stopping");
+        var ahead = database.ClockDifference;
+        if (ahead.Duration() <= JwtSettings.ClockSkew)
+            return HealthCheckResult.Healthy();
+        var off = string.Create(CultureInfo.InvariantCulture, $"{ahead.Duration().TotalSeconds:0} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")}");
+        return await RedisAgreesAsync(cancellationToken)
+            ? HealthCheckResult.Degraded($"its clock is {off} PostgreSQL's, and agrees with Redis': look at PostgreSQL's machine")
+            : HealthCheckResult.Unhealthy($"its clock is {off} PostgreSQL's: fresh tokens are refused, or expired ones taken");
+    }
+
+    private async Task<bool> RedisAgreesAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var now = await redis.NowAsync().WaitAsync(RedisConnection.Patience, time, cancellationToken);
+            return (time.GetUtcNow() - now).Duration() <= JwtSettings.ClockSkew;
+        }
+        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        {
+            return false;
+        }
     }
 }
 
-internal sealed class StoppingCheck(Hub hub) : IHealthCheck
-{
-    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(hub.IsStopping ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
-}
-
-internal sealed class PostgresCheck(NpgsqlDataSource database, IHostEnvironment environment, TimeProvider time) : IHealthCheck
+internal sealed class PostgresCheck(DatabaseWatch database, Dependencies dependencies, IHostEnvironment environment, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            var loses = await DatabaseStart.LosesAsync(database, cancellationToken).WaitAsync(RedisConnection.Patience * 2, time, cancellationToken);
+            var loses = await database.ProbeAsync(cancellationToken).WaitAsync(RedisConnection.Patience * 2, time, cancellationToken);
+            // What a send was refused for and a look at nothing is not: a full disk, say.
+            if (dependencies.Postgres.Refusal is { } refusal)
+                return HealthCheckResult.Unhealthy(refusal);
             return loses is null || environment.IsDevelopment()
                 ? HealthCheckResult.Healthy()
                 : HealthCheckResult.Degraded($"{loses} off: may lose what was acknowledged");
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
-            return HealthCheckResult.Unhealthy("does not answer");
+            return HealthCheckResult.Unhealthy(DatabaseFailure.IsRefusal(failure) ? DatabaseFailure.ReasonOf(failure) : "does not answer");
         }
     }
 }
 
 internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHealthCheck
 {
+    private static readonly TimeSpan KeyLife = TimeSpan.FromSeconds(10);
+
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            await redis.Database.PingAsync().WaitAsync(RedisConnection.Patience, time, cancellationToken);
+            // A write, because a Redis that is full, or a replica of another, goes on answering everything else.
+            await redis.Database.StringSetAsync(redis.Names.Ready(redis.NodeId), 1, KeyLife).WaitAsync(RedisConnection.Patience, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
-        catch (Exception failure) when (failure is RedisException or TimeoutException)
+        catch (RedisServerException refused)
+        {
+            return HealthCheckResult.Unhealthy($"takes no writes ({refused.Message.Split(' ')[0]})");
+        }
+        catch (Exception failure) when (failure is RedisException or RedisCommandException or TimeoutException)
         {
             return HealthCheckResult.Unhealthy("does not answer");
         }

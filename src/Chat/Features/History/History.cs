@@ -33,6 +33,7 @@ public sealed class HistoryModule : ICarterModule
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapGet("/chat/conversations/{id:guid}/messages", GetAsync).RequireAuthorization().WithTags("Messages")
             .Named("listMessages", "What was said, page by page, ascending by number.", "With `before` the messages just before a number, with `after` those just after one, without either the latest. `hasMore` looks in the direction that was asked for.")
+            .CostsRows("limit")
             .Answers(StatusCodes.Status200OK, "A page.", new MessagePage([Example.Hello], HasMore: false))
             .Refuses(ChatError.Invalid("limit", $"1 to {MaxPage}."), ChatError.Forbidden);
 

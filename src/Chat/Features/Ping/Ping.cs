@@ -11,7 +11,7 @@ namespace Chat.Features;
 public sealed class PingSlice : ISlice
 {
     /// <inheritdoc/>
-    public static void Register(SliceBuilder slice) => slice.On<Ping, PingHandler>();
+    public static void Register(SliceBuilder slice) => slice.On<Ping, PingHandler>(takesTurn: false);
 }
 
 /// <summary>The event <c>ping</c>.</summary>
@@ -26,9 +26,9 @@ public sealed record Ping(JsonElement? Timestamp) : IEvent<Ping>
 }
 
 /// <summary>The event <c>pong</c>.</summary>
-/// <param name="Timestamp">The ping's.</param>
+/// <param name="Timestamp">The ping's; where it had none, the server's clock in milliseconds since 1970.</param>
 /// <param name="ServerTime">The server's clock.</param>
-public sealed record Pong(JsonElement? Timestamp, DateTimeOffset ServerTime) : IEvent<Pong>
+public sealed record Pong(JsonElement Timestamp, DateTimeOffset ServerTime) : IEvent<Pong>
 {
     /// <inheritdoc/>
     public static string Name => "pong";
@@ -43,7 +43,8 @@ internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
     {
         try
         {
-            context.Reply(new Pong(received.Timestamp, time.GetUtcNow()));
+            var now = time.GetUtcNow();
+            context.Reply(new Pong(received.Timestamp ?? JsonSerializer.SerializeToElement(now.ToUnixTimeMilliseconds(), ChatJson.Wire.Int64), now));
             return default;
         }
         catch (JsonException)

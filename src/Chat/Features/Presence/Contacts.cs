@@ -3,40 +3,61 @@ using Npgsql;
 
 namespace Chat.Features;
 
-/// <summary>Somebody the user shares a conversation with.</summary>
+/// <summary>Somebody with whom the user has a direct conversation.</summary>
 /// <param name="OfUser">The user.</param>
 /// <param name="UserId">The other.</param>
 /// <param name="LastSeenAt">When the other went offline last, if ever. It stands still at a block, as if they had stayed away since.</param>
 /// <param name="IsApart">Whether there is a block between the two.</param>
 internal readonly record struct Contact(Guid OfUser, Guid UserId, DateTimeOffset? LastSeenAt, bool IsApart);
 
-/// <summary>Who is to hear of whom, for any number of users in one statement.</summary>
+/// <summary>Who is to hear of whom.</summary>
 internal sealed class Contacts(NpgsqlDataSource database, Tables tables)
 {
-    /// <summary>The contacts of these users.</summary>
-    public Task<IReadOnlyList<Contact>> LoadAsync(Guid[] users) => LoadAsync("own.user_id = any($1)", users);
+    /// <summary>Of so many people a user hears unasked: those with whom they have talked last.</summary>
+    public const int Most = 1000;
 
-    /// <summary>What users may know of some of their contacts.</summary>
-    public Task<IReadOnlyList<Contact>> LoadAsync((Guid OfUser, Guid UserId)[] pairs) =>
-        LoadAsync("(own.user_id, other.user_id) in (select * from unnest($1, $2))", [.. pairs.Select(pair => pair.OfUser)], [.. pairs.Select(pair => pair.UserId)]);
-
-    private async Task<IReadOnlyList<Contact>> LoadAsync(string which, params Guid[][] parameters)
+    /// <summary>The latest contacts of a user.</summary>
+    public async Task<IReadOnlyList<Contact>> LoadAsync(Guid userId)
     {
-        await using var command = database.CreateCommand($"""
-            select pair.user_id, pair.other_id, least(seen.at, block.at), block.at is not null
-            from (select distinct own.user_id, other.user_id as other_id
-                  from {tables.Member} own
-                  join {tables.Member} other on other.conversation_id = own.conversation_id and other.user_id <> own.user_id
-                  where {which}) pair
-            left join {tables.LastSeen} seen on seen.id = pair.other_id
-            left join lateral (
-                select min(b.blocked_at) as at
-                from {tables.Block} b
-                where (b.blocker_id = pair.user_id and b.blocked_id = pair.other_id)
-                   or (b.blocker_id = pair.other_id and b.blocked_id = pair.user_id)) block on true
+        await using var command = Ask($"""
+            select $1 as user_id, other.user_id as other_id
+            from (select m.conversation_id
+                  from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
+                  where m.user_id = $1
+                  order by h.updated_at desc, h.id
+                  limit {Most}) latest
+            join {tables.Member} other on other.conversation_id = latest.conversation_id and other.user_id <> $1
             """);
-        foreach (var parameter in parameters)
-            command.Parameters.Add(new() { Value = parameter });
+        command.Parameters.Add(new() { Value = userId });
+        return await ReadAsync(command);
+    }
+
+    /// <summary>Those of these pairs who are contacts. It costs what is asked for, however many contacts anybody has.</summary>
+    public async Task<IReadOnlyList<Contact>> LoadAsync((Guid OfUser, Guid UserId)[] pairs)
+    {
+        await using var command = Ask($"""
+            select asked.user_id, asked.other_id
+            from unnest($1, $2, $3) asked(user_id, other_id, member) join {tables.Member} m on m.id = asked.member
+            """);
+        command.Parameters.Add(new() { Value = pairs.Select(pair => pair.OfUser).ToArray() });
+        command.Parameters.Add(new() { Value = pairs.Select(pair => pair.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = pairs.Select(pair => Member.IdOf(ConversationHead.IdOfDirect(pair.OfUser, pair.UserId), pair.OfUser)).ToArray() });
+        return await ReadAsync(command);
+    }
+
+    private NpgsqlCommand Ask(string pairs) => database.CreateCommand($"""
+        select pair.user_id, pair.other_id, least(seen.at, block.at), block.at is not null
+        from ({pairs}) pair
+        left join {tables.LastSeen} seen on seen.id = pair.other_id
+        left join lateral (
+            select min(b.blocked_at) as at
+            from {tables.Block} b
+            where (b.blocker_id = pair.user_id and b.blocked_id = pair.other_id)
+               or (b.blocker_id = pair.other_id and b.blocked_id = pair.user_id)) block on true
+        """);
+
+    private static async Task<IReadOnlyList<Contact>> ReadAsync(NpgsqlCommand command)
+    {
         var contacts = new List<Contact>();
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())

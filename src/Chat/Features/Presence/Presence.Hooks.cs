@@ -14,7 +14,11 @@ internal static class PresenceHooks
 
     /// <summary>Lets a user's leases run out, as if nobody had renewed them; those that are gone meanwhile stay gone.</summary>
     public static Task ExpireLeases(this ChatApp app, TestUser user) =>
-        app.Services.GetRequiredService<RedisConnection>().ExpireLeases(user.Id, app.Leases().RedisTime);
+        app.ExpireLeases(user, app.Leases().RedisTime);
+
+    /// <summary>The same at a time to come.</summary>
+    public static Task ExpireLeases(this ChatApp app, TestUser user, DateTimeOffset when) =>
+        app.Services.GetRequiredService<RedisConnection>().ExpireLeases(user.Id, when);
 
     /// <summary>The same without a node.</summary>
     public static async Task ExpireLeases(this RedisConnection redis, Guid userId, DateTimeOffset now)

@@ -10,8 +10,8 @@ namespace Chat.Features;
 
 /// <summary>
 /// Who is there. A person is online while any of their connections, on any node, holds a lease in Redis
-/// (<see cref="Leases"/>, <see cref="PresenceWorker"/>); several devices are one person. A real change is told once, to the
-/// people one shares a conversation with and no block lies between (<see cref="PresenceViews"/>). The first thing to be shed under load:
+/// (<see cref="Leases"/>, <see cref="PresenceWorker"/>); several devices are one person. A real change is told once, to those
+/// who are there and have the person among their latest contacts, with no block between (<see cref="PresenceViews"/>). The first thing to be shed under load:
 /// its frames are droppable, and nothing on the message path waits for it.
 /// </summary>
 public sealed class PresenceSlice : ISlice
@@ -23,6 +23,7 @@ public sealed class PresenceSlice : ISlice
         slice.Runs<PresenceViews>()
             .ObserveConnections<PresenceViews>()
             .OnNode<PresenceChanged, PresenceViews>()
+            .OnNode<PresenceAnnounced, PresenceViews>()
             .Runs<PresenceWorker>()
             .ObserveConnections<PresenceWorker>()
             .Rest<PresenceModule>()
@@ -38,9 +39,12 @@ public sealed class PresenceSlice : ISlice
 public sealed record UserStatus(Guid UserId, bool Online, DateTimeOffset? LastSeenAt);
 
 /// <summary>The event <c>status.bulk</c>: right after <c>auth_success</c>. Also the answer of <c>GET /chat/presence</c>.</summary>
-/// <param name="Users">Everybody the user shares a conversation with.</param>
-public sealed record StatusBulk(IReadOnlyList<UserStatus> Users) : IEvent<StatusBulk>
+/// <param name="Users">The user's contacts, the latest 1,000 of them, in parts of at most 200.</param>
+/// <param name="More">True of a part behind which another one comes; else absent.</param>
+public sealed record StatusBulk(IReadOnlyList<UserStatus> Users, bool? More = null) : IEvent<StatusBulk>
 {
+    internal const int MostAtOnce = 200;
+
     /// <inheritdoc/>
     public static string Name => "status.bulk";
 
@@ -88,12 +92,13 @@ public sealed record LastSeen
 /// <summary>The REST side.</summary>
 public sealed class PresenceModule : ICarterModule
 {
-    private const int MaxAsked = 200;
+    private const int MaxAsked = StatusBulk.MostAtOnce;
 
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/presence", GetAsync).RequireAuthorization().WithTags("People")
         .Named("getPresence", "Who is there.", "Of those asked for, the ones the caller shares a conversation with.")
         .Answers(StatusCodes.Status200OK, "What the caller may see of them.", new StatusBulk([new(Example.Bob, false, Example.At)]))
+        .CostsListed("userIds")
         .Refuses(ChatError.Invalid("userIds", $"1 to {MaxAsked} ids."));
 
     private static async Task<IResult> GetAsync([Description("1 to 200 user ids, separated by commas."), Required] string? userIds, HttpContext http, PresenceViews presence)
@@ -101,14 +106,13 @@ public sealed class PresenceModule : ICarterModule
         var asked = new HashSet<Guid>();
         foreach (var text in (userIds ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
-            if (!Guid.TryParseExact(text, "D", out var id))
+            if (!Guid.TryParse(text, out var id))
                 return ChatError.Invalid("userIds", "User ids, separated by commas.").ToProblem();
             asked.Add(id);
         }
 
         if (asked.Count is < 1 or > MaxAsked)
             return ChatError.Invalid("userIds", $"1 to {MaxAsked} ids.").ToProblem();
-        var all = await presence.StatusForAsync(http.User.UserId());
-        return TypedResults.Ok(new StatusBulk([.. all.Where(status => asked.Contains(status.UserId))]));
+        return TypedResults.Ok(new StatusBulk(await presence.StatusForAsync(http.User.UserId(), asked)));
     }
 }

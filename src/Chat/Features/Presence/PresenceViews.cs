@@ -1,36 +1,33 @@
 using System.Collections.Concurrent;
-using System.Text.Json.Serialization.Metadata;
 using System.Threading.Channels;
 using Chat.Backplane;
 using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>Node event: what the channel's user sees of somebody's presence may have changed.</summary>
-/// <param name="UserId">Of whom.</param>
-internal sealed record PresenceChanged(Guid UserId) : IEvent<PresenceChanged>
-{
-    public static string Name => "presence";
-
-    public static JsonTypeInfo<PresenceChanged> Json => ChatJson.Wire.PresenceChanged;
-}
-
 /// <summary>
-/// What this node's users have been told of others. Whoever changes something only hints at it; here the truth, leases
-/// and blocks together, is read anew, one user's view at a time, and told where it differs from what was told last. So
-/// hints may come twice, late, or in any order: what is told last is true, and the same is never told twice.
+/// What this node's users have been told of others. Whoever changes something only hints at it; here the truth, leases and blocks
+/// together, is read anew and told where it differs from what was told last. Each read takes a number before it begins, and of two
+/// the one that began later stays: so hints may come twice, late, or in any order, nobody waits for anybody else's read, what is
+/// told last is true, and the same is never told twice.
 /// </summary>
 internal sealed partial class PresenceViews(
-    Hub hub, Leases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time, ILogger<PresenceViews> log)
-    : LoopService(time, log), IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>
+    Leases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time, ILogger<PresenceViews> log)
+    : LoopService(time, log), IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>, INodeHandler<PresenceAnnounced>
 {
     private const int MaxBatch = 1024;
+
+    /// <summary>Stands in a hint for all of a user's contacts.</summary>
+    private static readonly Guid Everybody = Guid.Empty;
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
-    private readonly ConcurrentDictionary<Guid, View> views = new();
-    private readonly ConcurrentDictionary<Connection, StatusBulk> openings = new();
+    private readonly ConcurrentDictionary<Guid, PresenceView> views = new();
+    private readonly ConcurrentDictionary<Connection, long> openings = new();
+    private readonly Followers followers = new();
+    private readonly HashSet<PresenceView> looking = [];
     private readonly Lock gate = new();
     private readonly Channel<(Guid To, Guid About)> hints = Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
     private List<(Guid To, Guid About)> pending = [];
+    private long reads;
     private int lookedAgain;
 
     /// <summary>Somebody's presence, as a user sees it, may have changed: to be told on every node where that user is.</summary>
@@ -40,58 +37,62 @@ internal sealed partial class PresenceViews(
         backplane.Publish(to, new PresenceChanged(about));
     }
 
+    /// <summary>These people may have come or gone: one publish for all of them, and each node knows who of its own users follows whom.</summary>
+    public void Announce(IReadOnlyList<Guid> users)
+    {
+        HintFollowers(users);
+        backplane.PublishToAll(new PresenceAnnounced(users));
+    }
+
     /// <summary>
-    /// Before auth_success: reads what status.bulk will say, so that whatever changes after auth_success is told on top
-    /// of it. What is news in it, the user's other connections hear at once. Nothing is told until it is out.
+    /// Before auth_success: reads what status.bulk will say, so that whatever changes after auth_success is told on top of it. What is
+    /// news in it, the user's other connections hear at once. Several connections of one user share a read that is under way.
     /// </summary>
     public async ValueTask OpeningAsync(Connection connection)
     {
-        var userId = connection.User.Id;
-        View view;
+        PresenceView view;
         lock (gate)
         {
-            view = views.GetOrAdd(userId, _ => new View());
+            view = views.GetOrAdd(connection.User.Id, id => new PresenceView(id));
             view.Connections.Add(connection);
         }
 
-        await view.Turn.WaitAsync();
-        openings[connection] = new StatusBulk([]);
-        var (all, isKnown) = await LookAsync(userId, view.Online);
-        foreach (var status in all)
+        var read = 0L;
+        try
         {
-            Tell(userId, view, status);
-            // Redis is away, and nobody may hint at it again when it is back.
-            if (!isKnown)
-                Hint(userId, status.UserId);
+            read = await LookAsync(view);
+        }
+        catch (Exception failure) when (IsAway(failure))
+        {
+            // An empty list is better than a connection that does not open; what it lacks is told once PostgreSQL is back.
+            NotUpToDate(failure.Message);
+            Hint(view.UserId, Everybody);
         }
 
-        view.Online ??= [.. all.Where(status => status.Online).Select(status => status.UserId)];
-        openings[connection] = new StatusBulk(all);
+        openings[connection] = read;
     }
 
-    /// <summary>status.bulk: everybody the user shares a conversation with.</summary>
+    /// <summary>status.bulk, in parts: the people with whom the user has talked last.</summary>
     public ValueTask OpenedAsync(Connection connection)
     {
-        if (openings.TryRemove(connection, out var bulk))
-        {
-            connection.Send(bulk);
-            views[connection.User.Id].Turn.Release();
-        }
-
+        if (openings.TryRemove(connection, out var read) && views.TryGetValue(connection.User.Id, out var view))
+            view.Begin(connection, read);
         return ValueTask.CompletedTask;
     }
 
     public ValueTask ClosedAsync(Connection connection)
     {
+        openings.TryRemove(connection, out _);
         lock (gate)
         {
             if (!views.TryGetValue(connection.User.Id, out var view) || !view.Connections.Remove(connection))
                 return ValueTask.CompletedTask;
-            // Its opening failed half way.
-            if (openings.TryRemove(connection, out _))
-                view.Turn.Release();
-            if (view.Connections.Count == 0)
-                views.TryRemove(connection.User.Id, out _);
+            view.End(connection);
+            if (view.Connections.Count > 0)
+                return ValueTask.CompletedTask;
+            views.TryRemove(view.UserId, out _);
+            looking.Remove(view);
+            followers.Remove(view.UserId, view.Known);
         }
 
         return ValueTask.CompletedTask;
@@ -115,16 +116,20 @@ internal sealed partial class PresenceViews(
         }
     }
 
-    /// <summary>The status of all contacts of a user, as the user may see it.</summary>
+    /// <summary>The status of those among some people who are contacts of a user, as the user may see it.</summary>
     /// <remarks>Without PostgreSQL it is not known who they are, which is another thing than that there are none.</remarks>
-    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId)
+    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId, IEnumerable<Guid> asked)
     {
-        var all = await contacts.LoadAsync([userId]);
-        var (online, _) = await OnlineAsync(all);
-        return [.. all.Select(contact => Status(contact, online.Contains(contact.UserId)))];
+        var all = await contacts.LoadAsync([.. asked.Select(other => (userId, other))]);
+        var (online, isKnown) = await OnlineAsync(all);
+        // Leases that nobody can renew say nothing: what the user's connections were told last is the best there is.
+        var told = isKnown ? null : views.GetValueOrDefault(userId);
+        return [.. all.Select(contact => PresenceView.Status(contact, online.Contains(contact.UserId) || (!contact.IsApart && told?.Says(contact.UserId) == true)))];
     }
 
     void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => Hint(userId, received.UserId);
+
+    void INodeHandler<PresenceAnnounced>.Handle(Guid userId, PresenceAnnounced received) => HintFollowers(received.Users);
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
         [("presence views", ShowHintsAsync), ("presence views after an outage", LookAgainAsync)];
@@ -133,6 +138,21 @@ internal sealed partial class PresenceViews(
     {
         if (views.ContainsKey(to))
             hints.Writer.TryWrite((to, about));
+    }
+
+    private void HintFollowers(IReadOnlyList<Guid> users)
+    {
+        lock (gate)
+        {
+            // Whom these follow is only just being read.
+            foreach (var view in looking)
+                view.Missed.AddRange(users);
+            foreach (var about in users)
+            {
+                foreach (var to in followers.Of(about))
+                    hints.Writer.TryWrite((to, about));
+            }
+        }
     }
 
     private async Task ShowHintsAsync(CancellationToken stopping)
@@ -147,7 +167,13 @@ internal sealed partial class PresenceViews(
 
             while (pending.Count < MaxBatch && hints.Reader.TryRead(out var hint))
                 pending.Add(hint);
-            await ShowAsync(pending);
+            foreach (var to in pending.Where(pair => pair.About == Everybody).Select(pair => pair.To).Distinct())
+            {
+                if (views.TryGetValue(to, out var view))
+                    await LookAsync(view);
+            }
+
+            await ShowAsync([.. pending.Where(pair => pair.About != Everybody)]);
             pending = [];
         }
     }
@@ -159,75 +185,90 @@ internal sealed partial class PresenceViews(
         while (true)
         {
             await redis.BackAsync(lookedAgain, stopping);
-            var returns = redis.Returns;
+            lookedAgain = redis.Returns;
             leases.NoteInterruption();
-            foreach (var part in views.Keys.Chunk(MaxBatch))
+            foreach (var view in views.Values)
             {
-                foreach (var contact in await contacts.LoadAsync(part))
-                    Hint(contact.OfUser, contact.UserId);
+                foreach (var about in view.Known)
+                    Hint(view.UserId, about);
             }
-
-            // Not before: with PostgreSQL away, too, the loop comes here again.
-            lookedAgain = returns;
         }
     }
 
     private async Task ShowAsync(IReadOnlyCollection<(Guid To, Guid About)> pairs)
     {
-        // In one order everywhere, so that nobody waits in a circle.
-        var own = pairs.Select(pair => pair.To).Distinct().Order()
-            .Select(userId => (UserId: userId, View: views.GetValueOrDefault(userId)))
-            .Where(found => found.View is not null)
-            .ToDictionary(found => found.UserId, found => found.View!);
-        if (own.Count == 0)
+        var own = pairs.Where(pair => views.ContainsKey(pair.To)).Distinct().ToArray();
+        if (own.Length == 0)
             return;
-        foreach (var view in own.Values)
-            await view.Turn.WaitAsync();
-        try
+        var read = Interlocked.Increment(ref reads);
+        var found = await contacts.LoadAsync(own);
+        foreach (var contact in found.Where(contact => contact.IsApart))
+            Take(contact, isOnline: false, read);
+        var visible = found.Where(contact => !contact.IsApart).ToArray();
+        if (leases.IsSettling)
         {
-            var found = await contacts.LoadAsync([.. pairs.Where(pair => own.ContainsKey(pair.To)).Distinct()]);
-            foreach (var contact in found.Where(contact => contact.IsApart))
-                Tell(contact.OfUser, own[contact.OfUser], Status(contact, isOnline: false));
-            var visible = found.Where(contact => !contact.IsApart).ToArray();
-            if (leases.IsSettling)
-            {
-                foreach (var contact in visible)
-                    Hint(contact.OfUser, contact.UserId);
-                return;
-            }
-
-            var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Patience, Time);
             foreach (var contact in visible)
-                Tell(contact.OfUser, own[contact.OfUser], Status(contact, online.Contains(contact.UserId)));
+                Hint(contact.OfUser, contact.UserId);
+            return;
         }
-        finally
+
+        var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Patience, Time);
+        foreach (var contact in visible)
+            Take(contact, online.Contains(contact.UserId), read);
+    }
+
+    // Reads all contacts, or shares a read that is under way: what changes while it is, is told on top of it.
+    private Task<long> LookAsync(PresenceView view)
+    {
+        lock (gate)
         {
-            foreach (var view in own.Values)
-                view.Turn.Release();
+            if (view.Looking is { IsCompleted: false } looks)
+                return looks;
+            looking.Add(view);
+            var read = Interlocked.Increment(ref reads);
+            return view.Looking = Task.Run(() => ReadAsync(view, read));
         }
     }
 
     // A lease that is there is always true. One that is not says nothing while Redis is away or has just come back: then
     // what was told last is the best there is, and for somebody new here a list that says "away" is better than a
     // connection that does not open.
-    private async Task<(IReadOnlyList<UserStatus> All, bool IsKnown)> LookAsync(Guid userId, HashSet<Guid>? told)
+    private async Task<long> ReadAsync(PresenceView view, long read)
     {
-        IReadOnlyList<Contact> all;
+        List<Guid> again = [];
         try
         {
-            all = await contacts.LoadAsync([userId]);
+            var all = await contacts.LoadAsync(view.UserId);
+            var (online, isKnown) = await OnlineAsync(all);
+            foreach (var contact in all)
+                Take(contact, online.Contains(contact.UserId), read, isKnown);
+            // Nobody may hint at it again when Redis is back.
+            if (!isKnown)
+                again.AddRange(all.Select(contact => contact.UserId));
+            return read;
         }
-        catch (Exception failure) when (IsAway(failure))
+        finally
         {
-            NotUpToDate(failure.Message);
-            return ([], false);
+            lock (gate)
+            {
+                looking.Remove(view);
+                again.AddRange(view.Missed.Intersect(view.Known));
+                view.Missed.Clear();
+            }
+
+            foreach (var about in again)
+                Hint(view.UserId, about);
         }
+    }
 
-        var (online, isKnown) = await OnlineAsync(all);
-        return ([.. all.Select(contact => Status(contact, IsOnline(contact)))], isKnown);
-
-        bool IsOnline(Contact contact) =>
-            online.Contains(contact.UserId) || (!isKnown && !contact.IsApart && told?.Contains(contact.UserId) == true);
+    private void Take(Contact contact, bool isOnline, long read, bool isKnown = true)
+    {
+        lock (gate)
+        {
+            // Somebody who has left meanwhile follows nobody.
+            if (views.TryGetValue(contact.OfUser, out var view) && view.Take(contact, isOnline, read, isKnown, Time))
+                followers.Add(view.UserId, contact.UserId);
+        }
     }
 
     private async Task<(IReadOnlySet<Guid> Online, bool IsKnown)> OnlineAsync(IReadOnlyList<Contact> all)
@@ -247,38 +288,6 @@ internal sealed partial class PresenceViews(
         }
     }
 
-    private void Tell(Guid to, View view, UserStatus status)
-    {
-        // Before their first status.bulk nobody was told anything.
-        if (view.Online is not { } online || status.Online == online.Contains(status.UserId))
-            return;
-        if (status.Online)
-            online.Add(status.UserId);
-        else
-            online.Remove(status.UserId);
-        var now = Time.GetWireNow();
-        var frame = status.Online
-            ? Frame.Of(new UserOnline(status.UserId, now), droppable: true)
-            : Frame.Of(new UserOffline(status.UserId, status.LastSeenAt ?? now), droppable: true);
-        hub.Send(to, frame);
-    }
-
-    private static UserStatus Status(Contact contact, bool isOnline) =>
-        new(contact.UserId, isOnline, isOnline ? null : contact.LastSeenAt);
-
-    [LoggerMessage(LogLevel.Warning, "Presence is not up to date: Redis or PostgreSQL is away ({Reason})")]
+    [LoggerMessage(241, LogLevel.Debug, "Presence is not up to date while Redis or PostgreSQL is unavailable ({Reason})")]
     private partial void NotUpToDate(string reason);
-
-    /// <summary>One user of this node.</summary>
-    private sealed class View
-    {
-        /// <summary>Held while the truth is read and told; of a new connection, up to its status.bulk.</summary>
-        public SemaphoreSlim Turn { get; } = new(1);
-
-        /// <summary>Guarded by the lock on all views.</summary>
-        public List<Connection> Connections { get; } = [];
-
-        /// <summary>Whom the user's connections believe to be there; null before the first of them was told.</summary>
-        public HashSet<Guid>? Online { get; set; }
-    }
 }

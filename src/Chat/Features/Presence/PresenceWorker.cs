@@ -12,7 +12,7 @@ namespace Chat.Features;
 /// not take is tried again until they can.
 /// </summary>
 internal sealed partial class PresenceWorker(
-    Leases leases, Contacts contacts, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
+    Leases leases, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
     : LoopService(time, log), IConnectionObserver
 {
     private const int MaxBatch = 256;
@@ -180,14 +180,13 @@ internal sealed partial class PresenceWorker(
         await session.SaveChangesAsync();
 
         // Whether it is so, and still so, is found out where it is told.
-        foreach (var contact in await contacts.LoadAsync([.. untold.Select(change => change.UserId).Distinct()]))
-            views.MayHaveChanged(to: contact.UserId, about: contact.OfUser);
+        views.Announce([.. untold.Select(change => change.UserId).Distinct()]);
         foreach (var change in untold)
             metrics.PresenceChanged(change.Transition == Transition.CameOnline);
         untold = [];
     }
 
-    [LoggerMessage(LogLevel.Warning, "Presence is not up to date: Redis or PostgreSQL is away ({Reason})")]
+    [LoggerMessage(240, LogLevel.Debug, "Presence is not up to date while Redis or PostgreSQL is unavailable ({Reason})")]
     private partial void NotUpToDate(string reason);
 
     private readonly record struct Arrival(Guid UserId, Guid ConnectionId, bool IsHere);

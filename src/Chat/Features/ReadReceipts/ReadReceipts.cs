@@ -70,7 +70,7 @@ public sealed record MessagesRead(Guid ConversationId, int MarkedCount, long UpT
 
 /// <summary>The event <c>message.read_update</c>, to the other members.</summary>
 /// <param name="ConversationId">Where.</param>
-/// <param name="MessageIds">The messages that are newly marked, ascending by number.</param>
+/// <param name="MessageIds">The messages that are newly marked, ascending by number; the last 100 of them, <paramref name="UpTo"/> says the rest.</param>
 /// <param name="UpTo">Where the reader's cursor stands.</param>
 /// <param name="ReadBy">The reader.</param>
 /// <param name="ReadAt">When.</param>
@@ -106,6 +106,9 @@ internal sealed class ReadReceiptsHandler(
     Conversations conversations, Receipts receipts, UnreadRecounts recounts, IDocumentStore store, TimeProvider time)
     : IHandler<ReadMessages>, IHandler<ReceiveMessages>
 {
+    /// <summary>So many messages an update names; a cursor may pass any number of them at once.</summary>
+    public const int MostNamed = 100;
+
     public async ValueTask<ChatError?> HandleAsync(ReadMessages received, EventContext context)
     {
         var (_, error) = await ReadAsync(received, context.UserId, context.Connection, context.Reply);
@@ -147,7 +150,7 @@ internal sealed class ReadReceiptsHandler(
         var marked = await MarkedAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
         if (after.ReadUpTo > before.ReadUpTo)
         {
-            var update = new ReadUpdate(conversation.Id, marked, after.ReadUpTo, reader, readAt);
+            var update = new ReadUpdate(conversation.Id, marked.Latest, after.ReadUpTo, reader, readAt);
             receipts.Tell(Others(conversation, reader, apart), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
@@ -194,17 +197,16 @@ internal sealed class ReadReceiptsHandler(
         return (new Move(before, after, (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet()), null);
     }
 
-    /// <summary>The messages of others that a reader has newly marked, ascending by number.</summary>
-    public async Task<IReadOnlyList<Guid>> MarkedAsync(Guid conversationId, Guid reader, long after, long upTo)
+    /// <summary>The messages of others that a reader has newly marked: how many, and the last of them, ascending by number.</summary>
+    public async Task<(int Count, IReadOnlyList<Guid> Latest)> MarkedAsync(Guid conversationId, Guid reader, long after, long upTo)
     {
         if (upTo <= after)
-            return [];
+            return (0, []);
         await using var session = store.QuerySession();
-        return await session.Query<Message>()
-            .Where(message => message.ConversationId == conversationId && message.Seq > after && message.Seq <= upTo && message.SenderId != reader)
-            .OrderBy(message => message.Seq)
-            .Select(message => message.Id)
-            .ToListAsync();
+        var marked = session.Query<Message>()
+            .Where(message => message.ConversationId == conversationId && message.Seq > after && message.Seq <= upTo && message.SenderId != reader);
+        var latest = await marked.OrderByDescending(message => message.Seq).Take(MostNamed).Select(message => message.Id).ToListAsync();
+        return (latest.Count < MostNamed ? latest.Count : await marked.CountAsync(), [.. latest.Reverse()]);
     }
 
     private static Guid[] Others(Conversation conversation, Guid userId, HashSet<Guid> apart) =>

@@ -41,7 +41,7 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         metrics.ReceiptRepaired();
         if (cursor.ReadUpTo > told.ReadUpTo)
         {
-            var marked = await receipts.MarkedAsync(conversationId, cursor.UserId, told.ReadUpTo, cursor.ReadUpTo);
+            var (_, marked) = await receipts.MarkedAsync(conversationId, cursor.UserId, told.ReadUpTo, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
             feed.Told.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }

@@ -18,20 +18,20 @@ public sealed class SendMessageSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice) =>
-        slice.On<SendMessage, SendMessageHandler>(hasOwnRate: true).Rest<SendMessageModule>();
+        slice.On<SendMessage, SendMessageHandler>(hasOwnRate: true, takesTurn: false).Rest<SendMessageModule>();
 }
 
 /// <summary>The event <c>message.send</c>, and the body of <c>POST /chat/conversations/{id}/messages</c>.</summary>
 /// <param name="ConversationId">Where; over REST it is in the address.</param>
-/// <param name="Content">1 to 4,000 Unicode scalar values after trimming.</param>
-/// <param name="TempId">1 to 64 characters that make the send repeatable.</param>
+/// <param name="Content">1 to 4,000 Unicode scalar values after trimming (blank lines at the start and white space at the end go), at least one of them visible.</param>
+/// <param name="TempId">1 to 64 characters that make the send repeatable; an empty one is none.</param>
 /// <param name="Type">So far <c>text</c> only.</param>
 /// <param name="ReplyTo">Reserved.</param>
 /// <param name="Attachments">Reserved.</param>
 public sealed record SendMessage(
     [property: NotInBody] Guid? ConversationId,
     [property: Required, MinLength(1)] string? Content,
-    [property: MinLength(1), MaxLength(SendMessage.MaxTempId)] string? TempId,
+    [property: MaxLength(SendMessage.MaxTempId)] string? TempId,
     string? Type,
     [property: NotInBody] JsonElement? ReplyTo,
     [property: NotInBody] JsonElement? Attachments) : IEvent<SendMessage>
@@ -47,6 +47,9 @@ public sealed record SendMessage(
     /// <inheritdoc/>
     public static JsonTypeInfo<SendMessage> Json => ChatJson.Wire.SendMessage;
 
+    /// <summary>The send with what may be written in several ways written in one.</summary>
+    public SendMessage Normalized() => this with { TempId = TempId is "" ? null : TempId, Content = Content is null ? null : Storage.Content.Trim(Content) };
+
     /// <summary>What is wrong with the fields, if anything; nothing of it needs the database.</summary>
     public ChatError? Fault(Limits limits)
     {
@@ -60,13 +63,13 @@ public sealed record SendMessage(
             return ChatError.Invalid("replyTo", "Reserved.");
         if (Attachments is not null)
             return ChatError.Invalid("attachments", "Reserved.");
-        return Content is null || !WireText.IsClean(Content) || WireText.Length(Content.Trim()) is < 1 || IsTooLong(limits)
-            ? ChatError.Invalid("content", $"1 to {limits.MaxContentLength} characters after trimming, without U+0000.")
+        return Content is null || !WireText.IsClean(Content) || !Storage.Content.IsVisible(Content) || IsTooLong(limits)
+            ? ChatError.Invalid("content", $"1 to {limits.MaxContentLength} characters after trimming, one of them visible, without U+0000.")
             : null;
     }
 
     /// <summary>Whether the content is past its bound.</summary>
-    public bool IsTooLong(Limits limits) => Content is not null && Content.Length > limits.MaxContentLength && WireText.Length(Content.Trim()) > limits.MaxContentLength;
+    public bool IsTooLong(Limits limits) => Content is not null && Content.Length > limits.MaxContentLength && WireText.Length(Content) > limits.MaxContentLength;
 
     /// <summary>The draft of a message without fault, said by a member.</summary>
     public MessageDraft Draft(Guid sender, Conversation conversation) => new(
@@ -74,15 +77,15 @@ public sealed record SendMessage(
         conversation.Id,
         sender,
         Text,
-        Content!.Trim(),
+        Content!,
         TempId,
         conversation.Blocks);
 }
 
 /// <summary>The event <c>message.sent</c>: the message is committed.</summary>
-/// <param name="TempId">The send's.</param>
+/// <param name="TempId">The send's; empty where it had none.</param>
 /// <param name="Message">The message as stored, now or the first time.</param>
-public sealed record MessageSent(string? TempId, Message Message) : IEvent<MessageSent>
+public sealed record MessageSent(string TempId, Message Message) : IEvent<MessageSent>
 {
     /// <inheritdoc/>
     public static string Name => "message.sent";
@@ -116,11 +119,12 @@ internal sealed class SendMessageHandler(
     }
 
     /// <summary>What the socket and REST have in common.</summary>
-    /// <param name="send">The send.</param>
+    /// <param name="sent">The send.</param>
     /// <param name="sender">Who sends.</param>
     /// <param name="expect">Makes the answer that is to go out in the message's place in the order, if any.</param>
-    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage send, Guid sender, Func<MessageDraft, PendingReply?> expect)
+    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage sent, Guid sender, Func<MessageDraft, PendingReply?> expect)
     {
+        var send = sent.Normalized();
         if (rates.Take(sender) is var wait && wait > TimeSpan.Zero)
             return (default, TooFast(nameof(Limits.MessagesPerSecondPerUser), wait, send));
         if (send.IsTooLong(limits))
@@ -147,7 +151,7 @@ internal sealed class SendMessageHandler(
     private ChatError TooFast(string limit, TimeSpan wait, SendMessage send)
     {
         metrics.LimitHit(limit);
-        return ChatError.RateLimited(wait) with { TempId = send.TempId };
+        return ChatError.RateLimited(wait) with { TempId = send.TempId is "" ? null : send.TempId };
     }
 
     private PendingReply Expect(EventContext context, MessageDraft draft)
@@ -168,7 +172,7 @@ public sealed class SendMessageModule : ICarterModule
             .Takes(new SendMessage(null, "hello", "t1", null, null, null))
             .Answers(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
             .Answers(StatusCodes.Status201Created, "The message.", Example.Hello)
-            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
+            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, one of them visible, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
 
     private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {

@@ -1,7 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using Chat.Socket;
 using Chat.Storage;
-using Npgsql;
 
 namespace Chat.Features;
 
@@ -16,7 +15,7 @@ public sealed class SyncSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddSingleton<MissedChanges>();
-        slice.On<Synchronize, SyncHandler>();
+        slice.On<Synchronize, SyncHandler>(takesTurn: false);
     }
 }
 
@@ -35,7 +34,7 @@ public sealed record Synchronize(Dictionary<Guid, long>? Conversations, Guid? Af
 
 /// <summary>The event <c>sync.conversation</c>: one for each conversation in which something was missed, or that is new to the client.</summary>
 /// <param name="Conversation">The conversation as it is now.</param>
-/// <param name="Messages">What lies past the client's number, ascending by <c>changedSeq</c>; at most 200.</param>
+/// <param name="Messages">What lies past the client's number, ascending by <c>changedSeq</c>; at most 200, and at most 256 KiB in the frame.</param>
 /// <param name="HasMore">Ask again from the last <c>changedSeq</c> received.</param>
 public sealed record SyncConversation(ConversationView Conversation, IReadOnlyList<Message> Messages, bool HasMore) : IEvent<SyncConversation>
 {
@@ -57,11 +56,13 @@ public sealed record SyncDone(int Conversations) : IEvent<SyncDone>
     public static JsonTypeInfo<SyncDone> Json => ChatJson.Wire.SyncDone;
 }
 
-/// <summary>Finds what was missed and sends it, a few conversations at a time, as fast as the client reads.</summary>
-internal sealed class SyncHandler(MissedChanges missed, ConversationViews views, Delivery delivery) : IHandler<Synchronize>
+/// <summary>
+/// Finds what was missed and sends it, part by part, as fast as the client reads. A part is made when there is room for it, and is
+/// all that its user has made at the time: so a sync costs a connection no more memory than one part, and a node no more than one
+/// part a user, however many of their devices ask.
+/// </summary>
+internal sealed class SyncHandler(MissedChanges missed, ConversationViews views, Delivery delivery, WorkTurns work) : IHandler<Synchronize>
 {
-    private const int ConversationsAtOnce = 20;
-
     public async ValueTask<ChatError?> HandleAsync(Synchronize received, EventContext context)
     {
         if (received.Conversations is not { } seen)
@@ -69,79 +70,37 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
         if (seen.Values.Any(number => number < 0))
             return ChatError.Invalid("conversations", "Numbers count from 0, for nothing seen.");
 
-        var behind = await missed.BehindAsync(context.UserId, seen, received.After, received.Until);
-        foreach (var part in behind.Chunk(ConversationsAtOnce))
+        IReadOnlyList<Missed> behind;
+        using (var entry = await work.EnterAsync(context.UserId, WorkTurns.All))
         {
-            var messages = await missed.LoadAsync([.. part.Select(id => (id, seen.GetValueOrDefault(id)))]);
-            foreach (var view in await views.ManyAsync(part, context.UserId))
-            {
-                await context.Connection.HasRoomAsync();
-                var (found, hasMore) = messages.Page(view.Id);
-                delivery.FeedOf(context.UserId)?.Catch(
-                    context.Connection,
-                    view.Id,
-                    found,
-                    hasMore,
-                    (rest, more) => context.Reply(new SyncConversation(view, [.. rest.Select(message => message.For(context.UserId))], more)));
-            }
+            if (entry.Refusal is not null)
+                return entry.Refusal;
+            behind = await missed.BehindAsync(context.UserId, seen, received.After, received.Until);
         }
 
-        context.Reply(new SyncDone(behind.Length));
+        foreach (var part in missed.Parts(behind))
+        {
+            await context.Connection.HasRoomAsync();
+            if (context.Connection.IsClosing)
+                return null;
+            using var entry = await work.EnterAsync(context.UserId, WorkTurns.All);
+            if (entry.Refusal is not null)
+                return entry.Refusal;
+            await SendAsync(part, context);
+        }
+
+        context.Reply(new SyncDone(behind.Count));
         return null;
     }
-}
 
-/// <summary>The two questions that a sync asks the database.</summary>
-internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables, Changes changes)
-{
-    private const int MaxMessages = 200;
-
-    // A part must fit into a send queue beside others, whatever the length of its messages.
-    private const int MaxCharacters = 64 * 1024;
-
-    /// <summary>The user's conversations in a range of ids whose counter is past what was seen, or of which nothing is known yet.</summary>
-    public async Task<Guid[]> BehindAsync(Guid userId, Dictionary<Guid, long> seen, Guid? after, Guid? until)
+    private async Task SendAsync(IReadOnlyList<Missed> part, EventContext context)
     {
-        await using var command = database.CreateCommand($"""
-            select h.id
-            from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
-            left join unnest($2, $3) k(id, seq) on k.id = h.id
-            where m.user_id = $1 and (k.id is null or h.seq > k.seq) and h.id > $4 and h.id <= $5
-            order by h.updated_at desc, h.id
-            """);
-        command.Parameters.Add(new() { Value = userId });
-        command.Parameters.Add(new() { Value = seen.Keys.ToArray() });
-        command.Parameters.Add(new() { Value = seen.Values.ToArray() });
-        command.Parameters.Add(new() { Value = after ?? Guid.Empty });
-        command.Parameters.Add(new() { Value = until ?? Guid.AllBitsSet });
-        var ids = new List<Guid>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-            ids.Add(reader.GetGuid(0));
-        return [.. ids];
-    }
-
-    /// <summary>What lies past each number, a page a conversation.</summary>
-    public async Task<MissedMessages> LoadAsync((Guid ConversationId, long After)[] seen) =>
-        new((await changes.PastAsync(seen, MaxMessages + 1)).ToLookup(message => message.ConversationId), MaxMessages, MaxCharacters);
-}
-
-/// <summary>Messages past a number, by conversation, ascending by their last change, one more than a part may hold.</summary>
-internal sealed class MissedMessages(ILookup<Guid, Message> messages, int maxMessages, int maxCharacters)
-{
-    /// <summary>What goes into one part, and whether something is left.</summary>
-    public (IReadOnlyList<Message> Messages, bool HasMore) Page(Guid conversationId)
-    {
-        var page = new List<Message>();
-        var characters = 0;
-        foreach (var message in messages[conversationId])
+        var messages = await missed.LoadAsync(part);
+        foreach (var view in await views.ManyAsync([.. part.Select(conversation => conversation.Id)], context.UserId))
         {
-            characters += message.Content.Length;
-            if (page.Count == maxMessages || (page.Count > 0 && characters > maxCharacters))
-                return (page, true);
-            page.Add(message);
+            var answer = SyncAnswer.Of(view, messages[view.Id], part.First(one => one.Id == view.Id).Seq, context.UserId);
+            delivery.FeedOf(context.UserId)?.Catch(
+                context.Connection, view.Id, answer.Messages, answer.HasMore, (rest, more) => context.Connection.Send(answer.Frame(rest.Count, more, context.Id)));
         }
-
-        return (page, false);
     }
 }

@@ -47,9 +47,28 @@ internal readonly record struct MemberCursor(Guid UserId, long ReadUpTo, long De
     public static string DeliveredIn(string row) => $"coalesce(({row}.data ->> 'deliveredUpTo')::bigint, 0)";
 }
 
-/// <summary>Counts from the cursors, in one statement.</summary>
+/// <summary>Counts from the cursors, each time in one statement.</summary>
 internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
 {
+    /// <summary>The conversations in which a user has something unread, and how much.</summary>
+    public async Task<IReadOnlyList<UnreadConversation>> SummaryAsync(Guid userId)
+    {
+        await using var command = database.CreateCommand($"""
+            select m.conversation_id, counted.unread
+            from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id and h.seq > m.read_up_to
+            cross join lateral (
+                select count(*) as unread from {tables.Message} x
+                where x.conversation_id = m.conversation_id and x.seq > m.read_up_to and x.sender_id <> m.user_id) counted
+            where m.user_id = $1 and counted.unread > 0
+            """);
+        command.Parameters.Add(new() { Value = userId });
+        var unread = new List<UnreadConversation>();
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+            unread.Add(new UnreadConversation(reader.GetGuid(0), reader.GetInt64(1)));
+        return unread;
+    }
+
     /// <summary>A user's positions, in all their conversations or in some.</summary>
     public async Task<IReadOnlyList<UnreadRow>> LoadAsync(Guid userId, Guid[]? conversations = null)
     {
@@ -93,9 +112,7 @@ public sealed class UnreadModule : ICarterModule
 
     private static async Task<IResult> GetAsync(HttpContext http, UnreadCounts counts)
     {
-        var rows = await counts.LoadAsync(http.User.UserId());
-        return TypedResults.Ok(new UnreadSummary(
-            rows.Sum(row => row.Unread),
-            [.. rows.Where(row => row.Unread > 0).Select(row => new UnreadConversation(row.ConversationId, row.Unread))]));
+        var unread = await counts.SummaryAsync(http.User.UserId());
+        return TypedResults.Ok(new UnreadSummary(unread.Sum(one => one.Unread), unread));
     }
 }

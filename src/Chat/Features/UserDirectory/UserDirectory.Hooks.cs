@@ -1,3 +1,4 @@
+using System.Net.Http.Json;
 using System.Text;
 using Chat.Tests.Fixtures;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -20,6 +21,14 @@ internal static class UserDirectoryHooks
         using var http = app.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", token);
         (await http.GetAsync("/chat/unread")).EnsureSuccessStatusCode();
+    }
+
+    /// <summary>Asks to release or move a username, with this scope in the caller's token.</summary>
+    public static async Task<System.Net.HttpStatusCode> Administer(this ChatApp app, string what, object body, string scope = "chat.admin")
+    {
+        using var http = app.Http();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(ChatApp.NewUser(), scope: scope));
+        return (await http.PostAsJsonAsync($"/admin/usernames/{what}", body)).StatusCode;
     }
 
     /// <summary>What others see of a user: the user, as a member of a conversation with somebody.</summary>

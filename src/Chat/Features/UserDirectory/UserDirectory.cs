@@ -8,9 +8,9 @@ using Microsoft.Extensions.Caching.Memory;
 namespace Chat.Features;
 
 /// <summary>
-/// Who is who: names and pictures as the users' own tokens tell them. Usernames are unique without regard to case,
-/// first come, first served; a newcomer whose name is taken has none. Feeds the members of a conversation and finds
-/// people by username.
+/// Who is who: names and pictures as the users' own tokens tell them, the newest of them. Usernames are unique, in whatever
+/// spelling (see <see cref="Username"/>), first come, first served unless <c>Directory:Names</c> says otherwise; a newcomer whose
+/// name is taken has none. Feeds the members of a conversation and finds people by username.
 /// </summary>
 public sealed class UserDirectorySlice : ISlice
 {
@@ -18,9 +18,12 @@ public sealed class UserDirectorySlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddSingleton<UserDirectory>();
+        slice.Services.AddSingleton<Usernames>();
         slice.ObserveIdentities<UserDirectory>()
+            .Rest<UsernameModule>()
             .Documents(options => options.Schema.For<User>()
-                .UniqueIndex(Marten.Schema.UniqueIndexType.DuplicatedField, user => user.UsernameKey!));
+                .UniqueIndex(Marten.Schema.UniqueIndexType.DuplicatedField, user => user.UsernameKey!))
+            .Documents(options => options.Schema.For<UsernameForm>());
     }
 }
 
@@ -33,7 +36,7 @@ public sealed record User
     /// <summary>Their username, if they have one that nobody had before.</summary>
     public string? Username { get; init; }
 
-    /// <summary>The username in lower case: what is unique.</summary>
+    /// <summary>What all spellings of the username have in common, and nobody else's has: see <see cref="Features.Username.Key"/>.</summary>
     public string? UsernameKey { get; init; }
 
     /// <summary>The name to show.</summary>
@@ -41,12 +44,23 @@ public sealed record User
 
     /// <summary>The URL of a picture.</summary>
     public string? Picture { get; init; }
+
+    /// <summary>When the latest token was issued that this comes from.</summary>
+    public DateTimeOffset ToldAt { get; init; }
+
+    /// <summary>When the latest token was issued that claims the username. Nodes of earlier versions leave it out.</summary>
+    public DateTimeOffset? NamedAt { get; init; }
 }
 
 /// <summary>Keeps the directory up to date from tokens, and looks people up in it.</summary>
-internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
+internal sealed partial class UserDirectory(IDocumentStore store, Tables tables, Usernames usernames, Audit audit, TimeProvider time, ILogger<UserDirectory> log)
+    : IIdentityObserver, IDisposable
 {
-    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
+    /// <summary>The one answer to whoever names somebody who is not known, be it by id or by username.</summary>
+    public static readonly ChatError NoSuchUser = ChatError.Missing("User not found.");
+
+    /// <summary>For so long nothing is asked for somebody whose token says what it said last. Another node may know better by then.</summary>
+    private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(10);
 
     /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
@@ -57,13 +71,15 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
     /// </summary>
     internal const int AtOnce = 8;
 
+    private const int MaxAttempts = 5;
+
     private readonly SemaphoreSlim turns = new(AtOnce);
     private readonly MemoryCache seen = new(new MemoryCacheOptions { SizeLimit = 100_000 });
 
     public async ValueTask SeenAsync(Identity identity)
     {
         // By user, and not by what was said: a name that is changed back is a change, too.
-        if (seen.TryGetValue(identity.Id, out Identity? latest) && latest == identity)
+        if (seen.TryGetValue(identity.Id, out Identity? latest) && (latest == identity || latest?.IssuedAt > identity.IssuedAt))
             return;
         var storing = StoreInTurnAsync(identity);
         try
@@ -88,11 +104,19 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
     /// <summary>The id of the person with a username; null if there is nobody.</summary>
     public async Task<Guid?> FindAsync(string username)
     {
-        if (!WireText.IsClean(username))
+        if (Username.KeyOf(username) is not { } key)
             return null;
-        var key = KeyOf(username);
         await using var session = store.QuerySession();
         return (await session.Query<User>().FirstOrDefaultAsync(user => user.UsernameKey == key))?.Id;
+    }
+
+    /// <summary>Whether somebody with this id has ever signed in.</summary>
+    public async ValueTask<bool> KnowsAsync(Guid userId)
+    {
+        if (seen.TryGetValue(userId, out _))
+            return true;
+        await using var session = store.QuerySession();
+        return await session.LoadAsync<User>(userId) is not null;
     }
 
     /// <summary>The person that a request names by id or by username.</summary>
@@ -103,7 +127,32 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
             return id == Guid.Empty ? (default, ChatError.Invalid("userId", "Not a user's id.")) : (id, null);
         if (userId is not null || string.IsNullOrWhiteSpace(username))
             return (default, ChatError.Invalid(username is null ? "userId" : "username", "Name one person, by userId or by username."));
-        return await FindAsync(username) is { } found ? (found, null) : (default, ChatError.Missing("There is nobody with this username."));
+        return await FindAsync(username) is { } found ? (found, null) : (default, NoSuchUser);
+    }
+
+    /// <summary>Makes a username free, whoever has it.</summary>
+    /// <returns>Who had it; null if nobody did.</returns>
+    public async Task<Guid?> ReleaseAsync(Username name)
+    {
+        var had = await ChangeAsync(Guid.Empty, (session, _) => Usernames.ReleaseAsync(session, name));
+        if (had is { } userId)
+            seen.Remove(userId);
+        return had;
+    }
+
+    /// <summary>Gives a user a username, whoever has it. They are known from then on.</summary>
+    /// <returns>False if somebody else has one that looks like it.</returns>
+    public async Task<bool> MoveAsync(Username name, Guid userId)
+    {
+        var isTheirs = await ChangeAsync(userId, async (session, known) =>
+        {
+            if (!await usernames.MoveAsync(session, userId, Username.Read(known?.Username), name))
+                return false;
+            session.Store((known ?? new User { Id = userId }) with { Username = name.Text, UsernameKey = name.Key, NamedAt = time.GetWireNow() });
+            return true;
+        });
+        seen.Remove(userId);
+        return isTheirs;
     }
 
     public void Dispose()
@@ -139,39 +188,76 @@ internal sealed partial class UserDirectory(IDocumentStore store, TimeProvider t
 
     private async Task StoreAsync(Identity identity)
     {
-        await using var session = store.LightweightSession();
-        var known = await session.LoadAsync<User>(identity.Id);
-        var wanted = new User
+        await using (var session = store.QuerySession())
+        {
+            // Without a lock first: what a token says is known already, nearly always.
+            var known = await session.LoadAsync<User>(identity.Id);
+            if (known?.ToldAt > identity.IssuedAt || (known is not null && known == Told(identity, known, Username.Read(identity.Username))))
+                return;
+        }
+
+        var takenFrom = await ChangeAsync<IReadOnlyCollection<Guid>>(identity.Id, async (session, known) =>
+        {
+            // Another device has shown a newer one meanwhile, here or on another node.
+            if (known?.ToldAt > identity.IssuedAt)
+                return [];
+            var (has, claimed) = (Username.Read(known?.Username), Username.Read(identity.Username));
+            var (name, lost) = claimed is null ? (has, []) : await usernames.ClaimAsync(session, identity.Id, has, claimed, identity.IssuedAt);
+            var wanted = Told(identity, known, name);
+            if (wanted != known)
+                session.Store(wanted);
+            return lost;
+        });
+        foreach (var rival in takenFrom)
+            audit.UsernameMoved(rival, identity.Id);
+    }
+
+    // A token without a name, or with one that cannot be a username, leaves the name as it is.
+    private static User Told(Identity identity, User? known, Username? name)
+    {
+        var claimed = Username.Read(identity.Username);
+        name ??= Username.Read(known?.Username);
+        return new User
         {
             Id = identity.Id,
-            Username = identity.Username,
-            UsernameKey = identity.Username is null ? null : KeyOf(identity.Username),
-            Name = identity.DisplayName,
+            Username = name?.Text,
+            UsernameKey = name?.Key,
+            Name = identity.DisplayName is { } shown && Content.IsVisible(shown) ? shown : null,
             Picture = identity.Picture,
+            ToldAt = identity.IssuedAt,
+            NamedAt = name is not null && name.Key == claimed?.Key ? identity.IssuedAt : known?.NamedAt,
         };
-        if (wanted == known)
-            return;
-        try
+    }
+
+    /// <summary>
+    /// Changes what is known of a user, one change after the other, and again where others wanted the same name at the same time.
+    /// </summary>
+    private async Task<T> ChangeAsync<T>(Guid userId, Func<IDocumentSession, User?, Task<T>> change)
+    {
+        for (var attempt = 1; ; attempt++)
         {
-            session.Store(wanted);
-            await session.SaveChangesAsync();
-        }
-        catch (Exception failure) when (IsNameTaken(failure))
-        {
-            // Looked up once more, because it may be another device of theirs that has just taken the name.
-            await using var again = store.LightweightSession();
-            known = await again.LoadAsync<User>(identity.Id);
-            again.Store(wanted with { Username = known?.Username, UsernameKey = known?.UsernameKey });
-            await again.SaveChangesAsync();
+            try
+            {
+                await using var session = store.LightweightSession();
+                await session.BeginTransactionAsync(CancellationToken.None);
+                const string Lock = "select 1 from (select pg_advisory_xact_lock(hashtextextended(?, 0))) as locked";
+                _ = await session.QueryAsync<int>(Lock, $"{tables.Schema}.user {userId}");
+                var result = await change(session, await session.LoadAsync<User>(userId));
+                await session.SaveChangesAsync();
+                return result;
+            }
+            catch (Exception failure) when (IsConflict(failure))
+            {
+                if (attempt == MaxAttempts)
+                    throw new TimeoutException("Others want the same username.", failure);
+            }
         }
     }
 
-    private static string KeyOf(string username) => username.Trim().ToLowerInvariant();
+    private static bool IsConflict(Exception failure) => failure is DocumentAlreadyExistsException
+        || (failure as Npgsql.PostgresException ?? failure.InnerException as Npgsql.PostgresException)
+            is { SqlState: Npgsql.PostgresErrorCodes.UniqueViolation or Npgsql.PostgresErrorCodes.DeadlockDetected };
 
-    private static bool IsNameTaken(Exception failure) =>
-        (failure as Npgsql.PostgresException ?? failure.InnerException as Npgsql.PostgresException) is { SqlState: Npgsql.PostgresErrorCodes.UniqueViolation }
-        || failure is DocumentAlreadyExistsException;
-
-    [LoggerMessage(LogLevel.Warning, "The directory could not take note of {UserId} ({Reason})")]
+    [LoggerMessage(244, LogLevel.Debug, "The directory could not take note of {UserId} ({Reason})")]
     private partial void NotStored(Guid userId, string reason);
 }

@@ -1,9 +1,9 @@
+using System.Text;
 using Carter;
 using Chat.Rest;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.ResponseCompression;
-using Microsoft.Extensions.FileProviders;
+using Microsoft.AspNetCore.StaticFiles;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
@@ -16,45 +16,47 @@ namespace Chat.Features;
 /// </summary>
 public sealed class WebClientSlice : ISlice
 {
-    private const string Index = "index.html", Assets = "/assets";
+    private const string Index = "index.html", Relative = "\"./";
 
-    // In the order of how much of a first load they are. REST answers stay as they are: they hold secrets.
-    private static readonly string[] Compressed = ["text/javascript", "text/css", "text/html", "image/svg+xml"];
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddOptions<WebClientSettings>().BindConfiguration(WebClientSettings.Section);
-        slice.Services.AddResponseCompression(options =>
-        {
-            options.EnableForHttps = true;
-            options.MimeTypes = Compressed;
-        });
-        slice.Services.Configure<BrotliCompressionProviderOptions>(brotli => brotli.Level = System.IO.Compression.CompressionLevel.Optimal);
         slice.Rest<WebClientModule>();
     }
 
-    /// <summary>Serves the files. They are middleware, so they stand before what Carter maps.</summary>
-    public static void Serve(WebApplication app)
+    /// <summary>Maps each file that was built, and the page at its addresses.</summary>
+    /// <param name="app">The server.</param>
+    /// <param name="pathBase">
+    /// Under which path a proxy shows it. The page is built with relative addresses, and served at addresses of several depths: here
+    /// they become whole paths. Where its program comes from tells the page the rest.
+    /// </param>
+    public static void Map(WebApplication app, string pathBase)
     {
         var policy = Policy(app.Services.GetRequiredService<IOptions<JwtSettings>>().Value, app.Services.GetRequiredService<IOptions<WebClientSettings>>().Value);
-        var files = new StaticFileOptions
+        // Beside the program, wherever it is run from.
+        var folder = Path.Combine(AppContext.BaseDirectory, "wwwroot");
+        var types = new FileExtensionContentTypeProvider();
+        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
         {
-            // Beside the program, wherever it is run from.
-            FileProvider = new PhysicalFileProvider(Path.Combine(AppContext.BaseDirectory, "wwwroot")),
-            OnPrepareResponse = file => Prepare(file.Context, policy),
-        };
-        app.UseWhen(http => !http.Request.Path.StartsWithSegments("/chat"), page => page.UseResponseCompression());
-        app.UseStaticFiles(files);
-        foreach (var address in new[] { "/", "/c/{id}" })
-            app.MapFallbackToFile(address, Index, files).ExcludeFromDescription();
+            var address = Path.GetRelativePath(folder, file).Replace('\\', '/');
+            var type = types.TryGetContentType(file, out var known) ? known : "application/octet-stream";
+            // The name of an asset changes with what is in it.
+            var cache = address.StartsWith("assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache";
+            var document = new StaticDocument(type, address == Index
+                ? async () => Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(file)).Replace(Relative, $"\"{pathBase}/", StringComparison.Ordinal))
+                : () => File.ReadAllBytesAsync(file));
+            foreach (var place in address == Index ? [address, "", "c/{id}"] : (string[])[address])
+                app.MapMethods(place, Methods, http => SendAsync(http, document, policy, cache)).AllowAnonymous().ExcludeFromDescription();
+        }
     }
 
-    private static void Prepare(HttpContext http, string policy)
+    private static Task SendAsync(HttpContext http, StaticDocument document, string policy, string cache)
     {
         var headers = http.Response.Headers;
-        // The name of an asset changes with what is in it.
-        headers.CacheControl = http.Request.Path.StartsWithSegments(Assets) ? "public, max-age=31536000, immutable" : "no-cache";
+        headers.CacheControl = cache;
         headers.ContentSecurityPolicy = policy;
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
@@ -62,15 +64,16 @@ public sealed class WebClientSlice : ISlice
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
+        return document.SendAsync(http);
     }
 
-    // What is not named is refused. 'self' of connect-src covers the WebSocket (CSP 3). With an issuer of its own the
+    // What is not named is refused; the one policy of trusted types gives the address of the service worker and no other. 'self' of connect-src covers the WebSocket (CSP 3). With an issuer of its own the
     // page fetches its metadata and swaps the code for a token there.
     private static string Policy(JwtSettings jwt, WebClientSettings settings)
     {
         var issuer = settings.IssuerOf(jwt) is { } authority ? $" {new Uri(authority).GetLeftPart(UriPartial.Authority)}" : "";
-        return $"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; manifest-src 'self'; connect-src 'self'{issuer}; "
-            + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+        return $"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; connect-src 'self'{issuer}; "
+            + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chat-worker";
     }
 }
 

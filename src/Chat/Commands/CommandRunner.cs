@@ -1,0 +1,58 @@
+using Chat.Embedded;
+using Chat.Storage;
+using Chat.Tokens;
+using JasperFx;
+using Marten;
+
+namespace Chat.Commands;
+
+/// <summary>Runs what is not the server itself.</summary>
+internal static class CommandRunner
+{
+    /// <summary>Runs a command that needs the settings and no more.</summary>
+    /// <returns>Its exit code; null if there is more to do.</returns>
+    public static async Task<int?> RunAloneAsync(CommandArguments command, WebApplicationBuilder builder)
+    {
+        if (command.IsSilent)
+            builder.Logging.ClearProviders();
+        switch (command.Name)
+        {
+            case CommandArguments.Health:
+                return await HealthCommand.RunAsync(builder.Configuration, command.Operands.FirstOrDefault());
+            case CommandArguments.Token:
+                DevKey.Configure(builder.Configuration, builder.Environment);
+                if (CheckCommand.TellFaults((builder.Configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(builder.Environment.IsDevelopment())))
+                    return 1;
+                builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration)).AddSingleton<Audit>().AddSingleton<ServerMetrics>().AddTokens(builder.Configuration)
+                    .AddSingleton<ITokenRevocations, NoRevocations>().AddSingleton<TokenCommand>();
+                await using (var services = builder.Services.BuildServiceProvider())
+                    return await services.GetRequiredService<TokenCommand>().RunAsync(command.Operands.FirstOrDefault());
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>Runs a command that needs what the server is made of, whatever the state of PostgreSQL.</summary>
+    /// <returns>Its exit code; null if there is more to do.</returns>
+    public static async Task<int?> RunAsync(CommandArguments command, WebApplication app)
+    {
+        if (command.Name == CommandArguments.Check)
+            return await new CheckCommand(app.Services, app.Environment, app.Services.GetRequiredService<TimeProvider>()).RunAsync();
+        await app.Services.GetRequiredService<DatabaseStart>().WaitAsync();
+        var store = app.Services.GetRequiredService<IDocumentStore>();
+        return command.Name switch
+        {
+            CommandArguments.Apply => await app.RunJasperFxCommands([CommandArguments.Apply]),
+            CommandArguments.Assert => await SchemaCommands.AssertAsync(store),
+            CommandArguments.Patch => await SchemaCommands.PatchAsync(store, command.Operands[0]),
+            _ => null,
+        };
+    }
+
+    /// <summary>Begins a new epoch; not before the schema is known to be the one of this version.</summary>
+    public static async Task<int> RenewEpochAsync(Lineage lineage)
+    {
+        Console.WriteLine($"The epoch is {await lineage.RenewAsync()} now. Nodes that run notice within seconds and end, to be started again.");
+        return 0;
+    }
+}

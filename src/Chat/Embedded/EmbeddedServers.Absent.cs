@@ -1,0 +1,23 @@
+namespace Chat.Embedded;
+
+/// <summary>Stands for the embedded servers in a build without them (<c>EmbeddedServers=false</c>, as in the image).</summary>
+internal sealed class EmbeddedServers : IAsyncDisposable
+{
+    private static readonly string[] Names = ["Postgres", "Redis"];
+
+    private EmbeddedServers()
+    {
+    }
+
+    /// <summary>Starts nothing.</summary>
+    /// <exception cref="StartException">Development has no connection string, and would need one of them.</exception>
+    public static Task<EmbeddedServers> StartAsync(IConfiguration configuration, IHostEnvironment environment)
+    {
+        var missing = Names.Where(name => string.IsNullOrWhiteSpace(configuration.GetConnectionString(name))).Select(name => $"ConnectionStrings__{name}").ToArray();
+        if (environment.IsDevelopment() && missing.Length > 0)
+            throw new StartException($"This build brings neither PostgreSQL nor Redis (EmbeddedServers=false): set {string.Join(" and ", missing)}.");
+        return Task.FromResult(new EmbeddedServers());
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}

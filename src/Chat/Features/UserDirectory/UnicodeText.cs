@@ -1,0 +1,162 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Text;
+
+namespace Chat.Features;
+
+/// <summary>
+/// What usernames need of Unicode, from the table beside this file: normalization (UAX #15), full case folding, the
+/// skeletons of UTS #39 and scripts. Of its own, because .NET without ICU (<c>InvariantGlobalization</c>) leaves text that
+/// is not ASCII as it is, whatever form it is asked for, and because two nodes must not differ by the ICU beneath them.
+/// </summary>
+internal static class UnicodeText
+{
+    // Hangul syllables are made by arithmetic (The Unicode Standard, 3.12).
+    private const int Syllables = 0xAC00, Leads = 0x1100, Vowels = 0x1161, Tails = 0x11A7;
+    private const int LeadCount = 19, VowelCount = 21, TailCount = 28, SyllableCount = LeadCount * VowelCount * TailCount;
+
+    private static readonly FrozenDictionary<string, string[]> Sections = Read();
+    private static readonly FrozenDictionary<int, int[]> Decompositions = Mappings("decompose");
+    private static readonly FrozenDictionary<int, int[]> Folds = Mappings("fold");
+    private static readonly FrozenDictionary<int, int[]> Prototypes = Mappings("confusable");
+    private static readonly FrozenDictionary<(int, int), int> Compositions =
+        Mappings("compose").ToFrozenDictionary(pair => (pair.Value[0], pair.Value[1]), pair => pair.Key);
+
+    private static readonly Range<int>[] Classes = Ranges("order", value => int.Parse(value, CultureInfo.InvariantCulture));
+    private static readonly Range<bool>[] Refused = Ranges("refused", _ => true);
+    private static readonly Range<string>[] ScriptSets = Ranges("script", value => value);
+
+    /// <summary>Normalization form KC.</summary>
+    public static string Compose(string text) => Text(Compose(Decompose(Scalars(text))));
+
+    /// <summary>What all spellings of a word without regard to case have in common: NFKC of its full case folding.</summary>
+    public static string Fold(string text) => Text(Compose(Fold(Compose(Fold(Decompose(Scalars(text)))))));
+
+    /// <summary>What all words that look alike have in common: the skeleton of UTS #39, 4. For comparing, never to be shown.</summary>
+    public static string Skeleton(string text) =>
+        Text(Decompose(Decompose(Scalars(text)).SelectMany(scalar => Prototypes.GetValueOrDefault(scalar) ?? [scalar])));
+
+    /// <summary>Whether a character cannot be seen, turns or hides others, or is not assigned.</summary>
+    public static bool IsRefused(Rune scalar) => Find(Refused, scalar.Value) is not null;
+
+    /// <summary>The scripts in which a character is used, by their short names; null if in any.</summary>
+    public static IReadOnlyCollection<string>? ScriptsOf(Rune scalar) => Find(ScriptSets, scalar.Value)?.Value.Split(' ');
+
+    private static IEnumerable<int> Scalars(string text) => text.EnumerateRunes().Select(rune => rune.Value);
+
+    private static string Text(IEnumerable<int> scalars) => string.Concat(scalars.Select(char.ConvertFromUtf32));
+
+    private static IEnumerable<int> Fold(IEnumerable<int> scalars) => scalars.SelectMany(scalar => Folds.GetValueOrDefault(scalar) ?? [scalar]);
+
+    private static List<int> Decompose(IEnumerable<int> scalars)
+    {
+        var all = scalars.SelectMany(scalar => Decompositions.GetValueOrDefault(scalar) ?? Jamo(scalar)).ToList();
+        // Runs of marks in the order of their classes; a stable sort, for equal ones keep their places.
+        for (var start = 0; start < all.Count; start++)
+        {
+            var end = start;
+            while (end < all.Count && ClassOf(all[end]) != 0)
+                end++;
+            if (end - start < 2)
+                continue;
+            var run = all.GetRange(start, end - start).OrderBy(ClassOf).ToArray();
+            for (var i = 0; i < run.Length; i++)
+                all[start + i] = run[i];
+            start = end;
+        }
+
+        return all;
+    }
+
+    private static List<int> Compose(IEnumerable<int> scalars)
+    {
+        var decomposed = Decompose(scalars);
+        var composed = new List<int>(decomposed.Count);
+        var starter = -1;
+        var lastClass = -1;
+        foreach (var scalar in decomposed)
+        {
+            var own = ClassOf(scalar);
+            // Between a starter and what joins it nothing may stand that has the same class or none.
+            if (starter >= 0 && lastClass < own | lastClass == -1 && Pair(composed[starter], scalar) is { } joined)
+            {
+                composed[starter] = joined;
+                continue;
+            }
+
+            composed.Add(scalar);
+            if (own == 0)
+                (starter, lastClass) = (composed.Count - 1, -1);
+            else
+                lastClass = own;
+        }
+
+        return composed;
+    }
+
+    private static int? Pair(int one, int other)
+    {
+        if (one - Leads is >= 0 and < LeadCount && other - Vowels is >= 0 and < VowelCount)
+            return Syllables + (((one - Leads) * VowelCount) + other - Vowels) * TailCount;
+        if (one - Syllables is >= 0 and < SyllableCount && (one - Syllables) % TailCount == 0 && other - Tails is > 0 and < TailCount)
+            return one + other - Tails;
+        return Compositions.TryGetValue((one, other), out var joined) ? joined : null;
+    }
+
+    private static int[] Jamo(int scalar)
+    {
+        var index = scalar - Syllables;
+        if (index is < 0 or >= SyllableCount)
+            return [scalar];
+        var (lead, vowel, tail) = (Leads + (index / (VowelCount * TailCount)), Vowels + (index % (VowelCount * TailCount) / TailCount), Tails + (index % TailCount));
+        return tail == Tails ? [lead, vowel] : [lead, vowel, tail];
+    }
+
+    private static int ClassOf(int scalar) => Find(Classes, scalar)?.Value ?? 0;
+
+    private static Range<T>? Find<T>(Range<T>[] ranges, int scalar)
+    {
+        var (low, high) = (0, ranges.Length - 1);
+        while (low <= high)
+        {
+            var middle = (low + high) / 2;
+            if (scalar < ranges[middle].Start)
+                high = middle - 1;
+            else if (scalar > ranges[middle].End)
+                low = middle + 1;
+            else
+                return ranges[middle];
+        }
+
+        return null;
+    }
+
+    private static FrozenDictionary<string, string[]> Read()
+    {
+        using var reader = new StreamReader(typeof(UnicodeText).Assembly.GetManifestResourceStream("Unicode.txt")!);
+        var sections = new Dictionary<string, List<string>>();
+        var section = new List<string>();
+        while (reader.ReadLine() is { } line)
+        {
+            if (line.StartsWith('['))
+                sections.Add(line[1..^1], section = []);
+            else if (!line.StartsWith('#'))
+                section.Add(line);
+        }
+
+        return sections.ToFrozenDictionary(read => read.Key, read => read.Value.ToArray());
+    }
+
+    private static FrozenDictionary<int, int[]> Mappings(string section) => Sections[section]
+        .Select(line => line.Split('='))
+        .ToFrozenDictionary(parts => Code(parts[0]), parts => parts[1].Split(' ').Select(code => Code(code)).ToArray());
+
+    private static Range<T>[] Ranges<T>(string section, Func<string, T> value) => [.. Sections[section]
+        .Select(line => line.Split('='))
+        .Select(parts => (Ends: parts[0].Split(".."), Value: parts[^1]))
+        .Select(range => new Range<T>(Code(range.Ends[0]), Code(range.Ends[^1]), value(range.Value)))];
+
+    private static int Code(string text) => int.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    private sealed record Range<T>(int Start, int End, T Value);
+}

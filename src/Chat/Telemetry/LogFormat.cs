@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Chat.Telemetry;
+
+/// <summary>The name of this node in its log: which machine, or pod, and which process on it.</summary>
+internal static class NodeName
+{
+    /// <summary>Such as <c>chat-7f9c-1</c>.</summary>
+    public static string Own { get; } = string.Create(CultureInfo.InvariantCulture, $"{Environment.MachineName}-{Environment.ProcessId}");
+}
+
+/// <summary>
+/// One line an entry, for people: time (UTC, milliseconds), level, node, category with its event id, and what is said. An
+/// exception follows on lines of its own.
+/// </summary>
+internal sealed class TextLogFormat(TimeProvider time) : ConsoleFormatter(FormatName)
+{
+    public const string FormatName = "text";
+
+    public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    {
+        var line = new StringBuilder()
+            .Append(LogFormat.Now(time)).Append(' ').Append(LogFormat.LevelOf(logEntry.LogLevel)).Append(' ').Append(NodeName.Own).Append(' ')
+            .Append(logEntry.Category).Append('[').Append(logEntry.EventId.Id.ToString(CultureInfo.InvariantCulture)).Append("] ")
+            // A line break that somebody else has brought in must not look like another entry.
+            .Append(logEntry.Formatter(logEntry.State, logEntry.Exception).ReplaceLineEndings(" "));
+        textWriter.WriteLine(line);
+        if (logEntry.Exception is not null)
+            textWriter.WriteLine(logEntry.Exception);
+    }
+}
+
+/// <summary>One JSON object an entry, for programs; chosen by <c>Logging:Console:FormatterName=json</c>.</summary>
+internal sealed class JsonLogFormat(TimeProvider time) : ConsoleFormatter(ConsoleFormatterNames.Json)
+{
+    public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    {
+        using var bytes = new MemoryStream();
+        using (var json = new Utf8JsonWriter(bytes))
+        {
+            json.WriteStartObject();
+            json.WriteString("Timestamp", LogFormat.Now(time));
+            json.WriteString("LogLevel", $"{logEntry.LogLevel}");
+            json.WriteString("Node", NodeName.Own);
+            json.WriteString("Category", logEntry.Category);
+            json.WriteNumber("EventId", logEntry.EventId.Id);
+            json.WriteString("Message", logEntry.Formatter(logEntry.State, logEntry.Exception));
+            if (logEntry.Exception is { } failure)
+                json.WriteString("Exception", failure.ToString());
+            if (logEntry.State is IReadOnlyList<KeyValuePair<string, object?>> { Count: > 0 } state)
+            {
+                json.WriteStartObject("State");
+                foreach (var (name, value) in state)
+                    json.WriteString(name, Convert.ToString(value, CultureInfo.InvariantCulture));
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        textWriter.WriteLine(Encoding.UTF8.GetString(bytes.ToArray()));
+    }
+}
+
+/// <summary>What both formats share, and their registration.</summary>
+internal static class LogFormat
+{
+    /// <summary>Takes the place of the framework's JSON, which has neither time nor node, and of its text as the default.</summary>
+    public static void AddLogFormats(this WebApplicationBuilder builder)
+    {
+        // Of two formats with one name the first counts.
+        builder.Services.Insert(0, ServiceDescriptor.Singleton<ConsoleFormatter, JsonLogFormat>());
+        builder.Services.Insert(0, ServiceDescriptor.Singleton<ConsoleFormatter, TextLogFormat>());
+        builder.Services.PostConfigure<ConsoleLoggerOptions>(console => console.FormatterName ??= TextLogFormat.FormatName);
+    }
+
+    public static string Now(TimeProvider time) => time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    public static string LevelOf(LogLevel level) => level switch
+    {
+        LogLevel.Trace => "trace",
+        LogLevel.Debug => "debug",
+        LogLevel.Information => "info ",
+        LogLevel.Warning => "warn ",
+        LogLevel.Error => "error",
+        _ => "fatal",
+    };
+}
