@@ -43,6 +43,11 @@ internal sealed class Cluster(
         ["Jwt__Key"] = Key,
         ["Jwt__Issuer"] = Issuer,
         ["Jwt__Audience"] = Issuer,
+        // The defaults are for people. Here a few devices talk for many, and all from one address, which may take a quarter.
+        ["Limits__MessagesPerSecond"] = "1000",
+        ["Limits__MessagesPerSecondPerUser"] = "2000",
+        ["Limits__HandshakesPerSecond"] = "8000",
+        ["Limits__MaxUnauthenticated"] = "40000",
     };
 
     /// <summary>A token as the application would give it.</summary>

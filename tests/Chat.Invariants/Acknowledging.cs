@@ -15,7 +15,8 @@ public static class Acknowledging
                 if (send.Acked is not { } acked)
                     continue;
                 var echoed = send.Answer!.Payload.TryGetProperty("tempId", out var tempId) ? tempId.GetString() : null;
-                if (echoed != send.TempId || acked.TempId != send.TempId)
+                // The ack of a send without one says an empty one.
+                if ((echoed ?? "") != (send.TempId ?? "") || acked.TempId != send.TempId)
                     yield return $"the ack says tempId {echoed} and {acked.TempId} ({send})";
                 if (own.TryGetValue(acked.Id, out var stored) && stored != acked)
                     yield return $"the ack says {acked} of {acked.SentAt}, stored is {stored} of {stored.SentAt} ({send})";

@@ -7,6 +7,7 @@ using System.Text.RegularExpressions;
 using Chat.Socket;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests;
 
@@ -28,6 +29,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Telemetry"] = [],
+        ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
+        ["Chat.Settings"] = ["Chat.Edge", "Chat.Telemetry", "Chat.Tokens"],
         ["Chat.Features"] = ["Chat.Backplane", "Chat.Rest", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
     };
 
@@ -41,6 +44,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["History"] = ["Conversations"],
         ["Presence"] = ["Blocking"],
         ["ReadReceipts"] = ["Conversations", "Delivery", "Unread"],
+        ["Revocation"] = ["UserDirectory"],
         ["SendMessage"] = ["Conversations", "Delivery"],
         ["Sync"] = ["Conversations", "Delivery"],
         ["Typing"] = ["Blocking", "Conversations"],
@@ -227,6 +231,20 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         Assert.True(Types.Length > 100);
         Assert.True(Events().Count > 20);
         Assert.True(FeaturesByType().Count > 50);
+    }
+
+    [Fact]
+    public void Every_line_of_the_log_has_an_event_id_of_its_own()
+    {
+        var ids = Server.GetTypes()
+            .SelectMany(type => type.GetMethods(BindingFlags.Instance | Statics))
+            .Select(method => (method, line: method.GetCustomAttribute<LoggerMessageAttribute>()))
+            .Where(one => one.line is not null)
+            .ToArray();
+
+        Assert.All(ids, one => Assert.True(one.line!.EventId > 0, $"{one.method.DeclaringType}.{one.method.Name} has no event id: [LoggerMessage(<id>, …)]"));
+        Assert.All(ids.GroupBy(one => one.line!.EventId), group => Assert.True(group.Count() == 1, $"{group.Key} is the event id of {string.Join(" and ", group.Select(one => one.method.Name))}"));
+        Assert.True(ids.Length > 30);
     }
 
     private static IEnumerable<MethodBase> WaitsBySystemTime(Type type)

@@ -21,7 +21,7 @@ internal static class Restores
             person = load.People[0];
             await trial.GoOnAsync(2, 5);
             before = await EpochAsync(load, node, person);
-            await trial.Workshop.Files.RunAsync(program, "-h", "127.0.0.1", "-p", $"{cluster.Postgres.Port}", "-U", PostgresFiles.Name, "-D", backup, "-c", "fast", "--no-sync");
+            await trial.Workshop.Files.RunAsync(program, "-d", $"postgresql://{PostgresFiles.Name}:{PostgresServer.Password}@127.0.0.1:{cluster.Postgres.Port}", "-D", backup, "-c", "fast", "--no-sync");
             kept = await SeqAsync(load, node, person);
             await trial.GoOnAsync(2, 5);
             await load.FallSilentAsync(Patience);

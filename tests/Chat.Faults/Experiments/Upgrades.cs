@@ -129,6 +129,7 @@ internal static class Upgrades
             ?? throw new CannotException("HAProxy is not installed");
         var command = new ProcessStartInfo(program, ["-db", "-f", Path.Combine(Checkout(), "deploy", "haproxy", "haproxy.cfg")]);
         command.Environment["PORT"] = port.ToString(CultureInfo.InvariantCulture);
+        command.Environment["STATS_SOCKET"] = Path.Combine(trial.Workshop.Folder, "haproxy.sock");
         for (var i = 0; i < cluster.Nodes.Count; i++)
             command.Environment[$"NODE{i + 1}"] = cluster.Nodes[i].Address.Authority;
         return Child.Start(command, trial.Workshop.Log("haproxy"), trial.Workshop.Reaper);

@@ -7,6 +7,9 @@ namespace Chat.Faults;
 /// <summary>A PostgreSQL of the bench's, as durable as a real one, which can be stopped in every way there is.</summary>
 internal sealed class PostgresServer(PostgresFiles files, string folder, int port, string logFile, Reaper reaper) : IAsyncDisposable
 {
+    /// <summary>Of this run's servers, to which other accounts of the machine could connect otherwise.</summary>
+    public static readonly string Password = Secrets.New();
+
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private Child? child;
 
@@ -19,7 +22,7 @@ internal sealed class PostgresServer(PostgresFiles files, string folder, int por
     public string Data { get; set; } = folder;
 
     public static string ConnectionTo(int port, int poolSize = 40) => string.Create(
-        CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={port};Username={PostgresFiles.Name};Database={PostgresFiles.Name};SSL Mode=Disable;Maximum Pool Size={poolSize}");
+        CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={port};Username={PostgresFiles.Name};Password={Password};Database={PostgresFiles.Name};SSL Mode=Disable;Maximum Pool Size={poolSize}");
 
     /// <summary>Not by way of a proxy, and out of a pool of its own.</summary>
     public string Direct => $"{ConnectionTo(port)};Pooling=false;Timeout=5";
@@ -130,7 +133,7 @@ internal sealed class PostgresFiles(ServiceAccount account, PostgresBinaries bin
         Directory.CreateDirectory(Path.Combine(folder, "made"));
         if (account.Name is not null)
             await Check(ServiceAccount.Ours, "/bin/sh", "-c", $"chown {account.Name} '{folder}/made'");
-        await new PostgresCluster(Path.Combine(folder, "made"), account).Create(binaries, durable: false, CancellationToken.None);
+        await new PostgresCluster(Path.Combine(folder, "made"), account).Create(binaries, PostgresServer.Password, durable: false, CancellationToken.None);
         await files.RunAsync("mv", Path.Combine(folder, "made", "data"), files.Template);
         return files;
     }

@@ -128,7 +128,7 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
 
     private static string Marker(string id)
     {
-        var frame = Frame.Of(new Pong(null, DateTimeOffset.UtcNow), id);
+        var frame = Frame.Of(new Pong(System.Text.Json.JsonSerializer.SerializeToElement(1), DateTimeOffset.UtcNow), id);
         return $$"""{"bytes":"{{Convert.ToBase64String(frame.Bytes.Span)}}","droppable":false}""";
     }
 }

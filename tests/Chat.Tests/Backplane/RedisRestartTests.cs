@@ -4,6 +4,7 @@ using Chat.Features;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
 namespace Chat.Tests.Backplane;
@@ -154,8 +155,12 @@ public sealed class RedisRestartTests
     public async Task Presence_is_looked_at_again_also_if_PostgreSQL_hangs_when_Redis_comes_back()
     {
         await using var redis = await RedisServer.Start();
-        await using var node = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = redis.ConnectionString });
-        var logs = LogCapture.Of(node);
+        await using var node = await ChatApp.Start(new()
+        {
+            ["ConnectionStrings:Redis"] = redis.ConnectionString,
+            ["Logging:LogLevel:Chat.Features.PresenceViews"] = "Debug",
+        });
+        var logs = LogCapture.Of(node, LogLevel.Debug);
         await node.OpenDirect(alice, bob);
         await using var atAlice = await node.Connect(alice);
         var returns = node.Redis().Returns;
@@ -168,7 +173,7 @@ public sealed class RedisRestartTests
             await node.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
             // Nobody tells of it. The connection for commands may be back after the one for subscriptions.
             await Eventually.IsRight(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
-            await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("after an outage", StringComparison.Ordinal)));
+            await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("presence views", StringComparison.Ordinal)));
             await held.Release();
         }
 

@@ -163,12 +163,91 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("application/x-www-form-urlencoded")]
     [InlineData("multipart/form-data; boundary=x")]
     [InlineData("application/json; charset=utf-16")]
+    [InlineData("application/json; charset=iso-8859-1")]
+    [InlineData("application/problem+json")]
+    [InlineData("application/jsonx")]
+    [InlineData("*/*")]
+    public async Task A_body_of_another_type_is_a_415(string contentType)
+    {
+        var before = await app.History(scene.Alice, scene.Conversation);
+
+        var response = await Post("/chat/conversations/<conversation>/messages", Poison.Json("""{"content":"hello"}"""), contentType);
+
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+        Assert.Equal("application/json", response.Headers.GetValues("Accept").Single());
+        await AssertProblem(response, Validation);
+        await AssertStored(response, before);
+    }
+
+    [Theory]
+    [InlineData("application/json")]
+    [InlineData("Application/JSON; charset=UTF-8")]
+    [InlineData("application/json;charset=\"utf-8\"")]
+    [InlineData("application/json; profile=x")]
     [InlineData(null)]
-    public async Task The_content_type_changes_nothing(string? contentType)
+    public async Task A_body_of_JSON_is_read(string? contentType)
     {
         var response = await Post("/chat/conversations/<conversation>/messages", Poison.Json("""{"content":"hello"}"""), contentType);
 
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task An_empty_body_has_no_type() =>
+        Assert.Equal(HttpStatusCode.OK, (await Post("/chat/conversations/<conversation>/read", [], "application/x-www-form-urlencoded")).StatusCode);
+
+    [Theory]
+    [InlineData("1.0", true)]
+    [InlineData("1e0", true)]
+    [InlineData("10E-1", true)]
+    [InlineData("1.5", false)]
+    [InlineData("1e30", false)]
+    [InlineData("-0.1", false)]
+    [InlineData("\"1\"", false)]
+    public async Task An_integer_is_a_number_without_a_fraction_however_it_is_written(string upTo, bool isOne)
+    {
+        await Post("/chat/conversations/<conversation>/messages", Poison.Json("""{"content":"hello"}"""));
+
+        var response = await Post("/chat/conversations/<conversation>/read", Poison.Json($"{{\"upTo\":{upTo}}}"));
+
+        if (isOne)
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        else
+            await AssertProblem(response, Validation);
+    }
+
+    [Theory]
+    [InlineData("/chat/unread", 200)]
+    [InlineData("/chat/conversations", 200)]
+    [InlineData("/chat/conversations/<new>", 404)]
+    [InlineData("/health/live", 200)]
+    [InlineData("/client.json", 200)]
+    [InlineData("/nothing", 404)]
+    public async Task HEAD_is_answered_like_GET_without_a_body(string address, int status)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Head, Fill(address));
+        request.Headers.Authorization = new("Bearer", app.TokenFor(scene.Alice));
+
+        using var response = await app.Alba.Server.CreateClient().SendAsync(request);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Empty(await response.Content.ReadAsByteArrayAsync());
+    }
+
+    [Theory]
+    [InlineData("PATCH", "/chat/conversations", "GET, HEAD, POST")]
+    [InlineData("DELETE", "/chat/unread", "GET, HEAD")]
+    [InlineData("POST", "/health/ready", "GET, HEAD")]
+    [InlineData("POST", "/", "GET, HEAD")]
+    [InlineData("GET", "/chat/blocks/<new>", "DELETE, PUT")]
+    public async Task A_405_names_the_methods_that_there_are(string method, string address, string methods)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), Fill(address));
+
+        var response = await app.Http(scene.Alice).SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.Equal(methods, string.Join(", ", response.Content.Headers.Allow.Order()));
     }
 
     [Fact]
@@ -187,7 +266,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     public async Task The_bound_of_a_message_counts_characters_and_not_their_bytes()
     {
         var longest = string.Concat(Enumerable.Repeat("🙂", 4000));
-        var sent = await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = $"  {longest}  " }));
+        var sent = await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = $"\n{longest}  " }));
         Assert.Equal(HttpStatusCode.Created, sent.StatusCode);
         Assert.Equal(longest, (await sent.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("content").GetString());
 
@@ -229,10 +308,11 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
             return Validation;
         return (address, field) switch
         {
-            (_, "username") when poison.Harm == Harm.Strange => null,
-            ("/chat/conversations", "username") => poison.Harm is Harm.Long or Harm.Nul ? "NOT_FOUND" : Validation,
+            // What turns text round or has no character is no name, so nobody has it.
+            (_, "username") when poison.Harm == Harm.Strange && poison.Name is not ("U+202E" or "noncharacters") => null,
+            ("/chat/conversations", "username") => poison.Harm is Harm.Long or Harm.Nul or Harm.Strange ? "NOT_FOUND" : Validation,
             (_, "content") => poison.Harm == Harm.Strange ? null : Validation,
-            (_, "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name == "blanks of many kinds" ? null : Validation,
+            (_, "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name is "empty" or "blanks of many kinds" ? null : Validation,
             // In the address already; absent it is as it should be.
             (_, "conversationId" or "type" or "replyTo" or "attachments" or "upTo") => poison.Harm == Harm.Absent ? null : Validation,
             _ => Validation,

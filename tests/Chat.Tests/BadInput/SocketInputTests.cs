@@ -149,6 +149,8 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
                 ("id", _) when isText || poison.Name == "missing" => null,
                 // An object is what a payload is; that nothing is in it is another question.
                 ("payload", Harm.WrongType) when poison.Name.StartsWith("an object", StringComparison.Ordinal) => Validation,
+                // No payload is an empty one.
+                ("payload", Harm.Absent) => Validation,
                 _ => Invalid,
             };
             var errors = client.Frames.Where(frame => frame.Type == "error").Select(frame => frame["code"].GetString());
@@ -202,7 +204,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
             ("ping", _) => poison.Harm == Harm.NoText || poison.Name.StartsWith("an object with", StringComparison.Ordinal) ? Validation : "pong",
 
             ("message.send", "content") => poison.Harm == Harm.Strange ? "message.sent" : Validation,
-            ("message.send", "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name == "blanks of many kinds" ? "message.sent" : Validation,
+            ("message.send", "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name is "empty" or "blanks of many kinds" ? "message.sent" : Validation,
             ("message.send", "type" or "replyTo" or "attachments") => poison.Harm == Harm.Absent ? "message.sent" : Validation,
 
             ("message.read", "upTo") => poison.Harm == Harm.Absent ? "message.read_ack" : Validation,

@@ -7,6 +7,9 @@ namespace Chat.Tests.Embedded;
 
 public sealed class EmbeddedPostgresTests : IDisposable
 {
+    private const UnixFileMode OwnersFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode OwnersFolder = OwnersFile | UnixFileMode.UserExecute;
+
     private readonly TempFolder temp = new();
 
     private EmbeddedPostgresOptions Options => new() { DataPath = temp.Below("data") };
@@ -33,6 +36,72 @@ public sealed class EmbeddedPostgresTests : IDisposable
 
         await using var again = await EmbeddedPostgres.StartAsync(Options);
         Assert.Equal("still here", await Query(again, "select word from kept"));
+    }
+
+    [Fact]
+    public async Task Nobody_gets_in_without_the_password()
+    {
+        await using var postgres = await EmbeddedPostgres.StartAsync(Options);
+
+        await IsClosed(postgres);
+        Assert.Equal("True", await Query(postgres, "select rolpassword like 'SCRAM-SHA-256$%' from pg_authid where rolname = 'chat'"));
+    }
+
+    [UnixFact]
+    public async Task What_it_keeps_is_closed_to_others()
+    {
+        await using var postgres = await EmbeddedPostgres.StartAsync(Options);
+
+        Assert.Equal(OwnersFolder, Mode(Options.DataPath));
+        Assert.Equal(OwnersFolder, Mode(temp.Below("data", "postgres")));
+        foreach (var file in (string[])["chat.lock", "postgres-password"])
+            Assert.Equal(OwnersFile, Mode(temp.Below("data", file)));
+    }
+
+    [UnixFact]
+    public async Task Data_of_an_earlier_version_go_on_and_are_closed()
+    {
+        await using (var postgres = await EmbeddedPostgres.StartAsync(Options))
+            await Query(postgres, "create table kept as select 'still here' as word; alter role chat password null");
+        // As it was: everybody is let in, and everybody may read.
+        var rules = temp.Below("data", "postgres", "data", "pg_hba.conf");
+        await File.WriteAllTextAsync(rules, (await File.ReadAllTextAsync(rules)).Replace("scram-sha-256", "trust", StringComparison.Ordinal));
+        File.Delete(temp.Below("data", "postgres-password"));
+        Open(Options.DataPath, UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+        Open(temp.Below("data", "chat.lock"), UnixFileMode.OtherRead);
+
+        for (var start = 0; start < 2; start++)
+        {
+            await using var again = await EmbeddedPostgres.StartAsync(Options);
+            Assert.Equal("still here", await Query(again, "select word from kept"));
+            await IsClosed(again);
+            Assert.Equal((OwnersFolder, OwnersFile), (Mode(Options.DataPath), Mode(temp.Below("data", "chat.lock"))));
+        }
+    }
+
+    [Fact]
+    public async Task A_password_that_was_lost_is_replaced()
+    {
+        await using (var postgres = await EmbeddedPostgres.StartAsync(Options))
+            await Query(postgres, "create table kept as select 'still here' as word");
+        File.Delete(temp.Below("data", "postgres-password"));
+
+        await using var again = await EmbeddedPostgres.StartAsync(Options);
+        Assert.Equal("still here", await Query(again, "select word from kept"));
+    }
+
+    [UnixFact]
+    public async Task A_folder_with_other_things_in_it_stays_as_its_owner_wants_it()
+    {
+        Directory.CreateDirectory(Options.DataPath);
+        await File.WriteAllTextAsync(temp.Below("data", "notes"), "mine");
+        Open(Options.DataPath, UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+        var before = Mode(Options.DataPath);
+
+        await using var postgres = await EmbeddedPostgres.StartAsync(Options);
+
+        Assert.Equal(before, Mode(Options.DataPath));
+        Assert.Equal((OwnersFolder, OwnersFile), (Mode(temp.Below("data", "postgres")), Mode(temp.Below("data", "postgres-password"))));
     }
 
     [Fact]
@@ -158,6 +227,24 @@ public sealed class EmbeddedPostgresTests : IDisposable
             File.SetUnixFileMode(parent.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         path = parent.Below("checkout", ".data");
         return parent;
+    }
+
+    private static async Task IsClosed(EmbeddedPostgres postgres)
+    {
+        foreach (var password in (string?[])[null, "", "chat", "postgres"])
+        {
+            var guess = new NpgsqlConnectionStringBuilder(postgres.ConnectionString) { Password = password, Pooling = false };
+            await using var connection = new NpgsqlConnection(guess.ConnectionString);
+            await Assert.ThrowsAnyAsync<NpgsqlException>(() => connection.OpenAsync());
+        }
+    }
+
+    private static UnixFileMode Mode(string path) => OperatingSystem.IsWindows() ? default : File.GetUnixFileMode(path);
+
+    private static void Open(string path, UnixFileMode more)
+    {
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, File.GetUnixFileMode(path) | more);
     }
 
     private static async Task<string?> Query(EmbeddedPostgres postgres, string sql)

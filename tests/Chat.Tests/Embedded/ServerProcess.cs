@@ -13,7 +13,7 @@ internal sealed class ServerProcess : IDisposable
     private readonly StringBuilder output = new();
     private readonly StringBuilder errors = new();
 
-    private ServerProcess(IReadOnlyDictionary<string, string> settings, IEnumerable<string> arguments, int? files = null)
+    private ServerProcess(IReadOnlyDictionary<string, string> settings, IEnumerable<string> arguments, (string Program, string Script)? shell = null)
     {
         var command = new ProcessStartInfo("dotnet", arguments)
         {
@@ -25,10 +25,10 @@ internal sealed class ServerProcess : IDisposable
         };
         foreach (var (name, value) in settings)
             command.Environment[name] = value;
-        if (files is { } allowed)
+        if (shell is { } it)
         {
-            command.FileName = "/bin/sh";
-            foreach (var (index, word) in new[] { "-c", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {allowed}; exec \"$@\""), "sh", "dotnet" }.Index())
+            command.FileName = it.Program;
+            foreach (var (index, word) in new[] { "-c", it.Script, "sh", "dotnet" }.Index())
                 command.ArgumentList.Insert(index, word);
         }
 
@@ -40,6 +40,17 @@ internal sealed class ServerProcess : IDisposable
     }
 
     public int Id => process.Id;
+
+    /// <summary>What the processor has done for it so far.</summary>
+    public TimeSpan ProcessorTime
+    {
+        get
+        {
+            process.Refresh();
+            return process.TotalProcessorTime;
+        }
+    }
+
     public string Output => Read(output);
     public string Errors => Read(errors);
 
@@ -60,7 +71,13 @@ internal sealed class ServerProcess : IDisposable
 
     /// <summary>Where it may have only so many files open.</summary>
     public static ServerProcess LaunchWithin(int files, IReadOnlyDictionary<string, string> settings) =>
-        new(settings, [typeof(EmbeddedServers).Assembly.Location], files);
+        new(settings, [typeof(EmbeddedServers).Assembly.Location], ("/bin/sh", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {files}; exec \"$@\"")));
+
+    /// <summary>Below a process that is called systemd, by which a server knows that it is a unit. It hands SIGTERM on.</summary>
+    /// <param name="systemd">A link to the shell, of that name.</param>
+    /// <param name="settings">Environment variables.</param>
+    public static ServerProcess LaunchAsUnit(string systemd, IReadOnlyDictionary<string, string> settings) =>
+        new(settings, [typeof(EmbeddedServers).Assembly.Location], (systemd, "\"$@\" & unit=$!; trap 'kill -TERM $unit' TERM; wait $unit || wait $unit"));
 
     /// <summary>Through <c>dotnet run</c>.</summary>
     public static ServerProcess LaunchBySdk(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>

@@ -192,6 +192,24 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
+    public async Task A_direct_conversation_in_which_nothing_was_said_is_in_the_list_of_whoever_opened_it_alone()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var id = await app.OpenDirect(alice, bob);
+
+        Assert.Equal([id], IdsOf(await app.ConversationPage(alice)));
+        Assert.Empty(IdsOf(await cluster.Second.ConversationPage(bob)));
+
+        // To open it as well is to find it: it is still the first one's.
+        Assert.Equal(id, await app.OpenDirect(bob, alice));
+        Assert.Empty(IdsOf(await app.ConversationPage(bob)));
+
+        await app.SendOverRest(bob, id, "hello");
+        Assert.Equal([id], IdsOf(await app.ConversationPage(alice)));
+        Assert.Equal([id], IdsOf(await cluster.Second.ConversationPage(bob)));
+    }
+
+    [Fact]
     public async Task The_last_page_has_no_cursor_also_when_it_is_full()
     {
         var alice = ChatApp.NewUser();

@@ -4,7 +4,6 @@ using Chat.Features;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Chat.Tests.Features;
 
@@ -290,7 +289,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     [InlineData("?userIds=")]
     [InlineData("?userIds=,,")]
     [InlineData("?userIds=bob")]
-    [InlineData("?userIds={00000000-0000-0000-0000-000000000001}")]
+    [InlineData("?userIds=00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000")]
     public async Task Presence_over_REST_refuses_what_is_no_list_of_ids(string query)
     {
         var answer = await app.Http(alice).GetAsync($"/chat/presence{query}");
@@ -335,7 +334,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         // Of an installation of their own that has no node, which would sweep, too.
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(
             [new("ConnectionStrings:Redis", (await TestServers.Get()).Redis), new("Redis:Prefix", $"t{Guid.NewGuid():N}:")]).Build();
-        await using var redis = new RedisConnection(configuration, app.Services.GetRequiredService<ServerMetrics>(), NullLogger<RedisConnection>.Instance);
+        await using var redis = new RedisConnection(configuration, app.Services.GetRequiredService<ServerMetrics>(), app.Services.GetRequiredService<Dependencies>());
         await redis.StartAsync(CancellationToken.None);
         Leases[] leases = [new(redis, TimeProvider.System), new(redis, TimeProvider.System)];
         // More than one round of each: all of them are late already.

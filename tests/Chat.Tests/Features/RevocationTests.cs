@@ -2,6 +2,7 @@ using System.Net;
 using Chat.Backplane;
 using Chat.Features;
 using Chat.Tests.Fixtures;
+using Chat.Tests.Socket;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Features;
@@ -65,6 +66,75 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(4501, await there.Closed());
     }
 
+    /// <summary>Time is no order: what a node whose clock is ahead has stamped must not hide what others stamp after it.</summary>
+    [Fact]
+    public async Task A_revocation_after_one_that_is_stamped_ahead_is_found_all_the_same()
+    {
+        await using var ahead = await app.StartNode(new(app.Clock!.GetUtcNow() + TimeSpan.FromMinutes(5)));
+        Assert.Equal(HttpStatusCode.NoContent, await ahead.Revoke(ChatApp.NewUser()));
+        other.Clock!.Advance(TimeSpan.FromSeconds(2));
+        await using var there = await other.Connect(alice);
+        other.Services.GetRequiredService<RedisBackplane>().Unsubscribe(alice.Id);
+
+        await app.Revoke(alice);
+        other.Clock!.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.Equal(4501, await there.Closed());
+    }
+
+    [Fact]
+    public async Task A_node_whose_clock_is_ahead_does_not_void_what_is_issued_in_the_next_minutes()
+    {
+        await using var ahead = await app.StartNode(new(app.Clock!.GetUtcNow() + TimeSpan.FromMinutes(5)));
+        await ahead.Revoke(alice);
+        app.Clock.Advance(TimeSpan.FromMinutes(1));
+
+        await using var back = await app.Connect(alice);
+        await back.Settle();
+    }
+
+    /// <summary>Its clock is ahead of ours within the skew: what it issued before the revocation seems to come after it.</summary>
+    [Theory]
+    [InlineData(20)]
+    [InlineData(29)]
+    public async Task A_token_of_an_issuer_whose_clock_is_ahead_does_not_outlive_a_revocation(int seconds)
+    {
+        var token = TokenOf(alice, seconds);
+        await using var here = await app.Open(bearer: token);
+        await here.Next("auth_success");
+        await using var there = await other.Open(bearer: token);
+        await there.Next("auth_success");
+
+        await app.Revoke(alice);
+
+        Assert.Equal(4501, await here.Closed());
+        Assert.Equal(4501, await there.Closed());
+        await using var again = await other.Open(bearer: token);
+        Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed"))["code"].GetString());
+        app.Clock!.Advance(TimeSpan.FromSeconds(2));
+        await using var back = await app.Open(bearer: TokenOf(alice, seconds));
+        await back.Next("auth_success");
+    }
+
+    [Fact]
+    public async Task A_token_that_an_issuer_whose_clock_is_behind_issues_after_a_revocation_is_good()
+    {
+        const int Behind = -20;
+        foreach (var somebody in Enumerable.Range(0, 4).Select(_ => ChatApp.NewUser()))
+            await (await app.Open(bearer: TokenOf(somebody, Behind))).DisposeAsync();
+        await using var here = await app.Open(bearer: TokenOf(alice, Behind));
+        await here.Next("auth_success");
+
+        using var http = app.Http();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", TokenOf(ChatApp.NewUser(), Behind, "chat.admin"));
+        Assert.Equal(HttpStatusCode.NoContent, (await http.PostAsync($"/admin/users/{alice.Id}/revoke", null)).StatusCode);
+        Assert.Equal(4501, await here.Closed());
+
+        app.Clock!.Advance(TimeSpan.FromSeconds(3));
+        await using var back = await app.Open(bearer: TokenOf(alice, Behind));
+        await back.Next("auth_success");
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("chat")]
@@ -74,6 +144,14 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Forbidden, await app.Revoke(alice, scope));
         await using var here = await app.Connect(alice);
         await here.Settle();
+    }
+
+    private string TokenOf(TestUser user, int ahead, string? scope = null)
+    {
+        var claims = Forge.Claims(user);
+        claims["iat"] = app.Clock!.GetUtcNow().ToUnixTimeSeconds() + ahead;
+        claims["scope"] = scope;
+        return Forge.Signed(claims);
     }
 
     [Fact]

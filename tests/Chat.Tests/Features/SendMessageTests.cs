@@ -21,12 +21,12 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await using var atBob = await app.Connect(bob);
         var conversation = await app.OpenDirect(alice, bob);
 
-        var sent = await atAlice.SendMessage(conversation, "  hello  ", "t1");
+        var sent = await atAlice.SendMessage(conversation, "\n hello  ", "t1");
         var arrived = await atBob.NextMessage();
 
         Assert.Equal("message.sent", sent.Type);
         Assert.Equal("t1", sent["tempId"].GetString());
-        Assert.Equal("hello", sent["message.content"].GetString());
+        Assert.Equal(" hello", sent["message.content"].GetString());
         Assert.Equal(1, sent["message.seq"].GetInt64());
         Assert.Equal(sent["message.id"].GetGuid(), arrived["message.id"].GetGuid());
         Assert.False(arrived["message"].TryGetProperty("tempId", out _));
@@ -225,7 +225,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await using var atAlice = await app.Connect(alice);
         await using var atBob = await cluster.Second.Connect(bob);
 
-        var created = await (await app.SendOverRest(alice, conversation, " over REST ", "t1")).Is(HttpStatusCode.Created);
+        var created = await (await app.SendOverRest(alice, conversation, "\nover REST ", "t1")).Is(HttpStatusCode.Created);
         var repeated = await (await cluster.Second.SendOverRest(alice, conversation, "over REST", "t1")).Is(HttpStatusCode.OK);
         var onSocket = await atAlice.SendMessage(conversation, "over REST", "t1");
         var socketFirst = await atAlice.SendMessage(conversation, "over the socket", "t2");
@@ -241,6 +241,21 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
+    public async Task An_empty_tempId_is_none()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+
+        var first = await atAlice.SendMessage(conversation, "hello", tempId: "");
+        var second = await atAlice.SendMessage(conversation, "hello", tempId: "");
+
+        Assert.Equal(("", ""), (first["tempId"].GetString(), second["tempId"].GetString()));
+        Assert.False(first["message"].TryGetProperty("tempId", out _));
+        Assert.Equal(2, (await app.History(bob, conversation)).Count);
+    }
+
+    [Fact]
     public async Task Without_a_tempId_every_send_is_a_message()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -250,7 +265,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var first = await atAlice.SendMessage(conversation, "hello");
         var second = await atAlice.SendMessage(conversation, "hello");
 
-        Assert.False(first.Payload.TryGetProperty("tempId", out _));
+        Assert.Equal(("", ""), (first["tempId"].GetString(), second["tempId"].GetString()));
         Assert.NotEqual(first["message.id"].GetGuid(), second["message.id"].GetGuid());
         Assert.Equal(2, (await app.History(bob, conversation)).Count);
     }
@@ -338,9 +353,13 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     public static TheoryData<string, string> GoodContents => new()
     {
         { "a", "a" },
-        { " \t\r\n a b \u3000\u2003 ", "a b" },
+        // Blank lines go, and a first line keeps its place below the others: it may be code.
+        { " \t\r\n a b \u3000\u2003 ", " a b" },
+        { "  if (x)\n    y();\n\n", "  if (x)\n    y();" },
+        { "\u200Ba\u200D", "\u200Ba\u200D" },
+        { "\u2028\u0085\fone\n\ntwo", "one\n\ntwo" },
         { new string('x', 4000), new string('x', 4000) },
-        { $"  {new string('x', 4000)}  ", new string('x', 4000) },
+        { $"\n \n{new string('x', 4000)}  ", new string('x', 4000) },
         { string.Concat(Enumerable.Repeat("😀", 4000)), string.Concat(Enumerable.Repeat("😀", 4000)) },
         { "\"quoted\" \\ <b>&amp;</b> \u202E \u0001 \u007F é e\u0301", "\"quoted\" \\ <b>&amp;</b> \u202E \u0001 \u007F é e\u0301" },
     };
@@ -366,11 +385,15 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         { """{"content":""}""", "content" },
         { """{"content":" \n\u3000 "}""", "content" },
         { """{"content":null}""", "content" },
+        // Nothing that can be seen: format characters, fillers, variation selectors, tags, a Braille pattern without a dot.
+        { """{"content":"\u200B\u2060\uFEFF\u00AD"}""", "content" },
+        { """{"content":"\u115F\u1160\u3164\uFFA0\u17B4\u180E\u034F"}""", "content" },
+        { """{"content":"\uFE0F\uDB40\uDD00\uDB40\uDC41 \u061C\u202E\u0001"}""", "content" },
+        { """{"content":"\u2800"}""", "content" },
         { "{}", "content" },
         { """{"content":"a\u0000b"}""", "content" },
         { $$"""{"content":"{{new string('x', 4001)}}"}""", "content" },
         { $$"""{"content":"{{string.Concat(Enumerable.Repeat("😀", 4001))}}"}""", "content" },
-        { """{"content":"a","tempId":""}""", "tempId" },
         { $$"""{"content":"a","tempId":"{{new string('t', 65)}}"}""", "tempId" },
         { """{"content":"a","tempId":"\u0000"}""", "tempId" },
         { """{"content":"a","type":"image"}""", "type" },

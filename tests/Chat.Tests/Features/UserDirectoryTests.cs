@@ -124,16 +124,200 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_name_that_was_given_up_is_free_for_others()
+    public async Task A_name_that_was_given_up_rests_for_thirty_days_and_is_its_last_owners_to_take_back()
     {
+        await using var own = await ChatApp.Start(fakeClock: true);
         var (heir, seeker) = (Guid.NewGuid(), ChatApp.NewUser());
-        await app.SignIn(user, ("preferred_username", username));
-        await app.SignIn(user, ("preferred_username", $"{username}-2"));
-        await (await app.AskForDirect(seeker, new { username })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
-        await cluster.Second.SignIn(heir, ("preferred_username", username));
+        await See(own, user, username);
+        await See(own, user, $"{username}-2");
+        await (await own.AskForDirect(seeker, new { username })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        own.Clock!.Advance(TimeSpan.FromDays(29));
+        await See(own, heir, username);
+        Assert.Equal(($"{username}-2", null), await Names(own, user, heir));
 
-        Assert.Equal(($"{username}-2", null, null), await app.Seen(user));
-        Assert.Equal((username, null, null), await app.Seen(heir));
+        await See(own, user, username);
+        await See(own, user, $"{username}-3");
+        own.Clock.Advance(TimeSpan.FromDays(31));
+        await See(own, heir, username);
+        Assert.Equal(($"{username}-3", username), await Names(own, user, heir));
+    }
+
+    /// <summary>The same word, whatever the keyboard, the case or the form made of it.</summary>
+    [Theory]
+    [InlineData("Jos\u00e9-Mar\u00eda", "JOSE\u0301-MARI\u0301A")]
+    [InlineData("Stra\u00dfenkehrer", "STRASSENKEHRER")]
+    [InlineData("\u03a3\u03bf\u03c6\u03cc\u03c2", "\u03c3\u03bf\u03c6\u03cc\u03c3")]
+    [InlineData("Fullwidth", "\uff26\uff55\uff4c\uff4c\uff57\uff49\uff44\uff54\uff48")]
+    [InlineData("\ufb01nance team", "Finance  Team")]
+    [InlineData("\ud55c\uad6d\uc5b4", "\u1112\u1161\u11ab\u1100\u116e\u11a8\u110b\u1165")]
+    public async Task All_spellings_of_a_name_are_one(string first, string second)
+    {
+        var newcomer = Guid.NewGuid();
+        await app.SignIn(user, ("preferred_username", first));
+        await cluster.Second.SignIn(newcomer, ("preferred_username", second));
+
+        Assert.Null((await app.Seen(newcomer)).Username);
+        var found = await (await app.AskForDirect(ChatApp.NewUser(), new { username = second })).Is(HttpStatusCode.Created);
+        Assert.Contains(found.GetProperty("members").EnumerateArray(), member => member.GetProperty("userId").GetGuid() == user);
+    }
+
+    /// <summary>Of one script each, so that only the look of their letters tells of a forgery.</summary>
+    [Theory]
+    [InlineData("scope", "\u0455\u0441\u043e\u0440\u0435")]
+    [InlineData("modern", "modem")]
+    [InlineData("Illinois", "lllinois")]
+    [InlineData("user-10", "user-1O")]
+    public async Task A_name_that_looks_like_anothers_is_not_given(string first, string second)
+    {
+        var newcomer = Guid.NewGuid();
+        await app.SignIn(user, ("preferred_username", first));
+        await app.SignIn(newcomer, ("preferred_username", second), ("name", "Newcomer"));
+
+        Assert.Equal((first, null, null), await app.Seen(user));
+        Assert.Equal((null, "Newcomer", null), await app.Seen(newcomer));
+        await (await app.AskForDirect(ChatApp.NewUser(), new { username = second })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+    }
+
+    [Theory]
+    [InlineData("zero\u200bwidth")]
+    [InlineData("soft\u00adhyphen")]
+    [InlineData("\ufeffmark")]
+    [InlineData("right\u202eleft")]
+    [InlineData("isolated\u2066")]
+    [InlineData("filler\u3164")]
+    [InlineData("line\nbreak")]
+    [InlineData("del\u007f")]
+    [InlineData("\u0301mark-first")]
+    [InlineData("p\u0430ypal")]
+    public async Task Nobody_is_called(string name)
+    {
+        await app.SignIn(user, ("preferred_username", name), ("name", "Somebody"));
+
+        Assert.Equal((null, "Somebody", null), await app.Seen(user));
+    }
+
+    [Theory]
+    [InlineData("\u041d\u0430\u0442\u0430\u0448\u0430")]
+    [InlineData("\u5c71\u7530\u592a\u90ce-san")]
+    [InlineData("\u0645\u0631\u064a\u0645 2")]
+    [InlineData("o'brien.x_y@example.org")]
+    public async Task People_of_all_scripts_are_called(string name)
+    {
+        await app.SignIn(user, ("preferred_username", name));
+
+        Assert.Equal(name, (await app.Seen(user)).Username);
+    }
+
+    /// <summary>It is loaded by the browsers of all who talk to its owner.</summary>
+    [Theory]
+    [InlineData("http://example.org/a.png")]
+    [InlineData("//example.org/a.png")]
+    [InlineData("a.png")]
+    [InlineData("javascript:alert(1)")]
+    [InlineData("data:image/png;base64,AAAA")]
+    [InlineData("https://me:secret@example.org/a.png")]
+    public async Task Nobody_has_a_picture_at(string address)
+    {
+        await app.SignIn(user, ("preferred_username", username), ("picture", address));
+
+        Assert.Equal((username, null, null), await app.Seen(user));
+    }
+
+    [Theory]
+    [InlineData("\u200b")]
+    [InlineData("\u2060 \u00ad\ufe0f")]
+    [InlineData("\u3164\u2800")]
+    public async Task A_name_of_which_nothing_can_be_seen_is_none(string name)
+    {
+        await app.SignIn(user, ("preferred_username", username), ("name", name));
+
+        Assert.Equal((username, null, null), await app.Seen(user));
+    }
+
+    [Fact]
+    public async Task A_token_without_the_claim_keeps_the_name()
+    {
+        await app.SignIn(user, ("preferred_username", username));
+        await app.SignIn(user, ("name", "Later"));
+
+        Assert.Equal((username, "Later", null), await app.Seen(user));
+    }
+
+    [Fact]
+    public async Task An_older_token_of_another_device_undoes_nothing_on_any_node()
+    {
+        var (before, after) = (DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10), DateTimeOffset.UtcNow - TimeSpan.FromMinutes(1));
+        var (older, newer) = (new Identity(user, username, "Before", null) { IssuedAt = before }, new Identity(user, $"{username}-2", "After", null) { IssuedAt = after });
+        foreach (var identity in new[] { older, newer, older })
+            await Directory(app).SeenAsync(identity);
+        await Directory(cluster.Second).SeenAsync(older);
+
+        Assert.Equal(($"{username}-2", "After", null), await app.Seen(user));
+        await Directory(cluster.Second).SeenAsync(older with { IssuedAt = after + TimeSpan.FromSeconds(1) });
+        Assert.Equal((username, "Before", null), await app.Seen(user));
+    }
+
+    /// <summary>Somebody deleted and made again at the identity provider: same name, new <c>sub</c>.</summary>
+    [Fact]
+    public async Task Where_the_latest_wins_a_newer_token_gets_the_name_and_an_older_one_does_not_take_it_back()
+    {
+        await using var own = await ChatApp.Start(new()
+        {
+            ["Directory:Names"] = "latest",
+            ["Logging:LogLevel:Chat.Audit"] = "Information",
+            ["Logging:Console:LogLevel:Chat.Audit"] = "None",
+        });
+        var log = LogCapture.Of(own, Microsoft.Extensions.Logging.LogLevel.Information);
+        var (successor, forger) = (Guid.NewGuid(), Guid.NewGuid());
+        var start = DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10);
+        await See(own, user, username, start);
+        await See(own, successor, username.ToUpperInvariant(), start + TimeSpan.FromMinutes(1));
+        await See(own, user, username, start + TimeSpan.FromSeconds(30));
+
+        Assert.Equal((null, username.ToUpperInvariant()), await Names(own, user, successor));
+        Assert.Contains($"Username moved: from user {user} to user {successor}, whose token is newer", log.Of<Audit>());
+
+        // What only looks like it is no claim to it, however new.
+        await See(own, forger, username.Replace("m", "rn", StringComparison.Ordinal), start + TimeSpan.FromMinutes(5));
+        Assert.Equal((null, username.ToUpperInvariant()), await Names(own, forger, successor));
+    }
+
+    [Fact]
+    public async Task An_administrator_releases_a_name_or_moves_it()
+    {
+        var (second, third) = (Guid.NewGuid(), Guid.NewGuid());
+        await app.SignIn(user, ("preferred_username", username));
+        Assert.Equal(HttpStatusCode.NoContent, await app.Administer("release", new { username = username.ToUpperInvariant() }));
+        Assert.Equal(HttpStatusCode.NotFound, await app.Administer("release", new { username }));
+        await app.SignIn(second, ("preferred_username", username));
+        Assert.Equal((null, username), await Names(app, user, second));
+
+        // To somebody who has not signed in yet, too.
+        Assert.Equal(HttpStatusCode.NoContent, await app.Administer("move", new { username, userId = third }));
+        Assert.Equal((null, username), await Names(app, second, third));
+        await cluster.Second.SignIn(second, ("preferred_username", username), ("name", "Second"));
+        Assert.Equal((null, username), await Names(app, second, third));
+        var forged = username.Replace("m", "rn", StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.BadRequest, await app.Administer("move", new { username = forged, userId = second }));
+        Assert.Equal(HttpStatusCode.BadRequest, await app.Administer("move", new { username = "\u200b", userId = second }));
+        Assert.Equal(HttpStatusCode.Forbidden, await app.Administer("move", new { username, userId = second }, scope: "chat"));
+    }
+
+    [Fact]
+    public async Task Two_who_take_each_others_names_at_once_end_with_one_each()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var (one, other, name) = (Guid.NewGuid(), Guid.NewGuid(), $"Name-{Guid.NewGuid():N}");
+            await Take(name, $"{name}-2");
+            await Take($"{name}-2", name);
+
+            Assert.Equal((name, $"{name}-2"), await Names(app, one, other));
+
+            Task Take(string ones, string others) => Task.WhenAll(
+                Directory(app).SeenAsync(new Identity(one, ones, null, null)).AsTask(),
+                Directory(cluster.Second).SeenAsync(new Identity(other, others, null, null)).AsTask());
+        }
     }
 
     [Fact]
@@ -160,4 +344,11 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         var names = await Task.WhenAll(people.Select(async id => (await app.Seen(id)).Username));
         Assert.Equal([username], names.OfType<string>());
     }
+
+    private static UserDirectory Directory(ChatApp node) => node.Services.GetRequiredService<UserDirectory>();
+
+    private static async Task See(ChatApp node, Guid id, string name, DateTimeOffset? issuedAt = null) =>
+        await Directory(node).SeenAsync(new Identity(id, name, null, null) { IssuedAt = issuedAt ?? node.Clock!.GetUtcNow() });
+
+    private static async Task<(string? One, string? Other)> Names(ChatApp node, Guid one, Guid other) => ((await node.Seen(one)).Username, (await node.Seen(other)).Username);
 }

@@ -479,7 +479,7 @@ public sealed class UserFeedTests : IDisposable
     {
         var limits = new Limits();
         var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
-        var place = new Admission(hub, limits, metrics, clock).TryEnter(null);
+        var place = new Admission(hub, limits, new HandshakeRates(limits, clock), metrics, clock).TryEnter(System.Net.IPAddress.None, hasToken: true);
         var joined = new Connection(recording, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
         joined.TrySignIn(new TokenReading(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
         hub.Add(joined);

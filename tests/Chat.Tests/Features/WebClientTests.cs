@@ -62,8 +62,8 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
         HasSecurityHeaders(page);
         var policy = page.Headers.GetValues("Content-Security-Policy").Single();
         Assert.Equal(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; manifest-src 'self'; connect-src 'self'; "
-            + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; connect-src 'self'; "
+            + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chat-worker",
             policy);
         var html = await page.Content.ReadAsStringAsync();
         Assert.DoesNotMatch("<script(?![^>]* src=)|<style| style=| on[a-z]+=", html);

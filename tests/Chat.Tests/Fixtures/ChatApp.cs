@@ -53,8 +53,8 @@ public sealed class ChatApp : IAsyncDisposable
     public static Task<ChatApp> Start(Dictionary<string, string?>? settings = null, bool fakeClock = false, bool onKestrel = false) =>
         Start($"t{Guid.NewGuid():N}", settings ?? [], fakeClock ? new FakeTimeProvider(DateTimeOffset.UtcNow) : null, onKestrel);
 
-    /// <summary>Starts another node of the same installation, with the same settings and the same clock.</summary>
-    public Task<ChatApp> StartNode() => Start(name, settings, Clock, kestrel is not null);
+    /// <summary>Starts another node of the same installation, with the same settings and the same clock, or one of its own.</summary>
+    public Task<ChatApp> StartNode(FakeTimeProvider? clock = null) => Start(name, settings, clock ?? Clock, kestrel is not null);
 
     /// <summary>A user whom no other test knows.</summary>
     public static TestUser NewUser(string? username = null) => new(Guid.NewGuid(), username ?? $"user-{Guid.NewGuid():N}");
@@ -136,6 +136,9 @@ public sealed class ChatApp : IAsyncDisposable
             host.UseSetting("Jwt:Issuer", Issuer);
             host.UseSetting("Jwt:Audience", Audience);
             host.UseSetting("Logging:LogLevel:Default", "Warning");
+            // Tests talk faster than people; what is for people is tested for itself.
+            host.UseSetting("Limits:MessagesPerSecond", "1000");
+            host.UseSetting("Limits:MessagesPerSecondPerUser", "2000");
             foreach (var (key, value) in settings)
                 host.UseSetting(key, value);
             if (clock is not null)

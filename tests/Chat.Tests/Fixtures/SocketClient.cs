@@ -175,6 +175,7 @@ public sealed class SocketClient : IAsyncDisposable
 
     private void Add(ReadOnlyMemory<byte> bytes)
     {
+        Assert.InRange(bytes.Length, 0, Chat.Socket.Frame.MaxBytes);
         var envelope = JsonDocument.Parse(bytes.ToArray()).RootElement;
         var fault = Contracts.FaultOf(envelope);
         Assert.True(fault is null, fault);

@@ -38,7 +38,7 @@ public sealed class TwoNodes : IAsyncDisposable
             // Behind all that this node has sent so far, on every user's channel.
             var marker = $"settled-{Interlocked.Increment(ref lastMarker)}";
             foreach (var user in all.Select(own => own.User).Distinct())
-                node.Services.GetRequiredService<RedisBackplane>().Send(user.Id, Frame.Of(new Pong(null, DateTimeOffset.UtcNow), marker));
+                node.Services.GetRequiredService<RedisBackplane>().Send(user.Id, Frame.Of(new Pong(System.Text.Json.JsonSerializer.SerializeToElement(1), DateTimeOffset.UtcNow), marker));
             await Task.WhenAll(all.Select(own => own.Client.ReplyTo(marker)));
         }
     }

@@ -8,8 +8,10 @@ using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
 using Chat.Edge;
 using Chat.Features;
+using Chat.Settings;
 using Chat.Socket;
 using Chat.Tokens;
+using Microsoft.Extensions.Options;
 using CsCheck;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -116,14 +118,16 @@ public sealed class ReaderFuzzTests
     public void What_people_write_into_settings_and_addresses_is_refused_and_not_thrown_at_them() => Text.Sample(
         text =>
         {
-            _ = Origins.Faults(text).ToArray();
-            if (Proxies.Faults(Settings(text)).ToArray() is [])
+            Assert.All(SettingsCatalog.All, setting => setting.FaultOf(text));
+            if (Proxies.FaultOf(text) is null)
                 _ = Proxies.Options(Settings(text));
             if (ConversationCursor.TryRead(text, out var cursor) && text.Length > 0)
                 Assert.True(ConversationCursor.TryRead(cursor.ToString(), out var again) && again == cursor);
-            _ = Identity.From(new ClaimsPrincipal(new ClaimsIdentity([new("sub", text), new("name", text), new("preferred_username", text)])));
-            var named = Identity.From(new ClaimsPrincipal(new ClaimsIdentity([new("sub", $"{Guid.NewGuid()}"), new("preferred_username", text)])));
-            Assert.True(named!.Username is null || WireText.IsClean(named.Username));
+            var claims = new ClaimsPrincipal(new ClaimsIdentity([new("sub", text), new("name", text), new("preferred_username", text), new("picture", text)]));
+            _ = new Subjects(Options.Create(new JwtSettings { Subjects = "any" })).UserOf(claims);
+            var named = Identity.From(Guid.NewGuid(), claims, default);
+            Assert.True(named.Username is null || WireText.IsClean(named.Username));
+            Assert.True(Username.KeyOf(text) is not { } key || Username.KeyOf(key) == key);
         },
         iter: Runs);
 
@@ -144,9 +148,11 @@ public sealed class ReaderFuzzTests
                 Array.Find(fields, field => field.Name == name).Value is var value && value.ValueKind == kind ? value : null;
             if (fields.Any(field => field.Name == "id" && field.Value.ValueKind != JsonValueKind.String))
                 return null;
-            return Find("type", JsonValueKind.String) is { } type && Find("payload", JsonValueKind.Object) is { } payload
-                ? (type.GetString()!, Find("id", JsonValueKind.String)?.GetString(), Encoding.UTF8.GetString(JsonMarshal.GetRawUtf8Value(payload)))
-                : null;
+            if (fields.Any(field => field.Name == "payload" && field.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Null)))
+                return null;
+            // An absent payload, and one that is null, is an empty one.
+            var payload = Find("payload", JsonValueKind.Object) is { } given ? Encoding.UTF8.GetString(JsonMarshal.GetRawUtf8Value(given)) : "{}";
+            return Find("type", JsonValueKind.String) is { } type ? (type.GetString()!, Find("id", JsonValueKind.String)?.GetString(), payload) : null;
         }
         catch (Exception refused) when (refused is JsonException or InvalidOperationException)
         {

@@ -124,13 +124,13 @@ public sealed partial class ExportTests
     }
 
     [Fact]
-    public void Every_alert_is_in_the_operations_manual_and_no_other_and_has_a_case_in_which_it_fires()
+    public void Every_alert_has_a_runbook_and_a_case_in_which_it_fires_and_there_is_no_other_runbook()
     {
         var alerts = Alert().Matches(Manual.Read("deploy", "grafana", "chat-alerts.yaml")).Select(alert => alert.Groups[1].Value).ToArray();
         var cases = Manual.Read(".ci", "alerts.test.yaml");
 
         Assert.True(alerts.Length > 8);
-        Assert.Equal(alerts.Order(), AlertRow().Matches(Manual.Read()).Select(row => row.Groups[1].Value).Order());
+        Assert.Equal(alerts.Order(), Runbook().Matches(Manual.Read()).Select(chapter => chapter.Groups[1].Value).Order());
         Assert.All(alerts, alert => Assert.Matches($@"alertname: {alert}\s+exp_alerts:\s+- \{{", cases));
     }
 
@@ -152,8 +152,8 @@ public sealed partial class ExportTests
     [GeneratedRegex(@"^\s*- alert: (\w+)", RegexOptions.Multiline)]
     private static partial Regex Alert();
 
-    [GeneratedRegex(@"^\| `(Chat\w+)` \|", RegexOptions.Multiline)]
-    private static partial Regex AlertRow();
+    [GeneratedRegex(@"^### (Chat\w+)$", RegexOptions.Multiline)]
+    private static partial Regex Runbook();
 
     /// <summary>Takes whatever comes by OTLP over HTTP.</summary>
     private sealed class Collector(WebApplication app) : IAsyncDisposable

@@ -1,4 +1,6 @@
 using System.Diagnostics.Metrics;
+using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using Chat.Features;
 using Chat.Socket;
@@ -12,16 +14,16 @@ namespace Chat.Tests.Observing;
 /// <summary>Each limit that is enforced is counted, once, under the name of its setting.</summary>
 public sealed class LimitMetricsTests
 {
-    /// <summary>Settings that are no limits by themselves: how long, how often, how spread.</summary>
-    private static readonly string[] NoLimits = [nameof(Limits.ErrorWindow), nameof(Limits.PingInterval), nameof(Limits.DrainSpread)];
+    /// <summary>Settings that are no limits by themselves: how long, how often, how spread, how much at a time of what then waits.</summary>
+    private static readonly string[] NoLimits = [nameof(Limits.ErrorWindow), nameof(Limits.PingInterval), nameof(Limits.DrainSpread), nameof(Limits.UserConcurrency)];
 
     /// <summary>Each with the value it is set to, and what a client does to hit it once.</summary>
     private static readonly Dictionary<string, (string Value, Func<ChatApp, Task> Hit)> OnANode = new()
     {
-        [nameof(Limits.MaxFrameBytes)] = ("2048", async app =>
+        [nameof(Limits.MaxFrameBytes)] = ("50000", async app =>
         {
             await using var client = await app.Connect(ChatApp.NewUser());
-            await client.SendText(new string(' ', 2049));
+            await client.SendText(new string(' ', 50_001));
             Assert.Equal(1009, await client.Closed());
         }),
         [nameof(Limits.MaxEmptyFragments)] = ("1", async app =>
@@ -50,6 +52,39 @@ public sealed class LimitMetricsTests
             await using var first = await app.Open();
             await using var second = await app.Open();
             await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
+        }),
+        [nameof(Limits.MaxHttpConnections)] = ("2", async app =>
+        {
+            var silent = new TcpClient[3];
+            for (var i = 0; i < silent.Length; i++)
+                await (silent[i] = new TcpClient()).ConnectAsync("127.0.0.1", app.Address.Port);
+            // The one that was there first, and no other.
+            await IsCut(silent[0]);
+            await silent[2].GetStream().WriteAsync("GET /health/live HTTP/1.0\r\n\r\n"u8.ToArray());
+            Assert.StartsWith("HTTP/1.1 200", await new StreamReader(silent[2].GetStream()).ReadToEndAsync(), StringComparison.Ordinal);
+            foreach (var one in silent)
+                one.Dispose();
+        }),
+        [nameof(Limits.AddressShare)] = ("1", async app =>
+        {
+            // One in a hundred of 2,000 a second, over a burst of twice as many.
+            for (var i = 0; i < 40; i++)
+                (await app.Open()).Cut();
+            await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
+            // Kept for those who bring a token.
+            await using var other = await app.Connect(ChatApp.NewUser());
+        }),
+        [nameof(Limits.RequestHeadersTimeout)] = ("00:00:10", async app =>
+        {
+            using var silent = new TcpClient();
+            await silent.ConnectAsync("127.0.0.1", app.Address.Port);
+            var cut = IsCut(silent);
+            await Eventually.Holds("it is cut", () =>
+            {
+                app.Clock!.Advance(TimeSpan.FromSeconds(1));
+                return cut.IsCompleted;
+            });
+            await cut;
         }),
         [nameof(Limits.MessagesPerSecond)] = ("1", ThreeAreTooFast),
         [nameof(Limits.MessagesPerSecondPerUser)] = ("1", ThreeAreTooFast),
@@ -80,6 +115,46 @@ public sealed class LimitMetricsTests
             Assert.All(await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => app.Http().GetAsync("/health/live"))), answer => Assert.True(answer.IsSuccessStatusCode));
             app.Clock!.Advance(TimeSpan.FromSeconds(1));
             Assert.True((await client.GetAsync("/chat/unread")).IsSuccessStatusCode);
+        }),
+        [nameof(Limits.UserQueue)] = ("1", async app =>
+        {
+            var alice = ChatApp.NewUser();
+            var turns = app.Services.GetRequiredService<WorkTurns>();
+            using var all = await turns.TakeAsync(alice.Id, WorkTurns.All);
+            var waiting = app.Http(alice).GetAsync("/chat/unread");
+            await Eventually.Holds("it waits", () => turns.Waiting == 1);
+            await (await app.Http(alice).GetAsync("/chat/unread")).IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED");
+            await using var client = await app.Connect(ChatApp.NewUser());
+            Assert.True((await app.Http(ChatApp.NewUser()).GetAsync("/chat/unread")).IsSuccessStatusCode);
+            all!.Dispose();
+            Assert.True((await waiting).IsSuccessStatusCode);
+        }),
+        [nameof(Limits.ConversationsPerMinute)] = ("1", async app =>
+        {
+            var alice = ChatApp.NewUser();
+            var known = ChatApp.NewUser();
+            await app.OpenDirect(alice, known);
+            await app.OpenDirect(alice, ChatApp.NewUser());
+            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED");
+            await app.OpenDirect(alice, known);
+            app.Clock!.Advance(TimeSpan.FromMinutes(1));
+            await app.OpenDirect(alice, ChatApp.NewUser());
+        }),
+        [nameof(Limits.MaxConversations)] = ("2", async app =>
+        {
+            var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+            await app.OpenDirect(alice, bob);
+            await app.OpenDirect(alice, ChatApp.NewUser());
+            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(System.Net.HttpStatusCode.Conflict, "LIMIT_REACHED", "conversations");
+            // What is there is found, and others may still open one with them.
+            await app.OpenDirect(alice, bob);
+            await app.OpenDirect(ChatApp.NewUser(), alice);
+        }),
+        [nameof(Limits.MaxUnknownContacts)] = ("1", async app =>
+        {
+            var alice = ChatApp.NewUser();
+            await app.OpenDirect(alice, ChatApp.NewUser());
+            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(System.Net.HttpStatusCode.NotFound, "NOT_FOUND");
         }),
         [nameof(Limits.MaxBlocks)] = ("1", async app =>
         {
@@ -113,7 +188,12 @@ public sealed class LimitMetricsTests
             for (var i = 0; i < 12; i++)
                 connection.Send(new Frame(new byte[1]));
         },
-        [nameof(Limits.SendQueueBytes)] = (connection, _, _) => connection.Send(new Frame(new byte[1001])),
+        [nameof(Limits.SendQueueBytes)] = (connection, _, _) =>
+        {
+            // One is being written, two fill the queue, however large they are.
+            for (var i = 0; i < 4; i++)
+                connection.Send(new Frame(new byte[5000]));
+        },
         [nameof(Limits.WriteTimeout)] = (connection, socket, clock) =>
         {
             connection.Send(new Frame(new byte[1]));
@@ -148,7 +228,7 @@ public sealed class LimitMetricsTests
     public async Task A_hit_is_counted_on_a_node(string limit)
     {
         var (value, hit) = OnANode[limit];
-        await using var app = await ChatApp.Start(new() { [$"Limits:{limit}"] = value }, fakeClock: true, onKestrel: true);
+        await using var app = await ChatApp.Start(new() { [$"Limits:{nameof(Limits.AddressShare)}"] = "100", [$"Limits:{limit}"] = value }, fakeClock: true, onKestrel: true);
         using var hits = app.Measure<int>("chat.limits.hit");
 
         await hit(app);
@@ -165,7 +245,7 @@ public sealed class LimitMetricsTests
         var clock = new FakeTimeProvider();
         var limits = new Limits { SendQueueEvents = 10, SendQueueBytes = 1000 };
         using var socket = new Deaf();
-        using var place = new Admission(new Hub(), limits, metrics, clock).TryEnter(null);
+        using var place = new Admission(new Hub(), limits, new HandshakeRates(limits, clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
         var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
         using var hits = services.Measure<int>("chat.limits.hit");
 
@@ -183,7 +263,7 @@ public sealed class LimitMetricsTests
         var metrics = services.GetRequiredService<ServerMetrics>();
         var clock = new FakeTimeProvider();
         using var socket = new Deaf();
-        using var place = new Admission(new Hub(), new Limits(), metrics, clock).TryEnter(null);
+        using var place = new Admission(new Hub(), new Limits(), new HandshakeRates(new Limits(), clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
         var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), new Limits(), metrics, clock, new LifeSign(clock), place);
         var isTooLate = false;
         using var listener = new MeterListener
@@ -218,6 +298,12 @@ public sealed class LimitMetricsTests
             queue.TryAdd(new Frame(new byte[1], Droppable: true));
 
         Assert.Equal((5, 2), (queue.Length, dropped.Sum()));
+    }
+
+    private static async Task IsCut(TcpClient client)
+    {
+        var read = await Record.ExceptionAsync(() => client.GetStream().ReadExactlyAsync(new byte[1], CancellationToken.None).AsTask());
+        Assert.IsAssignableFrom<IOException>(read);
     }
 
     private static async Task TwoAreTooMany(ChatApp app)

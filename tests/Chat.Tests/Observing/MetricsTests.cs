@@ -43,7 +43,7 @@ public sealed partial class MetricsTests
     [Fact]
     public async Task Connections_are_counted_while_they_are_there_and_by_how_they_end()
     {
-        await using var app = await ChatApp.Start(new() { ["Limits:MaxUnauthenticated"] = "2" });
+        await using var app = await ChatApp.Start(new() { ["Limits:MaxUnauthenticated"] = "2", ["Limits:AddressShare"] = "100" });
         using var connections = app.Measure<int>("chat.connections");
         using var closed = app.Measure<int>("chat.connections.closed");
         using var refused = app.Measure<int>("chat.handshakes.refused");
@@ -59,7 +59,7 @@ public sealed partial class MetricsTests
         await using var second = await app.Open();
         await Assert.ThrowsAsync<InvalidOperationException>(() => app.Open());
         Assert.Equal((1, 1), (refused.Sum(), refused.Sum("reason", "unauthenticated")));
-        Assert.True(app.Services.GetRequiredService<Admission>().MayShakeHands(isLast: true) > TimeSpan.Zero);
+        Assert.True(app.Services.GetRequiredService<Admission>().MayShakeHands(System.Net.IPAddress.None, hasToken: true, isLast: true) > TimeSpan.Zero);
         Assert.Equal((2, 1), (refused.Sum(), refused.Sum("reason", "files")));
 
         await one.Leave();

@@ -87,10 +87,10 @@ public sealed class AdmissionTests
         var services = app.Services;
         var door = new Door();
         using var authentication = new Authentication(
-            services.GetRequiredService<TokenReader>(), new Hub(), [], [door], services.GetRequiredService<Lineage>(), services.GetRequiredService<Audit>(), new Limits());
+            services.GetRequiredService<TokenReader>(), new Hub(), [], [door], services.GetRequiredService<SignInTurns>(), services.GetRequiredService<Lineage>(), services.GetRequiredService<Audit>(), new Limits(), TimeProvider.System);
         var pairs = await Task.WhenAll(Enumerable.Range(0, Authentication.AtOnce + 8).Select(_ => SocketPair.OpenAsync()));
         var connections = pairs.Select(pair => pair.Accept(
-            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(null)!)).ToArray();
+            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.None, hasToken: true)!)).ToArray();
 
         var letIn = connections.Select(connection => authentication.PresentAsync(app.TokenFor(ChatApp.NewUser()), connection, id: null).AsTask()).ToArray();
         // Who waits for their turn is signed in already: it is not time without a token.
@@ -104,11 +104,38 @@ public sealed class AdmissionTests
             pair.Dispose();
     }
 
+    [Fact]
+    public async Task One_user_takes_two_of_the_turns_and_others_are_let_in_meanwhile()
+    {
+        await using var app = await ChatApp.Start();
+        var services = app.Services;
+        var (alice, door) = (ChatApp.NewUser(), new Door());
+        door.Holds = connection => connection.User.Id == alice.Id;
+        using var authentication = new Authentication(
+            services.GetRequiredService<TokenReader>(), new Hub(), [], [door], services.GetRequiredService<SignInTurns>(), services.GetRequiredService<Lineage>(), services.GetRequiredService<Audit>(), new Limits(), TimeProvider.System);
+        var pairs = await Task.WhenAll(Enumerable.Range(0, Authentication.AtOnce + 8).Select(_ => SocketPair.OpenAsync()));
+        var connections = pairs.Select(pair => pair.Accept(
+            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.Loopback, hasToken: true)!)).ToArray();
+
+        var own = connections[1..].Select(connection => authentication.PresentAsync(app.TokenFor(alice), connection, id: null).AsTask()).ToArray();
+        await Eventually.Holds("the user's turns are taken", () => door.Inside == SignInTurns.AtOnce);
+        await authentication.PresentAsync(app.TokenFor(ChatApp.NewUser()), connections[0], id: null).AsTask().WaitAsync(Eventually.Patience);
+        Assert.Equal((1, 2), (door.Passed, door.Inside));
+
+        door.Open();
+        await Task.WhenAll(own);
+        Assert.Equal((3, connections.Length), (door.Most, door.Passed));
+        foreach (var pair in pairs)
+            pair.Dispose();
+    }
+
     /// <summary>Holds whoever is being let in, until it is opened.</summary>
     private sealed class Door : IConnectionObserver
     {
         private readonly TaskCompletionSource opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly Lock gate = new();
+
+        public Func<Connection, bool> Holds { get; set; } = _ => true;
 
         public int Inside { get; private set; }
 
@@ -122,7 +149,8 @@ public sealed class AdmissionTests
         {
             lock (gate)
                 Most = Math.Max(Most, ++Inside);
-            await opened.Task;
+            if (Holds(connection))
+                await opened.Task;
             lock (gate)
                 (Inside, Passed) = (Inside - 1, Passed + 1);
         }

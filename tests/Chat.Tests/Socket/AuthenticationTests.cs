@@ -75,17 +75,17 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_header_goes_before_the_query()
+    public async Task The_query_goes_before_the_header()
     {
-        await using var client = await app.Open($"?token={app.TokenFor(bob)}", app.TokenFor(alice));
+        await using var client = await app.Open($"?token={app.TokenFor(alice)}", app.TokenFor(bob));
 
         await LetsIn(client, alice, id: null);
     }
 
     [Fact]
-    public async Task The_header_goes_before_the_query_also_when_it_is_bad()
+    public async Task The_query_goes_before_the_header_also_when_it_is_bad()
     {
-        await using var client = await app.Open($"?token={app.TokenFor(alice)}", "bad");
+        await using var client = await app.Open("?token=bad", app.TokenFor(alice));
 
         await Refuses(client, "TOKEN_INVALID", id: null);
     }

@@ -16,12 +16,12 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     public static TheoryData<string> NoEnvelopes =>
     [
         "", " ", "x", "null", "true", "1", "\"ping\"", "[]", "{}", "{", "}", "{]", "{\"type\":\"ping\"", "'{}'", "\uFEFF{\"type\":\"ping\",\"payload\":{}}",
-        """{"type":"ping"}""",
         """{"payload":{}}""",
         """{"type":null,"payload":{}}""",
         """{"type":1,"payload":{}}""",
         """{"type":["ping"],"payload":{}}""",
-        """{"type":"ping","payload":null}""",
+        """{"type":"ping","payload":null,"payload":null}""",
+        """{"type":"ping","payload":{},"payload":null}""",
         """{"type":"ping","payload":[]}""",
         """{"type":"ping","payload":"{}"}""",
         """{"type":"ping","payload":{}""",
@@ -183,13 +183,34 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task A_ping_without_a_timestamp_gets_a_pong_without_one()
+    public async Task A_ping_without_a_timestamp_gets_the_servers()
     {
         await using var client = await app.Connect(alice);
 
-        var pong = await client.Ask("ping", new { });
+        foreach (var payload in (string[])["", ",\"payload\":null", ",\"payload\":{}", ",\"payload\":{\"timestamp\":null}"])
+        {
+            await client.SendText($"{{\"id\":\"{payload.Length}\",\"type\":\"ping\"{payload}}}");
+            var pong = await client.ReplyTo($"{payload.Length}");
 
-        Assert.Equal("serverTime", Assert.Single(pong.Payload.EnumerateObject()).Name);
+            Assert.Equal("pong", pong.Type);
+            Assert.Equal(pong["serverTime"].GetDateTimeOffset().ToUnixTimeMilliseconds(), pong["timestamp"].GetInt64());
+        }
+    }
+
+    /// <summary>An absent or null payload is an empty one, for every event: what is missing in it is what is wrong.</summary>
+    [Fact]
+    public async Task Every_event_may_come_without_a_payload()
+    {
+        await using var client = await app.Connect(alice);
+        foreach (var name in Contracts.Events.FromClients.Except(["ping", "auth"]))
+        {
+            foreach (var payload in (string[])["", ",\"payload\":null"])
+            {
+                await client.SendText($"{{\"type\":\"{name}\",\"id\":\"{name}{payload.Length}\"{payload}}}");
+                var answer = await client.ReplyTo($"{name}{payload.Length}");
+                Assert.Equal(("error", "VALIDATION_ERROR"), (answer.Type, answer["code"].GetString()));
+            }
+        }
     }
 
     [Fact]

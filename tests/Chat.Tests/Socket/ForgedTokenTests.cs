@@ -62,6 +62,21 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Theory]
+    [InlineData("""{"alg":"HS256"}""")]
+    [InlineData("""{"alg":"HS256","typ":"jwt"}""")]
+    [InlineData("""{"alg":"HS256","typ":"at+jwt"}""")]
+    [InlineData("""{"alg":"HS256","typ":"application/at+JWT"}""")]
+    public async Task A_token_of_the_right_type_lets_its_user_in(string header) =>
+        await LetsIn(Forge.Signed(Forge.Claims(ChatApp.NewUser()), header));
+
+    /// <summary>Clocks differ, and some issuers give fractions of seconds.</summary>
+    [Theory]
+    [InlineData(20)]
+    [InlineData(-20.5)]
+    public async Task A_token_whose_issuer_has_another_time_lets_its_user_in(double ahead) =>
+        await LetsIn(Forge.With(ChatApp.NewUser(), "iat", DateTimeOffset.UtcNow.ToUnixTimeSeconds() + ahead));
+
+    [Theory]
     [InlineData("253402300799")]
     [InlineData("9223372036854775807")]
     public async Task A_token_that_is_good_until_the_end_of_time_is_no_fault_of_the_server(string exp)
@@ -152,7 +167,8 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
     private static Dictionary<string, Func<string>> Table()
     {
-        var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        // When the token is made, not when the table is: the other tests may have taken minutes meanwhile.
+        long Now() => DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         string Claims() => Forge.Claims(Victim).ToJsonString();
         string Good() => Forge.Signed(Forge.Claims(Victim));
         string[] Parts() => Good().Split('.');
@@ -212,15 +228,32 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["header swapped"] = () => $"{Forge.Part("""{"typ":"JWT","alg":"HS256"}""")}.{Parts()[1]}.{Parts()[2]}",
 
             // The life time
-            ["expired a second past the skew"] = () => Forge.With(Victim, "exp", now - 31),
-            ["expired long ago"] = () => Forge.With(Victim, "exp", now - 1_000_000),
+            ["expired a second past the skew"] = () => Forge.With(Victim, "exp", Now() - 31),
+            ["expired long ago"] = () => Forge.With(Victim, "exp", Now() - 1_000_000),
             ["expired in 1970"] = () => Forge.With(Victim, "exp", 1),
             ["exp missing"] = () => Forge.Without(Victim, "exp"),
             ["exp null"] = () => Forge.With(Victim, "exp", null),
             ["exp is a word"] = () => Forge.With(Victim, "exp", "never"),
-            ["exp is a list"] = () => Forge.With(Victim, "exp", new JsonArray(now + 3600)),
-            ["nbf an hour ahead"] = () => Forge.With(Victim, "nbf", now + 3600),
+            ["exp is a list"] = () => Forge.With(Victim, "exp", new JsonArray(Now() + 3600)),
+            ["nbf an hour ahead"] = () => Forge.With(Victim, "nbf", Now() + 3600),
             ["nbf far ahead"] = () => Forge.With(Victim, "nbf", 253402300000),
+
+            ["iat past the skew ahead"] = () => Forge.With(Victim, "iat", Now() + 60),
+            ["iat at the end of time"] = () => Forge.With(Victim, "iat", long.MaxValue),
+            ["iat is a word"] = () => Forge.With(Victim, "iat", "now"),
+            ["iat is a list"] = () => Forge.With(Victim, "iat", new JsonArray(Now())),
+
+            // Extensions, and tokens of another kind
+            ["crit with an extension of the forger's own"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"JWT","crit":["x"],"x":1}"""),
+            ["crit with exp"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"JWT","crit":["exp"],"exp":1}"""),
+            ["crit empty"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"JWT","crit":[]}"""),
+            ["crit null"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"JWT","crit":null}"""),
+            ["typ of a logout token"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"logout+jwt"}"""),
+            ["typ of a proof of possession"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"dpop+jwt"}"""),
+            ["typ an image"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"image/jwt"}"""),
+            ["typ empty"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":""}"""),
+            ["typ a number"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":1}"""),
+            ["typ null"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":null}"""),
 
             // Issuer and audience
             ["aud wrong"] = () => Forge.With(Victim, "aud", "mail"),

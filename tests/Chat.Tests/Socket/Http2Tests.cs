@@ -1,9 +1,12 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Text;
 using System.Text.Json;
 using Chat.Features;
 using Chat.Tests.Fixtures;
+using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Socket;
 
@@ -50,6 +53,32 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
         page.Options.SetRequestHeader("Origin", "https://elsewhere.example");
         await Assert.ThrowsAsync<WebSocketException>(() => page.ConnectAsync(At, oneConnection, CancellationToken.None));
         Assert.Equal(HttpStatusCode.Forbidden, page.HttpStatusCode);
+    }
+
+    [Fact]
+    public async Task A_CONNECT_for_a_tunnel_is_a_405()
+    {
+        var logs = LogCapture.Of(app, LogLevel.Information);
+        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var tcp = new TcpClient();
+        await tcp.ConnectAsync("127.0.0.1", app.Address.Port, timeout.Token);
+        // Preface and SETTINGS; HEADERS that end stream 1: :method CONNECT, :authority a:1, as literals (RFC 9113, 8.5; RFC 7541, 6.2.2).
+        byte[] fields = [0x02, 7, .. "CONNECT"u8, 0x01, 3, .. "a:1"u8];
+        await tcp.GetStream().WriteAsync((byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, (byte)fields.Length, 1, 5, 0, 0, 0, 1, .. fields], timeout.Token);
+
+        var head = new byte[9];
+        var payload = Array.Empty<byte>();
+        do
+        {
+            await tcp.GetStream().ReadExactlyAsync(head, timeout.Token);
+            payload = new byte[(head[0] << 16) | (head[1] << 8) | head[2]];
+            await tcp.GetStream().ReadExactlyAsync(payload, timeout.Token);
+        }
+        while (head[3] != 1);
+
+        // :status as a literal with the name of the static table's eighth entry, behind a change of the table's size or not.
+        Assert.Contains("405", Encoding.Latin1.GetString(payload), StringComparison.Ordinal);
+        Assert.DoesNotContain(logs.All, line => line.Contains("xception", StringComparison.Ordinal));
     }
 
     private Uri At => new($"ws://{app.Address.Authority}/chat/ws");

@@ -25,6 +25,7 @@ internal sealed record RawFrame(int Opcode, bool IsFinal, byte[] Payload)
 /// </summary>
 internal sealed class RawSocket : IDisposable
 {
+    private const int NoCode = 1005;
     private readonly TcpClient tcp;
     private readonly Stream stream;
 
@@ -36,6 +37,9 @@ internal sealed class RawSocket : IDisposable
 
     /// <summary>What the server answered to the handshake.</summary>
     public int Status { get; private set; }
+
+    /// <summary>Of the close frame that has come; 1005 if it had none, null if none has come.</summary>
+    public int? LastCode { get; private set; }
 
     /// <summary>A socket past its handshake and its auth_success.</summary>
     public static async Task<RawSocket> Connect(ChatApp app, TestUser user, int? receiveBuffer = null)
@@ -51,15 +55,19 @@ internal sealed class RawSocket : IDisposable
     /// <param name="headers">Further lines of the request, each with its end.</param>
     /// <param name="receiveBuffer">Of the system, in bytes.</param>
     /// <param name="behind">What is sent in the same packet, before any answer.</param>
-    public static async Task<RawSocket> Shake(ChatApp app, string headers = "", int? receiveBuffer = null, byte[]? behind = null)
+    public static Task<RawSocket> Shake(ChatApp app, string headers = "", int? receiveBuffer = null, byte[]? behind = null) =>
+        Shake(app.Address, headers, receiveBuffer, behind);
+
+    /// <summary>The same, with a server that is no app of the tests.</summary>
+    public static async Task<RawSocket> Shake(Uri address, string headers = "", int? receiveBuffer = null, byte[]? behind = null)
     {
         var tcp = new TcpClient { NoDelay = true };
         if (receiveBuffer is { } size)
             tcp.ReceiveBufferSize = size;
-        await tcp.ConnectAsync("127.0.0.1", app.Address.Port);
+        await tcp.ConnectAsync("127.0.0.1", address.Port);
         var socket = new RawSocket(tcp);
         await socket.Send([.. Encoding.ASCII.GetBytes(
-            $"GET /chat/ws HTTP/1.1\r\nHost: {app.Address.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+            $"GET /chat/ws HTTP/1.1\r\nHost: {address.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
             $"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {Convert.ToBase64String(RandomNumberGenerator.GetBytes(16))}\r\n{headers}\r\n"), .. behind ?? []]);
         var head = new StringBuilder();
         var single = new byte[1];
@@ -134,7 +142,10 @@ internal sealed class RawSocket : IDisposable
 
             var payload = new byte[length];
             await stream.ReadExactlyAsync(payload, timeout.Token);
+            Assert.InRange(payload.Length, 0, Chat.Socket.Frame.MaxBytes);
             var frame = new RawFrame(head[0] & 0x0F, (head[0] & 0x80) != 0, payload);
+            if (frame.Opcode == RawFrame.Close)
+                LastCode = frame.Payload.Length == 0 ? NoCode : frame.Code;
             if (frame is { Opcode: RawFrame.Text, IsFinal: true })
                 Assert.Null(Contracts.FaultOf(JsonDocument.Parse(payload).RootElement));
             return frame;
@@ -175,7 +186,7 @@ internal sealed class RawSocket : IDisposable
         while (await Next() is { } frame)
         {
             if (frame.Opcode == RawFrame.Close)
-                return frame.Code;
+                return LastCode!.Value;
         }
 
         return 1006;

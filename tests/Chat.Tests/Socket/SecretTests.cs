@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Chat.Features;
 using Chat.Tests.Fixtures;
 
@@ -51,6 +53,14 @@ public sealed class SecretTests
             await app.Http().GetAsync($"/chat/ws?token={token}");
             await app.Http().GetAsync($"/chat/wss?token={token}");
             await app.Http().GetAsync($"/chat/unread?x=1&token={token}");
+            // What is no request, too.
+            foreach (var line in (string[])[$"GET /chat/ws?token={token} HTTP/9.9", $"GET /chat/ws?token={token} and more HTTP/1.1", $"{token} / HTTP/1.1"])
+                Assert.Matches(" (400|505) ", await Ask(app, $"{line}\r\n\r\n"));
+            // By its looks, whatever it is called.
+            if (!token.StartsWith("ey", StringComparison.Ordinal))
+                continue;
+            foreach (var address in (string[])[$"/chat/unread?a=1&access_token={token}", $"/nothing?q=Bearer%20{token}", $"/chat/ws?{token}", $"/chat/ws?x=https://elsewhere/%3Fjwt={token}", $"/chat/ws/{token}", $"/{token}?a=1"])
+                await Ask(app, $"GET {address} HTTP/1.1\r\nHost: {app.Address.Authority}\r\n\r\n");
         }
 
         // Proof that the listening works: the address is there, with its other parameters.
@@ -61,8 +71,19 @@ public sealed class SecretTests
             // The last part is the secret one: with the others alone nobody gets in.
             var secret = token.Split('.')[^1];
             var told = seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal)).Select(line => line[..Math.Min(line.Length, 400)]).ToArray();
-        Assert.True(told.Length == 0, string.Join('\n', told.Take(10)));
+            Assert.True(told.Length == 0, string.Join('\n', told.Take(10)));
         }
+    }
+
+    // As bytes, since no client sends this, or one tells of it itself; the first line of the answer.
+    private static async Task<string> Ask(ChatApp app, string request)
+    {
+        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var tcp = new TcpClient();
+        await tcp.ConnectAsync("127.0.0.1", app.Address.Port, timeout.Token);
+        await tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), timeout.Token);
+        using var reader = new StreamReader(tcp.GetStream());
+        return await reader.ReadLineAsync(timeout.Token) ?? "";
     }
 
     [RedisFact]

@@ -1,6 +1,13 @@
 using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Chat.Features;
 using Chat.Tests.Fixtures;
+using Chat.Tokens;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Internal;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 
 namespace Chat.Tests.Start;
 
@@ -72,6 +79,122 @@ public sealed class AuthorityTests
         // Keys that have been there are kept, whatever becomes of the issuer.
         issuer.IsAway = true;
         Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
+    }
+
+    /// <summary>By one line of the log somebody must know what to mend.</summary>
+    [Fact]
+    public async Task Why_the_issuer_is_unavailable_is_told_with_the_cause_beneath()
+    {
+        using var key = RSA.Create(2048);
+        var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using var expired = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-30), DateTimeOffset.UtcNow.AddDays(-1));
+        await using var issuer = await FakeIssuer.Start(expired);
+        await using var failing = await FakeIssuer.Start();
+        failing.IsAway = true;
+
+        Assert.Contains("NotTimeValid", await ReasonAt(issuer.Address), StringComparison.Ordinal);
+        Assert.Contains("Connection refused", await ReasonAt($"http://127.0.0.1:{TestPort.Pick()}"), StringComparison.Ordinal);
+        Assert.Contains("503", await ReasonAt(failing.Address), StringComparison.Ordinal);
+
+        static async Task<string?> ReasonAt(string address)
+        {
+            using var keys = new IssuerKeys(
+                Options.Create(new JwtSettings { Authority = address }),
+                new HostingEnvironment { EnvironmentName = Environments.Production },
+                TimeProvider.System,
+                NullLogger<IssuerKeys>.Instance);
+            Assert.False(await keys.AskAsync());
+            return keys.Reason;
+        }
+    }
+
+    /// <summary>Whoever sends tokens with keys at random must not make others wait for an issuer that hangs.</summary>
+    [Fact]
+    public async Task An_issuer_that_hangs_holds_up_nobody_whose_key_is_known()
+    {
+        await using var issuer = await FakeIssuer.Start();
+        await using var app = await ChatApp.Start(new()
+        {
+            ["Jwt:Key"] = "",
+            ["Jwt:Authority"] = issuer.Address,
+            ["Jwt:Issuer"] = issuer.Address,
+        }, fakeClock: true);
+        var user = ChatApp.NewUser();
+        Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
+        app.Clock!.Advance(TimeSpan.FromSeconds(2));
+        issuer.Hangs = true;
+
+        var strangers = new List<SocketClient>();
+        foreach (var _ in Enumerable.Range(0, 10))
+        {
+            var stranger = await app.Open();
+            await stranger.Send("auth", new { token = issuer.TokenFor(user, FakeIssuer.NewKey()) });
+            strangers.Add(stranger);
+        }
+
+        var ends = strangers.Select(stranger => stranger.Closed()).ToArray();
+        foreach (var _ in Enumerable.Range(0, 5))
+        {
+            Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
+            Assert.Equal(HttpStatusCode.OK, await Rest(app, issuer.TokenFor(user)));
+        }
+
+        // They still wait, for the clock stands still, and nobody knows that their keys are not the issuer's.
+        Assert.All(ends, end => Assert.False(end.IsCompleted));
+        await Eventually.Holds("they are asked to come back", () => Passed(Task.WhenAll(ends)));
+        Assert.All(await Task.WhenAll(ends), code => Assert.Equal(1013, code));
+        Assert.All(strangers, stranger => Assert.Empty(stranger.Frames));
+        Assert.Equal(1, issuer.MostAtOnce);
+        foreach (var stranger in strangers)
+            await stranger.DisposeAsync();
+
+        issuer.Hangs = false;
+        issuer.RotateKey();
+        await Eventually.IsRight(async () =>
+        {
+            var asked = Rest(app, issuer.TokenFor(user));
+            await Eventually.Holds("an answer", () => Passed(asked));
+            return await asked is not HttpStatusCode.OK and var status ? $"still {status}" : null;
+        });
+
+        bool Passed(Task task)
+        {
+            if (!task.IsCompleted)
+                app.Clock!.Advance(TimeSpan.FromMilliseconds(100));
+            return task.IsCompleted;
+        }
+    }
+
+    [Fact]
+    public async Task A_client_that_waits_for_the_issuer_is_not_one_without_a_token()
+    {
+        await using var issuer = await FakeIssuer.Start();
+        await using var app = await ChatApp.Start(
+            new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address, ["Limits:AuthTimeout"] = "00:00:01" });
+        var user = ChatApp.NewUser();
+        Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
+        issuer.Hangs = true;
+        issuer.RotateKey();
+
+        await using var client = await app.Open($"?token={issuer.TokenFor(user)}");
+
+        // Not 4502, after which a client would stay away for good.
+        Assert.Equal(1013, await client.Closed());
+    }
+
+    [Fact]
+    public async Task Tokens_with_unknown_keys_cost_the_issuer_a_request_every_two_seconds_and_not_one_each()
+    {
+        await using var issuer = await FakeIssuer.Start();
+        await using var app = await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address });
+        var user = ChatApp.NewUser();
+        Assert.Equal(HttpStatusCode.OK, await Rest(app, issuer.TokenFor(user)));
+        var (before, foreign) = (issuer.Asked, FakeIssuer.NewKey());
+
+        var refused = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => Rest(app, issuer.TokenFor(user, foreign))));
+
+        Assert.All(refused, status => Assert.Equal(HttpStatusCode.Unauthorized, status));
+        Assert.InRange(issuer.Asked - before, 1, 5);
     }
 
     private static async Task<string> FirstFrame(ChatApp app, string token)

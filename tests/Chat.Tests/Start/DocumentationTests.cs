@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Chat.Features;
+using Chat.Settings;
 using Chat.Socket;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
@@ -12,27 +13,47 @@ namespace Chat.Tests.Start;
 public sealed partial class DocumentationTests
 {
     [Fact]
-    public void The_README_has_every_limit_with_its_default()
+    public void The_README_has_the_table_of_the_settings_as_the_catalog_tells_it()
     {
         var readme = Read("README.md");
-        var limits = new Limits();
+        var table = SettingsTable().Match(readme).Groups[1];
+        var expected = string.Concat(SettingsCatalog.All.Select(setting => $"{setting.Row}\n"));
+        if (Environment.GetEnvironmentVariable("CHAT_RENEW") == "1")
+            File.WriteAllText(Checkout.PathOf("README.md"), readme.Remove(table.Index, table.Length).Insert(table.Index, expected));
 
-        Assert.All(typeof(Limits).GetProperties(), property => Assert.Contains(
-            string.Create(CultureInfo.InvariantCulture, $"| `Limits:{property.Name}` | `{property.GetValue(limits)}` |"), readme, StringComparison.Ordinal));
+        Assert.True(
+            SettingsTable().Match(Read("README.md")).Groups[1].Value == expected,
+            "README's table of settings is out of date: CHAT_RENEW=1 dotnet test --filter DocumentationTests writes it from SettingsCatalog.");
     }
 
     [Fact]
-    public void The_README_has_every_setting_that_is_read_and_no_other()
+    public void The_catalog_has_every_setting_that_is_read_and_no_other()
     {
-        var code = string.Concat(Directory.EnumerateFiles(Checkout.PathOf("src", "Chat"), "*.cs", SearchOption.AllDirectories).Order().Select(File.ReadAllText));
+        var code = string.Concat(Directory.EnumerateFiles(Checkout.PathOf("src", "Chat"), "*.cs", SearchOption.AllDirectories)
+            .Where(file => Path.GetFileName(file) != "SettingsCatalog.cs").Order().Select(File.ReadAllText));
         var read = Setting().Matches(code).Select(setting => setting.Groups[1].Value)
             .Concat(ConnectionString().Matches(code).Select(name => $"ConnectionStrings:{name.Groups[1].Value}"))
             .Concat(FromSection().Matches(Read("src", "Chat", "Telemetry", "AdminSettings.cs")).Select(name => $"Admin:{name.Groups[1].Value}"))
-            .Concat(Bound<JwtSettings>("Jwt")).Concat(Bound<WebClientSettings>("Web")).Concat(Bound<Limits>("Limits"));
+            .Concat(Bound<JwtSettings>("Jwt")).Concat(Bound<WebClientSettings>("Web")).Concat(Bound<Limits>("Limits"))
+            .Concat(["OTEL_EXPORTER_OTLP_ENDPOINT", "PathBase", "AllowedHosts"]);
 
-        Assert.Equal(read.Distinct().Order(), SettingRow().Matches(Read("README.md")).Select(row => row.Groups[1].Value).Order());
+        Assert.Equal(read.Distinct().Order(), SettingsCatalog.All.Select(setting => setting.Name).Order());
 
         static IEnumerable<string> Bound<T>(string section) => typeof(T).GetProperties().Where(property => property.CanWrite).Select(property => $"{section}:{property.Name}");
+    }
+
+    [Fact]
+    public void The_catalog_has_the_defaults_that_hold_and_each_of_them_may_be_set()
+    {
+        var limits = new Limits();
+
+        Assert.All(typeof(Limits).GetProperties(), property =>
+        {
+            var setting = SettingsCatalog.Find($"Limits:{property.Name}");
+            var byDefault = string.Create(CultureInfo.InvariantCulture, $"{property.GetValue(limits)}");
+            Assert.Equal($"`{byDefault}`", setting?.Default);
+            Assert.Null(setting!.FaultOf(byDefault));
+        });
     }
 
     [Fact]
@@ -54,8 +75,8 @@ public sealed partial class DocumentationTests
     [GeneratedRegex(@"section\[""(\w+)""\]")]
     private static partial Regex FromSection();
 
-    [GeneratedRegex(@"^\| `(\w+:\w+)` \|", RegexOptions.Multiline)]
-    private static partial Regex SettingRow();
+    [GeneratedRegex(@"\| setting \| default \| \|\n\| --- \| --- \| --- \|\n((?:\|.*\n)+)")]
+    private static partial Regex SettingsTable();
 
     private static string Read(params string[] path) => File.ReadAllText(Checkout.PathOf(path));
 }

@@ -1,4 +1,6 @@
+using System.Net;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Chat.Tests.Fixtures;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -14,6 +16,8 @@ internal sealed class FakeIssuer : IAsyncDisposable
 {
     private readonly WebApplication app;
     private RsaSecurityKey key = NewKey();
+    private int asked;
+    private int underWay;
 
     private FakeIssuer(WebApplication app) => this.app = app;
 
@@ -22,10 +26,24 @@ internal sealed class FakeIssuer : IAsyncDisposable
     /// <summary>Whether it answers nothing but 503.</summary>
     public bool IsAway { get; set; }
 
-    public static async Task<FakeIssuer> Start()
+    /// <summary>Whether it takes requests and never answers them.</summary>
+    public bool Hangs { get; set; }
+
+    /// <summary>How many requests it has got, those for the keys not counted.</summary>
+    public int Asked => asked;
+
+    /// <summary>The most that it has been asked at the same time.</summary>
+    public int MostAtOnce { get; private set; }
+
+    /// <summary>Starts one, with https where it has a certificate.</summary>
+    public static async Task<FakeIssuer> Start(X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, endpoint =>
+        {
+            if (certificate is not null)
+                endpoint.UseHttps(certificate);
+        }));
         builder.Logging.ClearProviders();
         var issuer = new FakeIssuer(builder.Build());
         issuer.app.Run(issuer.Answer);
@@ -49,7 +67,28 @@ internal sealed class FakeIssuer : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await app.DisposeAsync();
 
-    private Task Answer(HttpContext http)
+    private async Task Answer(HttpContext http)
+    {
+        if (http.Request.Path != "/keys")
+            Interlocked.Increment(ref asked);
+        MostAtOnce = Math.Max(MostAtOnce, Interlocked.Increment(ref underWay));
+        try
+        {
+            if (Hangs)
+                await new TaskCompletionSource().Task.WaitAsync(http.RequestAborted);
+            await AnswerNow(http);
+        }
+        catch (OperationCanceledException)
+        {
+            // Whoever asked waits no more.
+        }
+        finally
+        {
+            Interlocked.Decrement(ref underWay);
+        }
+    }
+
+    private Task AnswerNow(HttpContext http)
     {
         if (IsAway)
         {

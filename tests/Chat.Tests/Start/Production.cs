@@ -32,11 +32,11 @@ internal static class Production
     }
 
     /// <summary>A token of the application's, signed with the shared key.</summary>
-    public static string TokenFor(TestUser user) => new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
+    public static string TokenFor(TestUser user, TimeSpan? lifetime = null) => new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
     {
         Issuer = ChatApp.Issuer,
         Audience = ChatApp.Audience,
-        Expires = DateTime.UtcNow.AddHours(1),
+        Expires = DateTime.UtcNow + (lifetime ?? TimeSpan.FromHours(1)),
         Claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString(), ["preferred_username"] = user.Username },
         SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(ChatApp.Key)), SecurityAlgorithms.HmacSha256),
     });

@@ -79,11 +79,14 @@ public sealed class ProductionStartTests
         // The commands need no Redis.
         var offline = new Dictionary<string, string>(settings) { ["ConnectionStrings__Redis"] = "127.0.0.1:1" };
         using var temp = new TempFolder();
-        Assert.NotEqual(0, await Run(offline, "db-assert"));
+        using (var assert = ServerProcess.Launch(offline, "db-assert"))
+            Assert.Matches(@"^The schema \w+ is not the one of this version: \d+ missing \(.+, …\)\. Run db-apply; db-patch FILE shows what it would do\.$", await RefusedWith(assert));
         Assert.Equal(0, await Run(offline, "db-patch", temp.Below("patch.sql")));
         Assert.Contains("mt_doc_message", await File.ReadAllTextAsync(temp.Below("patch.sql")), StringComparison.Ordinal);
+        Assert.Equal("patch.sql", Path.GetFileName(Assert.Single(Directory.GetFiles(Path.GetDirectoryName(temp.Below("patch.sql"))!))));
         Assert.Equal(0, await Run(offline, "db-apply"));
-        Assert.Equal(0, await Run(offline, "db-assert"));
+        using (var assert = ServerProcess.Launch(offline, "db-assert"))
+            Assert.Equal((0, $"The schema {settings["Storage__Schema"]} is the one of this version."), (await assert.Exit(), assert.Output));
 
         using var server = await ServerProcess.StartListening(settings);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -128,6 +131,27 @@ public sealed class ProductionStartTests
             return isTold ? null : $"{answer.StatusCode}: {health}";
         });
         Assert.Contains("off: a power cut may lose messages that were acknowledged", server.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Whatever_stops_a_start_is_one_line()
+    {
+        using (var few = ServerProcess.LaunchWithin(300, await Production.Settings()))
+            Assert.Contains("ulimit -n", await RefusedWith(few), StringComparison.Ordinal);
+        using (var level = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Logging__LogLevel__Default"] = "Verbose" }))
+            Assert.Contains("Logging__LogLevel__Default is not a log level", await RefusedWith(level), StringComparison.Ordinal);
+        using (var formatter = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Secrets__Directory"] = "/nowhere" }))
+            Assert.Contains("Secrets__Directory names /nowhere, which is no directory", await RefusedWith(formatter), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Secrets_are_read_from_files()
+    {
+        using var secrets = new TempFolder();
+        await File.WriteAllTextAsync(secrets.Below("Jwt__Key"), "short\n");
+        using var server = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Secrets__Directory"] = Path.GetDirectoryName(secrets.Below("Jwt__Key"))! });
+
+        Assert.Equal("Not configured: Jwt__Key is too short: it needs at least 32 bytes. Jwt__Key is too weak: it repeats a few characters.", await RefusedWith(server));
     }
 
     private static async Task<int> Run(IReadOnlyDictionary<string, string> settings, params string[] command)

@@ -1,3 +1,4 @@
+using Chat.Settings;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Configuration;
@@ -30,10 +31,43 @@ public sealed class StartCheckTests
     [InlineData("Limits:MaxFrameBytes", "2147483647", "Limits__MaxFrameBytes is not a whole number")]
     [InlineData("Limits:LogQueue", "0", "Limits__LogQueue is not a whole number")]
     [InlineData("Limits:SendQueueEvents", "-1", "Limits__SendQueueEvents is not a whole number")]
-    [InlineData("Limits:PingTimeout", "45", "Limits__PingTimeout is not a time")]
+    [InlineData("Limits:PingTimeout", "45", "Limits__PingTimeout is not a time from 00:00:02 to 02:00:00: write hours:minutes:seconds.")]
     [InlineData("Limits:AuthTimeout", "-00:00:01", "Limits__AuthTimeout is not a time")]
-    [InlineData("Limits:PingTimeout", "00:00:30", "Limits__PingTimeout must be longer than Limits__PingInterval")]
-    [InlineData("Limits:MaxFrameByte", "1", "Limits__MaxFrameByte is not a setting.")]
+    [InlineData("Limits:PingTimeout", "00:00:31", "Limits__PingTimeout must be at least two seconds longer than Limits__PingInterval")]
+    [InlineData("Limits:PingInterval", "00:00:30.5", "Limits__PingInterval and Limits__PingTimeout must be whole seconds")]
+    [InlineData("Limits:MaxFrameBytes", "1", "Limits__MaxFrameBytes is not a whole number from 4096")]
+    [InlineData("Limits:MaxFrameBytes", "48000", "Limits__MaxFrameBytes must be at least 49024 for a Limits__MaxContentLength of 4000")]
+    [InlineData("Limits:MaxContentLength", "65536", "Limits__MaxFrameBytes must be at least")]
+    [InlineData("Limits:SendQueueBytes", "65535", "Limits__SendQueueBytes must be at least Limits__MaxFrameBytes")]
+    [InlineData("Limits:AuthTimeout", "00:00:00.001", "Limits__AuthTimeout is not a time from 00:00:01")]
+    [InlineData("Limits:WriteTimeout", "1", "Limits__WriteTimeout is not a time")]
+    [InlineData("Limits:DrainSpread", "23:00:00", "Limits__DrainSpread is not a time from 00:00:00.1 to 00:00:20")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Command Timeout=0", "takes a 'Command Timeout' from 1 to 60 seconds")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;CommandTimeout=0", "takes a 'Command Timeout' from 1 to 60 seconds")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Timeout=0", "takes a 'Timeout' from 1 to 60 seconds")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Maximum Pool Size=1", "takes a 'Maximum Pool Size' of 5 and more")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Maximum Pol Size=9", "'maximum pol size' is unknown; did you mean 'Maximum Pool Size'?")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Port=http", "it takes another value for 'port'")]
+    [InlineData("ConnectionStrings:Redis", "x:6379,passwort=y", "'passwort' is unknown; did you mean 'password'?")]
+    [InlineData("ConnectionStrings:Redis", "x:6379,connectTimeout=soon", "it takes another value for 'connectTimeout'")]
+    [InlineData("Proxies:Known", "0.0.0.0/0", "Proxies__Known has '0.0.0.0/0', which would believe nearly anybody")]
+    [InlineData("FORWARDEDHEADERS_ENABLED", "true", "ASPNETCORE_FORWARDEDHEADERS_ENABLED would believe anybody")]
+    [InlineData("Redis:Prefix", "chat*", "Redis__Prefix takes")]
+    [InlineData("Admin:Port", "65536", "Admin__Port is not a port")]
+    [InlineData("Admin:Address", "localhost", "Admin__Address is not an IP address")]
+    [InlineData("Web:Scope", "profile", "Web__Scope must contain openid")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https address")]
+    [InlineData("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "there", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is not an http or https address")]
+    [InlineData("OTEL_EXPORTER_OTLP_PROTOCOL", "http", "OTEL_EXPORTER_OTLP_PROTOCOL is neither grpc nor http/protobuf")]
+    [InlineData("Logging:LogLevel:Default", "Verbose", "Logging__LogLevel__Default is not a log level: Trace, Debug,")]
+    [InlineData("Logging:Console:LogLevel:Chat", "9", "Logging__Console__LogLevel__Chat is not a log level")]
+    [InlineData("Limits:MaxFrameByte", "1", "Limits:MaxFrameByte is unknown; did you mean Limits:MaxFrameBytes?")]
+    [InlineData("Limit:MaxErrors", "1", "Limit:MaxErrors is unknown; did you mean Limits:MaxErrors?")]
+    [InlineData("Proxies:Know", "10.0.0.1", "Proxies:Know is unknown; did you mean Proxies:Known?")]
+    [InlineData("Jwt:Audiance", "chat", "Jwt:Audiance is unknown; did you mean Jwt:Audience?")]
+    [InlineData("Redis:Prefx", "chat", "Redis:Prefx is unknown; did you mean Redis:Prefix?")]
+    [InlineData("ConnectionStrings:Postgress", "Host=x", "ConnectionStrings:Postgress is unknown; did you mean ConnectionStrings:Postgres?")]
+    [InlineData("Serilog:MinimumLevel", "Debug", "Serilog:MinimumLevel is unknown.")]
     [InlineData("Storage:Schema", "a; drop table b", "Storage__Schema takes")]
     [InlineData("Storage:StartTimeout", "soon", "Storage__StartTimeout is not a time")]
     [InlineData("Failpoints:AfterCommit", "hello", "Failpoints__AfterCommit breaks the server on purpose")]
@@ -57,6 +91,45 @@ public sealed class StartCheckTests
         Dictionary<string, string?> settings = new() { ["Jwt:Key"] = null, ["Jwt:Authority"] = authority };
         Assert.Equal(inProduction, Record.Exception(() => Check(settings)) is null);
         Assert.Equal(inDevelopment, Record.Exception(() => Check(settings, Environments.Development)) is null);
+    }
+
+    [Fact]
+    public void A_secret_is_never_shown_also_where_it_falls_apart()
+    {
+        foreach (var (setting, value) in new[]
+        {
+            ("ConnectionStrings:Postgres", "Host=x;Password=hun;ter2-hunter2=y"),
+            ("ConnectionStrings:Postgres", "Host=x;Port=hunter2"),
+            ("ConnectionStrings:Redis", "x:1,password=hun,ter2-hunter2=y"),
+            ("ConnectionStrings:Redis", "x:1,connectTimeout=hunter2"),
+            ("Jwt:Key", "hunter2"),
+        })
+        {
+            var refused = Assert.Throws<StartException>(() => Check(new() { [setting] = value }));
+            Assert.DoesNotContain("hunter2", refused.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("Prod", "did you mean Production?")]
+    [InlineData("Developement", "did you mean Development?")]
+    [InlineData("live", "ASPNETCORE_ENVIRONMENT is none of Development, Staging, Production.")]
+    public void An_environment_that_nobody_knows_is_refused(string name, string fault) =>
+        Assert.Contains(fault, Assert.Throws<StartException>(() => Check([], name)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Every_source_is_looked_at_and_the_environment_belongs_to_others_as_well()
+    {
+        string Faults(params string[] arguments) => string.Join(' ', UnknownSettings.Faults(new ConfigurationBuilder().AddCommandLine(arguments).Build()));
+        Assert.Equal("Jwt:Kye is unknown; did you mean Jwt:Key?", Faults("--Jwt:Kye=x"));
+        Assert.Equal("url is unknown; did you mean urls?", Faults("--url", "http://localhost:1"));
+        Assert.Equal("", Faults("--urls", "http://localhost:1", "--environment=Production", "--Logging:LogLevel:Default=Debug", "--Limits:maxerrors=3"));
+
+        var prefix = $"T{Guid.NewGuid():N}_";
+        foreach (var name in (string[])["Limit__MaxErrors", "Jwt__Audiance", "Serilog__MinimumLevel", "npm_config__x", "Path"])
+            Environment.SetEnvironmentVariable(prefix + name, "x");
+        var variables = UnknownSettings.Faults(new ConfigurationBuilder().AddEnvironmentVariables(prefix).Build());
+        Assert.Equal(["Jwt__Audiance is unknown; did you mean Jwt__Audience?", "Limit__MaxErrors is unknown; did you mean Limits__MaxErrors?"], variables.Order());
     }
 
     [Fact]
@@ -97,10 +170,10 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public void Only_reasons_outside_the_program_become_one_line()
+    public void Whatever_stops_a_start_is_one_line()
     {
-        Assert.Null(StartException.LineFor(new InvalidOperationException("a fault of ours")));
-        Assert.Null(StartException.LineFor(new IOException("disk")));
+        Assert.Equal("The server cannot go on, by a fault of its own: InvalidOperationException: a fault of ours", StartException.LineFor(new InvalidOperationException("a fault\nof ours")));
+        Assert.Contains("ulimit -n", StartException.LineFor(new TypeInitializationException("X", new IOException("Too many open files : '/x'"))), StringComparison.Ordinal);
         Assert.Equal("text", StartException.LineFor(new StartException("text")));
         Assert.Equal("Failed to load appsettings.json. Not JSON.", StartException.LineFor(new InvalidDataException("Failed to load appsettings.json.", new FormatException("Not JSON."))));
         Assert.Equal("Stopped before the start was complete.", StartException.LineFor(new TaskCanceledException()));

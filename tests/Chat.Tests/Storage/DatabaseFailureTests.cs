@@ -17,6 +17,14 @@ public sealed class DatabaseFailureTests
     [InlineData(PostgresErrorCodes.IoError)]
     [InlineData(PostgresErrorCodes.ConnectionFailure)]
     [InlineData(PostgresErrorCodes.ReadOnlySqlTransaction)]
+    [InlineData(PostgresErrorCodes.InvalidPassword)]
+    [InlineData(PostgresErrorCodes.InvalidAuthorizationSpecification)]
+    [InlineData(PostgresErrorCodes.InvalidCatalogName)]
+    [InlineData(PostgresErrorCodes.InsufficientPrivilege)]
+    [InlineData(PostgresErrorCodes.LockNotAvailable)]
+    [InlineData(PostgresErrorCodes.ObjectInUse)]
+    [InlineData(PostgresErrorCodes.DatabaseDropped)]
+    [InlineData(PostgresErrorCodes.ConfigFileError)]
     public void The_database_is_away_or_overloaded(string state)
     {
         Assert.True(DatabaseFailure.IsUnavailable(Reported(state)));
@@ -29,7 +37,6 @@ public sealed class DatabaseFailureTests
     [InlineData(PostgresErrorCodes.UndefinedTable)]
     [InlineData(PostgresErrorCodes.DeadlockDetected)]
     [InlineData(PostgresErrorCodes.SerializationFailure)]
-    [InlineData(PostgresErrorCodes.InsufficientPrivilege)]
     public void The_statement_is_at_fault(string state)
     {
         Assert.False(DatabaseFailure.IsUnavailable(Reported(state)));
@@ -40,7 +47,7 @@ public sealed class DatabaseFailureTests
     public void A_connection_that_cannot_be_had_or_breaks_is_the_database_being_away()
     {
         Assert.True(DatabaseFailure.IsUnavailable(new NpgsqlException("Exception while reading from stream", new EndOfStreamException())));
-        Assert.True(DatabaseFailure.IsUnavailable(new SocketException((int)SocketError.ConnectionRefused)));
+        Assert.True(DatabaseFailure.IsUnavailable(new NpgsqlException("Failed to connect", new SocketException((int)SocketError.ConnectionRefused))));
         Assert.True(DatabaseFailure.IsUnavailable(new TimeoutException()));
     }
 
@@ -49,7 +56,30 @@ public sealed class DatabaseFailureTests
     {
         Assert.False(DatabaseFailure.IsUnavailable(null));
         Assert.False(DatabaseFailure.IsUnavailable(new KeyNotFoundException()));
-        Assert.False(DatabaseFailure.IsUnavailable(new IOException()));
+        Assert.False(DatabaseFailure.IsUnavailable(new IOException("A client's connection was reset.", new SocketException((int)SocketError.ConnectionReset))));
+        Assert.False(DatabaseFailure.IsUnavailable(new SocketException((int)SocketError.ConnectionReset)));
+    }
+
+    [Theory]
+    [InlineData("Host=no-such-host.invalid")]
+    [InlineData("Host=127.0.0.1;Port=1")]
+    [InlineData("Host=/no/such/folder")]
+    public async Task Whatever_is_wrong_with_an_address_the_driver_says_it(string connectionString)
+    {
+        await using var connection = new NpgsqlConnection(connectionString);
+
+        Assert.True(DatabaseFailure.IsUnavailable(await Record.ExceptionAsync(() => connection.OpenAsync())));
+    }
+
+    [Fact]
+    public void What_PostgreSQL_said_is_told_with_its_code_and_in_one_line()
+    {
+        var refused = new InvalidOperationException("wrapped", new PostgresException("password authentication\nfailed", "FATAL", "FATAL", PostgresErrorCodes.InvalidPassword));
+
+        Assert.Equal("password authentication failed (28P01)", DatabaseFailure.ReasonOf(refused));
+        Assert.True(DatabaseFailure.IsRefusal(refused));
+        Assert.False(DatabaseFailure.IsRefusal(Reported(PostgresErrorCodes.QueryCanceled)));
+        Assert.Equal("Failed to connect: refused", DatabaseFailure.ReasonOf(new NpgsqlException("Failed to connect", new IOException("refused"))));
     }
 
     private static PostgresException Reported(string state) => new("reported", "ERROR", "ERROR", state);

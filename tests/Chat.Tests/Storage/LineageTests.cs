@@ -92,7 +92,7 @@ public sealed class LineageTests
         var source = new NpgsqlConnectionStringBuilder(postgres.ConnectionString);
         (string Name, string? Value)[] settings =
         [
-            ("PGHOST", source.Host), ("PGPORT", $"{source.Port}"), ("PGUSER", source.Username), ("PGDATABASE", source.Database),
+            ("PGHOST", source.Host), ("PGPORT", $"{source.Port}"), ("PGUSER", source.Username), ("PGPASSWORD", source.Password), ("PGDATABASE", source.Database),
             ("Storage__Schema", "chat"), ("CHAT", Program()), ("TMPDIR", "/tmp"),
         ];
         foreach (var (name, value) in settings)

@@ -41,7 +41,7 @@ public sealed class StatementTimeoutTests
     [Fact]
     public void Options_that_are_given_stay_and_commands_take_the_time_they_need()
     {
-        Assert.Equal("-c statement_timeout=4s -c idle_in_transaction_session_timeout=4s", new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here")).Options);
+        Assert.Equal("-c statement_timeout=4s -c idle_in_transaction_session_timeout=4s -c jit=off", new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here")).Options);
         Assert.Equal("-c statement_timeout=0", new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Options=-c statement_timeout=0")).Options);
 
         var forCommand = new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Command Timeout=4", forCommand: true));

@@ -1,0 +1,75 @@
+using Microsoft.Extensions.Time.Testing;
+
+namespace Chat.Tests.Observing;
+
+/// <summary>An outage is told by its beginning and its end, and by a summary now and then, however many it concerns.</summary>
+public sealed class DependencyTests
+{
+    private readonly FakeTimeProvider clock = new();
+    private readonly Lines lines = new();
+
+    [Fact]
+    public void An_outage_of_23_seconds_with_1800_refused_sends_is_four_lines()
+    {
+        var postgres = new Dependency(clock, lines);
+        for (var second = 0; second < 23; second++)
+        {
+            for (var i = 0; i < 80; i++)
+                postgres.Failed("refused", refusedSends: second == 22 && i >= 40 ? 0 : 1);
+            postgres.Summarize();
+            clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(TimeSpan.FromSeconds(23), postgres.Lasting);
+        postgres.Succeeded();
+        postgres.Succeeded();
+
+        Assert.Equal(["unavailable: refused", "still after 10 s: refused, 880", "still after 20 s: refused, 1680", "back after 23 s, 1800"], lines.All);
+        Assert.Equal((false, TimeSpan.Zero), (postgres.IsUnavailable, postgres.Lasting));
+    }
+
+    [Fact]
+    public void What_half_works_does_not_come_and_go_with_each_success()
+    {
+        var postgres = new Dependency(clock, lines);
+        for (var i = 0; i < 100; i++)
+        {
+            postgres.Failed("slow", refusedSends: 1);
+            postgres.Succeeded();
+            clock.Advance(TimeSpan.FromMilliseconds(50));
+        }
+
+        Assert.Equal(["unavailable: slow"], lines.All);
+        clock.Advance(TimeSpan.FromSeconds(1));
+        postgres.Succeeded();
+        Assert.Equal("back after 6 s, 100", lines.All[^1]);
+    }
+
+    [Fact]
+    public void Another_reason_is_told_within_a_second()
+    {
+        var postgres = new Dependency(clock, lines);
+        postgres.Failed("connection refused");
+        postgres.Failed("password authentication failed (28P01)", isRefused: true);
+        postgres.Summarize();
+        Assert.Single(lines.All);
+        Assert.Equal("password authentication failed (28P01)", postgres.Refusal);
+
+        clock.Advance(TimeSpan.FromSeconds(1));
+        postgres.Summarize();
+        postgres.Summarize();
+
+        Assert.Equal(["unavailable: connection refused", "still after 1 s: password authentication failed (28P01), 0"], lines.All);
+    }
+
+    private sealed class Lines : DependencyLines
+    {
+        public List<string> All { get; } = [];
+
+        public override void Unavailable(string reason) => All.Add($"unavailable: {reason}");
+
+        public override void StillUnavailable(long seconds, string reason, long sends, long others) => All.Add($"still after {seconds} s: {reason}, {sends + others}");
+
+        public override void Back(long seconds, long sends, long others) => All.Add($"back after {seconds} s, {sends + others}");
+    }
+}

@@ -1,0 +1,39 @@
+using System.Text.Json;
+using Chat.Telemetry;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Chat.Tests.Observing;
+
+/// <summary>When, which node, what: in each entry, in both formats.</summary>
+public sealed class LogFormatTests
+{
+    private readonly FakeTimeProvider clock = new(new DateTimeOffset(2026, 3, 1, 7, 14, 5, 67, TimeSpan.Zero));
+
+    [Fact]
+    public void Text_is_one_line_with_time_and_node() =>
+        Assert.Equal($"2026-03-01T07:14:05.067Z warn  {NodeName.Own} Chat.Dependencies[100] PostgreSQL unavailable\n", Written(new TextLogFormat(clock), "PostgreSQL unavailable"));
+
+    [Fact]
+    public void Nobody_can_forge_an_entry_by_a_line_break() => Assert.Single(Written(new TextLogFormat(clock), "a\r\n2026 b").TrimEnd().Split('\n'));
+
+    [Fact]
+    public void JSON_has_the_same_and_the_values_apart()
+    {
+        var entry = JsonDocument.Parse(Written(new JsonLogFormat(clock), "back after 23 s")).RootElement;
+
+        Assert.Equal("2026-03-01T07:14:05.067Z", entry.GetProperty("Timestamp").GetString());
+        Assert.Equal((NodeName.Own, "Warning", 100), (entry.GetProperty("Node").GetString(), entry.GetProperty("LogLevel").GetString(), entry.GetProperty("EventId").GetInt32()));
+        Assert.Equal("23", entry.GetProperty("State").GetProperty("Seconds").GetString());
+    }
+
+    private static string Written(ConsoleFormatter format, string text)
+    {
+        using var writer = new StringWriter { NewLine = "\n" };
+        IReadOnlyList<KeyValuePair<string, object?>> state = [new("Seconds", 23)];
+        format.Write(new LogEntry<IReadOnlyList<KeyValuePair<string, object?>>>(LogLevel.Warning, "Chat.Dependencies", new EventId(100), state, null, (_, _) => text), null, writer);
+        return writer.ToString();
+    }
+}

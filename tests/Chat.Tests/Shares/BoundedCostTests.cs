@@ -1,0 +1,189 @@
+using System.Net;
+using System.Text;
+using Chat.Features;
+using Chat.Storage;
+using Chat.Tests.Fixtures;
+using Marten;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Chat.Tests.Shares;
+
+/// <summary>No frame, and no call, grows with all that there is; and how long a refusal takes tells nothing.</summary>
+public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    private const int MaxFrame = 256 * 1024;
+    private readonly ChatApp app = shared.App;
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
+
+    [Fact]
+    public async Task Statuses_come_in_parts_and_of_the_latest_contacts_alone()
+    {
+        await Meet(alice, 1010);
+        await using var client = await app.Connect(alice);
+        var parts = new List<Received>();
+        do
+            parts.Add(await client.Next("status.bulk"));
+        while (parts[^1].Payload.TryGetProperty("more", out _));
+
+        Assert.Equal([200, 200, 200, 200, 200], parts.Select(part => part["users"].GetArrayLength()));
+        Assert.Equal(1000, parts.SelectMany(part => part["users"].EnumerateArray()).Select(user => user.GetProperty("userId").GetGuid()).Distinct().Count());
+        Assert.All(parts.SkipLast(1), part => Assert.True(part["more"].GetBoolean()));
+    }
+
+    [Fact]
+    public async Task A_user_without_contacts_gets_one_empty_status_list()
+    {
+        await using var client = await app.Connect(alice);
+
+        var bulk = await client.Next("status.bulk");
+
+        Assert.Equal(0, bulk["users"].GetArrayLength());
+        Assert.False(bulk.Payload.TryGetProperty("more", out _));
+    }
+
+    [Fact]
+    public async Task Parts_of_a_sync_are_cut_by_bytes_and_together_are_complete()
+    {
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        var emoji = string.Concat(Enumerable.Repeat("😀", 4000));
+        for (var i = 0; i < 45; i++)
+            await atAlice.SendMessage(conversation, emoji);
+        await atAlice.SendMessage(conversation, "the last one");
+        await using var atBob = await app.Connect(bob);
+
+        var numbers = new List<long>();
+        Received part;
+        do
+        {
+            part = (await atBob.Sync(new Dictionary<Guid, long> { [conversation] = numbers.LastOrDefault() }))[0];
+            Assert.InRange(Encoding.UTF8.GetByteCount(part.Payload.GetRawText()), 1, MaxFrame);
+            numbers.AddRange(part.Numbers());
+        }
+        while (part["hasMore"].GetBoolean());
+
+        Assert.Equal(Enumerable.Range(1, 46).Select(number => (long)number), numbers);
+    }
+
+    [Fact]
+    public async Task Several_devices_that_sync_at_once_get_everything_each()
+    {
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        for (var i = 0; i < 30; i++)
+            await atAlice.SendMessage(conversation, new string('x', 4000));
+        var devices = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => app.Connect(bob)));
+
+        var answers = await Task.WhenAll(devices.Select(device => device.Sync(new { })));
+
+        Assert.All(answers, parts => Assert.Equal(30, parts[0].Numbers().Length));
+        foreach (var device in devices)
+            await device.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task An_update_names_the_last_hundred_messages_and_counts_all()
+    {
+        var conversation = await app.OpenDirect(alice, bob);
+        await using var atAlice = await app.Connect(alice);
+        for (var i = 0; i < 150; i++)
+            await atAlice.SendMessage(conversation, $"{i}");
+        await using var atBob = await app.Connect(bob);
+
+        var ack = await atBob.Read(conversation);
+        var update = await atAlice.Next("message.read_update");
+
+        Assert.Equal((150, 150), (ack["markedCount"].GetInt32(), update["upTo"].GetInt32()));
+        var named = update["messageIds"].EnumerateArray().Select(id => id.GetGuid()).ToArray();
+        var history = (await app.History(alice, conversation)).Select(message => message.GetProperty("id").GetGuid()).ToArray();
+        Assert.Equal(history.TakeLast(100), named.TakeLast(history.TakeLast(100).Count()));
+        Assert.Equal(100, named.Length);
+    }
+
+    [Fact]
+    public async Task The_cache_answers_members_alone_so_that_a_refusal_takes_one_way_whether_or_not_there_is_a_conversation()
+    {
+        var stranger = ChatApp.NewUser();
+        var conversation = await app.OpenDirect(alice, bob);
+        await app.History(alice, conversation);
+        await using var held = await HeldLock.Begin(app);
+        await held.Execute($"lock table {app.Services.GetRequiredService<Tables>().Member} in access exclusive mode");
+
+        // Known to the cache; and nowhere.
+        var (foreign, missing) = (Read(stranger, conversation), Read(stranger, Guid.NewGuid()));
+        await held.IsWaitedFor(2);
+        Assert.Equal(HttpStatusCode.OK, (await Read(alice, conversation)).StatusCode);
+        await held.Release();
+
+        foreach (var refused in (HttpResponseMessage[])[await foreign, await missing])
+            await refused.IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+    }
+
+    [Fact]
+    public async Task Only_so_many_people_who_never_signed_in_are_talked_to_and_the_next_one_looks_as_a_name_of_nobody()
+    {
+        await using var strict = await ChatApp.Start(new() { [$"Limits:{nameof(Limits.MaxUnknownContacts)}"] = "2" });
+        var (first, second) = (ChatApp.NewUser(), ChatApp.NewUser());
+        await strict.OpenDirect(alice, first);
+        await strict.OpenDirect(alice, second);
+
+        var byId = await (await strict.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        var byName = await (await strict.AskForDirect(alice, new { username = $"nobody-{Guid.NewGuid():N}" })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        // Nor does a block of the caller's own tell whether there is somebody.
+        var nobody = Guid.NewGuid();
+        await strict.Http(alice).PutAsync($"/chat/blocks/{nobody}", null);
+        var blocked = await (await strict.AskForDirect(alice, new { userId = nobody })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        Assert.Single(new[] { byId, byName, blocked }.Select(problem => problem.GetProperty("detail").GetString()).Distinct());
+
+        // What is there is found; whoever has come is no stranger, and makes room for one.
+        await strict.OpenDirect(alice, first);
+        await strict.SignIn(second.Id);
+        await strict.OpenDirect(alice, ChatApp.NewUser());
+        await (await strict.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+    }
+
+    [Fact]
+    public async Task Where_none_are_allowed_whoever_is_talked_to_has_signed_in()
+    {
+        await using var strict = await ChatApp.Start(new() { [$"Limits:{nameof(Limits.MaxUnknownContacts)}"] = "0" });
+        await (await strict.AskForDirect(alice, new { userId = bob.Id })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+
+        await strict.SignIn(bob.Id);
+
+        await strict.OpenDirect(alice, bob);
+    }
+
+    [Fact]
+    public async Task To_unblock_somebody_who_is_not_blocked_is_told_to_nobody()
+    {
+        await using var audited = await ChatApp.Start(new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
+        await using var one = await audited.Connect(alice);
+        await using var other = await audited.Connect(alice);
+        var log = LogCapture.Of(audited, LogLevel.Information);
+
+        Assert.Equal("block.removed", (await one.Unblock(bob)).Type);
+
+        Assert.Empty(log.Of<Audit>());
+        Assert.Empty(await other.AllSettled("block.removed"));
+    }
+
+    private Task<HttpResponseMessage> Read(TestUser user, Guid conversation) => app.Http(user).GetAsync($"/chat/conversations/{conversation}/messages?limit=1");
+
+    // As the server would, in few transactions.
+    private async Task Meet(TestUser user, int people)
+    {
+        foreach (var part in Enumerable.Range(0, people).Chunk(200))
+        {
+            await using var session = app.Services.GetRequiredService<IDocumentStore>().LightweightSession();
+            foreach (var _ in part)
+            {
+                var other = Guid.NewGuid();
+                Conversations.Start(session, ConversationHead.IdOfDirect(user.Id, other), new(ConversationKind.Direct, [user.Id, other], DateTimeOffset.UtcNow));
+            }
+
+            await session.SaveChangesAsync();
+        }
+    }
+}

@@ -1,0 +1,245 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.WebSockets;
+using System.Text;
+using System.Text.Json;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>
+/// A client written from the first description of the protocol alone, before there was a server: it knows none of what was
+/// added since, leaves out what may be left out, writes ids as its language does, and reads every field that it was promised.
+/// </summary>
+public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFixture<SharedKestrel>
+{
+    private readonly ChatApp app = shared.App;
+    private readonly TestUser alice = ChatApp.NewUser();
+    private readonly TestUser bob = ChatApp.NewUser();
+
+    [Theory]
+    [InlineData("query")]
+    [InlineData("header")]
+    [InlineData("bare header")]
+    [InlineData("event")]
+    public async Task Signs_in_in_every_way(string way)
+    {
+        using var client = await Client.Connect(app, way switch { "query" => $"?token={app.TokenFor(alice)}", _ => "" }, way switch
+        {
+            "header" => $"Bearer {app.TokenFor(alice)}",
+            "bare header" => app.TokenFor(alice),
+            _ => null,
+        });
+        if (way == "event")
+        {
+            await client.Say($$$"""{"type":"ping"}""");
+            Assert.Equal("UNAUTHORIZED", (await client.Hear("error")).GetProperty("code").GetString());
+            await client.Say($$$"""{"type":"auth","payload":{"token":"{{{app.TokenFor(alice)}}}"}}""");
+        }
+
+        var accepted = await client.Hear("auth_success");
+        Assert.Equal($"{alice.Id}", accepted.GetProperty("userId").GetString());
+        Assert.NotEqual(Guid.Empty, accepted.GetProperty("connectionId").GetGuid());
+        Assert.NotEqual(default, accepted.GetProperty("connectedAt").GetDateTimeOffset());
+
+        await client.Say($$$"""{"type":"auth","payload":{"token":"{{{app.TokenFor(alice)}}}"}}""");
+        Assert.Equal($"{alice.Id}", (await client.Hear("auth_success")).GetProperty("userId").GetString());
+    }
+
+    [Fact]
+    public async Task The_query_is_looked_at_before_the_header()
+    {
+        using var client = await Client.Connect(app, $"?token={app.TokenFor(alice)}", $"Bearer {app.TokenFor(bob)}");
+        Assert.Equal($"{alice.Id}", (await client.Hear("auth_success")).GetProperty("userId").GetString());
+
+        using var bad = await Client.Connect(app, "?token=bad", $"Bearer {app.TokenFor(bob)}");
+        Assert.Equal("TOKEN_INVALID", (await bad.Hear("auth_failed")).GetProperty("code").GetString());
+    }
+
+    [Fact]
+    public async Task A_token_that_has_expired_or_is_none_is_told_and_then_4501()
+    {
+        foreach (var (token, code) in new[] { (app.TokenFor(alice, TimeSpan.FromMinutes(-5)), "TOKEN_EXPIRED"), ("nonsense", "TOKEN_INVALID") })
+        {
+            using var client = await Client.Connect(app, $"?token={token}", null);
+            var failed = await client.Hear("auth_failed");
+            Assert.Equal(code, failed.GetProperty("code").GetString());
+            Assert.NotEmpty(failed.GetProperty("message").GetString()!);
+            Assert.Equal(4501, await client.Closed());
+        }
+
+        using var other = await SignedIn(alice);
+        await other.Say($$$"""{"type":"auth","payload":{"token":"{{{app.TokenFor(bob)}}}"}}""");
+        await other.Hear("auth_failed");
+        Assert.Equal(4501, await other.Closed());
+    }
+
+    [Fact]
+    public async Task Pings()
+    {
+        using var client = await SignedIn(alice);
+        await client.Say("""{"type":"ping"}""");
+        Assert.InRange((await client.Hear("pong")).GetProperty("timestamp").GetInt64(), 1_600_000_000_000, 5_000_000_000_000);
+        await client.Say("""{"type":"ping","payload":{"timestamp":7}}""");
+        Assert.Equal(7, (await client.Hear("pong")).GetProperty("timestamp").GetInt64());
+    }
+
+    [Fact]
+    public async Task Sends_and_reads()
+    {
+        var conversation = await Open(alice, bob);
+        using var atAlice = await SignedIn(alice);
+        using var atBob = await SignedIn(bob);
+
+        await atAlice.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation:N}}}","content":"hello"}}""");
+        var sent = await atAlice.Hear("message.sent");
+        Assert.Equal("", sent.GetProperty("tempId").GetString());
+        Assert.Equal($"{conversation}", sent.GetProperty("message").GetProperty("conversationId").GetString());
+        var received = (await atBob.Hear("message.new")).GetProperty("message");
+        Assert.Equal(("hello", $"{alice.Id}"), (received.GetProperty("content").GetString(), received.GetProperty("senderId").GetString()));
+
+        // An empty tempId is none: both are stored.
+        foreach (var text in (string[])["one", "two"])
+        {
+            await atAlice.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation:B}}}","content":"{{{text}}}","tempId":""}}""");
+            var answer = await atAlice.Hear("message.sent");
+            Assert.Equal((text, ""), (answer.GetProperty("message").GetProperty("content").GetString(), answer.GetProperty("tempId").GetString()));
+            Assert.False(answer.GetProperty("message").TryGetProperty("tempId", out _));
+        }
+
+        await atAlice.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{$"{conversation}".ToUpperInvariant()}}}","content":"three","tempId":"t3"}}""");
+        Assert.Equal("t3", (await atAlice.Hear("message.sent")).GetProperty("tempId").GetString());
+
+        await atBob.Say($$$"""{"type":"message.read","payload":{"conversationId":"{{{conversation:P}}}"}}""");
+        Assert.Equal(4, (await atBob.Hear("message.read_ack")).GetProperty("markedCount").GetInt32());
+        Assert.Equal(4, (await atAlice.Hear("message.read_update")).GetProperty("messageIds").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task Blocks_by_username_and_hears_of_presence()
+    {
+        var conversation = await Open(alice, bob);
+        using var atAlice = await SignedIn(alice);
+        using var atBob = await SignedIn(bob);
+        Assert.Equal($"{bob.Id}", (await atAlice.Hear("user.online")).GetProperty("userId").GetString());
+        var there = (await atBob.Hear("status.bulk")).GetProperty("users").EnumerateArray().Single();
+        Assert.Equal(($"{alice.Id}", true), (there.GetProperty("userId").GetString(), there.GetProperty("online").GetBoolean()));
+
+        await atAlice.Say($$$"""{"type":"block.add","payload":{"username":"{{{bob.Username}}}"}}""");
+        var blocked = await atAlice.Hear("block.added");
+        Assert.Equal(($"{bob.Id}", bob.Username), (blocked.GetProperty("userId").GetString(), blocked.GetProperty("username").GetString()));
+        await atBob.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation}}}","content":"hello"}}""");
+        Assert.Equal("BLOCKED", (await atBob.Hear("error")).GetProperty("code").GetString());
+        await atAlice.Say($$$"""{"type":"block.remove","payload":{"username":"{{{bob.Username}}}"}}""");
+        Assert.Equal($"{bob.Id}", (await atAlice.Hear("block.removed")).GetProperty("userId").GetString());
+    }
+
+    [Theory]
+    [InlineData("no JSON", "INVALID_MESSAGE")]
+    [InlineData("""{"type":"nonsense"}""", "UNKNOWN_EVENT")]
+    [InlineData("""{"type":"message.send"}""", "VALIDATION_ERROR")]
+    [InlineData("""{"type":"message.send","payload":{"conversationId":"7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a","content":"x"}}""", "FORBIDDEN")]
+    [InlineData("""{"type":"message.read","payload":{"conversationId":"7d6e5f4a-3b2c-1d0e-9f8a-7b6c5d4e3f2a"}}""", "FORBIDDEN")]
+    [InlineData("""{"type":"block.add","payload":{"username":"nobody-has-this-name"}}""", "NOT_FOUND")]
+    [InlineData("""{"type":"message.send","payload":{"conversationId":"7d6e5f4a","content":"x"}}""", "VALIDATION_ERROR")]
+    [InlineData("""{"type":"message.send","payload":{"conversationId":7,"content":"x"}}""", "VALIDATION_ERROR")]
+    public async Task Errors_have_their_codes_and_end_nothing(string frame, string code)
+    {
+        using var client = await SignedIn(alice);
+        await client.Say(frame);
+        var error = await client.Hear("error");
+        Assert.Equal(code, error.GetProperty("code").GetString());
+        Assert.NotEmpty(error.GetProperty("message").GetString()!);
+        await client.Say("""{"type":"ping"}""");
+        await client.Hear("pong");
+    }
+
+    [Fact]
+    public async Task Rest_takes_a_bare_token_and_ids_in_every_form()
+    {
+        var conversation = await Open(alice, bob);
+        using var http = new HttpClient { BaseAddress = app.Address };
+        http.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", app.TokenFor(alice));
+
+        foreach (var form in (string[])[$"{conversation:D}", $"{conversation:N}", $"{conversation:B}", $"{conversation:P}", $"{conversation}".ToUpperInvariant()])
+        {
+            var answer = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{Uri.EscapeDataString(form)}");
+            Assert.Equal($"{conversation}", answer.GetProperty("id").GetString());
+        }
+
+        foreach (var form in (string[])[$"{bob.Id:N}", $"{bob.Id:B}", $"{bob.Id}".ToUpperInvariant()])
+        {
+            var answer = await http.GetFromJsonAsync<JsonElement>($"/chat/presence?userIds={Uri.EscapeDataString(form)}");
+            Assert.Equal($"{bob.Id}", answer.GetProperty("users")[0].GetProperty("userId").GetString());
+            using var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = form });
+            Assert.Equal(HttpStatusCode.OK, opened.StatusCode);
+        }
+    }
+
+    private async Task<Client> SignedIn(TestUser user)
+    {
+        var client = await Client.Connect(app, $"?token={app.TokenFor(user)}", null);
+        await client.Hear("auth_success");
+        return client;
+    }
+
+    private async Task<Guid> Open(TestUser caller, TestUser other)
+    {
+        using var http = new HttpClient { BaseAddress = app.Address };
+        http.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(caller));
+        using var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = other.Id });
+        return (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+    }
+
+    private sealed class Client(ClientWebSocket socket) : IDisposable
+    {
+        public static async Task<Client> Connect(ChatApp app, string query, string? authorization)
+        {
+            var socket = new ClientWebSocket();
+            if (authorization is not null)
+                socket.Options.SetRequestHeader("Authorization", authorization);
+            await socket.ConnectAsync(new Uri($"ws://{app.Address.Authority}/chat/ws{query}"), CancellationToken.None);
+            return new Client(socket);
+        }
+
+        public Task Say(string frame) => socket.SendAsync(Encoding.UTF8.GetBytes(frame), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+
+        /// <summary>The payload of the next event of a type; what it does not know it passes over.</summary>
+        public async Task<JsonElement> Hear(string type)
+        {
+            while (true)
+            {
+                var frame = JsonDocument.Parse(await Read() ?? throw new InvalidOperationException($"Closed with {socket.CloseStatus} instead of {type}.")).RootElement;
+                if (frame.GetProperty("type").GetString() == type)
+                    return frame.GetProperty("payload");
+            }
+        }
+
+        public async Task<int> Closed()
+        {
+            while (await Read() is not null)
+            {
+            }
+
+            return (int)socket.CloseStatus!;
+        }
+
+        public void Dispose() => socket.Dispose();
+
+        private async Task<byte[]?> Read()
+        {
+            using var patience = new CancellationTokenSource(Eventually.Patience);
+            using var frame = new MemoryStream();
+            var buffer = new byte[4096];
+            while (true)
+            {
+                var part = await socket.ReceiveAsync(buffer, patience.Token);
+                if (part.MessageType == WebSocketMessageType.Close)
+                    return null;
+                frame.Write(buffer, 0, part.Count);
+                if (part.EndOfMessage)
+                    return frame.ToArray();
+            }
+        }
+    }
+}

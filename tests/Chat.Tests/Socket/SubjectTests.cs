@@ -1,0 +1,95 @@
+using System.Net;
+using System.Security.Claims;
+using Chat.Tests.Fixtures;
+using Chat.Tokens;
+using Microsoft.Extensions.Options;
+
+namespace Chat.Tests.Socket;
+
+/// <summary>Which <c>sub</c> names which user, and which of two shared keys may sign.</summary>
+public sealed class SubjectTests
+{
+    private const string Space = "1d3f3a5c-6f0a-4f3b-9a50-3d6c1f0a7e11";
+
+    /// <summary>RFC 9562, A.4.</summary>
+    [Fact]
+    public void Names_become_what_the_standard_says() =>
+        Assert.Equal(new Guid("2ed6657d-e927-568b-95e1-2665a8aea6a2"), Subjects.NameIn(new Guid("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "www.example.com"));
+
+    [Theory]
+    [InlineData("auth0|5f7c8ec7c33c6c004bbafe82")]
+    [InlineData("248289761001")]
+    [InlineData("ключ 鍵")]
+    public async Task Any_subject_names_a_user_where_the_installation_says_so(string subject)
+    {
+        await using var app = await ChatApp.Start(new() { ["Jwt:Subjects"] = "any", ["Jwt:SubjectNamespace"] = Space });
+        var token = Forge.With(ChatApp.NewUser(), "sub", subject);
+
+        await using var client = await app.Open($"?token={token}");
+
+        Assert.Equal(Subjects.NameIn(new Guid(Space), subject), (await client.Next("auth_success"))["userId"].GetGuid());
+    }
+
+    [Fact]
+    public void Without_a_namespace_of_its_own_each_issuer_has_one()
+    {
+        var one = UserOf("alice", new JwtSettings { Subjects = "any", Issuer = "https://one.example" });
+        var other = UserOf("alice", new JwtSettings { Subjects = "any", Issuer = "https://other.example" });
+
+        Assert.NotEqual(one, other);
+        Assert.Equal(5, one!.Value.Version);
+    }
+
+    /// <summary>Otherwise whoever may choose their subject would choose the id that another one's name becomes.</summary>
+    [Fact]
+    public void No_subject_can_be_chosen_to_name_the_user_of_another()
+    {
+        var any = new JwtSettings { Subjects = "any", SubjectNamespace = Space };
+        var alice = UserOf("alice", any);
+
+        Assert.NotEqual(alice, UserOf($"{alice}", any));
+        Assert.NotEqual(alice, UserOf("Alice", any));
+    }
+
+    [Fact]
+    public void A_UUID_is_itself()
+    {
+        var id = Guid.NewGuid();
+
+        Assert.Equal(id, UserOf($"{id}", new JwtSettings { Subjects = "any" }));
+        Assert.Equal(id, UserOf($"{id}", new JwtSettings()));
+    }
+
+    [Theory]
+    [InlineData("any", "")]
+    [InlineData("any", "  ")]
+    [InlineData("any", "a\0b")]
+    [InlineData("uuid", "alice")]
+    [InlineData(null, "alice")]
+    public void Nobody_is_named_by(string? subjects, string subject) => Assert.Null(UserOf(subject, new JwtSettings { Subjects = subjects }));
+
+    [Fact]
+    public void Nobody_is_named_by_more_than_a_subject_may_have() => Assert.Null(UserOf(new string('x', 256), new JwtSettings { Subjects = "any" }));
+
+    [Fact]
+    public async Task While_a_key_is_changed_tokens_of_both_are_good()
+    {
+        await using var app = await ChatApp.Start(new() { ["Jwt:PreviousKey"] = ChatApp.Key, ["Jwt:Key"] = "the next key of the tests, as long as the last" });
+        var user = ChatApp.NewUser();
+
+        await using (var before = await app.Open($"?token={app.TokenFor(user)}"))
+            await before.Next("auth_success");
+        var next = Forge.Hmac(
+            """{"alg":"HS256","typ":"JWT"}""",
+            Forge.Claims(user).ToJsonString(),
+            data => System.Security.Cryptography.HMACSHA256.HashData("the next key of the tests, as long as the last"u8, data));
+        await using (var after = await app.Open($"?token={next}"))
+            await after.Next("auth_success");
+        using var http = app.Http();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", next);
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/chat/unread")).StatusCode);
+    }
+
+    private static Guid? UserOf(string subject, JwtSettings settings) =>
+        new Subjects(Options.Create(settings)).UserOf(new ClaimsPrincipal(new ClaimsIdentity([new Claim("sub", subject)])));
+}
