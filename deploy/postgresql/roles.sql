@@ -1,0 +1,34 @@
+-- The database and two roles, neither of them a superuser: chat_owner owns the tables and runs db-apply; chat is the
+-- nodes', and only reads and writes rows. Run it as a superuser, before the first db-apply and whenever a password is
+-- rotated. The passwords are read from files here, so that no process list and no log shows them:
+--   psql -X -v owner_password_file=owner -v node_password_file=node -f deploy/postgresql/roles.sql postgres
+-- With Storage__Schema set: -v schema=… besides.
+\set ON_ERROR_STOP on
+\if :{?schema} \else
+  \set schema chat
+\endif
+\set owner_password `cat :'owner_password_file'`
+\set node_password `cat :'node_password_file'`
+SET log_statement = 'none';
+SET log_min_error_statement = 'panic';
+SET log_min_duration_statement = -1;
+
+SELECT format('CREATE ROLE %I LOGIN', name) FROM (VALUES ('chat_owner'), ('chat')) AS wanted (name)
+  WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
+ALTER ROLE chat_owner NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'owner_password';
+ALTER ROLE chat NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'node_password';
+
+SELECT 'CREATE DATABASE chat OWNER chat_owner' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'chat') \gexec
+REVOKE ALL ON DATABASE chat FROM PUBLIC;
+GRANT CONNECT ON DATABASE chat TO chat;
+\connect chat
+CREATE SCHEMA IF NOT EXISTS :"schema" AUTHORIZATION chat_owner;
+
+-- What a node may: rows, and the functions that write them. Also in what later versions of db-apply create.
+GRANT USAGE ON SCHEMA :"schema" TO chat;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA :"schema" TO chat;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA :"schema" TO chat;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA :"schema" TO chat;
+ALTER DEFAULT PRIVILEGES FOR ROLE chat_owner IN SCHEMA :"schema" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO chat;
+ALTER DEFAULT PRIVILEGES FOR ROLE chat_owner IN SCHEMA :"schema" GRANT USAGE ON SEQUENCES TO chat;
+ALTER DEFAULT PRIVILEGES FOR ROLE chat_owner IN SCHEMA :"schema" GRANT EXECUTE ON ROUTINES TO chat;
