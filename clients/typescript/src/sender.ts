@@ -2,6 +2,7 @@ import { ChatError, type Timing } from './client.js';
 import type { Link } from './link.js';
 import { exclusively } from './lock.js';
 import type { OutboxStorage } from './outbox.js';
+import { Pace } from './pace.js';
 import { pause, within } from './pause.js';
 import { report } from './report.js';
 import type { OutboxEntry } from './state.js';
@@ -45,6 +46,7 @@ export class Sender {
   /** For each question that the storage has not answered: what has left the outbox since. */
   readonly #asking = new Set<Set<string>>();
   readonly #lanes = new Map<string, Lane>();
+  readonly #pace = new Pace();
   #outbox: readonly OutboxEntry[] = [];
   #session: AbortController | undefined;
   /** Operations that the storage has not answered in time: it is not asked again before it has. */
@@ -135,6 +137,7 @@ export class Sender {
     let wait = firstRetry;
     for (let entry = this.#next(conversationId); entry && !session.aborted; entry = this.#next(conversationId)) {
       const { tempId, userId } = entry;
+      await this.#turn(session);
       const delay = await exclusively(
         `chat-outbox-${userId}-${conversationId}`,
         this.#timing.lockTimeout,
@@ -162,7 +165,15 @@ export class Sender {
     this.run();
   }
 
-  /** Sends one entry; returns for how long not to send. */
+  /** Waits until the server's rate has room for one more. All conversations share it, as they do at the server. */
+  async #turn(session: AbortSignal): Promise<void> {
+    do {
+      const wait = this.#pace.take(this.#store.getState().me?.limits?.messagesPerSecond ?? Infinity);
+      if (wait > 0) await pause(wait, session);
+    } while (this.#pace.isHeld && !session.aborted);
+  }
+
+  /** Sends one entry; returns for how long not to send in its conversation. */
   async #sendOne(entry: OutboxEntry): Promise<number | 'later'> {
     const { tempId, conversationId, content } = entry;
     if (await this.#isGone(tempId)) {
@@ -191,7 +202,11 @@ export class Sender {
       if (failure.retryable) {
         // One is told why it waits, and may discard it.
         if (failure.code !== 'OFFLINE') this.#store.dispatch({ type: 'delayed', tempId, error: failure.code });
-        return failure.details.retryAfterMs ?? 'later';
+        const { retryAfterMs } = failure.details;
+        if (failure.code !== 'RATE_LIMITED') return retryAfterMs ?? 'later';
+        // Other devices use the same rate up: what was told is when there is room for one, and each refusal counts.
+        this.#pace.hold(Math.max(retryAfterMs ?? 0, firstRetry));
+        return 0;
       }
 
       this.#fail(entry, { message: failure.message, retryable: false, ...failure.details, code: failure.code as WireError['code'] });

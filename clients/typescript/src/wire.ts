@@ -102,7 +102,8 @@ export interface WireError {
 }
 
 export interface MessageSent {
-  readonly tempId?: string;
+  /** Empty where the send had none. */
+  readonly tempId: string;
   readonly message: Message;
 }
 
@@ -193,8 +194,8 @@ export interface SyncDone {
 }
 
 export interface Pong {
-  /** What the ping carried, as it was. */
-  readonly timestamp?: unknown;
+  /** What the ping carried, as it was; null where it carried nothing. */
+  readonly timestamp: unknown;
   readonly serverTime: string;
 }
 

@@ -77,15 +77,41 @@ describe('the outbox', () => {
   }
 
   test.each(['UNAVAILABLE', 'RATE_LIMITED'] as const)('%s: waits as long as it is told to, and goes on in order', async (code) => {
-    const { chat, sent, outbox } = await sending((_, count) => (count <= 2 ? { code, retryable: true, retryAfterMs: 700 } : undefined));
+    const { chat, sent, outbox } = await sending((_, count) => (count <= 2 ? { code, retryable: true, retryAfterMs: 1_200 } : undefined));
     chat.send('c', 'one');
     chat.send('c', 'two');
-    await pass(699);
+    await pass(1_199);
     expect(sent).toEqual(['one']);
     await pass(1);
     expect(sent).toEqual(['one', 'one']);
-    await pass(700);
+    await pass(1_210);
     expect(sent).toEqual(['one', 'one', 'one', 'two']);
+    expect(outbox()).toEqual([]);
+  });
+
+  test('a full outbox goes no faster than the server takes it', async () => {
+    const { chat, sent, outbox } = await sending(() => undefined);
+    // The fake server takes 1,000 a second.
+    for (let number = 0; number < 200; number++) chat.send(`${number % 3}`, `${number}`);
+    await pass();
+    expect(sent.length).toBeLessThanOrEqual(20);
+    await pass(100);
+    expect(sent.length).toBeGreaterThan(100);
+    expect(sent.length).toBeLessThanOrEqual(121);
+    await pass(200);
+    expect(outbox()).toEqual([]);
+    expect(sent).toHaveLength(200);
+  });
+
+  test('one refusal for the rate holds every conversation up, and few of many are refused', async () => {
+    let isFull = true;
+    const { chat, sent, outbox } = await sending(() => (isFull ? { code: 'RATE_LIMITED', retryable: true, retryAfterMs: 5 } : undefined));
+    for (let number = 0; number < 500; number++) chat.send(`${number % 50}`, `${number}`);
+    await pass(10_000);
+    // A connection with 100 errors inside 10 s is closed for good.
+    expect(sent.length).toBeLessThan(50);
+    isFull = false;
+    await pass(2_000);
     expect(outbox()).toEqual([]);
   });
 
