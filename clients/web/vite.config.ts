@@ -1,5 +1,6 @@
 import react from '@vitejs/plugin-react';
 import { defaultClientConditions, defineConfig } from 'vite';
+import { emoji } from './scripts/emoji.ts';
 
 // `npm run dev` shows the page with a server that runs elsewhere: CHAT_SERVER=http://localhost:5000.
 const server = process.env.CHAT_SERVER ?? 'http://localhost:5000';
@@ -7,7 +8,7 @@ const server = process.env.CHAT_SERVER ?? 'http://localhost:5000';
 export default defineConfig({
   // The server may be shown below a path: it makes whole paths of what is relative here.
   base: './',
-  plugins: [react()],
+  plugins: [react(), emoji()],
   // The packages as they are written, so that nothing has to be built before the page.
   resolve: { conditions: ['source', ...defaultClientConditions] },
   build: {

@@ -1,7 +1,6 @@
-import axe from 'axe-core';
-import type { BrowserContextOptions, Page } from 'playwright-core';
+import type { BrowserContextOptions } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { soon, unique, useBrowser } from './people.ts';
+import { soon, unique, useBrowser, violations } from './people.ts';
 
 const stage = useBrowser();
 
@@ -13,17 +12,6 @@ const looks: [string, BrowserContextOptions][] = [
   ['light, phone', { colorScheme: 'light', viewport: phone, hasTouch: true, isMobile: true }],
   ['dark, phone', { colorScheme: 'dark', viewport: phone, hasTouch: true, isMobile: true }],
 ];
-
-/** What axe finds, by WCAG 2.2 AA and its own best practices. */
-async function violations(page: Page): Promise<string[]> {
-  // Over the debugger's protocol, which the page's policy does not bind.
-  await page.evaluate(axe.source);
-  const found = await page.evaluate(async () => {
-    const { axe: tool } = window as unknown as { axe: typeof axe };
-    return (await tool.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations;
-  });
-  return found.map((rule) => `${rule.id}: ${rule.nodes.map((node) => `${node.html} ${node.failureSummary ?? ''}`).join(' | ')}`);
-}
 
 describe.each(looks)('%s', (_, look) => {
   test('axe finds nothing in any state', async () => {

@@ -1,3 +1,4 @@
+import axe from 'axe-core';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Locator, type Page } from 'playwright-core';
@@ -255,3 +256,14 @@ export async function fill(stage: Stage, sender: string, conversationId: string,
 
 /** Whether something becomes true soon. */
 export const soon = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 30_000, interval: 50 });
+
+/** What axe finds, by WCAG 2.2 AA and its own best practices. */
+export async function violations(page: Page): Promise<string[]> {
+  // Over the debugger's protocol, which the page's policy does not bind.
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(async () => {
+    const { axe: tool } = window as unknown as { axe: typeof axe };
+    return (await tool.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations;
+  });
+  return found.map((rule) => `${rule.id}: ${rule.nodes.map((node) => `${node.html} ${node.failureSummary ?? ''}`).join(' | ')}`);
+}

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'react';
 import { Messenger } from './components/Messenger.tsx';
 import { SignIn } from './components/SignIn.tsx';
 import { base } from './base.ts';
+import { forgetEmoji } from './emoji.ts';
 import { go } from './router.ts';
 import { setSession, token, useUserId } from './session.ts';
 
@@ -17,6 +18,7 @@ function SignedIn({ userId }: { userId: string }) {
   useEffect(() => {
     // Here or in another window of the same browser.
     const unsubscribe = client.on('signedOut', () => {
+      forgetEmoji(userId);
       setSession(null);
       go('/', true);
     });
@@ -25,7 +27,7 @@ function SignedIn({ userId }: { userId: string }) {
       unsubscribe();
       client.stop();
     };
-  }, [client]);
+  }, [client, userId]);
   return (
     <ChatProvider client={client}>
       <Messenger />

@@ -13,6 +13,7 @@ import './styles/dialogs.css';
 import './styles/signin.css';
 import './styles/list.css';
 import './styles/messages.css';
+import './styles/emoji.css';
 import './styles/contrast.css';
 
 applyTheme();

@@ -28,4 +28,4 @@ export async function loadStrings(languages: readonly string[]): Promise<void> {
 /** The direction in which the language is read. */
 export const direction = (): 'ltr' | 'rtl' => (rightToLeft.has(languageOf(locale)) ? 'rtl' : 'ltr');
 
-const languageOf = (tag: string): string => tag.split('-', 1)[0]!.toLowerCase();
+export const languageOf = (tag: string): string => tag.split('-', 1)[0]!.toLowerCase();

@@ -1,9 +1,11 @@
-import { useEffect, useRef, useState, type KeyboardEvent, type Ref } from 'react';
-import { useImperativeHandle } from 'react';
+import { useEffect, useId, useImperativeHandle, useRef, useState, type ChangeEvent, type KeyboardEvent, type Ref } from 'react';
+import { rememberEmoji } from '../emoji.ts';
 import { announce, useMedia } from '../hooks.ts';
 import { useSettings } from '../settings.ts';
 import { strings } from '../strings.ts';
+import { EmojiPicker } from './EmojiPicker.tsx';
 import { Icon } from './Icon.tsx';
+import { useEmojiCompletion } from './useEmojiCompletion.tsx';
 
 /** From here on one is told how much room is left; and it is said aloud at each of these. */
 const shownFrom = 200;
@@ -18,6 +20,8 @@ export interface ComposerHandle {
 
 interface ComposerProps {
   name: string;
+  /** Who writes. */
+  userId: string;
   /** What was written before, and not sent. */
   draft: string;
   maxLength: number;
@@ -41,7 +45,7 @@ function isWriting(event: globalThis.KeyboardEvent): boolean {
 const outgoing = (text: string): string => text.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
 
 /** Where one writes. Lengths count as the server counts: code points. */
-export function Composer({ name, draft, maxLength, onSend, onDraft, onUp, ref }: ComposerProps) {
+export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp, ref }: ComposerProps) {
   const words = strings.composer;
   const [content, setContent] = useState(draft);
   const box = useRef<HTMLTextAreaElement>(null);
@@ -68,7 +72,7 @@ export function Composer({ name, draft, maxLength, onSend, onDraft, onUp, ref }:
   // Wherever one is in the page, what one types is a message: the key that was pressed arrives here, too.
   useEffect(() => {
     const onKeyDown = (event: globalThis.KeyboardEvent) => {
-      if (event.defaultPrevented || !isWriting(event) || document.querySelector('dialog[open], .menu')) return;
+      if (event.defaultPrevented || !isWriting(event) || document.querySelector('dialog[open], .menu, .emoji-picker')) return;
       if (event.target instanceof Element && event.target.closest('input, textarea, select')) return;
       box.current?.focus({ preventScroll: true });
     };
@@ -88,6 +92,33 @@ export function Composer({ name, draft, maxLength, onSend, onDraft, onUp, ref }:
     onDraft(value);
   };
 
+  /** As if it had been typed, so that it can be undone. */
+  const replace = (from: number, to: number, text: string) => {
+    const field = box.current!;
+    const { selectionStart: caret } = field;
+    field.focus({ preventScroll: true });
+    field.setSelectionRange(from, to);
+    if (!document.execCommand('insertText', false, text)) {
+      field.setRangeText(text, from, to, 'end');
+      change(field.value);
+    }
+    if (caret > to) field.setSelectionRange(caret - (to - from) + text.length, caret - (to - from) + text.length);
+  };
+
+  const completion = useEmojiCompletion(box, replace, (emoji) => rememberEmoji(userId, emoji.text));
+  const onChange = (event: ChangeEvent<HTMLTextAreaElement>) => {
+    change(event.target.value);
+    const { inputType, isComposing } = event.nativeEvent as InputEvent;
+    if (!isComposing && (inputType === 'insertText' || inputType === 'insertCompositionText')) completion.onWritten();
+    // A shortcode that came back is selected, and would be gone with the next key.
+    const { selectionEnd } = event.target;
+    if (inputType === 'historyUndo') event.target.setSelectionRange(selectionEnd, selectionEnd);
+  };
+
+  const [picks, setPicks] = useState(false);
+  const pickerId = useId();
+  const opener = useRef<HTMLButtonElement>(null);
+
   const send = () => {
     if (!maySend) return;
     onSend(cleaned);
@@ -96,7 +127,7 @@ export function Composer({ name, draft, maxLength, onSend, onDraft, onUp, ref }:
   };
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing || event.nativeEvent.keyCode === composingKeyCode) return;
+    if (event.nativeEvent.isComposing || event.nativeEvent.keyCode === composingKeyCode || completion.onKeyDown(event)) return;
     if (event.key === 'ArrowUp' && content === '' && !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
       return onUp();
@@ -116,8 +147,26 @@ export function Composer({ name, draft, maxLength, onSend, onDraft, onUp, ref }:
         send();
       }}
     >
+      {completion.list}
+      {picks && (
+        <EmojiPicker
+          id={pickerId}
+          userId={userId}
+          opener={opener}
+          onChoose={({ text }) => {
+            setPicks(false);
+            rememberEmoji(userId, text);
+            replace(box.current!.selectionStart, box.current!.selectionEnd, text);
+          }}
+          onClose={(returnFocus) => {
+            setPicks(false);
+            if (returnFocus) opener.current?.focus();
+          }}
+        />
+      )}
       <div className="composer-box">
         <textarea
+          {...completion.box}
           ref={box}
           rows={1}
           dir="auto"
@@ -126,9 +175,22 @@ export function Composer({ name, draft, maxLength, onSend, onDraft, onUp, ref }:
           aria-label={words.label(name)}
           aria-invalid={left < 0}
           enterKeyHint={enterSends ? 'send' : 'enter'}
-          onChange={(event) => change(event.target.value)}
+          onChange={onChange}
           onKeyDown={onKeyDown}
         />
+        <button
+          ref={opener}
+          type="button"
+          className="emoji-button"
+          aria-haspopup="dialog"
+          aria-expanded={picks}
+          aria-controls={picks ? pickerId : undefined}
+          aria-label={strings.emoji.open}
+          title={strings.emoji.open}
+          onClick={() => setPicks(!picks)}
+        >
+          <Icon name="smile" size={22} />
+        </button>
         {left < shownFrom && <p className={left < 0 ? 'count over' : 'count'}>{left < 0 ? words.over(-left) : words.left(left)}</p>}
       </div>
       {/* On a phone a press on the button must not take the keyboard away. */}

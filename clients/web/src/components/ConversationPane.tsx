@@ -147,6 +147,7 @@ export function ConversationPane({ id }: { id: string }) {
       ) : (
         <Composer
           name={name}
+          userId={me?.userId ?? ''}
           draft={draft}
           maxLength={me?.limits?.maxContentLength ?? defaultMaxLength}
           onUp={() => list.current?.focusLast()}

@@ -198,6 +198,26 @@ export const de: Strings = {
     over: (count) => plural(count, { one: '# Zeichen zu viel', other: '# Zeichen zu viel' }),
   },
 
+  emoji: {
+    open: 'Emoji',
+    search: 'Emoji suchen',
+    groups: 'Gruppen',
+    group: [
+      'Zuletzt benutzt',
+      'Smileys und Gefühle',
+      'Menschen',
+      'Tiere und Natur',
+      'Essen und Trinken',
+      'Reisen und Orte',
+      'Aktivitäten',
+      'Gegenstände',
+      'Symbole',
+      'Flaggen',
+    ],
+    none: 'Kein Emoji gefunden.',
+    failed: 'Die Emoji konnten nicht geladen werden. Bitte später noch einmal versuchen.',
+  },
+
   times: {
     justNow: 'gerade eben',
     minutes: (count) => plural(count, { one: 'vor # Minute', other: 'vor # Minuten' }),

@@ -200,6 +200,26 @@ export const en = {
     over: (count: number) => plural(count, { one: '# character too many', other: '# characters too many' }),
   },
 
+  emoji: {
+    open: 'Emoji',
+    search: 'Search emoji',
+    groups: 'Groups',
+    group: [
+      'Recent',
+      'Smileys and emotion',
+      'People',
+      'Animals and nature',
+      'Food and drink',
+      'Travel and places',
+      'Activities',
+      'Objects',
+      'Symbols',
+      'Flags',
+    ],
+    none: 'No emoji found.',
+    failed: 'The emoji could not be loaded. Try again later.',
+  },
+
   times: {
     justNow: 'just now',
     minutes: (count: number) => plural(count, { one: '1 minute ago', other: '# minutes ago' }),

@@ -198,6 +198,26 @@ export const es: Strings = {
     over: (count) => plural(count, { one: 'Sobra # carácter', other: 'Sobran # caracteres' }),
   },
 
+  emoji: {
+    open: 'Emojis',
+    search: 'Buscar emojis',
+    groups: 'Categorías',
+    group: [
+      'Recientes',
+      'Caras y emociones',
+      'Personas',
+      'Animales y naturaleza',
+      'Comida y bebida',
+      'Viajes y lugares',
+      'Actividades',
+      'Objetos',
+      'Símbolos',
+      'Banderas',
+    ],
+    none: 'No se encontró ningún emoji.',
+    failed: 'No se pudieron cargar los emojis. Inténtalo más tarde.',
+  },
+
   times: {
     justNow: 'ahora mismo',
     minutes: (count) => plural(count, { one: 'hace # minuto', other: 'hace # minutos' }),

@@ -198,6 +198,26 @@ export const fr: Strings = {
     over: (count) => plural(count, { one: '# caractère de trop', other: '# caractères de trop' }),
   },
 
+  emoji: {
+    open: 'Émojis',
+    search: 'Rechercher un émoji',
+    groups: 'Catégories',
+    group: [
+      'Récents',
+      'Émoticônes et émotions',
+      'Personnes',
+      'Animaux et nature',
+      'Nourriture et boissons',
+      'Voyages et lieux',
+      'Activités',
+      'Objets',
+      'Symboles',
+      'Drapeaux',
+    ],
+    none: 'Aucun émoji trouvé.',
+    failed: 'Les émojis n’ont pas pu être chargés. Réessayez plus tard.',
+  },
+
   times: {
     justNow: 'à l’instant',
     minutes: (count) => plural(count, { one: 'il y a # minute', other: 'il y a # minutes' }),
