@@ -9,8 +9,11 @@ internal sealed record Plan
 {
     public int Nodes { get; init; } = 3;
 
-    /// <summary>Settings of every node, besides the usual ones.</summary>
+    /// <summary>Settings of every node, besides the usual ones or in their place.</summary>
     public Dictionary<string, string> Node { get; init; } = [];
+
+    /// <summary>Files and sockets that a node may have open; null for as many as the bench may.</summary>
+    public int? Files { get; init; }
 
     public string[] Postgres { get; init; } = [];
 
@@ -83,13 +86,10 @@ internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
             $"node {i}",
             plan.Server ?? (plan.HasFailpoints ? Debug : Release),
             ports.Next(),
-            new Dictionary<string, string>(Cluster.Settings(
-                PostgresServer.ConnectionTo(toPostgres[i].Port, plan.PoolSize),
-                string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{toRedis[i].Port}"),
-                plan.HasFailpoints,
-                ports.Next()).Concat(plan.Node).Concat(plan.Server is null ? [] : [new("Storage__Schema", Plan.OwnSchema)])),
+            Settings(i),
             Log($"{name}-node-{i}"),
-            reaper)).ToArray();
+            reaper,
+            plan.Files)).ToArray();
         var cluster = new Cluster(nodes, postgres, redis, toPostgres, toRedis);
         try
         {
@@ -103,6 +103,17 @@ internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
         {
             await cluster.DisposeAsync();
             throw;
+        }
+
+        Dictionary<string, string> Settings(int node)
+        {
+            var redisAddress = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{toRedis[node].Port}");
+            var settings = Cluster.Settings(PostgresServer.ConnectionTo(toPostgres[node].Port, plan.PoolSize), redisAddress, plan.HasFailpoints, ports.Next());
+            foreach (var (key, value) in plan.Node)
+                settings[key] = value;
+            if (plan.Server is not null)
+                settings["Storage__Schema"] = Plan.OwnSchema;
+            return settings;
         }
     }
 

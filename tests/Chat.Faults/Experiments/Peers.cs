@@ -129,11 +129,8 @@ internal static class Peers
     /// <summary>A handshake as bytes, and from then on nothing is read.</summary>
     private static async Task<TcpSocket> OpenAsync(int port, Person person, int receiveBuffer, bool isPatient = true)
     {
-        var socket = new TcpSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = receiveBuffer, NoDelay = true };
-        await socket.ConnectAsync(IPAddress.Loopback, port);
-        var key = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
-        await socket.SendAsync(Encoding.ASCII.GetBytes(
-            $"GET /chat/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nAuthorization: Bearer {person.Token}\r\n\r\n"));
+        var socket = await RawSocket.ConnectAsync(port, receiveBuffer: receiveBuffer);
+        await socket.SendAsync(RawSocket.Handshake(person.Token));
         if (isPatient)
         {
             // Byte by byte it would be read past the answer; so much of the first frames may be read, too.

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using TcpSocket = System.Net.Sockets.Socket;
 
 namespace Chat.Faults;
 
@@ -80,17 +79,7 @@ internal static class Storms
     // A single address has no more than some 28,000 ports to call from.
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        var socket = new TcpSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            socket.Bind(new IPEndPoint(new IPAddress([127, 0, 0, (byte)(2 + Random.Shared.Next(Addresses))]), 0));
-            await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        var address = new IPAddress([127, 0, 0, (byte)(2 + Random.Shared.Next(Addresses))]);
+        return new NetworkStream(await RawSocket.ConnectAsync(context.DnsEndPoint.Port, address, cancellation: cancellationToken), ownsSocket: true);
     }
 }

@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Chat.Faults;
 
 /// <summary>One server process. It comes back under the same address, as behind a load balancer.</summary>
-internal sealed class ChatNode(string name, string assembly, int port, IReadOnlyDictionary<string, string> settings, string logFile, Reaper reaper) : IAsyncDisposable
+internal sealed class ChatNode(string name, string assembly, int port, IReadOnlyDictionary<string, string> settings, string logFile, Reaper reaper, int? files = null) : IAsyncDisposable
 {
     /// <summary>The setting for the port of <c>/metrics</c>.</summary>
     public const string AdminPort = "Admin__Port";
@@ -36,6 +36,9 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
     public HttpClient Http => http;
 
     public Footprint Footprint => child!.Footprint();
+
+    /// <summary>What its process has worked since it was started.</summary>
+    public TimeSpan ProcessorTime => child!.ProcessorTime;
 
     public bool IsRunning => child is { IsRunning: true };
 
@@ -114,7 +117,9 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
 
     private ProcessStartInfo Command(IEnumerable<string> arguments)
     {
-        var command = new ProcessStartInfo("dotnet", [Assembly, .. arguments]) { WorkingDirectory = Path.GetDirectoryName(Assembly) };
+        string[] program = ["dotnet", Assembly, .. arguments];
+        string[] bounded = files is { } most ? ["sh", "-c", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {most}; exec \"$@\""), "sh", .. program] : program;
+        var command = new ProcessStartInfo(bounded[0], bounded[1..]) { WorkingDirectory = Path.GetDirectoryName(Assembly) };
         foreach (var (key, value) in settings.Concat(Special))
             command.Environment[key] = value;
         command.Environment["ASPNETCORE_URLS"] = Address.ToString();

@@ -40,6 +40,9 @@ internal sealed class Child : IAsyncDisposable
 
     public bool IsRunning => !process.HasExited;
 
+    /// <summary>What it has worked so far.</summary>
+    public TimeSpan ProcessorTime => process.TotalProcessorTime;
+
     public static Child Start(ProcessStartInfo command, string logFile, Reaper reaper)
     {
         command.RedirectStandardOutput = command.RedirectStandardError = command.RedirectStandardInput = true;
