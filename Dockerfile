@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # With a bill of materials and where it came from, attached to the image:
-#   docker buildx build --sbom=true --provenance=true --build-arg VERSION=1.0.0 --build-arg REVISION=$(git rev-parse HEAD) --tag registry.example/chat:1.0.0 --push .
+#   docker buildx build --sbom=true --provenance=true --build-arg VERSION=1.0.0 --build-arg REVISION=$(git rev-parse HEAD) \
+#     --build-arg CREATED=$(date -u +%FT%TZ) --build-arg SOURCE=https://git.example/chat --tag registry.example/chat:1.0.0 --push .
 FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
 WORKDIR /source
 # What the packages depend on comes first, so that a change of the code does not restore them again.
@@ -14,12 +15,26 @@ ARG VERSION=0.0.0
 RUN dotnet publish src/Chat --no-restore -c Release -p:EmbeddedServers=false -p:Version=$VERSION -o /app
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0
+# Those of the OCI image specification. Who builds an image says where its source is and under which terms (an SPDX
+# expression) it is handed on; what nobody said stays empty.
 ARG VERSION=0.0.0
-ARG REVISION=unknown
+ARG REVISION
+ARG CREATED
+ARG SOURCE
+ARG VENDOR
+ARG LICENSES
 LABEL org.opencontainers.image.title="chat" \
     org.opencontainers.image.description="A self-hosted real-time chat server" \
     org.opencontainers.image.version="$VERSION" \
-    org.opencontainers.image.revision="$REVISION"
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.created="$CREATED" \
+    org.opencontainers.image.source="$SOURCE" \
+    org.opencontainers.image.url="$SOURCE" \
+    org.opencontainers.image.documentation="$SOURCE" \
+    org.opencontainers.image.vendor="$VENDOR" \
+    org.opencontainers.image.authors="$VENDOR" \
+    org.opencontainers.image.licenses="$LICENSES" \
+    org.opencontainers.image.base.name="mcr.microsoft.com/dotnet/aspnet:10.0"
 WORKDIR /app
 COPY --from=build /app ./
 # Writes nothing to the file system: it may be read-only. No diagnostics socket in /tmp either.

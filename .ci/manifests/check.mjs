@@ -22,10 +22,12 @@ const renderer = process.argv[2];
 checkCompose();
 checkRunbooks();
 checkMetrics();
+checkRules();
 faults.push(...validateDockerfile(read('Dockerfile')).map(({ range, message }) => `Dockerfile:${range.start.line + 1}: ${message}`));
 const plain = readdirSync(join(checkout, 'deploy/kubernetes')).flatMap((file) => manifests(`deploy/kubernetes/${file}`, read('deploy/kubernetes', file)));
 for (const manifest of plain) await checkManifest(manifest);
 checkSchemaJob(plain);
+checkEgress(all(plain, 'NetworkPolicy'));
 const rendered = renderer === undefined ? [] : await checkChart();
 
 for (const fault of faults) console.error(fault);
@@ -57,6 +59,24 @@ function checkMetrics() {
     if (!known.some(isFor(series))) faults.push(`deploy/grafana asks for ${series}, which docs/operations.md does not know`);
   for (const name of known)
     if (![...dashboard].some((series) => isFor(series)(name))) faults.push(`the dashboard shows nothing of ${name}`);
+}
+
+/** The chart brings the rules along, which a package of its own cannot take from elsewhere. They are asked as often as nodes are. */
+function checkRules() {
+  const rules = read('deploy/grafana/chat-alerts.yaml');
+  if (read('deploy/helm/chat/files/chat-alerts.yaml') !== rules) faults.push('deploy/helm/chat/files/chat-alerts.yaml is out of date: cp deploy/grafana/chat-alerts.yaml deploy/helm/chat/files/');
+  const { scrape_interval: scrape, evaluation_interval: evaluation } = parse(read('deploy/prometheus/prometheus.yaml')).global;
+  const groups = parse(rules).groups.map(({ interval }) => interval);
+  if ([evaluation, ...groups].some((interval) => interval !== scrape)) faults.push(`deploy: nodes are asked every ${scrape}, and the rules every ${[evaluation, ...groups].join(', ')}`);
+}
+
+/** What the documents have nodes connect to is let through: PostgreSQL, and Redis with TLS and without. */
+function checkEgress(policies) {
+  for (const { where, document } of policies) {
+    const open = document.spec.egress.flatMap(({ ports }) => ports.map(({ port }) => port));
+    const redis = [...read('docs/operations.md').matchAll(/\bredis:(\d+)/g)].map(([, port]) => Number(port));
+    for (const port of [5432, 6379, ...redis]) if (!open.includes(port)) faults.push(`${where}: nothing gets out to port ${port}`);
+  }
 }
 
 function manifests(where, text) {
@@ -101,6 +121,9 @@ async function checkChart() {
     return Object.entries(documents).flatMap(([template, text]) => manifests(`${chart}/templates/${template} with ${file}`, text));
   });
   for (const manifest of rendered) await checkManifest(manifest);
+  checkEgress(all(rendered, 'NetworkPolicy'));
+  for (const { where, document } of all(rendered, 'PrometheusRule'))
+    if (document.spec.groups?.[0].rules.length !== parse(read('deploy/grafana/chat-alerts.yaml')).groups[0].rules.length) faults.push(`${where}: the rules are not all there`);
 
   // What must not get through: each of these is refused where it is asked for, and not by a node that does not start.
   for (const [what, change] of Object.entries({
@@ -143,6 +166,12 @@ function renderWith(values) {
   } finally {
     rmSync(scratch, { recursive: true });
   }
+}
+
+function all(manifests, kind) {
+  const found = manifests.filter(({ document }) => document.kind === kind);
+  if (found.length === 0) faults.push(`there is no ${kind} to look at`);
+  return found;
 }
 
 function one(manifests, kind) {

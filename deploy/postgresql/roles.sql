@@ -1,8 +1,9 @@
--- The database and two roles, neither of them a superuser: chat_owner owns the tables and runs db-apply; chat is the
--- nodes', and only reads and writes rows. Run it as a superuser, before the first db-apply and whenever a password is
--- rotated. The passwords are read from files here, so that no process list and no log shows them:
---   psql -X -v owner_password_file=owner -v node_password_file=node -f deploy/postgresql/roles.sql postgres
--- With Storage__Schema set: -v schema=… besides.
+-- The database and three roles, none of them a superuser: chat_owner owns the tables and runs db-apply; chat is the nodes',
+-- and only reads and writes rows; chat_backup takes base backups, and reads for the drill. Run it as a superuser, before the
+-- first db-apply and whenever a password is rotated. The passwords are read from files here, so that no process list and no
+-- log shows them:
+--   psql -X -v owner_password_file=owner -v node_password_file=node -v backup_password_file=backup -f deploy/postgresql/roles.sql postgres
+-- Without backup_password_file there is no chat_backup. With Storage__Schema set: -v schema=… besides.
 \set ON_ERROR_STOP on
 \if :{?schema} \else
   \set schema chat
@@ -18,9 +19,17 @@ SELECT format('CREATE ROLE %I LOGIN', name) FROM (VALUES ('chat_owner'), ('chat'
 ALTER ROLE chat_owner NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'owner_password';
 ALTER ROLE chat NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'node_password';
 
+\if :{?backup_password_file}
+  \set backup_password `cat :'backup_password_file'`
+  SELECT 'CREATE ROLE chat_backup LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'chat_backup') \gexec
+  ALTER ROLE chat_backup NOSUPERUSER NOCREATEDB NOCREATEROLE REPLICATION PASSWORD :'backup_password';
+  GRANT pg_read_all_data TO chat_backup;
+\endif
+
 SELECT 'CREATE DATABASE chat OWNER chat_owner' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'chat') \gexec
 REVOKE ALL ON DATABASE chat FROM PUBLIC;
 GRANT CONNECT ON DATABASE chat TO chat;
+SELECT 'GRANT CONNECT ON DATABASE chat TO chat_backup' WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = 'chat_backup') \gexec
 \connect chat
 CREATE SCHEMA IF NOT EXISTS :"schema" AUTHORIZATION chat_owner;
 

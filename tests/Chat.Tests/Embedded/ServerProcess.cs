@@ -10,6 +10,7 @@ namespace Chat.Tests.Embedded;
 internal sealed class ServerProcess : IDisposable
 {
     private readonly Process process;
+    private readonly bool hasShell;
     private readonly StringBuilder output = new();
     private readonly StringBuilder errors = new();
 
@@ -25,6 +26,7 @@ internal sealed class ServerProcess : IDisposable
         };
         foreach (var (name, value) in settings)
             command.Environment[name] = value;
+        hasShell = shell is not null;
         if (shell is { } it)
         {
             command.FileName = it.Program;
@@ -113,8 +115,9 @@ internal sealed class ServerProcess : IDisposable
 
     public void Dispose()
     {
+        // A shell that is killed leaves the server behind.
         if (!process.HasExited)
-            process.Kill();
+            process.Kill(entireProcessTree: hasShell);
         process.Dispose();
     }
 
