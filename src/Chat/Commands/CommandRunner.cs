@@ -1,7 +1,6 @@
 using Chat.Embedded;
 using Chat.Storage;
 using Chat.Tokens;
-using JasperFx;
 using Marten;
 
 namespace Chat.Commands;
@@ -42,7 +41,7 @@ internal static class CommandRunner
         var store = app.Services.GetRequiredService<IDocumentStore>();
         return command.Name switch
         {
-            CommandArguments.Apply => await app.RunJasperFxCommands([CommandArguments.Apply]),
+            CommandArguments.Apply => await SchemaCommands.ApplyAsync(store),
             CommandArguments.Assert => await SchemaCommands.AssertAsync(store),
             CommandArguments.Patch => await SchemaCommands.PatchAsync(store, command.Operands[0]),
             _ => null,

@@ -1,12 +1,30 @@
 using Chat.Storage;
 using JasperFx;
 using Marten;
+using Weasel.Core;
 
 namespace Chat.Commands;
 
 /// <summary>What a person is told of the schema, in one line; the whole difference is what <c>db-patch</c> writes.</summary>
 internal static class SchemaCommands
 {
+    /// <summary>Creates or updates the schema.</summary>
+    public static async Task<int> ApplyAsync(IDocumentStore store)
+    {
+        SchemaPatchDifference before;
+        try
+        {
+            before = await store.Storage.Database.ApplyAllConfiguredChangesToDatabaseAsync(AutoCreate.CreateOrUpdate);
+        }
+        catch (Exception failure) when (DatabaseFailure.ReportedBy(failure) is not null)
+        {
+            throw new StartException($"PostgreSQL refuses what db-apply must do: {DatabaseFailure.ReasonOf(failure)}. db-apply wants the role that owns the schema and its tables.", failure);
+        }
+
+        Console.WriteLine($"The schema {store.Options.DatabaseSchemaName} {(before == SchemaPatchDifference.None ? "was the one of this version already" : "is the one of this version now")}.");
+        return 0;
+    }
+
     /// <summary>Whether the schema is the one of this version.</summary>
     public static async Task<int> AssertAsync(IDocumentStore store)
     {

@@ -32,7 +32,7 @@ internal static class DatabaseFailure
     /// <summary>What PostgreSQL said, with its SQLSTATE, or how it did not answer; in one line.</summary>
     public static string ReasonOf(Exception failure)
     {
-        var said = Reported(failure);
+        var said = ReportedBy(failure);
         var text = said is not null
             ? $"{said.MessageText} ({said.SqlState})"
             : failure.InnerException is { } inner && !failure.Message.Contains(inner.Message, StringComparison.Ordinal) ? $"{failure.Message}: {inner.Message}" : failure.Message;
@@ -40,9 +40,9 @@ internal static class DatabaseFailure
         return text.Length <= MaxReason ? text : $"{text[..MaxReason]}…";
     }
 
-    /// <summary>Whether PostgreSQL answered and lets us not do what we must: a login, a right, a role or a disk, for an operator to see to.</summary>
+    /// <summary>Whether PostgreSQL answered and lets us not do what we must: a login, a right, a role, a disk, a connection too many, for an operator to see to.</summary>
     public static bool IsRefusal(Exception failure) =>
-        Reported(failure) is { SqlState: var state } && (state[..2] is "28" or "3D" or "3F" or "F0" || state is "42501" or "25006" or "53100");
+        ReportedBy(failure) is { SqlState: var state } && (state[..2] is "28" or "3D" or "3F" or "53" or "F0" || state is "42501" or "25006");
 
     /// <summary>
     /// Of what PostgreSQL itself reports, the classes that speak of its state, or of what somebody who runs it has done
@@ -52,7 +52,8 @@ internal static class DatabaseFailure
     private static bool IsOperators(string state) =>
         state[..2] is "08" or "25" or "28" or "3D" or "3F" or "53" or "55" or "57" or "58" or "F0" || state == PostgresErrorCodes.InsufficientPrivilege;
 
-    private static PostgresException? Reported(Exception? failure)
+    /// <summary>What PostgreSQL itself reported, whatever is around it; null if it was something else.</summary>
+    public static PostgresException? ReportedBy(Exception? failure)
     {
         while (failure is not (null or PostgresException))
             failure = failure.InnerException;

@@ -1,10 +1,15 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Net;
+using System.Net.Sockets;
 using Chat.Backplane;
 using Chat.Features;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
 
 namespace Chat.Tests.Backplane;
@@ -149,6 +154,28 @@ public sealed class RedisRestartTests
         await Eventually.Holds("both nodes listen", () => Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1);
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
+    }
+
+    /// <summary>Of the four seconds in which a node is to be live without Redis, this is what Redis may take.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(",ssl=true")]
+    public async Task A_start_waits_for_a_Redis_that_says_nothing_no_longer_than_it_must(string options)
+    {
+        // It takes connections, and nobody is there to speak.
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        await using var services = new ServiceCollection().AddMetrics().AddLogging().BuildServiceProvider();
+        var metrics = new ServerMetrics(services.GetRequiredService<IMeterFactory>());
+        var dependencies = new Dependencies(TimeProvider.System, metrics, NullLogger<Dependencies>.Instance);
+        var settings = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Redis", $"{silent.LocalEndpoint}{options}")]).Build();
+        await using var redis = new RedisConnection(settings, metrics, dependencies);
+
+        var began = Stopwatch.GetTimestamp();
+        await redis.StartAsync(CancellationToken.None);
+
+        Assert.InRange(Stopwatch.GetElapsedTime(began), TimeSpan.Zero, TimeSpan.FromSeconds(3.5));
+        Assert.True(dependencies.Redis.IsUnavailable);
     }
 
     [RedisFact]

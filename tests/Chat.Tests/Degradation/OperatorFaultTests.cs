@@ -15,6 +15,8 @@ public sealed class OperatorFaultTests
     private const int Sends = 6;
 
     [Theory]
+    [InlineData("alter role {0} password 'rotated'", "alter role {0} password '{0}'", "password authentication failed for user \"{0}\" (28P01)")]
+    [InlineData("alter role {0} connection limit 0", "alter role {0} connection limit -1", "too many connections for role \"{0}\" (53300)")]
     [InlineData("alter role {0} nologin", "alter role {0} login", "is not permitted to log in (28000)")]
     [InlineData("revoke insert on {0}.mt_doc_message from {0}", "grant insert on {0}.mt_doc_message to {0}", "permission denied for table mt_doc_message (42501)")]
     [InlineData("revoke usage on schema {0} from {0}", "grant usage on schema {0} to {0}", "permission denied for schema {0} (42501)")]

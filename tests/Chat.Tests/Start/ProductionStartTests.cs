@@ -6,6 +6,7 @@ using System.Text.Json;
 using Chat.Features;
 using Chat.Tests.Embedded;
 using Chat.Tests.Fixtures;
+using Npgsql;
 
 namespace Chat.Tests.Start;
 
@@ -84,7 +85,12 @@ public sealed class ProductionStartTests
         Assert.Equal(0, await Run(offline, "db-patch", temp.Below("patch.sql")));
         Assert.Contains("mt_doc_message", await File.ReadAllTextAsync(temp.Below("patch.sql")), StringComparison.Ordinal);
         Assert.Equal("patch.sql", Path.GetFileName(Assert.Single(Directory.GetFiles(Path.GetDirectoryName(temp.Below("patch.sql"))!))));
-        Assert.Equal(0, await Run(offline, "db-apply"));
+        foreach (var said in (string[])["is the one of this version now", "was the one of this version already"])
+        {
+            using var apply = ServerProcess.Launch(offline, "db-apply");
+            Assert.Equal((0, $"The schema {settings["Storage__Schema"]} {said}."), (await apply.Exit(), apply.Output));
+        }
+
         using (var assert = ServerProcess.Launch(offline, "db-assert"))
             Assert.Equal((0, $"The schema {settings["Storage__Schema"]} is the one of this version."), (await assert.Exit(), assert.Output));
 
@@ -104,6 +110,23 @@ public sealed class ProductionStartTests
         Assert.Equal("from production", Assert.Single(history.GetProperty("messages").EnumerateArray()).GetProperty("content").GetString());
         // Where it was shown, a token would stay in the logs.
         Assert.DoesNotContain("token=", server.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_role_that_may_not_change_the_schema_is_told_so_in_one_line()
+    {
+        var settings = await Production.Settings();
+        await using var admin = NpgsqlDataSource.Create((await TestServers.Get()).Postgres);
+        var role = settings["Storage__Schema"];
+        await using (var create = admin.CreateCommand($"create role {role} login password '{role}'"))
+            await create.ExecuteNonQueryAsync();
+        settings["ConnectionStrings__Postgres"] = new NpgsqlConnectionStringBuilder(settings["ConnectionStrings__Postgres"]) { Username = role, Password = role }.ConnectionString;
+        using var apply = ServerProcess.Launch(settings, "db-apply");
+
+        var line = await RefusedWith(apply);
+
+        Assert.StartsWith("PostgreSQL refuses what db-apply must do: permission denied for database ", line, StringComparison.Ordinal);
+        Assert.EndsWith("(42501). db-apply wants the role that owns the schema and its tables.", line, StringComparison.Ordinal);
     }
 
     [Fact]

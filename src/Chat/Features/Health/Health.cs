@@ -157,7 +157,7 @@ internal sealed class PostgresCheck(DatabaseWatch database, Dependencies depende
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
-            return HealthCheckResult.Unhealthy(DatabaseFailure.IsRefusal(failure) ? DatabaseFailure.ReasonOf(failure) : "does not answer");
+            return HealthCheckResult.Unhealthy(DatabaseFailure.ReportedBy(failure) is null ? "does not answer" : DatabaseFailure.ReasonOf(failure));
         }
     }
 }
