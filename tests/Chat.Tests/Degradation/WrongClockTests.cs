@@ -1,0 +1,52 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using Chat.Features;
+using Chat.Tests.Fixtures;
+using Chat.Tests.Observing;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Chat.Tests.Degradation;
+
+/// <summary>A node whose machine does not keep time. PostgreSQL's clock and Redis' agree with each other here.</summary>
+public sealed class WrongClockTests
+{
+    [Theory]
+    [InlineData("01:00:00", "ahead of")]
+    [InlineData("-01:00:00", "behind")]
+    public async Task Is_said_by_readiness_and_by_a_metric(string offset, string direction)
+    {
+        var off = TimeSpan.Parse(offset, CultureInfo.InvariantCulture);
+        await using var right = await ChatApp.Start();
+        await using var wrong = await right.StartNode(new FakeTimeProvider(DateTimeOffset.UtcNow + off));
+        using var difference = wrong.Measure<double>("chat.clock.difference");
+
+        // What is looked at is PostgreSQL, and what comes of it is the server's own state.
+        JsonElement said = default;
+        await Eventually.IsRight(async () =>
+        {
+            said = await wrong.Ready(HttpStatusCode.ServiceUnavailable);
+            return said.GetProperty("server").GetString() == "ok" ? $"{said}" : null;
+        });
+
+        // Minutes may pass until it is asked, and its clock stands still meanwhile.
+        Assert.Matches($@"^its clock is 3[56]\d\d s {direction} PostgreSQL's: fresh tokens are refused, or expired ones taken$", said.GetProperty("server").GetString());
+        Assert.Equal("ok", said.GetProperty("postgres").GetString());
+        Assert.InRange(difference.LastMeasurement!.Value, off.TotalSeconds - 300, off.TotalSeconds + 300);
+        Assert.Equal("ok", (await right.Ready(HttpStatusCode.OK)).GetProperty("server").GetString());
+        // A token that is fresh elsewhere.
+        using var http = wrong.Http();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", right.TokenFor(ChatApp.NewUser(), lifetime: TimeSpan.FromMinutes(5)));
+        using var answer = await http.GetAsync(new Uri("/chat/unread", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task Within_the_skew_is_right()
+    {
+        await using var app = await ChatApp.Start();
+        await using var fast = await app.StartNode(new FakeTimeProvider(DateTimeOffset.UtcNow + TimeSpan.FromSeconds(15)));
+
+        Assert.Equal("ok", (await fast.Ready(HttpStatusCode.OK)).GetProperty("server").GetString());
+    }
+}
