@@ -194,7 +194,7 @@ export interface SyncDone {
 }
 
 export interface Pong {
-  /** What the ping carried, as it was; null where it carried nothing. */
+  /** What the ping carried, as it was; the server's time in milliseconds since 1970 where it carried nothing. */
   readonly timestamp: unknown;
   readonly serverTime: string;
 }

@@ -66,7 +66,7 @@ export class FakeSocket implements WebSocketLike {
 /** Answers what everybody asks for: nothing is there, and nobody has anything. */
 export function politely(socket: FakeSocket, event: Sent): void {
   if (event.type === 'auth') socket.accept();
-  if (event.type === 'ping') socket.say('pong', { timestamp: event.payload?.timestamp ?? null, serverTime: new Date(Date.now()).toISOString() }, event.id);
+  if (event.type === 'ping') socket.say('pong', { timestamp: event.payload.timestamp ?? Date.now(), serverTime: new Date(Date.now()).toISOString() }, event.id);
   if (event.type === 'sync') socket.say('sync.done', { conversations: 0 }, event.id);
 }
 

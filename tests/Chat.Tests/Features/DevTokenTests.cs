@@ -5,7 +5,9 @@ using Chat.Features;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Features;
@@ -51,6 +53,26 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("""{"username":5}""")]
     public async Task A_username_is_needed(string body) =>
         await (await Ask(JsonSerializer.Deserialize<JsonElement>(body))).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
+
+    [Fact]
+    public async Task The_first_lines_of_a_server_name_an_address_at_which_they_work()
+    {
+        using var folder = new TempFolder();
+        var (http2, http1) = (TestPort.Pick(), TestPort.Pick());
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.ListenUnixSocket(Path.Combine(folder.Path, "chat.sock"));
+            kestrel.Listen(IPAddress.Loopback, http2, endpoint => endpoint.Protocols = HttpProtocols.Http2);
+            kestrel.Listen(IPAddress.Loopback, http1);
+        });
+        await using var server = builder.Build();
+        server.MapGet("/health/live", () => "");
+        await server.StartAsync();
+
+        Assert.Equal($"http://127.0.0.1:{http1}", await Welcome.FirstThatServesAsync(server.Urls, CancellationToken.None));
+        Assert.Null(await Welcome.FirstThatServesAsync(server.Urls.Take(2), CancellationToken.None));
+    }
 
     [Theory]
     [InlineData("Development", ChatApp.Key, 1)]

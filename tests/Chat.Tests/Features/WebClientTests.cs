@@ -36,6 +36,31 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     [InlineData("/%2e%2e/appsettings.json")]
     public async Task Anything_else_is_not_the_page(string address) => await (await Get(address)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
 
+    [Theory]
+    [InlineData("/c")]
+    [InlineData("/c/a/b")]
+    [InlineData("/nothing")]
+    [InlineData("/chat/nothing")]
+    public async Task A_browser_that_is_led_nowhere_is_shown_the_page_which_says_so(string address)
+    {
+        var page = await Get(address, request => request.Headers.Add("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"));
+
+        Assert.Equal(HttpStatusCode.NotFound, page.StatusCode);
+        Assert.Equal("text/html", page.Content.Headers.ContentType?.MediaType);
+        Assert.Equal("no-store", $"{page.Headers.CacheControl}");
+        HasSecurityHeaders(page);
+        Assert.Contains("<div id=\"root\">", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_the_API_does_not_find_is_told_a_browser_as_it_is_told_everybody()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/chat/conversations/{Guid.NewGuid()}");
+        request.Headers.Add("Accept", "text/html");
+
+        await (await app.Http(ChatApp.NewUser()).SendAsync(request)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+    }
+
     [Fact]
     public async Task Everything_that_the_page_loads_is_here_and_kept_for_good()
     {

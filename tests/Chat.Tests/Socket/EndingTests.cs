@@ -13,8 +13,9 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
     private const int AtOnce = 6;
     private const string Ping = """{"type":"ping","payload":{}}""";
 
-    // A spinning thread alone takes about two seconds of it until the connection is cut.
-    private static readonly TimeSpan Most = TimeSpan.FromSeconds(1.5);
+    // Six threads that spin for two seconds, until their connections are cut, take four of two processors. On a machine with much
+    // else to do the same work takes up to three times its usual half second.
+    private static readonly TimeSpan Most = TimeSpan.FromSeconds(3);
     private static readonly byte[] Binary = RawSocket.Frame(RawFrame.Binary, [1]);
 
     /// <summary>Each with the token that the handshake carries and what the client does then; and the code it is closed with.</summary>
@@ -92,9 +93,11 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
 
         var codes = await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(_ => End(running.Server, Ways[way])));
 
-        Assert.All(codes, code => Assert.True(code == Ways[way].Code || (way == "a reader that does not read" && code == 1006), $"closed with {code}"));
+        // Whoever does not read gives no sign of life either, and a busy server may see that first; the close may not reach them.
+        var isSlow = way == "a reader that does not read";
+        Assert.All(codes, code => Assert.True(code == Ways[way].Code || (isSlow && code is (4412 or 1006)), $"closed with {code}"));
         var took = running.Server.ProcessorTime - before;
-        Assert.True(took < Most * (way == "a reader that does not read" ? 5 : 1), $"{took.TotalMilliseconds:0} ms of processor time");
+        Assert.True(took < Most * (isSlow ? 5 : 1), $"{took.TotalMilliseconds:0} ms of processor time");
     }
 
     private static async Task<int> End(ServerProcess server, (Func<string> Token, Func<RawSocket, Task> Does, int Code) way)

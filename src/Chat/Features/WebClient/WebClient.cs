@@ -48,9 +48,20 @@ public sealed class WebClientSlice : ISlice
             var document = new StaticDocument(type, address == Index
                 ? async () => Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(file)).Replace(Relative, $"\"{pathBase}/", StringComparison.Ordinal))
                 : () => File.ReadAllBytesAsync(file));
+            if (address == Index)
+                app.Use((http, next) => AnswerNowhereAsync(http, next, document, policy));
             foreach (var place in address == Index ? [address, "", "c/{id}"] : (string[])[address])
                 app.MapMethods(place, Methods, http => SendAsync(http, document, policy, cache)).AllowAnonymous().ExcludeFromDescription();
         }
+    }
+
+    // A program that asks for nothing in particular, or for JSON, gets problem details.
+    private static async Task AnswerNowhereAsync(HttpContext http, RequestDelegate next, StaticDocument page, string policy)
+    {
+        await next(http);
+        if (http.Response is { StatusCode: StatusCodes.Status404NotFound, HasStarted: false } && http.GetEndpoint() is null
+            && Methods.Contains(http.Request.Method) && http.Request.GetTypedHeaders().Accept.Any(accepted => accepted.MediaType == "text/html"))
+            await SendAsync(http, page, policy, "no-store");
     }
 
     private static Task SendAsync(HttpContext http, StaticDocument document, string policy, string cache)
