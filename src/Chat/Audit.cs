@@ -13,19 +13,19 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
     private readonly double ends = configuration.GetValue("Audit:ConnectionEnds", 1.0);
 
     /// <summary>A connection has ended: who, from where, why and after how long. A share of them, if the setting says so.</summary>
-    public void Ended(Connection connection, IPAddress? address, int code, TimeSpan lasted)
+    public void Ended(Connection connection, Disconnect reason, TimeSpan lasted)
     {
         // By its id, so that a share of connections is meant, and not of lines.
         if (log.IsEnabled(LogLevel.Information) && (uint)connection.Id.GetHashCode() < ends * uint.MaxValue)
-            Ended(connection.Token?.Identity?.Id, address, connection.Id, code, (long)lasted.TotalSeconds);
+            Ended(connection.Token?.Identity?.Id, connection.Address, connection.Id, reason.Code, reason.Reason, (long)lasted.TotalSeconds);
     }
 
-    [LoggerMessage(20, LogLevel.Information, "Disconnected: user {UserId} from {Address} on connection {ConnectionId}: {Code} after {Seconds} s")]
-    private partial void Ended(Guid? userId, IPAddress? address, Guid connectionId, int code, long seconds);
+    [LoggerMessage(20, LogLevel.Information, "Disconnected: user {UserId} from {Address} on connection {ConnectionId}: {Code} ({Reason}) after {Seconds} s")]
+    private partial void Ended(Guid? userId, IPAddress? address, Guid connectionId, int code, string reason, long seconds);
 
     /// <summary>A token was accepted on a connection. Requests over REST show theirs each time and are not told of.</summary>
-    [LoggerMessage(1, LogLevel.Information, "Signed in: user {UserId} on connection {ConnectionId}")]
-    public partial void SignedIn(Guid userId, Guid connectionId);
+    [LoggerMessage(1, LogLevel.Information, "Signed in: user {UserId} on connection {ConnectionId} from {Address}")]
+    public partial void SignedIn(Guid userId, Guid connectionId, IPAddress? address);
 
     /// <summary>A token was refused on a connection. What the token claims of itself is bounded, and not verified.</summary>
     [LoggerMessage(2, LogLevel.Information, "Sign-in refused: {Fault} on connection {ConnectionId} from {Address}: {Reason} (iss {Issuer}, kid {KeyId})")]
@@ -69,4 +69,16 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
     /// </summary>
     [LoggerMessage(8, LogLevel.Warning, "Origin refused: a handshake from a page of {Origin}, which is neither ours ({Expected}) nor in Origins:Allowed")]
     public partial void OriginRefused(string origin, string expected);
+
+    /// <summary>An operator closed a connection, to have its client come back.</summary>
+    [LoggerMessage(30, LogLevel.Information, "Operator at {Address} disconnected: connection {ConnectionId} of user {UserId}")]
+    public partial void OperatorDisconnected(IPAddress? address, Guid connectionId, Guid? userId);
+
+    /// <summary>An operator closed all connections of a user to this node.</summary>
+    [LoggerMessage(31, LogLevel.Information, "Operator at {Address} disconnected: {Count} connections of user {UserId}")]
+    public partial void OperatorDisconnectedAll(IPAddress? address, int count, Guid userId);
+
+    /// <summary>The admin port refused a call; at most one line a second. The route is the call's pattern, not what was asked for.</summary>
+    [LoggerMessage(39, LogLevel.Warning, "Admin call refused: {Method} {Route} from {Address}: {Reason}")]
+    public partial void AdminCallRefused(string method, string route, IPAddress? address, string reason);
 }

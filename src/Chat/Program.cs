@@ -1,5 +1,6 @@
 using Carter;
 using Chat;
+using Chat.Admin;
 using Chat.Backplane;
 using Chat.Commands;
 using Chat.Edge;
@@ -46,6 +47,7 @@ try
     builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
     builder.Services.AddProblems();
     builder.AddTelemetry();
+    builder.AddAdmin();
     builder.Services.AddContract();
     builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Chat.Admin;
 using Chat.Backplane;
 using Chat.Features;
 using Chat.Socket;
@@ -120,6 +121,9 @@ internal static class Slices
 [JsonSerializable(typeof(DevToken))]
 //// WebClient
 [JsonSerializable(typeof(ClientInfo))]
+//// the admin port
+[JsonSerializable(typeof(ConnectionList))]
+[JsonSerializable(typeof(DisconnectedConnections))]
 internal sealed partial class ChatJson : JsonSerializerContext
 {
     /// <summary>For frames, bodies and node events.</summary>

@@ -28,9 +28,10 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Socket"] = ["Chat.Edge", "Chat.Storage", "Chat.Tokens"],
         ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
-        ["Chat.Telemetry"] = [],
+        ["Chat.Admin"] = ["Chat.Edge", "Chat.Features", "Chat.Rest", "Chat.Settings", "Chat.Socket", "Chat.Tokens"],
+        ["Chat.Telemetry"] = ["Chat.Settings"],
         ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
-        ["Chat.Settings"] = ["Chat.Edge", "Chat.Telemetry", "Chat.Tokens"],
+        ["Chat.Settings"] = ["Chat.Edge", "Chat.Tokens"],
         ["Chat.Features"] = ["Chat.Backplane", "Chat.Rest", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
     };
 

@@ -51,7 +51,8 @@ internal static class EdgeRegistration
             app.UseHsts();
     }
 
-    private static Task AddHeaders(HttpContext http, RequestDelegate next)
+    /// <summary>Adds what every answer carries.</summary>
+    internal static Task AddHeaders(HttpContext http, RequestDelegate next)
     {
         // As late as can be: the error boundary clears what was set before it.
         http.Response.OnStarting(() =>

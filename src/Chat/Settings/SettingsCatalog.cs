@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Chat.Edge;
-using Chat.Telemetry;
 
 namespace Chat.Settings;
 
@@ -43,8 +42,9 @@ internal static partial class SettingsCatalog
         Setting.Time("Storage:StartTimeout", TimeSpan.FromSeconds(30), Second, Hour, "how long a start waits for PostgreSQL"),
         Setting.Text("Redis:Prefix", "empty", "in front of every key and channel, to share one Redis",
             text => Prefix().IsMatch(text) ? null : "takes up to 64 letters, digits and the characters . _ : and -."),
-        Setting.Text("Admin:Port", "`9464`; Development: `0`", "the port of `/metrics`, for Prometheus; 0 for none", AdminSettings.PortFault),
-        Setting.Text("Admin:Address", "`127.0.0.1`", "the address of that port", AdminSettings.AddressFault),
+        Setting.Text("Admin:Port", "`9464`; Development: `0`", "the port of `/metrics`, for Prometheus, and of the [operator's calls](docs/operations.md#the-admin-port); 0 for none", AdminSettings.PortFault),
+        Setting.Text("Admin:Address", "`127.0.0.1`", "the address of that port; beyond the loopback it serves metrics and health alone until `Admin:Token` is set", AdminSettings.AddressFault),
+        Setting.Secret("Admin:Token", "", "what a caller of that port must show for all else, at least 16 characters", AdminSettings.TokenFault),
         Setting.Fraction("Audit:ConnectionEnds", 1, 0, 1, "the share of connections whose end gets a line in the audit log"),
         Setting.Text("Secrets:Directory", "", "a directory of files, each with the value of the setting that it is named after, such as `Jwt__Key`: for what is mounted as a secret"),
         Setting.Text("OTEL_EXPORTER_OTLP_ENDPOINT", "", "where metrics, traces and logs go by OTLP; see [docs/operations.md](docs/operations.md#where-it-goes)"),

@@ -146,7 +146,7 @@ internal sealed class Authentication(
             foreach (var observer in identityObservers)
                 await observer.SeenAsync(identity);
             await OpenAsync(connection, id);
-            audit.SignedIn(identity.Id, connection.Id);
+            audit.SignedIn(identity.Id, connection.Id, connection.Address);
         }
         catch
         {

@@ -12,7 +12,7 @@ namespace Chat.Socket;
 public sealed class Connection
 {
     // Nobody sends 1006: it stands for a connection that ended without a close (RFC 6455, 7.4.1).
-    internal const int Broken = 1006;
+    internal static readonly Disconnect Broken = new(1006, "broke without a close");
     private readonly WebSocket socket;
     private readonly Transport transport;
     private readonly Limits limits;
@@ -64,8 +64,8 @@ public sealed class Connection
 
     internal TokenReading? Token { get; private set; }
 
-    /// <summary>The close code with which it has ended; null while it is open.</summary>
-    internal int? EndCode { get; private set; }
+    /// <summary>Why it has ended; null while it is open.</summary>
+    internal Disconnect? EndReason { get; private set; }
 
     /// <summary>Whether .NET found a fault in the frames and has closed for it by itself.</summary>
     internal bool IsFaulted { get; private set; }
@@ -103,6 +103,12 @@ public sealed class Connection
 
     /// <summary>How many events wait to be written.</summary>
     internal int QueueLength => queue.Length;
+
+    /// <summary>How many bytes these are.</summary>
+    internal int QueueBytes => queue.Bytes;
+
+    /// <summary>How long nothing was heard of the other side.</summary>
+    internal TimeSpan Silence => lifeSign.Age;
 
     /// <summary>Takes a send's permit.</summary>
     /// <returns>Zero, or how long to wait for the next permit.</returns>
@@ -169,13 +175,13 @@ public sealed class Connection
             }
 
             await queue.Ended;
-            End(queue.Closing!.Code);
+            End(queue.Closing!);
         }
         catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
         {
             // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
             IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
-            End(queue.Closing is { } reason && reason != Disconnect.Goodbye ? reason.Code : IsFaulted ? Disconnect.ProtocolError.Code : Broken);
+            End(queue.Closing is { } reason && reason != Disconnect.Goodbye ? reason : IsFaulted ? Disconnect.ProtocolError : Broken);
             queue.Close(Disconnect.Goodbye, discard: true);
         }
     }
@@ -209,10 +215,10 @@ public sealed class Connection
         socket.Abort();
     }
 
-    private void End(int code)
+    private void End(Disconnect reason)
     {
-        EndCode = code;
-        metrics.Closed(code);
+        EndReason = reason;
+        metrics.Closed(reason.Code);
     }
 
     // Half a beat of tolerance, so that a ping is due at the same beat each time, however exact the timer is.

@@ -11,7 +11,7 @@ namespace Chat.Socket;
 public sealed record Disconnect(int Code, string Reason)
 {
     /// <summary>The client closed; its close is answered, with the code that it gave (RFC 6455, 5.5.1).</summary>
-    public static readonly Disconnect Goodbye = new((int)WebSocketCloseStatus.NormalClosure, "goodbye");
+    public static readonly Disconnect Goodbye = new((int)WebSocketCloseStatus.NormalClosure, "closed by the client");
 
     /// <summary>A fault in the frames themselves (RFC 6455): .NET's WebSocket finds it and closes, with this code, by itself.</summary>
     public static readonly Disconnect ProtocolError = new((int)WebSocketCloseStatus.ProtocolError, "protocol error");
@@ -27,6 +27,9 @@ public sealed record Disconnect(int Code, string Reason)
 
     /// <summary>The server is going down; another one, or this one again, is there soon.</summary>
     public static readonly Disconnect ServerStopping = new(1012, "server stopping");
+
+    /// <summary>An operator wants this client elsewhere, or to begin anew.</summary>
+    public static readonly Disconnect ByOperator = new(1012, "closed by an operator");
 
     /// <summary>The node or the user has too many connections.</summary>
     public static readonly Disconnect TooManyConnections = new(1013, "too many connections");

@@ -26,6 +26,9 @@ public sealed class Hub
     /// <summary>The users with a connection to this node.</summary>
     public ICollection<Guid> Users => users.Keys;
 
+    /// <summary>The open connection with this id; null if there is none.</summary>
+    internal Connection? Find(Guid id) => all.GetValueOrDefault(id);
+
     /// <summary>The open connections of a user to this node; empty if there is none.</summary>
     public IReadOnlyList<Connection> ConnectionsOf(Guid userId) => users.TryGetValue(userId, out var own) ? own : [];
 

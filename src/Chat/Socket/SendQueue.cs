@@ -32,6 +32,9 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     /// <summary>How many frames wait. Read without the lock: a number to look at.</summary>
     public int Length => waiting.Count;
 
+    /// <summary>How many bytes these are. Read as that is.</summary>
+    public int Bytes => Volatile.Read(ref waitingBytes);
+
     /// <summary>Adds a frame.</summary>
     /// <returns>False if the queue is past its bound: the client reads too slowly.</returns>
     public bool TryAdd(Frame frame)
@@ -87,7 +90,11 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
             closing = reason;
             Volatile.Write(ref closingSince, time.GetTimestamp());
             if (discard)
+            {
                 waiting.Clear();
+                waitingBytes = 0;
+            }
+
             ReleaseRoom();
             StartDrain();
         }

@@ -135,7 +135,7 @@ internal sealed partial class SocketEndpoint(
         }
         finally
         {
-            audit.Ended(connection, address, connection.EndCode ?? Connection.Broken, time.GetUtcNow() - connection.ConnectedAt);
+            audit.Ended(connection, connection.EndReason ?? Connection.Broken, time.GetUtcNow() - connection.ConnectedAt);
             hub.Forget();
         }
     }

@@ -1,3 +1,4 @@
+using Chat.Settings;
 using Npgsql;
 using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
@@ -21,11 +22,7 @@ internal static class TelemetryRegistration
         // The variables overrule our name for the service, not the other way round.
         var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(Service, serviceInstanceId: NodeName.Own).AddEnvironmentVariableDetector());
         if (admin.Port != 0)
-        {
             telemetry.WithMetrics(metrics => Collect(metrics).AddPrometheusExporter());
-            builder.Services.AddSingleton(admin).AddHostedService<AdminServer>();
-        }
-
         if (HasEndpoint("METRICS"))
             telemetry.WithMetrics(metrics => Collect(metrics).AddOtlpExporter());
         if (HasEndpoint("TRACES"))

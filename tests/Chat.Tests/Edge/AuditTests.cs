@@ -32,7 +32,7 @@ public sealed class AuditTests
 
         // Why she dropped: the end of each connection has its own line, whenever the server comes to it.
         await Eventually.Holds("the ends are told", () => log.Of<Audit>().Count(IsEnd) >= 2);
-        Assert.All(log.Of<Audit>().Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 after \d+ s$", line));
+        Assert.All(log.Of<Audit>().Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
         var lines = log.Of<Audit>().Where(line => !IsEnd(line)).ToArray();
         bool IsEnd(string line) => line.StartsWith("Disconnected: ", StringComparison.Ordinal);
         string[] expected =

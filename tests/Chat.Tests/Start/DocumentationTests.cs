@@ -33,7 +33,7 @@ public sealed partial class DocumentationTests
             .Where(file => Path.GetFileName(file) != "SettingsCatalog.cs").Order().Select(File.ReadAllText));
         var read = Setting().Matches(code).Select(setting => setting.Groups[1].Value)
             .Concat(ConnectionString().Matches(code).Select(name => $"ConnectionStrings:{name.Groups[1].Value}"))
-            .Concat(FromSection().Matches(Read("src", "Chat", "Telemetry", "AdminSettings.cs")).Select(name => $"Admin:{name.Groups[1].Value}"))
+            .Concat(FromSection().Matches(Read("src", "Chat", "Settings", "AdminSettings.cs")).Select(name => $"Admin:{name.Groups[1].Value}"))
             .Concat(Bound<JwtSettings>("Jwt")).Concat(Bound<WebClientSettings>("Web")).Concat(Bound<Limits>("Limits"))
             .Concat(["OTEL_EXPORTER_OTLP_ENDPOINT", "PathBase", "AllowedHosts"]);
 

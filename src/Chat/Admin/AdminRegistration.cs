@@ -1,0 +1,17 @@
+using Chat.Settings;
+
+namespace Chat.Admin;
+
+/// <summary>Registers the operator's port, and lists what is there.</summary>
+internal static class AdminRegistration
+{
+    public static void AddAdmin(this WebApplicationBuilder builder)
+    {
+        var settings = AdminSettings.Of(builder.Configuration.GetSection("Admin"), builder.Environment.IsDevelopment());
+        if (settings.Port == 0)
+            return;
+        builder.Services.AddSingleton(settings).AddSingleton<AdminGuard>().AddHostedService<AdminServer>();
+        builder.Services
+            .AddSingleton<IAdminModule, ConnectionsModule>();
+    }
+}

@@ -1,0 +1,147 @@
+using System.Net;
+using System.Text.Json;
+using Chat.Tests.Fixtures;
+
+namespace Chat.Tests.Admin;
+
+/// <summary>Whom the operator's port answers.</summary>
+public sealed class AdminGuardTests
+{
+    private static readonly (string, string) ByToken = ("Authorization", $"Bearer {AdminPort.Token}");
+
+    /// <summary>Every call that there is, with whether whoever reaches the port may make it.</summary>
+    private static readonly (HttpMethod Method, string Address, bool IsOpen)[] Calls =
+    [
+        (HttpMethod.Get, "/metrics", true),
+        (HttpMethod.Get, "/health/live", true),
+        (HttpMethod.Get, "/health/ready?exclude=redis&exclude=pubsub&exclude=postgres", true),
+        (HttpMethod.Get, "/connections", false),
+        (HttpMethod.Delete, "/connections?user=00000000-0000-0000-0000-000000000001", false),
+        (HttpMethod.Delete, "/connections/00000000-0000-0000-0000-000000000001", false),
+        (HttpMethod.Get, "/no-such-call", false),
+    ];
+
+    [Fact]
+    public async Task On_the_loopback_whoever_is_there_may_ask()
+    {
+        await using var admin = await AdminPort.Start();
+
+        foreach (var (method, address, _) in Calls)
+            Assert.DoesNotContain((int)await Status(admin, method, address), (int[])[401, 403, 421]);
+    }
+
+    [Fact]
+    public async Task A_token_is_asked_for_where_there_is_one()
+    {
+        await using var admin = await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token });
+
+        foreach (var (method, address, isOpen) in Calls)
+        {
+            Assert.Equal(!isOpen, await Status(admin, method, address) == HttpStatusCode.Unauthorized);
+            Assert.Equal(!isOpen, await Status(admin, method, address, ("Authorization", $"Bearer {AdminPort.Token}x")) == HttpStatusCode.Unauthorized);
+            Assert.NotEqual(HttpStatusCode.Unauthorized, await Status(admin, method, address, ByToken));
+        }
+
+        using var refused = await admin.Send(HttpMethod.Get, "/connections");
+        Assert.Equal("Bearer", $"{refused.Headers.WwwAuthenticate}");
+        Assert.DoesNotContain(AdminPort.Token, await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Beyond_the_loopback_only_metrics_and_health_are_there_without_a_token()
+    {
+        await using var admin = await AdminPort.Start(new() { ["Admin:Address"] = "0.0.0.0" });
+        await using var client = await admin.App.Connect(ChatApp.NewUser());
+
+        foreach (var (method, address, isOpen) in Calls)
+            Assert.Equal(!isOpen, await Status(admin, method, address) == HttpStatusCode.Forbidden);
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(admin, HttpMethod.Get, "/connections", ByToken));
+        await client.Settle();
+    }
+
+    [Fact]
+    public async Task Beyond_the_loopback_the_token_opens_the_rest()
+    {
+        await using var admin = await AdminPort.Start(new() { ["Admin:Address"] = "0.0.0.0", ["Admin:Token"] = AdminPort.Token });
+
+        foreach (var (method, address, isOpen) in Calls)
+        {
+            Assert.Equal(!isOpen, await Status(admin, method, address, ("Host", "chat-1.example:9464")) == HttpStatusCode.Unauthorized);
+            Assert.DoesNotContain((int)await Status(admin, method, address, ByToken, ("Host", "chat-1.example:9464")), (int[])[401, 403, 421]);
+        }
+    }
+
+    [Theory]
+    [InlineData("Origin", "https://evil.example")]
+    [InlineData("Origin", "null")]
+    [InlineData("Origin", "http://127.0.0.1")]
+    [InlineData("Sec-Fetch-Site", "cross-site")]
+    [InlineData("Sec-Fetch-Site", "same-site")]
+    public async Task No_web_page_gets_anything(string header, string value)
+    {
+        await using var admin = await AdminPort.Start();
+
+        foreach (var (method, address, _) in Calls)
+            Assert.Equal(HttpStatusCode.Forbidden, await Status(admin, method, address, (header, value)));
+        Assert.Equal(HttpStatusCode.OK, await Status(admin, HttpMethod.Get, "/connections", ("Sec-Fetch-Site", "none")));
+    }
+
+    [Fact]
+    public async Task A_name_that_somebody_points_at_the_loopback_is_answered_to_probes_alone()
+    {
+        await using var admin = await AdminPort.Start();
+
+        foreach (var (method, address, _) in Calls)
+            Assert.Equal(!address.StartsWith("/health", StringComparison.Ordinal), await Status(admin, method, address, ("Host", "evil.example")) == HttpStatusCode.MisdirectedRequest);
+        Assert.Equal(HttpStatusCode.OK, await Status(admin, HttpMethod.Get, "/connections", ("Host", "localhost:9464")));
+    }
+
+    [Fact]
+    public async Task Refusals_are_told_without_what_was_sent_and_not_each_of_many()
+    {
+        await using var admin = await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token }, fakeClock: true);
+        var log = LogCapture.Of(admin.App);
+
+        for (var i = 0; i < 20; i++)
+            await Status(admin, HttpMethod.Get, $"/connections?secret-{i}", ("Authorization", $"Bearer guess-{i}"));
+
+        Assert.Equal(2, log.Of<Audit>().Count);
+        Assert.All(log.Of<Audit>(), line => Assert.Equal("Admin call refused: GET /connections from 127.0.0.1: Show Admin__Token: Authorization: Bearer <token>.", line));
+    }
+
+    [Fact]
+    public async Task Readiness_is_there_as_it_is_elsewhere()
+    {
+        await using var admin = await AdminPort.Start();
+        JsonElement own = default;
+        await Eventually.IsRight(async () =>
+        {
+            using var answer = await admin.Send(HttpMethod.Get, "/health/ready");
+            own = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;
+            return answer.StatusCode == HttpStatusCode.OK ? null : own.GetRawText();
+        });
+
+        Assert.Equal("""{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""", own.GetRawText());
+        Assert.Equal("""{"status":"ok","checks":{}}""", (await admin.Get("/health/live")).GetRawText());
+    }
+
+    [Fact]
+    public async Task What_is_wrong_is_told_in_the_same_form_as_over_REST()
+    {
+        await using var admin = await AdminPort.Start();
+
+        using var missing = await admin.Send(HttpMethod.Get, "/no-such-call");
+        using var wrong = await admin.Send(HttpMethod.Post, "/connections");
+
+        await missing.IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        await wrong.IsProblem(HttpStatusCode.MethodNotAllowed, "NOT_FOUND");
+        Assert.Equal("no-store", $"{missing.Headers.CacheControl}");
+        Assert.Equal(["nosniff"], missing.Headers.GetValues("X-Content-Type-Options"));
+    }
+
+    private static async Task<HttpStatusCode> Status(AdminPort admin, HttpMethod method, string address, params (string Name, string Value)[] headers)
+    {
+        using var answer = await admin.Send(method, address, headers);
+        return answer.StatusCode;
+    }
+}

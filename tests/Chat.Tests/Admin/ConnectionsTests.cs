@@ -1,0 +1,177 @@
+using System.Net;
+using System.Text.Json;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Chat.Tests.Socket;
+using Microsoft.Extensions.Logging;
+
+namespace Chat.Tests.Admin;
+
+/// <summary>Who is on a node, and how an operator sends them elsewhere.</summary>
+public sealed class ConnectionsTests
+{
+    private readonly TestUser alice = ChatApp.NewUser("alice-whose-name-is-not-shown");
+    private readonly TestUser bob = ChatApp.NewUser();
+
+    [Fact]
+    public async Task The_list_has_who_where_since_when_and_what_waits()
+    {
+        await using var admin = await AdminPort.Start(new() { ["Limits:AuthTimeout"] = "01:00:00" }, fakeClock: true, onKestrel: true);
+        await using var early = await admin.App.Connect(alice);
+        admin.App.Clock!.Advance(TimeSpan.FromSeconds(20));
+        await using var late = await admin.App.Connect(bob);
+        await using var nobody = await admin.App.Open();
+        await early.Settle();
+        await Eventually.Holds("all three are there", () => admin.App.Hub().Count == 3);
+
+        var list = await admin.Get("/connections");
+
+        Assert.Equal("""{"connections":3,"signedIn":2,"users":2,"queueEvents":0,"queueBytes":0}""", list.GetProperty("total").GetRawText());
+        var rows = list.GetProperty("connections").EnumerateArray().ToArray();
+        Assert.Equal(3, rows.Length);
+        Assert.Equal((alice.Id, "127.0.0.1", 20, 0), Told(rows[0]));
+        Assert.Equal((bob.Id, "127.0.0.1", 0, 0), Told(rows.Single(row => row.TryGetProperty("userId", out var user) && user.GetGuid() == bob.Id)));
+        Assert.Single(rows, row => !row.TryGetProperty("userId", out _));
+        Assert.Equal(early.All("auth_success").Count == 1 ? early.All("auth_success")[0]["connectionId"].GetGuid() : default, rows[0].GetProperty("id").GetGuid());
+        Assert.DoesNotContain(alice.Username, list.GetRawText(), StringComparison.Ordinal);
+
+        static (Guid, string?, long, long) Told(JsonElement row) => (
+            row.GetProperty("userId").GetGuid(), row.GetProperty("address").GetString(), row.GetProperty("ageSeconds").GetInt64(), row.GetProperty("silentSeconds").GetInt64());
+    }
+
+    [Fact]
+    public async Task Filters_narrow_it_down_and_the_limit_cuts_it_off()
+    {
+        await using var admin = await AdminPort.Start(fakeClock: true, onKestrel: true);
+        await using var first = await admin.App.Connect(alice);
+        admin.App.Clock!.Advance(TimeSpan.FromSeconds(10));
+        await using var second = await admin.App.Connect(alice);
+        await using var third = await admin.App.Connect(bob);
+        await first.Settle();
+
+        Assert.Equal(2, await Count($"?user={alice.Id}"));
+        Assert.Equal(0, await Count($"?user={Guid.NewGuid()}"));
+        Assert.Equal(3, await Count("?address=127.0.0.1"));
+        Assert.Equal(3, await Count("?address=127.0.0.0/8"));
+        Assert.Equal(0, await Count("?address=10.0.0.0/8"));
+        Assert.Equal(1, await Count("?minAge=00:00:05"));
+        Assert.Equal(0, await Count($"?user={bob.Id}&minAge=00:00:05"));
+        Assert.Equal(3, await Count("?minQueue=0"));
+        Assert.Equal(0, await Count("?minQueue=1"));
+        var cut = await admin.Get("/connections?limit=1&sort=silent");
+        Assert.Equal(1, cut.GetProperty("connections").GetArrayLength());
+        Assert.Equal((3, 3), (cut.GetProperty("total").GetProperty("connections").GetInt32(), cut.GetProperty("matching").GetProperty("connections").GetInt32()));
+
+        async Task<int> Count(string query) => (await admin.Get($"/connections{query}")).GetProperty("connections").GetArrayLength();
+    }
+
+    [Fact]
+    public async Task Who_does_not_read_is_found_by_what_waits_for_them()
+    {
+        await using var admin = await AdminPort.Start(fakeClock: true, onKestrel: true);
+        await using var reads = await admin.App.Connect(alice);
+        using var stuck = await RawSocket.Shake(admin.App, $"Authorization: Bearer {admin.App.TokenFor(bob)}\r\n");
+        await Eventually.Holds("both are there", () => admin.App.Hub().ConnectionsOf(bob.Id).Count == 1);
+        var connection = admin.App.Hub().ConnectionsOf(bob.Id).Single();
+        var frame = new Frame(new byte[100_000]);
+        // The network holds some megabytes; the rest waits here.
+        await Eventually.Holds("something waits", () =>
+        {
+            if (connection.QueueLength < 3)
+                connection.Send(frame);
+            return connection.QueueLength >= 3;
+        });
+
+        var found = (await admin.Get("/connections?minQueue=1&sort=queue")).GetProperty("connections").EnumerateArray().Single();
+
+        Assert.Equal(bob.Id, found.GetProperty("userId").GetGuid());
+        Assert.InRange(found.GetProperty("queueEvents").GetInt32(), 1, 10);
+        Assert.InRange(found.GetProperty("queueBytes").GetInt32(), 100_000, 1_000_000);
+        await reads.Settle();
+    }
+
+    [Theory]
+    [InlineData("?usr=00000000-0000-0000-0000-000000000001", null)]
+    [InlineData("?user=alice", "user")]
+    [InlineData("?user=00000000-0000-0000-0000-000000000001&user=00000000-0000-0000-0000-000000000002", "user")]
+    [InlineData("?address=example.org", "address")]
+    [InlineData("?minAge=60", "minAge")]
+    [InlineData("?minQueue=-1", "minQueue")]
+    [InlineData("?limit=0", "limit")]
+    [InlineData("?limit=1001", "limit")]
+    [InlineData("?sort=1", "sort")]
+    public async Task What_cannot_be_understood_is_refused_and_not_ignored(string query, string? field)
+    {
+        await using var admin = await AdminPort.Start();
+
+        using var answer = await admin.Send(HttpMethod.Get, $"/connections{query}");
+
+        await answer.IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
+    }
+
+    [Fact]
+    public async Task One_is_told_to_come_back_and_the_others_stay()
+    {
+        await using var admin = await AdminPort.Start();
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        await using var phone = await admin.App.Connect(alice);
+        await using var desk = await admin.App.Connect(alice);
+        var id = phone.All("auth_success").Single()["connectionId"].GetGuid();
+
+        await admin.Answer(HttpMethod.Delete, $"/connections/{id}", HttpStatusCode.NoContent);
+
+        Assert.Equal(1012, await phone.Closed());
+        await desk.Settle();
+        await Eventually.Holds("it is gone", () => admin.App.Hub().Find(id) is null);
+        await admin.Answer(HttpMethod.Delete, $"/connections/{id}", HttpStatusCode.NotFound);
+        Assert.Single(log.Of<Audit>(), $"Operator at 127.0.0.1 disconnected: connection {id} of user {alice.Id}");
+        await Eventually.Holds("its end is told", () => log.Of<Audit>().Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task All_of_a_user_are_told_and_nobody_elses()
+    {
+        await using var admin = await AdminPort.Start();
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        await using var phone = await admin.App.Connect(alice);
+        await using var desk = await admin.App.Connect(alice);
+        await using var other = await admin.App.Connect(bob);
+
+        Assert.Equal(2, (await admin.Answer(HttpMethod.Delete, $"/connections?user={alice.Id}", HttpStatusCode.OK)).GetProperty("disconnected").GetInt32());
+
+        Assert.Equal((1012, 1012), (await phone.Closed(), await desk.Closed()));
+        await other.Settle();
+        Assert.Single(log.Of<Audit>(), $"Operator at 127.0.0.1 disconnected: 2 connections of user {alice.Id}");
+    }
+
+    [Theory]
+    [InlineData("/connections")]
+    [InlineData("/connections?user=")]
+    [InlineData("/connections?address=127.0.0.1")]
+    public async Task Everybody_is_disconnected_by_no_slip(string address)
+    {
+        await using var admin = await AdminPort.Start();
+        await using var client = await admin.App.Connect(alice);
+
+        await admin.Answer(HttpMethod.Delete, address, HttpStatusCode.BadRequest);
+
+        await client.Settle();
+    }
+
+    [Fact]
+    public async Task A_connection_that_a_client_left_or_lost_ends_with_a_line_that_says_so()
+    {
+        await using var admin = await AdminPort.Start(onKestrel: true);
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        await using var leaves = await admin.App.Connect(alice);
+        await using var breaks = await admin.App.Connect(bob);
+
+        await leaves.Leave();
+        breaks.Cut();
+
+        await Eventually.Holds("both ends are told", () => log.Of<Audit>().Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
+        Assert.Single(log.Of<Audit>(), line => line.StartsWith($"Signed in: user {alice.Id} on connection ", StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
+        Assert.Single(log.Of<Audit>(), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
+        Assert.Single(log.Of<Audit>(), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1006 (broke without a close) after ", StringComparison.Ordinal));
+    }
+}
