@@ -78,6 +78,14 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
     [LoggerMessage(31, LogLevel.Information, "Operator at {Address} disconnected: {Count} connections of user {UserId}")]
     public partial void OperatorDisconnectedAll(IPAddress? address, int count, Guid userId);
 
+    /// <summary>An operator sends everybody on this node elsewhere.</summary>
+    [LoggerMessage(32, LogLevel.Information, "Operator at {Address} began a drain: {Count} connections")]
+    public partial void DrainBegan(IPAddress? address, int count);
+
+    /// <summary>An operator took the node back into service.</summary>
+    [LoggerMessage(33, LogLevel.Information, "Operator at {Address} ended the drain: {Count} connections are left")]
+    public partial void DrainEnded(IPAddress? address, int count);
+
     /// <summary>The admin port refused a call; at most one line a second. The route is the call's pattern, not what was asked for.</summary>
     [LoggerMessage(39, LogLevel.Warning, "Admin call refused: {Method} {Route} from {Address}: {Reason}")]
     public partial void AdminCallRefused(string method, string route, IPAddress? address, string reason);

@@ -124,6 +124,7 @@ internal static class Slices
 //// the admin port
 [JsonSerializable(typeof(ConnectionList))]
 [JsonSerializable(typeof(DisconnectedConnections))]
+[JsonSerializable(typeof(DrainView))]
 internal sealed partial class ChatJson : JsonSerializerContext
 {
     /// <summary>For frames, bodies and node events.</summary>

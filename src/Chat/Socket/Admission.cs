@@ -50,8 +50,8 @@ internal sealed class Admission
     /// <returns>Zero, or how long the client should wait.</returns>
     public TimeSpan MayShakeHands(IPAddress address, bool hasToken, bool isLast)
     {
-        if (hub.IsStopping)
-            return Refuse("stopping", null, Moment);
+        if (hub.State is not NodeState.Serving and var state)
+            return Refuse(state == NodeState.Stopping ? "stopping" : "draining", null, Moment);
         if (isLast)
             return Refuse("files", null, Moment);
         if (Volatile.Read(ref unauthenticated) >= limits.MaxUnauthenticated

@@ -28,6 +28,9 @@ public sealed record Disconnect(int Code, string Reason)
     /// <summary>The server is going down; another one, or this one again, is there soon.</summary>
     public static readonly Disconnect ServerStopping = new(1012, "server stopping");
 
+    /// <summary>The node takes nobody for a while; another one does.</summary>
+    public static readonly Disconnect Draining = new(1012, "node draining");
+
     /// <summary>An operator wants this client elsewhere, or to begin anew.</summary>
     public static readonly Disconnect ByOperator = new(1012, "closed by an operator");
 

@@ -11,11 +11,19 @@ public sealed class Hub
     private readonly ConcurrentDictionary<Guid, Connection> all = new();
     private readonly ConcurrentDictionary<Guid, Connection[]> users = new();
     private readonly TaskCompletionSource emptied = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile bool isStopping;
+    private NodeState state;
     private int held;
 
-    /// <summary>Whether the node takes no new connections because it is going down.</summary>
-    public bool IsStopping => isStopping;
+    /// <summary>Whether the node takes new connections.</summary>
+    internal NodeState State => Volatile.Read(ref state);
+
+    /// <summary>What new connections are closed with, because the node takes none; null if it does.</summary>
+    internal Disconnect? TurnedAway => State switch
+    {
+        NodeState.Serving => null,
+        NodeState.Draining => Disconnect.Draining,
+        _ => Disconnect.ServerStopping,
+    };
 
     /// <summary>Every open connection, signed in or not. No copy, which would be a large one each second.</summary>
     public IEnumerable<Connection> Connections => all.Select(entry => entry.Value);
@@ -45,16 +53,30 @@ public sealed class Hub
     /// <summary>Completes when the node is stopping, and whatever the end of its last connection brought is done.</summary>
     internal Task Emptied => emptied.Task;
 
-    internal void StopAccepting()
+    /// <summary>
+    /// Lets new connections in, or no longer. Whoever does that, and then looks at <see cref="Connections"/>, sees each connection
+    /// that does not itself see the new state behind its <see cref="Add"/>: between the two nobody is overlooked.
+    /// </summary>
+    /// <returns>False if the node is stopping, which is for good.</returns>
+    internal bool TryTurn(NodeState to)
     {
-        isStopping = true;
-        NoteIfEmptied();
+        for (var now = State; ; now = State)
+        {
+            if (now == NodeState.Stopping && to != NodeState.Stopping)
+                return false;
+            if (Interlocked.CompareExchange(ref state, to, now) != now)
+                continue;
+            NoteIfEmptied();
+            return true;
+        }
     }
 
     internal void Add(Connection connection)
     {
         Interlocked.Increment(ref held);
         all[connection.Id] = connection;
+        // Whoever adds looks at the state next, and must not see one from before.
+        Interlocked.MemoryBarrier();
     }
 
     /// <summary>From here on the connection gets what is sent to its user.</summary>
@@ -87,7 +109,20 @@ public sealed class Hub
 
     private void NoteIfEmptied()
     {
-        if (isStopping && Volatile.Read(ref held) == 0)
+        if (State == NodeState.Stopping && Volatile.Read(ref held) == 0)
             emptied.TrySetResult();
     }
+}
+
+/// <summary>Whether a node takes new connections.</summary>
+internal enum NodeState
+{
+    /// <summary>It does.</summary>
+    Serving,
+
+    /// <summary>An operator sends everybody elsewhere, until further notice.</summary>
+    Draining,
+
+    /// <summary>It is going down.</summary>
+    Stopping,
 }

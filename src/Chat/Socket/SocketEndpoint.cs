@@ -59,7 +59,7 @@ internal sealed partial class SocketEndpoint(
             if (isLast)
                 http.Response.Headers.Connection = "close";
             return TypedResults.Problem(
-                "The server is stopping, full, or busy with other handshakes.",
+                "The server is stopping, draining, full, or busy with other handshakes.",
                 statusCode: StatusCodes.Status503ServiceUnavailable,
                 extensions: [KeyValuePair.Create<string, object?>("retryAfterMs", (int)Math.Ceiling(wait.TotalMilliseconds))]);
         }
@@ -109,9 +109,9 @@ internal sealed partial class SocketEndpoint(
             {
                 if (place is null)
                     connection.Close(Disconnect.TooManyConnections);
-                else if (hub.IsStopping)
+                else if (hub.TurnedAway is { } reason)
                     // Let in just before the drain began, and too late to be seen by it.
-                    connection.Close(Disconnect.ServerStopping);
+                    connection.Close(reason);
                 else if (token is not null)
                     await authentication.PresentAsync(token, connection, id: null);
                 // Not to be kept for as long as the socket: it is the largest thing here.

@@ -1,3 +1,4 @@
+using Chat.Storage;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
@@ -37,7 +38,7 @@ internal static class SocketRegistration
             provider.GetRequiredService<ILogger<SocketDispatcher>>()));
         services.AddSingleton<SocketEndpoint>();
         services.AddHostedService<Heartbeat>();
-        services.AddHostedService<Drain>();
+        services.AddHostedSingleton<Drain>();
         return services;
     }
 

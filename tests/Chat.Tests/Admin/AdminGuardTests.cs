@@ -18,6 +18,8 @@ public sealed class AdminGuardTests
         (HttpMethod.Get, "/connections", false),
         (HttpMethod.Delete, "/connections?user=00000000-0000-0000-0000-000000000001", false),
         (HttpMethod.Delete, "/connections/00000000-0000-0000-0000-000000000001", false),
+        (HttpMethod.Get, "/drain", false),
+        (HttpMethod.Delete, "/drain", false),
         (HttpMethod.Get, "/no-such-call", false),
     ];
 

@@ -70,7 +70,7 @@ public sealed class ConnectionsTests
     {
         await using var admin = await AdminPort.Start(fakeClock: true, onKestrel: true);
         await using var reads = await admin.App.Connect(alice);
-        using var stuck = await RawSocket.Shake(admin.App, $"Authorization: Bearer {admin.App.TokenFor(bob)}\r\n");
+        using var stuck = await RawSocket.Connect(admin.App, bob);
         await Eventually.Holds("both are there", () => admin.App.Hub().ConnectionsOf(bob.Id).Count == 1);
         var connection = admin.App.Hub().ConnectionsOf(bob.Id).Single();
         var frame = new Frame(new byte[100_000]);

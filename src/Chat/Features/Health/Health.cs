@@ -16,7 +16,7 @@ namespace Chat.Features;
 /// <summary>
 /// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
 /// process answers. <c>/health/ready</c>: PostgreSQL, a write to Redis and a message of this node to itself through pub/sub all
-/// work, the keys that tokens are checked with are there, and the node is not stopping; 503 with what is not so. Outside
+/// work, the keys that tokens are checked with are there, and the node is neither stopping nor draining; 503 with what is not so. Outside
 /// Development a PostgreSQL that may lose what it has confirmed is <c>degraded</c>: still a 200, because no other node
 /// would be better off. Whoever asks may leave parts out: a Redis that is away from all nodes alike is no reason to send
 /// nobody to any of them, and that no node can know.
@@ -108,7 +108,7 @@ internal sealed partial class HealthMetrics(ServerMetrics metrics, ILogger<Healt
 }
 
 /// <summary>
-/// The node itself: whether it stops, and whether its clock is right. One that is off by more than the skew refuses fresh
+/// The node itself: whether it stops or drains, and whether its clock is right. One that is off by more than the skew refuses fresh
 /// tokens, or takes those that have expired. Redis is the second witness: if it is PostgreSQL's clock that is off, no node is
 /// worse than another.
 /// </summary>
@@ -116,8 +116,8 @@ internal sealed class ServerCheck(Hub hub, DatabaseWatch database, RedisConnecti
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        if (hub.IsStopping)
-            return HealthCheckResult.Unhealthy("stopping");
+        if (hub.State is not NodeState.Serving and var state)
+            return HealthCheckResult.Unhealthy(state == NodeState.Stopping ? "stopping" : "draining");
         var ahead = database.ClockDifference;
         if (ahead.Duration() <= JwtSettings.ClockSkew)
             return HealthCheckResult.Healthy();

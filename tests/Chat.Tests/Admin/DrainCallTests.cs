@@ -1,0 +1,134 @@
+using System.Net;
+using Chat.Features;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Chat.Tests.Admin;
+
+/// <summary>A node that an operator takes out of service, and back.</summary>
+public sealed class DrainCallTests
+{
+    private readonly TestUser alice = ChatApp.NewUser();
+
+    [Fact]
+    public async Task Everybody_is_sent_elsewhere_nobody_is_let_in_and_the_node_comes_back()
+    {
+        await using var admin = await AdminPort.Start();
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        await using var client = await admin.App.Connect(alice);
+        Assert.Equal("""{"state":"serving","connections":1}""", (await admin.Get("/drain")).GetRawText());
+
+        var begun = await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted);
+
+        Assert.StartsWith("drain", begun.GetProperty("state").GetString(), StringComparison.Ordinal);
+        Assert.Equal(1012, await client.Closed());
+        await Assert.ThrowsAsync<InvalidOperationException>(() => admin.App.Open());
+        await Eventually.IsRight(async () => (await admin.Get("/drain")).GetProperty("state").GetString() is "drained" ? null : "not drained");
+        Assert.Equal("draining", (await admin.App.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("server").GetString());
+        // What is asked for twice happens once, and is told once.
+        Assert.Equal(begun.GetProperty("since").GetString(), (await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted)).GetProperty("since").GetString());
+
+        Assert.Equal("""{"state":"serving","connections":0}""", (await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK)).GetRawText());
+        await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK);
+
+        await admin.App.Ready(HttpStatusCode.OK);
+        await using var again = await admin.App.Connect(alice);
+        await again.Settle();
+        Assert.Single(log.Of<Audit>(), "Operator at 127.0.0.1 began a drain: 1 connections");
+        Assert.Single(log.Of<Audit>(), "Operator at 127.0.0.1 ended the drain: 0 connections are left");
+        Assert.Contains(log.Of<Audit>(), line => line.Contains(": 1012 (node draining) after ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Who_was_not_closed_yet_when_it_ends_stays()
+    {
+        // Time stands still: one batch is closed at once, and the next ones never.
+        await using var admin = await AdminPort.Start(new() { ["Limits:AuthTimeout"] = "01:00:00" }, fakeClock: true);
+        var clients = await Task.WhenAll(Enumerable.Range(0, 120).Select(_ => admin.App.Open()));
+        await Eventually.Holds("all are there", () => admin.App.Hub().Count == clients.Length);
+
+        await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted);
+        await Eventually.Holds("the first batch is gone", () => admin.App.Hub().Count == clients.Length - 50);
+        await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK);
+        admin.App.Clock!.Advance(TimeSpan.FromSeconds(30));
+
+        var stayed = clients.Where(client => !client.IsClosed).ToArray();
+        Assert.Equal(70, stayed.Length);
+        foreach (var client in stayed)
+            await client.Settle();
+        foreach (var client in clients)
+            await client.DisposeAsync();
+        await Eventually.Holds("the node is empty", () => admin.App.Hub().Count == 0);
+    }
+
+    [Fact]
+    public async Task Whoever_comes_while_it_begins_and_ends_is_let_in_or_told_to_come_back()
+    {
+        await using var admin = await AdminPort.Start(new() { ["Limits:DrainSpread"] = "00:00:00.1", ["Limits:AuthTimeout"] = "01:00:00" });
+        var drain = admin.App.Services.GetRequiredService<Drain>();
+        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var coming = Enumerable.Range(0, 4).Select(_ => Task.Run(() => ComeAndStay(admin.App, over.Task))).ToArray();
+        await Eventually.Holds("somebody is there", () => admin.App.Hub().Count > 0);
+
+        for (var i = 0; i < 25; i++)
+        {
+            Assert.True(drain.TryBegin());
+            // Every connection was told to close: none was overlooked on its way in.
+            await Eventually.Holds("the node is empty", () => admin.App.Hub().Count == 0);
+            Assert.True(await drain.TryEndAsync());
+            await Eventually.Holds("somebody is back", () => admin.App.Hub().Count > 0);
+        }
+
+        over.SetResult();
+        var stayed = await Task.WhenAll(coming);
+        foreach (var client in stayed)
+        {
+            await client.Settle();
+            await client.DisposeAsync();
+        }
+
+        await Eventually.Holds("the node is empty", () => admin.App.Hub().Count == 0);
+    }
+
+    [Fact]
+    public async Task A_node_that_stops_does_not_come_back()
+    {
+        await using var admin = await AdminPort.Start();
+        var drain = admin.App.Services.GetRequiredService<Drain>();
+        Assert.True(drain.TryBegin());
+
+        admin.App.Services.GetRequiredService<Hub>().TryTurn(NodeState.Stopping);
+
+        Assert.False(drain.TryBegin());
+        Assert.False(await drain.TryEndAsync());
+        Assert.Equal("stopping", (await admin.Get("/drain")).GetProperty("state").GetString());
+        await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Conflict);
+        await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.Conflict);
+    }
+
+    // As a client does: it comes back whenever it was refused or sent away, until it is over and it is in.
+    private static async Task<SocketClient> ComeAndStay(ChatApp app, Task over)
+    {
+        while (true)
+        {
+            SocketClient client;
+            try
+            {
+                client = await app.Open();
+            }
+            catch (InvalidOperationException)
+            {
+                // 503: the node lets nobody in just now.
+                continue;
+            }
+
+            // Its close may be on its way yet.
+            if (await Task.WhenAny(client.Closed(), over) == over && await Record.ExceptionAsync(client.Settle) is null)
+                return client;
+            Assert.Equal(1012, await client.Closed());
+            await client.DisposeAsync();
+        }
+    }
+}
