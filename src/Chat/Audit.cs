@@ -86,6 +86,30 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
     [LoggerMessage(33, LogLevel.Information, "Operator at {Address} ended the drain: {Count} connections are left")]
     public partial void DrainEnded(IPAddress? address, int count);
 
+    /// <summary>An operator set a log level while the node runs.</summary>
+    [LoggerMessage(34, LogLevel.Information, "Operator at {Address} set the log level of {Category} to {Level} {Until}")]
+    public partial void LogLevelSet(IPAddress? address, string category, LogLevel level, string until);
+
+    /// <summary>An operator took it back.</summary>
+    [LoggerMessage(35, LogLevel.Information, "Operator at {Address} took the log level of {Category} back to what is configured")]
+    public partial void LogLevelTakenBack(IPAddress? address, string category);
+
+    /// <summary>Its time was over.</summary>
+    [LoggerMessage(36, LogLevel.Information, "The log level of {Category} is back to what is configured: its time is over")]
+    public partial void LogLevelBack(string category);
+
+    /// <summary>An operator has a user's frames told of, without what is in them.</summary>
+    [LoggerMessage(37, LogLevel.Information, "Operator at {Address} traces user {UserId} until {Until:yyyy-MM-dd'T'HH:mm:ss'Z'}")]
+    public partial void TraceBegan(IPAddress? address, Guid userId, DateTimeOffset until);
+
+    /// <summary>An operator ended it.</summary>
+    [LoggerMessage(38, LogLevel.Information, "Operator at {Address} ended the trace of user {UserId}: {Told} frames told, {LeftOut} left out")]
+    public partial void TraceEnded(IPAddress? address, Guid userId, long told, long leftOut);
+
+    /// <summary>Its time was over.</summary>
+    [LoggerMessage(40, LogLevel.Information, "The trace of user {UserId} is over: {Told} frames told, {LeftOut} left out")]
+    public partial void TraceOver(Guid userId, long told, long leftOut);
+
     /// <summary>The admin port refused a call; at most one line a second. The route is the call's pattern, not what was asked for.</summary>
     [LoggerMessage(39, LogLevel.Warning, "Admin call refused: {Method} {Route} from {Address}: {Reason}")]
     public partial void AdminCallRefused(string method, string route, IPAddress? address, string reason);

@@ -72,6 +72,9 @@ public sealed class ServerMetrics
         clock = meter.CreateGauge<double>("chat.clock.difference", "s", "How far this node's clock is ahead of PostgreSQL's.");
     }
 
+    /// <summary>An error's code as the wire has it.</summary>
+    public static string NameOf(ErrorCode code) => Outcomes[(int)code];
+
     /// <summary>Whether anybody wants to know how long events take.</summary>
     public bool WantsEvents => events.Enabled;
 
@@ -127,7 +130,7 @@ public sealed class ServerMetrics
     public void EventHandled(string name, ErrorCode? error, TimeSpan took) => events.Record(
         took.TotalSeconds,
         new KeyValuePair<string, object?>("event", name),
-        new KeyValuePair<string, object?>("outcome", error is { } code ? Outcomes[(int)code] : Ok));
+        new KeyValuePair<string, object?>("outcome", error is { } code ? NameOf(code) : Ok));
 
     /// <summary>A batch of the log was committed.</summary>
     /// <param name="size">How many drafts were in it.</param>

@@ -125,6 +125,9 @@ internal static class Slices
 [JsonSerializable(typeof(ConnectionList))]
 [JsonSerializable(typeof(DisconnectedConnections))]
 [JsonSerializable(typeof(DrainView))]
+[JsonSerializable(typeof(LogLevelsView))]
+[JsonSerializable(typeof(FrameTrace))]
+[JsonSerializable(typeof(TracesView))]
 internal sealed partial class ChatJson : JsonSerializerContext
 {
     /// <summary>For frames, bodies and node events.</summary>

@@ -13,6 +13,8 @@ internal static class AdminRegistration
         builder.Services.AddSingleton(settings).AddSingleton<AdminGuard>().AddHostedService<AdminServer>();
         builder.Services
             .AddSingleton<IAdminModule, ConnectionsModule>()
-            .AddSingleton<IAdminModule, DrainModule>();
+            .AddSingleton<IAdminModule, DrainModule>()
+            .AddSingleton<IAdminModule, LogLevelModule>()
+            .AddSingleton<IAdminModule, TraceModule>();
     }
 }

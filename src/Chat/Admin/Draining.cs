@@ -1,4 +1,5 @@
 using Chat.Socket;
+using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Chat.Admin;
 
@@ -12,7 +13,7 @@ internal sealed class DrainModule(Drain drain, Hub hub, Audit audit) : IAdminMod
     {
         admin.MapGet("/drain", (HttpContext http) => new AdminQuery(http).Refusal ?? State(StatusCodes.Status200OK));
         admin.MapPost("/drain", Begin);
-        admin.MapDelete("/drain", EndAsync);
+        admin.MapDelete("/drain", (Delegate)EndAsync);
     }
 
     private IResult Begin(HttpContext http)
@@ -39,9 +40,9 @@ internal sealed class DrainModule(Drain drain, Hub hub, Audit audit) : IAdminMod
         return State(StatusCodes.Status200OK);
     }
 
-    private static IResult Stopping() => TypedResults.Problem("The node is stopping, and does not come back.", statusCode: StatusCodes.Status409Conflict);
+    private static ProblemHttpResult Stopping() => TypedResults.Problem("The node is stopping, and does not come back.", statusCode: StatusCodes.Status409Conflict);
 
-    private IResult State(int status)
+    private JsonHttpResult<DrainView> State(int status)
     {
         var count = hub.Count;
         var state = hub.State switch

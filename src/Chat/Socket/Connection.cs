@@ -53,6 +53,9 @@ public sealed class Connection
     /// <summary>Where it came from, behind the proxies that are believed; null where that is not known.</summary>
     internal IPAddress? Address { get; init; }
 
+    /// <summary>Whose frames are told of; null where nobody's ever are.</summary>
+    internal FrameTraces? Traces { get; init; }
+
     /// <summary>Whether a token has come, good or bad. One that waits for its issuer's keys is not no token.</summary>
     internal bool HasShownToken { get; set; }
 
@@ -73,12 +76,20 @@ public sealed class Connection
     /// <summary>Puts a frame into the send queue. A client too slow for its queue is closed with 4408.</summary>
     public void Send(Frame frame)
     {
-        if (!queue.TryAdd(frame))
+        var outcome = queue.Add(frame);
+        if (Traces is { IsOn: true })
+            Traces.Sent(this, frame, outcome);
+        if (outcome == Enqueued.Full)
             queue.Close(Disconnect.SlowConsumer, discard: true);
     }
 
     /// <summary>Puts the first frame of an accepted user into the queue, ahead of all that joining brings.</summary>
-    internal void SendAhead(Frame frame, Action join) => queue.AddAhead(frame, join);
+    internal void SendAhead(Frame frame, Action join)
+    {
+        if (Traces is { IsOn: true })
+            Traces.Sent(this, frame, Enqueued.Waits);
+        queue.AddAhead(frame, join);
+    }
 
     /// <summary>Puts an event into the send queue.</summary>
     public void Send<TEvent>(TEvent sent)

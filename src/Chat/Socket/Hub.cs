@@ -11,11 +11,11 @@ public sealed class Hub
     private readonly ConcurrentDictionary<Guid, Connection> all = new();
     private readonly ConcurrentDictionary<Guid, Connection[]> users = new();
     private readonly TaskCompletionSource emptied = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private NodeState state;
+    private volatile NodeState state;
     private int held;
 
     /// <summary>Whether the node takes new connections.</summary>
-    internal NodeState State => Volatile.Read(ref state);
+    internal NodeState State => state;
 
     /// <summary>What new connections are closed with, because the node takes none; null if it does.</summary>
     internal Disconnect? TurnedAway => State switch

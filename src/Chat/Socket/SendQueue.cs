@@ -35,30 +35,29 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     /// <summary>How many bytes these are. Read as that is.</summary>
     public int Bytes => Volatile.Read(ref waitingBytes);
 
-    /// <summary>Adds a frame.</summary>
-    /// <returns>False if the queue is past its bound: the client reads too slowly.</returns>
-    public bool TryAdd(Frame frame)
+    /// <summary>Adds a frame, if there is room for it.</summary>
+    public Enqueued Add(Frame frame)
     {
         lock (gate)
         {
             if (closing is not null)
-                return true;
+                return Enqueued.Closing;
             if (frame.Droppable && IsFilled(frame, 2))
             {
                 metrics.Dropped();
-                return true;
+                return Enqueued.LeftOut;
             }
 
             if (IsFilled(frame, 1))
             {
                 metrics.LimitHit(waiting.Count >= limits.SendQueueEvents ? nameof(Limits.SendQueueEvents) : nameof(Limits.SendQueueBytes));
-                return false;
+                return Enqueued.Full;
             }
 
             waiting.Enqueue(frame);
             waitingBytes += Cost(frame);
             StartDrain();
-            return true;
+            return Enqueued.Waits;
         }
     }
 
@@ -71,7 +70,7 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         lock (gate)
         {
             letIn();
-            TryAdd(frame);
+            Add(frame);
         }
     }
 
@@ -224,4 +223,20 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
             return draining;
         }
     }
+}
+
+/// <summary>What became of a frame that was to be sent.</summary>
+internal enum Enqueued
+{
+    /// <summary>It waits to be written.</summary>
+    Waits,
+
+    /// <summary>It may be left out, and was, because the queue is half full.</summary>
+    LeftOut,
+
+    /// <summary>The connection closes, and sends nothing any more.</summary>
+    Closing,
+
+    /// <summary>The queue is past its bound: the client reads too slowly.</summary>
+    Full,
 }

@@ -36,7 +36,8 @@ public sealed partial class SocketDispatcher
     /// <returns>Null, or the error and the id of the event that it answers.</returns>
     internal async ValueTask<(ChatError Error, string? Id)?> DispatchAsync(ReadOnlyMemory<byte> frame, Connection connection)
     {
-        var began = metrics.WantsEvents ? time.GetTimestamp() : 0;
+        var traces = connection.Traces is { IsOn: true } on ? on : null;
+        var began = metrics.WantsEvents || traces is not null ? time.GetTimestamp() : 0;
         SocketRoute? route = null;
         ChatError? error;
         if (!Envelope.TryRead(frame, out var envelope))
@@ -50,6 +51,7 @@ public sealed partial class SocketDispatcher
 
         if (began != 0)
             metrics.EventHandled(route?.Name ?? ServerMetrics.UnknownEvent, error?.Code, time.GetElapsedTime(began));
+        traces?.Received(connection, route?.Name, envelope.Id, frame.Length, error?.Code, time.GetElapsedTime(began));
         return error is null ? null : (error, envelope.Id);
     }
 

@@ -14,6 +14,7 @@ internal sealed partial class SocketEndpoint(
     Authentication authentication,
     SocketDispatcher dispatcher,
     Origins origins,
+    FrameTraces traces,
     Audit audit,
     Limits limits,
     ServerMetrics metrics,
@@ -101,7 +102,7 @@ internal sealed partial class SocketEndpoint(
         // The heartbeat pings.
         using var socket = ready ?? WebSocket.CreateFromStream(
             transport.Stream!, new WebSocketCreationOptions { IsServer = true, KeepAliveInterval = Timeout.InfiniteTimeSpan });
-        var connection = new Connection(socket, transport, limits, metrics, time, sign, place) { Address = address };
+        var connection = new Connection(socket, transport, limits, metrics, time, sign, place) { Address = address, Traces = traces };
         hub.Add(connection);
         try
         {

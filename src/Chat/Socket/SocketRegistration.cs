@@ -36,6 +36,7 @@ internal static class SocketRegistration
             provider.GetRequiredService<Dependencies>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<SocketDispatcher>>()));
+        services.AddSingleton<FrameTraces>();
         services.AddSingleton<SocketEndpoint>();
         services.AddHostedService<Heartbeat>();
         services.AddHostedSingleton<Drain>();

@@ -1,4 +1,5 @@
 using Chat.Settings;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
@@ -22,7 +23,14 @@ internal static class TelemetryRegistration
         // The variables overrule our name for the service, not the other way round.
         var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(Service, serviceInstanceId: NodeName.Own).AddEnvironmentVariableDetector());
         if (admin.Port != 0)
+        {
             telemetry.WithMetrics(metrics => Collect(metrics).AddPrometheusExporter());
+            builder.Services.AddSingleton<LevelOverrides>();
+            builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(provider => provider.GetRequiredService<LevelOverrides>());
+            // The first one, so that what must never be logged is not: see Defaults.
+            builder.Services.Insert(0, ServiceDescriptor.Singleton<IPostConfigureOptions<LoggerFilterOptions>>(provider => provider.GetRequiredService<LevelOverrides>()));
+        }
+
         if (HasEndpoint("METRICS"))
             telemetry.WithMetrics(metrics => Collect(metrics).AddOtlpExporter());
         if (HasEndpoint("TRACES"))

@@ -20,6 +20,12 @@ public sealed class AdminGuardTests
         (HttpMethod.Delete, "/connections/00000000-0000-0000-0000-000000000001", false),
         (HttpMethod.Get, "/drain", false),
         (HttpMethod.Delete, "/drain", false),
+        (HttpMethod.Get, "/log-level", false),
+        (HttpMethod.Put, "/log-level?category=Chat&level=information", false),
+        (HttpMethod.Delete, "/log-level", false),
+        (HttpMethod.Get, "/trace", false),
+        (HttpMethod.Put, "/trace/00000000-0000-0000-0000-000000000001?for=00:00:01", false),
+        (HttpMethod.Delete, "/trace/00000000-0000-0000-0000-000000000001", false),
         (HttpMethod.Get, "/no-such-call", false),
     ];
 

@@ -291,11 +291,11 @@ public sealed class LimitMetricsTests
         using var dropped = services.Measure<int>("chat.send_queue.dropped");
         using var socket = new Deaf();
         var queue = new SendQueue(socket, new Transport(new HttpRequestLifetimeFeature()), socket.Abort, new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
-        queue.TryAdd(new Frame(new byte[1]));
+        queue.Add(new Frame(new byte[1]));
         await socket.Writing.WaitAsync(Eventually.Patience);
 
         for (var i = 0; i < 7; i++)
-            queue.TryAdd(new Frame(new byte[1], Droppable: true));
+            queue.Add(new Frame(new byte[1], Droppable: true));
 
         Assert.Equal((5, 2), (queue.Length, dropped.Sum()));
     }

@@ -1,0 +1,120 @@
+using System.Net;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Chat.Tests.Admin;
+
+/// <summary>What a node logs, changed while it runs.</summary>
+public sealed class LogLevelTests
+{
+    [Fact]
+    public async Task A_level_holds_at_once_and_until_it_is_taken_back()
+    {
+        await using var admin = await AdminPort.Start();
+        var audit = LogCapture.Of(admin.App, LogLevel.Information);
+        var loud = Logger(admin, "Chat.Loud.Part");
+        Assert.False(loud.IsEnabled(LogLevel.Debug));
+
+        var set = await admin.Answer(HttpMethod.Put, "/log-level?category=Chat.Loud&level=debug", HttpStatusCode.OK);
+
+        Assert.Equal("""[{"category":"Chat.Loud","level":"Debug"}]""", set.GetProperty("set").GetRawText());
+        Assert.Equal("Warning", set.GetProperty("configured").GetProperty("Default").GetString());
+        Assert.True(loud.IsEnabled(LogLevel.Debug));
+        Assert.True(Logger(admin, "Chat.Loud.Later").IsEnabled(LogLevel.Debug));
+        Assert.False(Logger(admin, "Chat.Louder").IsEnabled(LogLevel.Debug));
+
+        Assert.Equal("[]", (await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.OK)).GetProperty("set").GetRawText());
+
+        Assert.False(loud.IsEnabled(LogLevel.Debug));
+        await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.NotFound);
+        Assert.Equal(
+            ["Operator at 127.0.0.1 set the log level of Chat.Loud to Debug until it is taken back", "Operator at 127.0.0.1 took the log level of Chat.Loud back to what is configured"],
+            audit.Of<Audit>());
+    }
+
+    [Fact]
+    public async Task With_a_time_it_goes_back_by_itself_and_a_later_one_takes_its_place()
+    {
+        await using var admin = await AdminPort.Start(fakeClock: true);
+        var audit = LogCapture.Of(admin.App, LogLevel.Information);
+        var logger = Logger(admin, "Chat.Loud");
+
+        await admin.Answer(HttpMethod.Put, "/log-level?category=Chat.Loud&level=trace&for=00:05:00", HttpStatusCode.OK);
+        admin.App.Clock!.Advance(TimeSpan.FromMinutes(4));
+        await admin.Answer(HttpMethod.Put, "/log-level?category=chat.loud&level=debug&for=00:05:00", HttpStatusCode.OK);
+        admin.App.Clock.Advance(TimeSpan.FromMinutes(4));
+        Assert.True(logger.IsEnabled(LogLevel.Debug));
+        Assert.False(logger.IsEnabled(LogLevel.Trace));
+
+        admin.App.Clock.Advance(TimeSpan.FromMinutes(2));
+
+        Assert.False(logger.IsEnabled(LogLevel.Debug));
+        Assert.Equal("[]", (await admin.Get("/log-level")).GetProperty("set").GetRawText());
+        Assert.Equal("The log level of chat.loud is back to what is configured: its time is over", audit.Of<Audit>()[^1]);
+        Assert.Equal(3, audit.Of<Audit>().Count);
+    }
+
+    [Fact]
+    public async Task Default_is_all_that_no_other_category_names()
+    {
+        await using var admin = await AdminPort.Start(new() { ["Logging:LogLevel:Chat.Named"] = "Error", ["Logging:Console:LogLevel:Chat.Console"] = "Critical" });
+
+        await admin.Answer(HttpMethod.Put, "/log-level?category=Default&level=information", HttpStatusCode.OK);
+
+        Assert.True(Logger(admin, "Elsewhere").IsEnabled(LogLevel.Information));
+        Assert.False(Logger(admin, "Chat.Named").IsEnabled(LogLevel.Information));
+        await admin.Answer(HttpMethod.Delete, "/log-level", HttpStatusCode.OK);
+        Assert.False(Logger(admin, "Elsewhere").IsEnabled(LogLevel.Information));
+    }
+
+    [Fact]
+    public async Task The_audit_log_and_what_shows_tokens_keep_their_levels()
+    {
+        await using var admin = await AdminPort.Start();
+        var (audit, requests) = (Logger(admin, typeof(Audit).FullName!), Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests"));
+
+        await admin.Answer(HttpMethod.Put, "/log-level?category=Default&level=none", HttpStatusCode.OK);
+        await admin.Answer(HttpMethod.Put, "/log-level?category=Chat&level=none", HttpStatusCode.OK);
+        using (var refused = await admin.Send(HttpMethod.Put, "/log-level?category=chat.audit&level=none"))
+            await refused.IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "category");
+        await admin.Answer(HttpMethod.Put, "/log-level?category=Microsoft.AspNetCore.Server.Kestrel.BadRequests&level=trace", HttpStatusCode.OK);
+
+        Assert.True(audit.IsEnabled(LogLevel.Information));
+        Assert.False(Logger(admin, "Chat.Socket").IsEnabled(LogLevel.Critical));
+        Assert.False(requests.IsEnabled(LogLevel.Debug));
+    }
+
+    [Theory]
+    [InlineData("?level=debug", "category")]
+    [InlineData("?category=Chat", "level")]
+    [InlineData("?category=Chat&level=loud", "level")]
+    [InlineData("?category=Chat&level=1", "level")]
+    [InlineData("?category=Microsoft.*BadRequests&level=trace", "category")]
+    [InlineData("?category=Chat&level=debug&for=60", "for")]
+    [InlineData("?category=Chat&level=debug&for=24:00:00", "for")]
+    [InlineData("?category=Chat&level=debug&duration=00:01:00", null)]
+    public async Task What_cannot_be_set_is_refused(string query, string? field)
+    {
+        await using var admin = await AdminPort.Start();
+
+        using var answer = await admin.Send(HttpMethod.Put, $"/log-level{query}");
+
+        await answer.IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
+        Assert.Equal("[]", (await admin.Get("/log-level")).GetProperty("set").GetRawText());
+    }
+
+    [Fact]
+    public async Task There_are_only_so_many()
+    {
+        await using var admin = await AdminPort.Start();
+        for (var i = 0; i < 20; i++)
+            await admin.Answer(HttpMethod.Put, $"/log-level?category=Chat.Part{i}&level=debug", HttpStatusCode.OK);
+
+        await admin.Answer(HttpMethod.Put, "/log-level?category=Chat.Part20&level=debug", HttpStatusCode.Conflict);
+
+        await admin.Answer(HttpMethod.Put, "/log-level?category=Chat.Part1&level=trace", HttpStatusCode.OK);
+    }
+
+    private static ILogger Logger(AdminPort admin, string category) => admin.App.Services.GetRequiredService<ILoggerFactory>().CreateLogger(category);
+}

@@ -1,0 +1,111 @@
+using System.Net;
+using Chat.Features;
+using Chat.Socket;
+using Chat.Tests.Fixtures;
+using Microsoft.Extensions.Logging;
+
+namespace Chat.Tests.Admin;
+
+/// <summary>Which frames go to and from one user, as the log tells it for a while.</summary>
+public sealed class TraceTests
+{
+    private static readonly Dictionary<string, string?> Told = new() { ["Logging:LogLevel:Chat.Socket.FrameTraces"] = "Information", ["Logging:Console:LogLevel:Chat.Socket.FrameTraces"] = "None" };
+    private readonly TestUser alice = ChatApp.NewUser("alice-whose-name-is-not-shown");
+    private readonly TestUser bob = ChatApp.NewUser();
+
+    [Fact]
+    public async Task Frames_are_told_with_event_id_size_and_outcome_and_never_with_what_is_in_them()
+    {
+        await using var admin = await AdminPort.Start(Told);
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        var conversation = await admin.App.OpenDirect(alice, bob);
+        await using var atAlice = await admin.App.Connect(alice);
+        await using var atBob = await admin.App.Connect(bob);
+        await atAlice.Settle();
+        var id = atAlice.All("auth_success").Single()["connectionId"].GetGuid();
+        var (secret, token) = ($"secret-{Guid.NewGuid():N}", admin.App.TokenFor(alice));
+        Assert.Empty(log.Of<FrameTraces>());
+
+        await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}", HttpStatusCode.OK);
+        await atAlice.Send("message.send", new { conversationId = conversation, content = secret, tempId = "t1" }, "s1");
+        await atAlice.ReplyTo("s1");
+        await atAlice.Send("message.send", new { conversationId = conversation, content = "" }, "s2");
+        await atAlice.ReplyTo("s2");
+        // A client's own text, wherever it may be put.
+        await atAlice.Send(token, new { }, token);
+        await atAlice.ReplyTo(token);
+        await atAlice.Ask("auth", new { token });
+        await atBob.SendMessage(conversation, secret);
+        await atAlice.NextMessage();
+        await atAlice.Settle();
+        await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NoContent);
+        await atAlice.Settle();
+
+        var lines = log.Of<FrameTraces>();
+        var start = $"Traced user {alice.Id}, connection {id}: ";
+        Assert.All(lines, line => Assert.StartsWith(start, line, StringComparison.Ordinal));
+        Assert.Contains(lines, line => Matches(line, "received message.send, id s1, ", @"\d+ bytes: ok in \d+ ms"));
+        Assert.Contains(lines, line => Matches(line, "sent message.sent, id s1, ", @"\d+ bytes: queued"));
+        Assert.Contains(lines, line => Matches(line, "received message.send, id s2, ", @"\d+ bytes: VALIDATION_ERROR in \d+ ms"));
+        Assert.Contains(lines, line => Matches(line, "sent error, id s2, ", @"\d+ bytes: queued"));
+        Assert.Contains(lines, line => Matches(line, "received unknown, id \\(not shown\\), ", @"\d+ bytes: UNKNOWN_EVENT in \d+ ms"));
+        Assert.Contains(lines, line => Matches(line, "sent message.new, id -, ", @"\d+ bytes: queued"));
+        Assert.DoesNotContain(log.All, line => line.Contains(secret, StringComparison.Ordinal) || line.Contains(token.Split('.')[^1], StringComparison.Ordinal) || line.Contains(alice.Username, StringComparison.Ordinal));
+        var audit = log.Of<Audit>();
+        Assert.Single(audit, line => line.StartsWith($"Operator at 127.0.0.1 traces user {alice.Id} until ", StringComparison.Ordinal));
+        Assert.Single(audit, $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: {lines.Count} frames told, 0 left out");
+
+        bool Matches(string line, string what, string rest) => System.Text.RegularExpressions.Regex.IsMatch(line, $"^{System.Text.RegularExpressions.Regex.Escape(start)}{what}{rest}$");
+    }
+
+    [Fact]
+    public async Task It_ends_by_itself_and_says_so()
+    {
+        await using var admin = await AdminPort.Start(Told, fakeClock: true);
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        await using var client = await admin.App.Connect(alice);
+        await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}?for=00:01:00", HttpStatusCode.OK);
+        Assert.Equal(1, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
+        await client.Settle();
+        var told = log.Of<FrameTraces>().Count;
+        Assert.Equal(2, told);
+
+        admin.App.Clock!.Advance(TimeSpan.FromMinutes(1));
+
+        await client.Settle();
+        Assert.Equal(told, log.Of<FrameTraces>().Count);
+        Assert.Equal(0, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
+        Assert.Single(log.Of<Audit>(), $"The trace of user {alice.Id} is over: 2 frames told, 0 left out");
+        await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NotFound);
+    }
+
+    [Fact]
+    public async Task Of_a_flood_only_so_much_is_told_and_the_rest_counted()
+    {
+        // Time stands still, so that nothing is filled up again.
+        await using var admin = await AdminPort.Start(Told, fakeClock: true);
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        await using var client = await admin.App.Connect(alice);
+        await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}", HttpStatusCode.OK);
+
+        for (var i = 0; i < 150; i++)
+            await client.Settle();
+        await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NoContent);
+
+        Assert.Equal(200, log.Of<FrameTraces>().Count);
+        Assert.Single(log.Of<Audit>(), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames told, 100 left out");
+    }
+
+    [Fact]
+    public async Task Only_so_many_are_traced_and_not_for_ever()
+    {
+        await using var admin = await AdminPort.Start();
+        for (var i = 0; i < 10; i++)
+            await admin.Answer(HttpMethod.Put, $"/trace/{Guid.NewGuid()}", HttpStatusCode.OK);
+
+        await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}", HttpStatusCode.Conflict);
+
+        foreach (var lasting in (string[])["00:00:00", "01:00:01", "5"])
+            await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}?for={lasting}", HttpStatusCode.BadRequest);
+    }
+}
