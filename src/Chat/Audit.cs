@@ -110,6 +110,10 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
     [LoggerMessage(40, LogLevel.Information, "The trace of user {UserId} is over: {Told} frames told, {LeftOut} left out")]
     public partial void TraceOver(Guid userId, long told, long leftOut);
 
+    /// <summary>An operator took all that there is to see of the node.</summary>
+    [LoggerMessage(41, LogLevel.Information, "Operator at {Address} took a debug bundle")]
+    public partial void DebugBundleTaken(IPAddress? address);
+
     /// <summary>The admin port refused a call; at most one line a second. The route is the call's pattern, not what was asked for.</summary>
     [LoggerMessage(39, LogLevel.Warning, "Admin call refused: {Method} {Route} from {Address}: {Reason}")]
     public partial void AdminCallRefused(string method, string route, IPAddress? address, string reason);

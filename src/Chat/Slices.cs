@@ -128,6 +128,9 @@ internal static class Slices
 [JsonSerializable(typeof(LogLevelsView))]
 [JsonSerializable(typeof(FrameTrace))]
 [JsonSerializable(typeof(TracesView))]
+[JsonSerializable(typeof(BundleAbout))]
+[JsonSerializable(typeof(BundleConnections))]
+[JsonSerializable(typeof(BundleRuntime))]
 internal sealed partial class ChatJson : JsonSerializerContext
 {
     /// <summary>For frames, bodies and node events.</summary>

@@ -28,7 +28,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Socket"] = ["Chat.Edge", "Chat.Storage", "Chat.Tokens"],
         ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
         ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
-        ["Chat.Admin"] = ["Chat.Edge", "Chat.Features", "Chat.Rest", "Chat.Settings", "Chat.Socket", "Chat.Telemetry", "Chat.Tokens"],
+        ["Chat.Admin"] = ["Chat.Edge", "Chat.Features", "Chat.Rest", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens"],
         ["Chat.Telemetry"] = ["Chat.Settings"],
         ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
         ["Chat.Settings"] = ["Chat.Edge", "Chat.Tokens"],

@@ -15,6 +15,7 @@ internal static class AdminRegistration
             .AddSingleton<IAdminModule, ConnectionsModule>()
             .AddSingleton<IAdminModule, DrainModule>()
             .AddSingleton<IAdminModule, LogLevelModule>()
-            .AddSingleton<IAdminModule, TraceModule>();
+            .AddSingleton<IAdminModule, TraceModule>()
+            .AddSingleton<IAdminModule, DebugBundleModule>();
     }
 }

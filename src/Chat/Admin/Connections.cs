@@ -32,7 +32,8 @@ internal sealed class ConnectionsModule(Hub hub, Audit audit, TimeProvider time)
             return refusal;
 
         // One look, so that the totals and the list say the same.
-        var all = hub.Connections.Select(View).ToArray();
+        var now = time.GetUtcNow();
+        var all = hub.Connections.Select(connection => ConnectionView.Of(connection, now)).ToArray();
         var matching = all.Where(one =>
             (user is null || one.UserId == user)
             && (network is not { } within || (one.At is { } address && within.Contains(address)))
@@ -73,20 +74,6 @@ internal sealed class ConnectionsModule(Hub hub, Audit audit, TimeProvider time)
         audit.OperatorDisconnected(http.OperatorAddress(), id, connection.Token?.Identity?.Id);
         return TypedResults.NoContent();
     }
-
-    private ConnectionView View(Connection connection) => new(
-        connection.Id,
-        connection.Token?.Identity?.Id,
-        connection.Address?.ToString(),
-        connection.ConnectedAt,
-        (long)(time.GetUtcNow() - connection.ConnectedAt).TotalSeconds,
-        (long)connection.Silence.TotalSeconds,
-        connection.QueueLength,
-        connection.QueueBytes,
-        connection.IsClosing)
-    {
-        At = connection.Address,
-    };
 }
 
 /// <summary>What the list begins with.</summary>
@@ -135,6 +122,13 @@ internal sealed record ConnectionView(
     /// <summary>The address as filters compare it.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public IPAddress? At { get; init; }
+
+    public static ConnectionView Of(Connection connection, DateTimeOffset now) => new(
+        connection.Id, connection.Token?.Identity?.Id, connection.Address?.ToString(), connection.ConnectedAt,
+        (long)(now - connection.ConnectedAt).TotalSeconds, (long)connection.Silence.TotalSeconds, connection.QueueLength, connection.QueueBytes, connection.IsClosing)
+    {
+        At = connection.Address,
+    };
 }
 
 /// <summary>The answer of <c>DELETE /connections?user=</c>.</summary>

@@ -105,6 +105,6 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
     [LoggerMessage(310, LogLevel.Information, "Closing {Count} connections with 1012: {Reason}")]
     private partial void Closing(string reason, int count);
 
-    [LoggerMessage(311, LogLevel.Information, "Back in service after {Seconds} s, {Count} connections are left")]
+    [LoggerMessage(319, LogLevel.Information, "Back in service after {Seconds} s, {Count} connections are left")]
     private partial void BackInService(long seconds, int count);
 }

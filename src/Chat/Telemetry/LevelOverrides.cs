@@ -87,13 +87,15 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
         var set = All;
         if (set.Count == 0)
             return;
-        // A rule that names a provider goes before one that does not, so each gets its own.
-        foreach (var provider in options.Rules.Select(rule => rule.ProviderName).Append(null).Distinct().ToArray())
+        // A rule that names a provider goes before all that name none, so a provider that has any gets these as its own.
+        var configured = options.Rules.ToArray();
+        foreach (var provider in configured.Select(rule => rule.ProviderName).Append(null).Distinct())
         {
-            var audit = ConfiguredFor(Audit, provider, options);
+            foreach (var rule in provider is null ? [] : LongerThanThese(provider, configured, set))
+                options.Rules.Add(new LoggerFilterRule(provider, rule.CategoryName, rule.LogLevel, rule.Filter));
             foreach (var one in set)
-                options.Rules.Add(new LoggerFilterRule(provider, one.Category.Equals(Default, StringComparison.OrdinalIgnoreCase) ? null : one.Category, one.Level, filter: null));
-            options.Rules.Add(new LoggerFilterRule(provider, Audit, audit, filter: null));
+                options.Rules.Add(new LoggerFilterRule(provider, CategoryOf(one), one.Level, filter: null));
+            options.Rules.Add(new LoggerFilterRule(provider, Audit, LevelOf(Audit, provider, configured) ?? options.MinLevel, filter: null));
         }
     }
 
@@ -108,11 +110,22 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
     }
 
     // As the framework chooses: the provider's own rules first, then the longest category, then the last one.
-    private static LogLevel ConfiguredFor(string category, string? provider, LoggerFilterOptions options) => options.Rules
-        .Where(rule => rule.ProviderName is null || rule.ProviderName == provider)
-        .Where(rule => rule.CategoryName is null || category.StartsWith(rule.CategoryName, StringComparison.OrdinalIgnoreCase))
+    private static LogLevel? LevelOf(string category, string? provider, IEnumerable<LoggerFilterRule> rules) => rules
+        .Where(rule => (rule.ProviderName is null || rule.ProviderName == provider) && Matches(rule.CategoryName, category))
         .OrderBy(rule => rule.ProviderName is not null).ThenBy(rule => rule.CategoryName?.Length ?? 0)
-        .LastOrDefault()?.LogLevel ?? options.MinLevel;
+        .LastOrDefault()?.LogLevel;
+
+    // What is configured for all providers and names a part of a category that is set now: it held for this provider, and still does.
+    private static IEnumerable<LoggerFilterRule> LongerThanThese(string provider, IReadOnlyCollection<LoggerFilterRule> rules, IReadOnlyList<LevelOverride> set) =>
+        from rule in rules
+        where rule.ProviderName is null && rule.CategoryName is not null
+        where set.Any(one => Matches(CategoryOf(one), rule.CategoryName!))
+        where !rules.Any(own => own.ProviderName == provider && Matches(own.CategoryName, rule.CategoryName!))
+        select rule;
+
+    private static bool Matches(string? rule, string category) => rule is null || category.StartsWith(rule, StringComparison.OrdinalIgnoreCase);
+
+    private static string? CategoryOf(LevelOverride one) => one.Category.Equals(Default, StringComparison.OrdinalIgnoreCase) ? null : one.Category;
 
     private void Expire(string category, Entry entry, Action expired)
     {

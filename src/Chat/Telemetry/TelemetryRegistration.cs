@@ -25,6 +25,7 @@ internal static class TelemetryRegistration
         if (admin.Port != 0)
         {
             telemetry.WithMetrics(metrics => Collect(metrics).AddPrometheusExporter());
+            builder.Services.AddSingleton<RecentLog>().AddSingleton<ILoggerProvider>(provider => provider.GetRequiredService<RecentLog>());
             builder.Services.AddSingleton<LevelOverrides>();
             builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(provider => provider.GetRequiredService<LevelOverrides>());
             // The first one, so that what must never be logged is not: see Defaults.

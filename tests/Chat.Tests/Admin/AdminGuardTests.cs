@@ -26,6 +26,7 @@ public sealed class AdminGuardTests
         (HttpMethod.Get, "/trace", false),
         (HttpMethod.Put, "/trace/00000000-0000-0000-0000-000000000001?for=00:00:01", false),
         (HttpMethod.Delete, "/trace/00000000-0000-0000-0000-000000000001", false),
+        (HttpMethod.Get, "/debug-bundle", false),
         (HttpMethod.Get, "/no-such-call", false),
     ];
 

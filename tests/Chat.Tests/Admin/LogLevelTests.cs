@@ -22,7 +22,7 @@ public sealed class LogLevelTests
         Assert.Equal("Warning", set.GetProperty("configured").GetProperty("Default").GetString());
         Assert.True(loud.IsEnabled(LogLevel.Debug));
         Assert.True(Logger(admin, "Chat.Loud.Later").IsEnabled(LogLevel.Debug));
-        Assert.False(Logger(admin, "Chat.Louder").IsEnabled(LogLevel.Debug));
+        Assert.False(Logger(admin, "Chat.Quiet").IsEnabled(LogLevel.Debug));
 
         Assert.Equal("[]", (await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.OK)).GetProperty("set").GetRawText());
 
@@ -58,12 +58,20 @@ public sealed class LogLevelTests
     [Fact]
     public async Task Default_is_all_that_no_other_category_names()
     {
-        await using var admin = await AdminPort.Start(new() { ["Logging:LogLevel:Chat.Named"] = "Error", ["Logging:Console:LogLevel:Chat.Console"] = "Critical" });
+        await using var admin = await AdminPort.Start(new()
+        {
+            // Each for all outputs, and with rules that one of them has for itself.
+            ["Logging:LogLevel:Chat.Named"] = "Error",
+            ["Logging:LogLevel:Chat.Own"] = "Error",
+            ["Logging:Console:LogLevel:Chat.Own"] = "Critical",
+            ["Logging:Debug:LogLevel:Default"] = "None",
+        });
 
         await admin.Answer(HttpMethod.Put, "/log-level?category=Default&level=information", HttpStatusCode.OK);
 
         Assert.True(Logger(admin, "Elsewhere").IsEnabled(LogLevel.Information));
-        Assert.False(Logger(admin, "Chat.Named").IsEnabled(LogLevel.Information));
+        Assert.False(Logger(admin, "Chat.Named.Part").IsEnabled(LogLevel.Information));
+        Assert.False(Logger(admin, "Chat.Own.Part").IsEnabled(LogLevel.Information));
         await admin.Answer(HttpMethod.Delete, "/log-level", HttpStatusCode.OK);
         Assert.False(Logger(admin, "Elsewhere").IsEnabled(LogLevel.Information));
     }

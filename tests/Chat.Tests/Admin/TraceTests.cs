@@ -64,13 +64,13 @@ public sealed class TraceTests
         await using var admin = await AdminPort.Start(Told, fakeClock: true);
         var log = LogCapture.Of(admin.App, LogLevel.Information);
         await using var client = await admin.App.Connect(alice);
-        await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}?for=00:01:00", HttpStatusCode.OK);
+        await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}?for=00:00:30", HttpStatusCode.OK);
         Assert.Equal(1, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
         await client.Settle();
         var told = log.Of<FrameTraces>().Count;
         Assert.Equal(2, told);
 
-        admin.App.Clock!.Advance(TimeSpan.FromMinutes(1));
+        admin.App.Clock!.Advance(TimeSpan.FromSeconds(30));
 
         await client.Settle();
         Assert.Equal(told, log.Of<FrameTraces>().Count);

@@ -69,12 +69,14 @@ public sealed class HealthSlice : ISlice
     {
         http.Response.Headers.CacheControl = "no-store, no-cache";
         return TypedResults.Json(
-            new HealthAnswer(
-                report.Status switch { HealthStatus.Healthy => Ok, HealthStatus.Degraded => Degraded, _ => Unavailable },
-                report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? Ok : entry.Value.Description ?? "failed")),
-            ChatJson.Wire.HealthAnswer,
+            AnswerTo(report), ChatJson.Wire.HealthAnswer,
             statusCode: report.Status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
     }
+
+    /// <summary>A report in the words of the answer.</summary>
+    internal static HealthAnswer AnswerTo(HealthReport report) => new(
+        report.Status switch { HealthStatus.Healthy => Ok, HealthStatus.Degraded => Degraded, _ => Unavailable },
+        report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? Ok : entry.Value.Description ?? "failed"));
 }
 
 /// <summary>The answer of both addresses.</summary>

@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.IO.Compression;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Chat.Features;
+using Chat.Rest;
+using Chat.Settings;
+using Chat.Socket;
+using Chat.Storage;
+using Chat.Telemetry;
+using Marten;
+using OpenTelemetry.Metrics;
+
+namespace Chat.Admin;
+
+/// <summary>
+/// <c>GET /debug-bundle</c>: what an engineer wants to see of a node that behaves oddly, as one file to keep or to send on. No secret,
+/// no token, no name and no content; ids and addresses are in its log.
+/// </summary>
+internal sealed class DebugBundleModule(
+    IConfiguration configuration, IHostEnvironment environment, Hub hub, Readiness readiness, MeterProvider metrics, RecentLog log, LevelOverrides levels,
+    IDocumentStore store, Lineage lineage, Descriptors descriptors, Audit audit, TimeProvider time) : IAdminModule
+{
+    // A PostgreSQL that hangs must not keep the rest from who looks into why.
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
+    private readonly long startedAt = time.GetTimestamp();
+    private int isMaking;
+
+    public void Map(IEndpointRouteBuilder admin)
+    {
+        var pipeline = admin.CreateApplicationBuilder();
+        pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(metrics, predicate: _ => true, path: null, configureBranchedPipeline: null, optionsName: null);
+        var scrape = pipeline.Build();
+        admin.MapGet("/debug-bundle", (Delegate)(Func<HttpContext, Task<IResult>>)(http => MakeAsync(http, scrape)));
+    }
+
+    private async Task<IResult> MakeAsync(HttpContext http, RequestDelegate scrape)
+    {
+        if (new AdminQuery(http).Refusal is { } refusal)
+            return refusal;
+        if (Interlocked.Exchange(ref isMaking, 1) == 1)
+            return ChatError.RateLimited(Deadline).ToProblem();
+        try
+        {
+            audit.DebugBundleTaken(http.OperatorAddress());
+            (string Name, Func<Task<string>> Make)[] parts =
+            [
+                ("about.json", () => Task.FromResult(Text(About(), ChatJson.Wire.BundleAbout))),
+                ("settings.txt", () => Task.FromResult(string.Join('\n', SettingsReport.Lines(configuration)))),
+                ("readiness.json", async () => Text(HealthSlice.AnswerTo(await readiness.LookAsync([], http.RequestAborted)), ChatJson.Wire.HealthAnswer)),
+                ("connections.json", () => Task.FromResult(Text(Connections(), ChatJson.Wire.BundleConnections))),
+                ("log-levels.txt", () => Task.FromResult(string.Join('\n', levels.All))),
+                ("runtime.json", () => Task.FromResult(Text(Runtime(), ChatJson.Wire.BundleRuntime))),
+                ("schema.txt", SchemaAsync),
+                ("metrics.txt", () => ScrapeAsync(scrape, http)),
+                ("log.txt", () => Task.FromResult(string.Join('\n', log.Entries))),
+            ];
+            var now = time.GetUtcNow().ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);
+            return TypedResults.File(await ZipAsync(parts, http.RequestAborted), "application/zip", $"chat-{NodeName.Own}-{now}.zip");
+        }
+        finally
+        {
+            Volatile.Write(ref isMaking, 0);
+        }
+    }
+
+    private async Task<byte[]> ZipAsync((string Name, Func<Task<string>> Make)[] parts, CancellationToken cancellation)
+    {
+        using var bytes = new MemoryStream();
+        using (var zip = new ZipArchive(bytes, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            foreach (var (name, make) in parts)
+            {
+                string text;
+                try
+                {
+                    text = await make().WaitAsync(Deadline, time, cancellation);
+                }
+                // What one part fails by is what there is to see of it; of the others there is more.
+                catch (Exception failure) when (failure is TimeoutException || DatabaseFailure.IsUnavailable(failure))
+                {
+                    text = $"Could not be told: {DatabaseFailure.ReasonOf(failure)}";
+                }
+
+                await using var entry = await zip.CreateEntry(name).OpenAsync(cancellation);
+                await entry.WriteAsync(Encoding.UTF8.GetBytes(text), cancellation);
+            }
+        }
+
+        return bytes.ToArray();
+    }
+
+    private BundleAbout About() => new(
+        typeof(DebugBundleModule).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+        RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription, $"{RuntimeInformation.ProcessArchitecture}", Environment.ProcessorCount,
+        NodeName.Own, environment.EnvironmentName, time.GetUtcNow(), (long)time.GetElapsedTime(startedAt).TotalSeconds, lineage.Epoch);
+
+    private BundleConnections Connections()
+    {
+        var now = time.GetUtcNow();
+        var all = hub.Connections.Select(connection => ConnectionView.Of(connection, now)).ToArray();
+        return new(
+            $"{hub.State}", ConnectionTotals.Of(all), all.Count(one => one.IsClosing),
+            all.Select(one => one.QueueEvents).DefaultIfEmpty().Max(), all.Select(one => one.AgeSeconds).DefaultIfEmpty().Max(), all.Select(one => one.SilentSeconds).DefaultIfEmpty().Max());
+    }
+
+    private BundleRuntime Runtime()
+    {
+        using var process = Process.GetCurrentProcess();
+        var memory = GC.GetGCMemoryInfo();
+        return new(
+            process.WorkingSet64, memory.HeapSizeBytes, memory.TotalCommittedBytes, memory.FragmentedBytes, memory.TotalAvailableMemoryBytes,
+            [.. Enumerable.Range(0, GC.MaxGeneration + 1).Select(GC.CollectionCount)], (long)GC.GetTotalPauseDuration().TotalMilliseconds,
+            process.Threads.Count, ThreadPool.ThreadCount, ThreadPool.PendingWorkItemCount, ThreadPool.CompletedWorkItemCount,
+            (long)process.TotalProcessorTime.TotalMilliseconds, process.HandleCount, descriptors.Allowed);
+    }
+
+    private async Task<string> SchemaAsync() =>
+        await SchemaState.FaultAsync(store) ?? $"The schema {store.Options.DatabaseSchemaName} is the one of this version.";
+
+    // As Prometheus reads it, without going over the network.
+    private static async Task<string> ScrapeAsync(RequestDelegate scrape, HttpContext http)
+    {
+        using var body = new MemoryStream();
+        var asked = new DefaultHttpContext { RequestServices = http.RequestServices, RequestAborted = http.RequestAborted };
+        asked.Request.Method = HttpMethods.Get;
+        asked.Response.Body = body;
+        await scrape(asked);
+        return Encoding.UTF8.GetString(body.ToArray());
+    }
+
+    private static string Text<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);
+}
+
+/// <summary>Which program this is.</summary>
+internal sealed record BundleAbout(
+    string Version, string Runtime, string System, string Architecture, int Processors, string Node, string Environment, DateTimeOffset At, long UpSeconds, Guid Epoch);
+
+/// <summary>The connections, without whose they are.</summary>
+internal sealed record BundleConnections(
+    string State, ConnectionTotals Total, int Closing, int LongestQueueEvents, long OldestSeconds, long MostSilentSeconds);
+
+/// <summary>What the process uses.</summary>
+internal sealed record BundleRuntime(
+    long WorkingSetBytes, long HeapBytes, long CommittedBytes, long FragmentedBytes, long AvailableBytes, IReadOnlyList<int> Collections, long PauseMilliseconds,
+    int Threads, int PoolThreads, long PoolWaiting, long PoolDone, long ProcessorMilliseconds, int OpenFiles, long AllowedFiles);
