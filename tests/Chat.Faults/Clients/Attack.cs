@@ -87,11 +87,12 @@ internal sealed class Attack : IDisposable
                 }
                 catch (OperationCanceledException) when (enough.IsCancellationRequested)
                 {
+                    Count("under way at the end");
                     return;
                 }
                 catch (Exception failure) when (failure is SocketException or IOException or HttpRequestException or OperationCanceledException)
                 {
-                    Count("given up");
+                    Count("broken off");
                 }
 
                 await paused;
