@@ -12,6 +12,7 @@ internal static class AdminRegistration
             return;
         builder.Services.AddSingleton(settings).AddSingleton<AdminGuard>().AddHostedService<AdminServer>();
         builder.Services
+            .AddSingleton<IAdminModule, IndexModule>()
             .AddSingleton<IAdminModule, ConnectionsModule>()
             .AddSingleton<IAdminModule, DrainModule>()
             .AddSingleton<IAdminModule, LogLevelModule>()

@@ -71,7 +71,7 @@ internal sealed partial class AdminServer(
         built.Use(guard.CheckAsync);
         // What operators do is no load, and is kept out of the metrics of requests.
         var open = built.MapGroup("").DisableHttpMetrics().WithMetadata(OpenToAll.Instance);
-        open.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null);
+        open.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null).WithSummary("Metrics, for Prometheus.");
         HealthSlice.Map(open);
         var guarded = built.MapGroup("").DisableHttpMetrics();
         foreach (var module in modules)

@@ -17,9 +17,9 @@ internal sealed class ConnectionsModule(Hub hub, Audit audit, TimeProvider time)
 
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/connections", List);
-        admin.MapDelete("/connections", DisconnectUser);
-        admin.MapDelete("/connections/{id:guid}", DisconnectOne);
+        admin.MapGet("/connections", List).WithSummary("Who is here. ?user=&address=&minAge=&minQueue=&sort=age|queue|silent&limit=");
+        admin.MapDelete("/connections", DisconnectUser).WithSummary("Closes a user's connections: they come back, anywhere. ?user=");
+        admin.MapDelete("/connections/{id:guid}", DisconnectOne).WithSummary("Closes one connection.");
     }
 
     private IResult List(HttpContext http)

@@ -35,7 +35,7 @@ internal sealed class DebugBundleModule(
         var pipeline = admin.CreateApplicationBuilder();
         pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(metrics, predicate: _ => true, path: null, configureBranchedPipeline: null, optionsName: null);
         var scrape = pipeline.Build();
-        admin.MapGet("/debug-bundle", (Delegate)(Func<HttpContext, Task<IResult>>)(http => MakeAsync(http, scrape)));
+        admin.MapGet("/debug-bundle", (Delegate)(Func<HttpContext, Task<IResult>>)(http => MakeAsync(http, scrape))).WithSummary("A zip with what there is to see of this node, without secrets.");
     }
 
     private async Task<IResult> MakeAsync(HttpContext http, RequestDelegate scrape)

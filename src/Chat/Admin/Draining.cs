@@ -11,9 +11,9 @@ internal sealed class DrainModule(Drain drain, Hub hub, Audit audit) : IAdminMod
 {
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/drain", (HttpContext http) => new AdminQuery(http).Refusal ?? State(StatusCodes.Status200OK));
-        admin.MapPost("/drain", Begin);
-        admin.MapDelete("/drain", (Delegate)EndAsync);
+        admin.MapGet("/drain", (HttpContext http) => new AdminQuery(http).Refusal ?? State(StatusCodes.Status200OK)).WithSummary("Whether the node is in service.");
+        admin.MapPost("/drain", Begin).WithSummary("Sends everybody elsewhere, and lets nobody in.");
+        admin.MapDelete("/drain", (Delegate)EndAsync).WithSummary("Back into service.");
     }
 
     private IResult Begin(HttpContext http)

@@ -15,9 +15,9 @@ internal sealed class TraceModule(FrameTraces traces, Audit audit) : IAdminModul
 
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal ?? TypedResults.Json(new TracesView(traces.All), ChatJson.Wire.TracesView));
-        admin.MapPut("/trace/{userId:guid}", Begin);
-        admin.MapDelete("/trace/{userId:guid}", End);
+        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal ?? TypedResults.Json(new TracesView(traces.All), ChatJson.Wire.TracesView)).WithSummary("Whose frames are traced.");
+        admin.MapPut("/trace/{userId:guid}", Begin).WithSummary("Has the log tell a user's frames, without what is in them. ?for=hours:minutes:seconds");
+        admin.MapDelete("/trace/{userId:guid}", End).WithSummary("Ends that.");
     }
 
     private IResult Begin(Guid userId, HttpContext http)

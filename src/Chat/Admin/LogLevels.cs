@@ -17,9 +17,9 @@ internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfigur
 
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/log-level", (HttpContext http) => new AdminQuery(http).Refusal ?? Levels());
-        admin.MapPut("/log-level", Set);
-        admin.MapDelete("/log-level", TakeBack);
+        admin.MapGet("/log-level", (HttpContext http) => new AdminQuery(http).Refusal ?? Levels()).WithSummary("What is logged.");
+        admin.MapPut("/log-level", Set).WithSummary("Changes what is logged. ?category=&level=&for=hours:minutes:seconds");
+        admin.MapDelete("/log-level", TakeBack).WithSummary("Back to what is configured. ?category=");
     }
 
     private IResult Set(HttpContext http)

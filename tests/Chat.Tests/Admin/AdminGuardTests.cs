@@ -9,16 +9,20 @@ public sealed class AdminGuardTests
 {
     private static readonly (string, string) ByToken = ("Authorization", $"Bearer {AdminPort.Token}");
 
+    private const string SomeId = "00000000-0000-0000-0000-000000000001";
+
     /// <summary>Every call that there is, with whether whoever reaches the port may make it.</summary>
     private static readonly (HttpMethod Method, string Address, bool IsOpen)[] Calls =
     [
         (HttpMethod.Get, "/metrics", true),
         (HttpMethod.Get, "/health/live", true),
         (HttpMethod.Get, "/health/ready?exclude=redis&exclude=pubsub&exclude=postgres", true),
+        (HttpMethod.Get, "/", false),
         (HttpMethod.Get, "/connections", false),
         (HttpMethod.Delete, "/connections?user=00000000-0000-0000-0000-000000000001", false),
         (HttpMethod.Delete, "/connections/00000000-0000-0000-0000-000000000001", false),
         (HttpMethod.Get, "/drain", false),
+        (HttpMethod.Post, "/drain", false),
         (HttpMethod.Delete, "/drain", false),
         (HttpMethod.Get, "/log-level", false),
         (HttpMethod.Put, "/log-level?category=Chat&level=information", false),
@@ -37,6 +41,18 @@ public sealed class AdminGuardTests
 
         foreach (var (method, address, _) in Calls)
             Assert.DoesNotContain((int)await Status(admin, method, address), (int[])[401, 403, 421]);
+    }
+
+    [Fact]
+    public async Task The_list_of_calls_is_the_one_that_is_tested_here()
+    {
+        await using var admin = await AdminPort.Start();
+
+        var list = (await admin.Http.GetStringAsync("/")).TrimEnd().Split('\n');
+
+        Assert.All(list, line => Assert.Matches(@"^(GET|PUT|POST|DELETE) +/\S* +[A-Z].*", line));
+        var routes = list.Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is var words ? $"{words[0]} {System.Text.RegularExpressions.Regex.Replace(words[1], @"\{\w+:guid\}", SomeId)}" : "");
+        Assert.Equal(routes.Order(), Calls.Where(call => call.Address != "/no-such-call").Select(call => $"{call.Method} {call.Address.Split('?')[0]}").Order());
     }
 
     [Fact]

@@ -72,6 +72,43 @@ public sealed class DebugBundleTests
         Assert.Contains(Lines(bundle["log.txt"]), line => line.Contains("Traced user", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task What_cannot_be_told_in_time_says_so_and_keeps_nothing_else_from_who_asks()
+    {
+        var servers = await TestServers.Get();
+        await using var admin = await AdminPort.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size=6;Timeout=60" }, fakeClock: true);
+        var log = LogCapture.Of(admin.App, LogLevel.Information);
+        var pool = admin.App.Services.GetRequiredService<NpgsqlDataSource>();
+        var held = new List<NpgsqlConnection>();
+        while (held.Count < 6)
+            held.Add(await pool.OpenConnectionAsync());
+
+        var first = Read(admin);
+        await Eventually.Holds("the first is under way", () => log.Of<Audit>().Count == 1);
+        using (var second = await admin.Send(HttpMethod.Get, "/debug-bundle"))
+            await second.IsProblem(HttpStatusCode.TooManyRequests, "RATE_LIMITED");
+        await Eventually.Holds("the first is there", () =>
+        {
+            admin.App.Clock!.Advance(TimeSpan.FromSeconds(1));
+            return first.IsCompleted;
+        });
+
+        var bundle = await first;
+        Assert.StartsWith("Could not be told: ", bundle["schema.txt"], StringComparison.Ordinal);
+        Assert.Equal(Parts, bundle.Keys);
+        Assert.Contains("Chat.Audit[41]", bundle["log.txt"], StringComparison.Ordinal);
+        foreach (var connection in held)
+            await connection.DisposeAsync();
+        // And it can be asked for again.
+        var again = Read(admin);
+        await Eventually.Holds("the next is there", () =>
+        {
+            admin.App.Clock!.Advance(TimeSpan.FromMilliseconds(1));
+            return again.IsCompleted;
+        });
+        Assert.Equal(Parts, (await again).Keys);
+    }
+
     [Theory]
     [InlineData("https://issuer.example", "https://issuer.example")]
     [InlineData("https://user:secret@issuer.example/realm", "https://…@issuer.example/realm")]
