@@ -45,7 +45,7 @@ public sealed class ServerMetrics
     private readonly Counter<int> repairs;
     private readonly Counter<int> interruptions;
     private readonly Counter<int> transitions;
-    private readonly Gauge<int> health;
+    private readonly Gauge<double> health;
     private readonly Gauge<double> clock;
 
     /// <summary>Made once a node.</summary>
@@ -68,7 +68,7 @@ public sealed class ServerMetrics
         repairs = meter.CreateCounter<int>("chat.delivery.repaired", "{change}", "Changes that came from the database because nothing else brought them, by what missed them.");
         interruptions = meter.CreateCounter<int>("chat.redis.interruptions", "{interruption}", "Connections to Redis that were lost.");
         transitions = meter.CreateCounter<int>("chat.presence.transitions", "{transition}", "People who came or went, as this node found out first, by which.");
-        health = meter.CreateGauge<int>("chat.health", "{state}", "Whether a part of readiness is as it should be: 1 or 0, by part.");
+        health = meter.CreateGauge<double>("chat.health", "{state}", "Whether a part of readiness is as it should be, by part: 1; 0.5 if it is degraded, 0 if it is not.");
         clock = meter.CreateGauge<double>("chat.clock.difference", "s", "How far this node's clock is ahead of PostgreSQL's.");
     }
 
@@ -178,5 +178,7 @@ public sealed class ServerMetrics
     public void ClockDifference(TimeSpan ahead) => clock.Record(ahead.TotalSeconds);
 
     /// <summary>A part of readiness was looked at.</summary>
-    public void Health(string part, bool isWell) => health.Record(isWell ? 1 : 0, new KeyValuePair<string, object?>("check", part));
+    /// <param name="part">Its name.</param>
+    /// <param name="state">1 if it is well, 0.5 if it is degraded, 0 if it is not.</param>
+    public void Health(string part, double state) => health.Record(state, new KeyValuePair<string, object?>("check", part));
 }

@@ -30,6 +30,7 @@ public sealed class RedisUnwritableTests
         await atAlice.Next("user.online");
         await Eventually.Holds("both are there", () => nodes.One.HeldLeases(alice) == 1 && nodes.One.HeldLeases(bob) == 1);
 
+        using var log = LogCapture.Of(nodes.Two);
         var ends = await RunOutSoon(nodes.One);
         await Say(redis, spoil);
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
@@ -43,6 +44,8 @@ public sealed class RedisUnwritableTests
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "still here")).Type);
         Assert.Equal("still here", (await atBob.NextMessage())["message.content"].GetString());
 
+        // It is no outage, so nothing else tells of it.
+        await Eventually.Holds("the log says why", () => log.Of<HealthMetrics>().Contains($"Readiness of redis: takes no writes ({reason})"));
         await Say(redis, mend);
 
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])

@@ -80,7 +80,7 @@ public sealed partial class MetricsTests
         using var transitions = nodes.One.Measure<int>("chat.presence.transitions");
         using var interruptions = nodes.Two.Measure<int>("chat.redis.interruptions");
         using var repaired = nodes.Two.Measure<int>("chat.delivery.repaired");
-        using var health = nodes.Two.Measure<int>("chat.health");
+        using var health = nodes.Two.Measure<double>("chat.health");
         await using var atBob = await nodes.Two.Connect(bob);
         await using (var atAlice = await nodes.One.Connect(alice))
         {

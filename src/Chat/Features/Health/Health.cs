@@ -85,25 +85,32 @@ public sealed class HealthSlice : ISlice
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
 
 /// <summary>Makes a metric of what readiness says, so that it can be seen by who does not ask for readiness.</summary>
-internal sealed partial class HealthMetrics(ServerMetrics metrics, ILogger<HealthMetrics> log) : IHealthCheckPublisher
+internal sealed partial class HealthMetrics(ServerMetrics metrics, Dependencies dependencies, ILogger<HealthMetrics> log) : IHealthCheckPublisher
 {
-    // Their coming and going is told by Dependencies, as it happens.
-    private static readonly string[] ToldElsewhere = ["postgres", "redis"];
+    private const string Well = "ok";
     private readonly Dictionary<string, string> said = [];
 
     public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
     {
         foreach (var (part, entry) in report.Entries)
         {
-            metrics.Health(part, entry.Status == HealthStatus.Healthy);
-            var now = entry.Status == HealthStatus.Healthy ? "ok" : entry.Description ?? "failed";
-            if (said.GetValueOrDefault(part, "ok") != now && !ToldElsewhere.Contains(part))
+            metrics.Health(part, entry.Status switch { HealthStatus.Healthy => 1, HealthStatus.Degraded => 0.5, _ => 0 });
+            var now = entry.Status == HealthStatus.Healthy || IsTold(part) ? Well : entry.Description ?? "failed";
+            if (said.GetValueOrDefault(part, Well) != now)
                 Changed(part, now);
             said[part] = now;
         }
 
         return Task.CompletedTask;
     }
+
+    // An outage is told as it happens, by what finds out. Here is what is none: Redis that takes no writes, or stands still.
+    private bool IsTold(string part) => part switch
+    {
+        "postgres" => dependencies.Postgres.IsUnavailable,
+        "redis" => dependencies.Redis.IsUnavailable,
+        _ => false,
+    };
 
     [LoggerMessage(130, LogLevel.Warning, "Readiness of {Part}: {State}")]
     private partial void Changed(string part, string state);
