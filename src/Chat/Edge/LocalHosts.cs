@@ -25,6 +25,15 @@ internal static class LocalHosts
         });
     }
 
+    /// <summary>What is wrong with the list of names; null if nothing is.</summary>
+    public static string? FaultOf(string hosts) =>
+        Array.Find(hosts.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), host => !IsName(host)) is { } wrong
+            ? $"has '{wrong}', which is no host name: write chat.example or *.example, without scheme, port and path, and ';' between several."
+            : null;
+
+    private static bool IsName(string host) =>
+        host == "*" || Uri.CheckHostName(host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host) != UriHostNameType.Unknown;
+
     /// <summary>Whether a host is this machine's loopback, whatever DNS says (RFC 6761, 6.3). HTTP/1.0 needs to name none.</summary>
     internal static bool IsLocal(string host) =>
         host.Length == 0

@@ -34,7 +34,7 @@ internal static partial class SettingsCatalog
         Setting.Text("Web:Scope", "`openid profile`", "what it asks for; with `offline_access` it renews tokens without asking people again",
             text => text.Split(' ').Contains("openid") ? null : "must contain openid, or no issuer signs anybody in by OpenID Connect."),
         Setting.Text("PathBase", "", "the path below which a proxy shows the server: `/team` for `https://example.org/team/`, whether the proxy passes it on or takes it off", PathPrefix.FaultOf),
-        Setting.Text("AllowedHosts", "empty; Development: the loopback's names", "the host names that are answered, with `;` between several; others get 400, in Development 421"),
+        Setting.Text("AllowedHosts", "empty; Development: the loopback's names", "the host names that are answered, with `;` between several; others get 400, in Development 421", LocalHosts.FaultOf),
         Setting.Choice("Docs:Enabled", "true", ["true", "false"], "whether there are `/docs` and `/openapi/v1.json`"),
         Setting.Text("Storage:Schema", "`chat`", "the schema in PostgreSQL",
             // It becomes a part of SQL statements.

@@ -38,6 +38,7 @@ internal static class StartCheck
         .. HostFaults(configuration, environment),
         .. LoggingFaults(configuration.GetSection("Logging")),
         .. TelemetryFaults(configuration),
+        .. HostSettings.Faults(configuration, Environment.GetEnvironmentVariables().Keys.Cast<string>()),
     ];
 
     private static IEnumerable<string> Missing(IConfiguration configuration) =>

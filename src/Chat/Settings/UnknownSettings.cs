@@ -12,11 +12,11 @@ internal static class UnknownSettings
 {
     private const int NearSection = 2;
 
-    // The framework's own, which it binds itself.
-    private static readonly string[] OtherSections = ["Logging", "Kestrel", "HostOptions"];
+    // The framework's own, which it binds itself; what is in them HostSettings looks at.
+    private static readonly string[] OtherSections = ["Logging", "Kestrel"];
 
-    // Names without a section that the hosting of ASP.NET Core takes on a command line.
-    private static readonly string[] HostNames =
+    /// <summary>Names without a section that the hosting of ASP.NET Core takes on a command line, and as variables behind its prefix.</summary>
+    public static readonly string[] HostNames =
     [
         "urls", "http_ports", "https_ports", "https_port", "environment", "contentRoot", "applicationName", "webroot", "allowedHosts", "shutdownTimeoutSeconds",
         "preferHostingUrls", "suppressStatusMessages", "hostingStartupAssemblies", "hostingStartupExcludeAssemblies", "preventHostingStartup",

@@ -61,6 +61,19 @@ public sealed class StartCheckTests
     [InlineData("OTEL_EXPORTER_OTLP_PROTOCOL", "http", "OTEL_EXPORTER_OTLP_PROTOCOL is neither grpc nor http/protobuf")]
     [InlineData("Logging:LogLevel:Default", "Verbose", "Logging__LogLevel__Default is not a log level: Trace, Debug,")]
     [InlineData("Logging:Console:LogLevel:Chat", "9", "Logging__Console__LogLevel__Chat is not a log level")]
+    [InlineData("Logging:LogLevle:Default", "Debug", "Logging__LogLevle is unknown; did you mean Logging__LogLevel?")]
+    [InlineData("Logging:Console:FormatterNam", "json", "Logging__Console__FormatterNam is unknown; did you mean Logging__Console__FormatterName?")]
+    [InlineData("Logging:Console:FormatterName", "jsn", "Logging__Console__FormatterName is none of text, json, simple, systemd.")]
+    [InlineData("Kestrel:Endpoint:Http:Url", "http://127.0.0.1:1", "Kestrel__Endpoint is unknown; did you mean Kestrel__Endpoints?")]
+    [InlineData("HostOptions:ShutdownTimeout", "00:00:10", "HostOptions:ShutdownTimeout is unknown.")]
+    [InlineData("http_ports", "80800", "ASPNETCORE_HTTP_PORTS takes ports")]
+    [InlineData("https_ports", "https", "ASPNETCORE_HTTPS_PORTS takes ports")]
+    [InlineData("urls", "127.0.0.1:8080", "ASPNETCORE_URLS has '127.0.0.1:8080', which is no address")]
+    [InlineData("AllowedHosts", "https://chat.example", "AllowedHosts has 'https://chat.example', which is no host name")]
+    [InlineData("AllowedHosts", "chat.example;other:8080", "AllowedHosts has 'other:8080', which is no host name")]
+    [InlineData("OTEL_TRACES_SAMPLER", "sometimes", "OTEL_TRACES_SAMPLER is none of always_on,")]
+    [InlineData("OTEL_TRACES_SAMPLER_ARG", "7", "OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1.")]
+    [InlineData("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "OTEL_EXPORTER_OTLP_TIMEOUT is not a whole number of milliseconds.")]
     [InlineData("Limits:MaxFrameByte", "1", "Limits:MaxFrameByte is unknown; did you mean Limits:MaxFrameBytes?")]
     [InlineData("Limit:MaxErrors", "1", "Limit:MaxErrors is unknown; did you mean Limits:MaxErrors?")]
     [InlineData("Proxies:Know", "10.0.0.1", "Proxies:Know is unknown; did you mean Proxies:Known?")]
@@ -130,6 +143,28 @@ public sealed class StartCheckTests
             Environment.SetEnvironmentVariable(prefix + name, "x");
         var variables = UnknownSettings.Faults(new ConfigurationBuilder().AddEnvironmentVariables(prefix).Build());
         Assert.Equal(["Jwt__Audiance is unknown; did you mean Jwt__Audience?", "Limit__MaxErrors is unknown; did you mean Limits__MaxErrors?"], variables.Order());
+    }
+
+    [Fact]
+    public void A_variable_that_is_a_letter_off_is_refused_and_those_of_others_are_not()
+    {
+        var variables = (string[])["ASPNETCORE_HTTP_PORT", "ASPNETCORE_URL", "OTEL_EXPORTER_OTLP_ENDPONT", "ASPNETCORE_URLS", "aspnetcore_environment", "ASPNETCORE_TOKEN", "OTEL_BSP_SCHEDULE_DELAY", "HTTP_PORT"];
+
+        Assert.Equal(
+            [
+                "ASPNETCORE_HTTP_PORT is unknown; did you mean ASPNETCORE_HTTP_PORTS?",
+                "ASPNETCORE_URL is unknown; did you mean ASPNETCORE_URLS?",
+                "OTEL_EXPORTER_OTLP_ENDPONT is unknown; did you mean OTEL_EXPORTER_OTLP_ENDPOINT?",
+            ],
+            HostSettings.Faults(new ConfigurationBuilder().Build(), variables));
+    }
+
+    [Fact]
+    public void The_admin_port_is_not_the_servers_own()
+    {
+        foreach (var (setting, value) in new[] { ("http_ports", "80;8080"), ("urls", "http://*:8080") })
+            Assert.Contains("Admin__Port is a port at which the server itself listens", Assert.Throws<StartException>(() => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
+        Check(new() { ["http_ports"] = "8080", ["urls"] = "http://unix:/run/chat.sock;https://*:8443", ["AllowedHosts"] = "*.chat.example;[::1]", ["Admin:Port"] = "9464" });
     }
 
     [Fact]
