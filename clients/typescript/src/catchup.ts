@@ -95,7 +95,9 @@ export class CatchUp {
     // What is missing in what is shown comes first. Without the list a sync would bring every conversation from its
     // beginning; so the first time the list comes first, and a sync finds little to add.
     if (this.#store.getState().listed) await this.#untilDone(session, () => this.#sync());
-    await this.#untilDone(session, () => this.#list(session));
+    const listed = new Set<string>();
+    await this.#untilDone(session, () => this.#list(session, listed));
+    await this.#verify(session, listed);
     await this.#untilDone(session, () => this.#sync());
     if (session.aborted) return;
     this.#isReady = true;
@@ -103,15 +105,32 @@ export class CatchUp {
     this.#look();
   }
 
-  async #list(session: AbortSignal): Promise<void> {
+  async #list(session: AbortSignal, listed: Set<string>): Promise<void> {
     let cursor: string | undefined;
     do {
       const since = this.#store.getState().clock;
       const page = await this.#api.conversations({ limit: pageSize, ...(cursor !== undefined && { cursor }) });
       if (session.aborted) return;
       cursor = page.nextCursor;
+      for (const { id } of page.conversations) listed.add(id);
       this.#store.dispatch({ type: 'listed', conversations: page.conversations, isLast: cursor === undefined, since });
     } while (cursor !== undefined);
+  }
+
+  /** What was known before and is not in the list: it may be gone, or have changed its place while the list was read. */
+  async #verify(session: AbortSignal, listed: ReadonlySet<string>): Promise<void> {
+    for (const id of Object.keys(this.#store.getState().conversations))
+      if (!listed.has(id)) {
+        await this.#untilDone(session, async () => {
+          const since = this.#store.getState().clock;
+          try {
+            await this.take(await this.#api.conversation(id), since);
+          } catch (failure) {
+            if (failure instanceof ChatError && (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND')) this.#store.dispatch({ type: 'gone', conversationId: id });
+            throw failure;
+          }
+        });
+      }
   }
 
   async #loadBlocks(): Promise<void> {

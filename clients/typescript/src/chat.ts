@@ -1,4 +1,5 @@
 import { baseOf } from './address.js';
+import { CacheKeeper } from './cache.js';
 import { CatchUp } from './catchup.js';
 import { ChatError, type Chat, type ChatEvents, type ChatOptions, type Timing } from './client.js';
 import { localDraftStorage } from './drafts.js';
@@ -10,6 +11,7 @@ import { report } from './report.js';
 import { createApi } from './rest.js';
 import { hasOlder } from './selectors.js';
 import { Sender } from './sender.js';
+import type { ConnectionProblem } from './state.js';
 import { Store } from './store.js';
 import { browserTabs, type TabChannel, type TabMessage } from './tabs.js';
 import { TypingSignals } from './typing.js';
@@ -30,10 +32,13 @@ const defaults: Timing = {
   replyTimeout: 15_000,
   renewBefore: 60_000,
   gapDelay: 50,
+  cacheDelay: 1_000,
   receiptDelay: 200,
   typingEvery: 2_500,
   typingLasts: 60_000,
 };
+
+const isAboutSignIn = (problem: ConnectionProblem | undefined) => problem === 'SIGN_IN_REQUIRED' || problem === 'TOKEN_EXPIRED' || problem === 'TOKEN_INVALID';
 
 const defaultPage = 50;
 /** Of a conversation that nobody shows: so many messages are kept, once there are more than the second number. */
@@ -74,6 +79,7 @@ export function createChat(options: ChatOptions): Chat {
     store.dispatch({ type: 'identified', userId });
     store.dispatch({ type: 'drafts', drafts: drafts.load(userId) });
     void sender.restore(userId);
+    void cache?.restore(userId);
   }
 
   function told(message: TabMessage): void {
@@ -98,6 +104,7 @@ export function createChat(options: ChatOptions): Chat {
     link.stop();
     receipts.forget();
     typing.forget();
+    cache?.stop();
     channel?.close();
     channel = undefined;
   }
@@ -108,7 +115,7 @@ export function createChat(options: ChatOptions): Chat {
     store.dispatch({ type: 'signedOut' });
     for (const conversationId of Object.keys(drafts.load(userId))) drafts.remove(userId, conversationId);
     emit('signedOut', { userId });
-    await sender.forget(userId);
+    await Promise.all([sender.forget(userId), cache?.forget(userId)]);
   }
 
   const link = new Link(options, base, timing, options.network ?? browserNetwork(), {
@@ -118,6 +125,9 @@ export function createChat(options: ChatOptions): Chat {
         sender.closed();
         catchUp.closed();
       }
+
+      // Who is not let in any more has nothing to read here either; whoever signs in again gets it from the server.
+      if (identified !== undefined && connection.status === 'refused' && isAboutSignIn(connection.problem)) void cache?.forget(identified).catch(report);
 
       store.dispatch({ type: 'connection', connection });
       emit('connection', connection);
@@ -153,6 +163,7 @@ export function createChat(options: ChatOptions): Chat {
   });
   const catchUp = new CatchUp(store, link, api, timing);
   const receipts = new Receipts(store, link, timing);
+  const cache = options.cache && new CacheKeeper(store, options.cache, timing);
   const typing = new TypingSignals(store, link, timing);
   if (options.userId !== undefined) identify(options.userId);
 

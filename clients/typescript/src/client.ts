@@ -1,5 +1,6 @@
 import type { ChatState, ConnectionState, OutboxEntry } from './state.js';
 import type { ChatApi } from './rest.js';
+import type { ConversationCache } from './cache.js';
 import type { DraftStorage } from './drafts.js';
 import type { OutboxStorage } from './outbox.js';
 import type { Tabs } from './tabs.js';
@@ -22,6 +23,11 @@ export interface ChatOptions {
   readonly storage?: OutboxStorage;
   /** Where drafts are kept. localStorage where there is one, else memory. */
   readonly drafts?: DraftStorage;
+  /**
+   * Where the last conversations are kept, so that they are there without a connection. Nowhere by default: give
+   * `indexedDbCache()` where the device is the user's own.
+   */
+  readonly cache?: ConversationCache;
   /** The other tabs of the same person. By BroadcastChannel, in a browser. */
   readonly tabs?: Tabs;
   /** For Node before 22: the `ws` package's class fits. */
@@ -62,6 +68,8 @@ export interface Timing {
   readonly renewBefore: number;
   /** For what is missing to come by itself before it is asked for. 50. */
   readonly gapDelay: number;
+  /** For changes to gather before they are kept. 1,000. */
+  readonly cacheDelay: number;
   /** For receipts to gather. 200. */
   readonly receiptDelay: number;
   /** Between two `typing.start`. 2,500. */
@@ -106,7 +114,7 @@ export interface Chat {
   /** Goes away. Unsent messages and drafts stay in the storage. */
   stop(): void;
   /**
-   * Goes away for good: removes what this device keeps of the user (unsent messages, drafts, the state), here and in all
+   * Goes away for good: removes what this device keeps of the user (unsent messages, drafts, conversations, the state), here and in all
    * tabs. Ask before where `unsentOf(state)` is not empty. Rejects if the storage did not let go of everything.
    */
   signOut(): Promise<void>;

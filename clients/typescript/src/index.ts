@@ -1,4 +1,5 @@
 export { createChat } from './chat.js';
+export { indexedDbCache, type CachedConversations, type ConversationCache } from './cache.js';
 export { ChatError } from './client.js';
 export type { Chat, ChatEvents, ChatOptions, Timing, WebSocketConstructor, WebSocketLike } from './client.js';
 export type { ChatApi } from './rest.js';

@@ -1,3 +1,4 @@
+import { Database } from './database.js';
 import type { OutboxEntry } from './state.js';
 
 /** Keeps unsent messages over reloads. */
@@ -24,42 +25,14 @@ export function memoryStorage(): OutboxStorage {
 
 /** Keeps them in IndexedDB: shared by all tabs, and still there after a reload. */
 export function indexedDbStorage(name = 'chat-outbox', factory: IDBFactory = indexedDB): OutboxStorage {
-  let opening: Promise<IDBDatabase> | undefined;
-  const database = () => {
-    opening ??= new Promise<IDBDatabase>((resolve, reject) => {
-      const request = factory.open(name, 1);
-      request.onupgradeneeded = () => request.result.createObjectStore('entries', { keyPath: 'tempId' }).createIndex('userId', 'userId');
-      request.onsuccess = () => {
-        // A newer version in another tab must not wait for this one.
-        request.result.onversionchange = () => {
-          request.result.close();
-          opening = undefined;
-        };
-        resolve(request.result);
-      };
-      request.onerror = () => reject(request.error);
-    }).catch((failure: unknown) => {
-      opening = undefined;
-      throw failure;
-    });
-    return opening;
-  };
-
-  async function run<Result>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest<Result>): Promise<Result> {
-    const transaction = (await database()).transaction('entries', mode);
-    const request = ask(transaction.objectStore('entries'));
-    return new Promise((resolve, reject) => {
-      // Not when the request is done: what is promised to be kept must have been committed.
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onerror = transaction.onabort = () => reject(transaction.error);
-    });
-  }
-
+  const database = new Database(factory, name, 'entries', (created) =>
+    created.createObjectStore('entries', { keyPath: 'tempId' }).createIndex('userId', 'userId'),
+  );
   return {
-    load: async (userId) => ((await run('readonly', (store) => store.index('userId').getAll(userId))) as OutboxEntry[]).sort(byAge),
-    has: async (tempId) => (await run('readonly', (store) => store.count(tempId))) > 0,
-    put: async (entry) => void (await run('readwrite', (store) => store.put(entry))),
-    remove: async (tempId) => void (await run('readwrite', (store) => store.delete(tempId))),
+    load: async (userId) => ((await database.run('readonly', (store) => store.index('userId').getAll(userId))) as OutboxEntry[]).sort(byAge),
+    has: async (tempId) => (await database.run('readonly', (store) => store.count(tempId))) !== 0,
+    put: async (entry) => void (await database.run('readwrite', (store) => store.put(entry))),
+    remove: async (tempId) => void (await database.run('readwrite', (store) => store.delete(tempId))),
   };
 }
 

@@ -29,6 +29,10 @@ export type Action =
   | { readonly type: 'presence'; readonly users: readonly UserStatus[] }
   /** What is in the storage, and what was and is not any more: another tab has settled it. */
   | { readonly type: 'restored'; readonly entries: readonly OutboxEntry[]; readonly gone?: readonly string[] }
+  /** What was kept of the conversations when there was a connection last. */
+  | { readonly type: 'recalled'; readonly epoch: string; readonly conversations: readonly ConversationState[] }
+  /** It is not there any more, or not the user's. */
+  | { readonly type: 'gone'; readonly conversationId: string }
   | { readonly type: 'storage'; readonly isWorking: boolean }
   | { readonly type: 'queued'; readonly entry: OutboxEntry }
   | { readonly type: 'failed'; readonly tempId: string; readonly error: ErrorCode }
@@ -73,6 +77,15 @@ export function reduce(state: ChatState, action: Action): ChatState {
       for (const conversation of action.conversations) state = taken(state, conversation, action.since);
       return action.isLast && !state.listed ? { ...state, listed: true } : state;
     }
+    case 'recalled': {
+      // What the server has said already is newer.
+      if (state.listed || (state.epoch !== null && state.epoch !== action.epoch)) return state;
+      for (const conversation of action.conversations)
+        if (!state.conversations[conversation.id]) state = put(state, { ...conversation, ahead: [], history: 'idle', unreadTold: 0 });
+      return state.epoch === null ? { ...state, epoch: action.epoch } : state;
+    }
+    case 'gone':
+      return { ...state, conversations: without(state.conversations, action.conversationId) };
     case 'replaced': {
       const { conversation, page } = action;
       state = taken(state, conversation, action.since);

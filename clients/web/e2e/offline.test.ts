@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { soon, useBrowser, type Person } from './people.ts';
+import { Person, signIn, soon, useBrowser } from './people.ts';
 import { startServer, type Server } from './server.ts';
 
 /** What the service worker is for: the page opens while the server is away. */
@@ -41,6 +41,77 @@ test('the page opens without the server, in its own language, and what one write
   await bob.say('back again');
   await bob.seesMark('back again', 'sent');
   expect(name).toBe(bob.name);
+});
+
+/** What the browser has of somebody's conversations, whatever it is called there. */
+const stored = ({ page }: Person) =>
+  page.evaluate(async () => {
+    const found: unknown[] = [];
+    for (const { name } of await indexedDB.databases())
+      await new Promise<void>((resolve, reject) => {
+        const opening = indexedDB.open(name!);
+        opening.onerror = () => reject(opening.error!);
+        opening.onsuccess = () => {
+          const database = opening.result;
+          const stores = [...database.objectStoreNames];
+          if (stores.length === 0) return resolve(database.close());
+          const all = database.transaction(stores).objectStore(stores[0]!).getAll();
+          all.onsuccess = () => {
+            found.push(...(all.result as unknown[]));
+            resolve(database.close());
+          };
+        };
+      });
+    return JSON.stringify(found);
+  });
+
+test('the last conversations are there without the server, where one stays signed in, and go with the sign-out', async () => {
+  const { alice: bob, bob: peer, path } = await stage.pair();
+  await bob.page.context().close();
+  const page = await stage.open(path);
+  await page.getByLabel('Keep me signed in on this device').check();
+  await signIn(page, bob.name);
+  const alice = new Person(stage, page, bob.name);
+  await peer.say('the last word');
+  await alice.sees('the last word');
+  await alice.say('and mine');
+  await peer.sees('and mine');
+  await soon(() => kept(alice)).toContain('/');
+  await soon(() => stored(alice)).toContain('and mine');
+
+  await server.kill();
+  await page.reload();
+  await alice.sees('the last word');
+  expect(await alice.texts()).toEqual(['the last word', 'and mine']);
+  await alice.line(peer.name).getByText('and mine').waitFor();
+  await alice.say('from a tunnel');
+  await alice.seesMark('from a tunnel', 'sending');
+  // At home, where nothing of it is asked for.
+  await page.goto(`${stage.url}/`);
+  await alice.line(peer.name).waitFor();
+  await alice.go(peer.name);
+  await alice.sees('the last word');
+
+  await server.start();
+  await alice.seesMark('from a tunnel', 'sent');
+  expect(await alice.texts()).toEqual(['the last word', 'and mine', 'from a tunnel']);
+  await soon(() => stored(alice)).toContain('from a tunnel');
+  await page.getByRole('button', { name: 'Your menu' }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.getByLabel('Username').waitFor();
+  expect(await stored(alice)).not.toContain('the last word');
+});
+
+test('where one does not stay signed in no message stays on the device', async () => {
+  const { alice, bob } = await stage.pair();
+  await alice.say('for nobody else');
+  await bob.sees('for nobody else');
+  // A second's wait gathers what is to be kept; what is unsent is kept at once, and gone when it is sent.
+  await alice.page.clock.install();
+  await alice.page.reload();
+  await alice.sees('for nobody else');
+  await alice.page.clock.runFor(5_000);
+  expect(await stored(alice)).not.toContain('for nobody else');
 });
 
 test('the worker keeps the page and what it is made of, and nothing that anybody wrote', async () => {

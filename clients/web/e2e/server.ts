@@ -48,6 +48,7 @@ export async function startServer(program = dll): Promise<Server> {
           ASPNETCORE_URLS: url,
           Embedded__DataPath: join(data, 'data'),
           Limits__MessagesPerSecond: '100000',
+          Limits__MessagesPerSecondPerUser: '100000',
           Limits__DrainSpread: '00:00:00.1',
         },
         stdio: ['ignore', 'pipe', 'pipe'],

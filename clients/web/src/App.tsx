@@ -1,4 +1,4 @@
-import { createChat } from 'chat-client';
+import { createChat, indexedDbCache, type ConversationCache } from 'chat-client';
 import { ChatProvider } from 'chat-react';
 import { useEffect, useState } from 'react';
 import { Messenger } from './components/Messenger.tsx';
@@ -6,15 +6,28 @@ import { SignIn } from './components/SignIn.tsx';
 import { base } from './base.ts';
 import { forgetEmoji } from './emoji.ts';
 import { go } from './router.ts';
-import { setSession, token, useUserId } from './session.ts';
+import { isKept, setSession, token, useUserId } from './session.ts';
 
 export function App() {
   const userId = useUserId();
   return userId === null ? <SignIn /> : <SignedIn key={userId} userId={userId} />;
 }
 
+/** Messages stay on this device only where the person has said that they stay signed in on it. */
+function cacheOf(userId: string): ConversationCache | undefined {
+  if (typeof indexedDB === 'undefined') return undefined;
+  const cache = indexedDbCache();
+  if (isKept()) return cache;
+  // An earlier sign-in of theirs may have been one to stay.
+  cache.clear(userId).catch((failure: unknown) => console.warn('What an earlier sign-in has kept could not be removed.', failure));
+  return undefined;
+}
+
 function SignedIn({ userId }: { userId: string }) {
-  const [client] = useState(() => createChat({ url: location.origin + base, token, userId }));
+  const [client] = useState(() => {
+    const cache = cacheOf(userId);
+    return createChat({ url: location.origin + base, token, userId, ...(cache && { cache }) });
+  });
   useEffect(() => {
     // Here or in another window of the same browser.
     const unsubscribe = client.on('signedOut', () => {

@@ -1,4 +1,4 @@
-import type { Member } from 'chat-client';
+import { ChatError, type Member } from 'chat-client';
 import { strings } from './strings.ts';
 
 const controls = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
@@ -12,3 +12,6 @@ export const isolated = (name: string): string => {
 
 /** What somebody is called here. */
 export const nameOf = (member: Member | undefined): string => member?.name ?? member?.username ?? strings.conversation.unknown;
+
+/** What did not work, and why, as far as the server has said. */
+export const failureOf = (what: string, why: unknown): string => `${what} ${strings.errors[why instanceof ChatError ? why.code : 'INTERNAL_ERROR']}`;

@@ -147,6 +147,9 @@ const subscribe = (listener: () => void) => {
   return () => listeners.delete(listener);
 };
 
+/** Whether this device is the person's own: what it keeps of them may stay when the window goes. */
+export const isKept = (): boolean => current?.keep === true;
+
 /** The person who is signed in, as an id: it stays while tokens come and go. */
 export const useUserId = (): string | null => useSyncExternalStore(subscribe, () => (current ? (claimsOf(current.token).sub ?? '').toLowerCase() : null));
 

@@ -169,7 +169,8 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
           {...completion.box}
           ref={box}
           rows={1}
-          dir="auto"
+          // Empty it has the page's direction, and so has what stands there instead.
+          dir={content === '' ? undefined : 'auto'}
           value={content}
           placeholder={words.placeholder}
           aria-label={words.label(name)}

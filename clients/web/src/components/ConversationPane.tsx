@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import { ago } from '../format.ts';
 import { announce, useAttention, useNow } from '../hooks.ts';
-import { isolated, nameOf } from '../people.ts';
+import { failureOf, isolated, nameOf } from '../people.ts';
 import { go, leave } from '../router.ts';
 import { strings } from '../strings.ts';
 import { Avatar } from './Avatar.tsx';
@@ -81,7 +81,7 @@ export function ConversationPane({ id }: { id: string }) {
 
   const changeBlock = (act: () => Promise<void>, failure: string) => {
     setFault(undefined);
-    act().catch(() => setFault(failure));
+    act().catch((why: unknown) => setFault(failureOf(failure, why)));
   };
   const block = () => changeBlock(() => client.block({ userId: peer!.userId }), words.blockFailed);
   const unblock = () => changeBlock(() => client.unblock({ userId: peer!.userId }), words.unblockFailed);

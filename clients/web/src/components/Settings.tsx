@@ -3,7 +3,7 @@ import { useChat, useConversations } from 'chat-react';
 import { useState, type ReactNode } from 'react';
 import { playSound, turnOnNotifications, useNotificationPermission } from '../alerts.ts';
 import { useMedia } from '../hooks.ts';
-import { isolated, nameOf } from '../people.ts';
+import { failureOf, isolated, nameOf } from '../people.ts';
 import { changeSettings, useSettings, type TextSize } from '../settings.ts';
 import { strings } from '../strings.ts';
 import { setTheme, useTheme, type Theme } from '../theme.ts';
@@ -110,7 +110,7 @@ function Blocked() {
   const words = strings.block;
   const { client, me, blocks } = useChat();
   const { conversations } = useConversations();
-  const [failed, setFailed] = useState(false);
+  const [fault, setFault] = useState<string>();
   const ids = Object.keys(blocks);
   if (ids.length === 0) return <p className="hint">{words.listEmpty}</p>;
   const members = new Map(conversations.map((conversation) => peerOf(conversation, me?.userId)).map((peer) => [peer?.userId, peer]));
@@ -128,8 +128,8 @@ function Blocked() {
                 className="button quiet"
                 aria-label={strings.menu.unblock(isolated(name))}
                 onClick={() => {
-                  setFailed(false);
-                  client.unblock({ userId: id }).catch(() => setFailed(true));
+                  setFault(undefined);
+                  client.unblock({ userId: id }).catch((why: unknown) => setFault(failureOf(strings.conversation.unblockFailed, why)));
                 }}
               >
                 {strings.conversation.unblock}
@@ -138,9 +138,9 @@ function Blocked() {
           );
         })}
       </ul>
-      {failed && (
+      {fault !== undefined && (
         <p className="fault" role="alert">
-          {strings.conversation.unblockFailed}
+          {fault}
         </p>
       )}
     </>

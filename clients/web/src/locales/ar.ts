@@ -180,8 +180,8 @@ export const ar: Strings = {
     announced: (name, text) => `${name}: ${text}`,
     blocked: (name) => `لقد حظرت ${name}. لا يمكن لأي منكما مراسلة الآخر.`,
     unblock: 'إلغاء الحظر',
-    blockFailed: 'لم ينجح الحظر. حاول مرة أخرى.',
-    unblockFailed: 'لم ينجح إلغاء الحظر. حاول مرة أخرى.',
+    blockFailed: 'لم ينجح الحظر.',
+    unblockFailed: 'لم ينجح إلغاء الحظر.',
   },
 
   errors: {

@@ -158,8 +158,8 @@ export const de: Strings = {
     announced: (name, text) => `${name}: ${text}`,
     blocked: (name) => `Sie haben ${name} blockiert. Keiner von Ihnen kann dem anderen schreiben.`,
     unblock: 'Blockierung aufheben',
-    blockFailed: 'Das Blockieren hat nicht geklappt. Versuchen Sie es noch einmal.',
-    unblockFailed: 'Das Aufheben hat nicht geklappt. Versuchen Sie es noch einmal.',
+    blockFailed: 'Das Blockieren hat nicht geklappt.',
+    unblockFailed: 'Das Aufheben hat nicht geklappt.',
   },
 
   errors: {
@@ -215,7 +215,7 @@ export const de: Strings = {
       'Flaggen',
     ],
     none: 'Kein Emoji gefunden.',
-    failed: 'Die Emoji konnten nicht geladen werden. Bitte später noch einmal versuchen.',
+    failed: 'Die Emoji konnten nicht geladen werden. Versuchen Sie es später noch einmal.',
   },
 
   times: {

@@ -159,8 +159,8 @@ export const en = {
     announced: (name: string, text: string) => `${name}: ${text}`,
     blocked: (name: string) => `You have blocked ${name}. Neither of you can write to the other.`,
     unblock: 'Unblock',
-    blockFailed: 'Blocking did not work. Try again.',
-    unblockFailed: 'Unblocking did not work. Try again.',
+    blockFailed: 'Blocking did not work.',
+    unblockFailed: 'Unblocking did not work.',
   },
 
   /** Why the server did not do something, by the code it gave. */

@@ -158,8 +158,8 @@ export const es: Strings = {
     announced: (name, text) => `${name}: ${text}`,
     blocked: (name) => `Has bloqueado a ${name}. No podéis escribiros.`,
     unblock: 'Desbloquear',
-    blockFailed: 'No se ha podido bloquear. Inténtalo de nuevo.',
-    unblockFailed: 'No se ha podido desbloquear. Inténtalo de nuevo.',
+    blockFailed: 'No se ha podido bloquear.',
+    unblockFailed: 'No se ha podido desbloquear.',
   },
 
   errors: {
@@ -214,8 +214,8 @@ export const es: Strings = {
       'Símbolos',
       'Banderas',
     ],
-    none: 'No se encontró ningún emoji.',
-    failed: 'No se pudieron cargar los emojis. Inténtalo más tarde.',
+    none: 'Ningún emoji encontrado.',
+    failed: 'No se han podido cargar los emojis. Inténtalo más tarde.',
   },
 
   times: {

@@ -158,8 +158,8 @@ export const fr: Strings = {
     announced: (name, text) => `${name} : ${text}`,
     blocked: (name) => `Vous avez bloqué ${name}. Vous ne pouvez plus vous écrire.`,
     unblock: 'Débloquer',
-    blockFailed: 'Le blocage a échoué. Réessayez.',
-    unblockFailed: 'Le déblocage a échoué. Réessayez.',
+    blockFailed: 'Le blocage a échoué.',
+    unblockFailed: 'Le déblocage a échoué.',
   },
 
   errors: {

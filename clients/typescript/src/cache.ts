@@ -1,0 +1,140 @@
+import type { Timing } from './client.js';
+import { trim } from './conversation.js';
+import { Database } from './database.js';
+import { pause, within } from './pause.js';
+import { conversationsOf } from './selectors.js';
+import type { ConversationState } from './state.js';
+import type { Store } from './store.js';
+
+/** What is kept of a user's conversations. */
+export interface CachedConversations {
+  /** The lineage of the database that they are from. */
+  readonly epoch: string;
+  readonly conversations: readonly ConversationState[];
+}
+
+/** Keeps the last conversations, so that they are there before any connection. */
+export interface ConversationCache {
+  load(userId: string): Promise<CachedConversations | undefined>;
+  /** Puts conversations in the place of what was kept of them, and lets go of all whose id is not in `ids`. */
+  save(userId: string, changed: CachedConversations, ids: ReadonlySet<string>): Promise<void>;
+  /** Lets go of everything of a user's. */
+  clear(userId: string): Promise<void>;
+}
+
+interface CacheRecord {
+  readonly userId: string;
+  readonly id: string;
+  readonly epoch: string;
+  readonly conversation: ConversationState;
+}
+
+/** In IndexedDB, which all tabs share. */
+export function indexedDbCache(name = 'chat-conversations', factory: IDBFactory = indexedDB): ConversationCache {
+  const database = new Database(factory, name, 'conversations', (created) =>
+    created.createObjectStore('conversations', { keyPath: ['userId', 'id'] }).createIndex('userId', 'userId'),
+  );
+  return {
+    async load(userId) {
+      const records = (await database.run('readonly', (store) => store.index('userId').getAll(userId))) as CacheRecord[];
+      const latest = records.reduce<CacheRecord | undefined>(
+        (last, record) => (last && last.conversation.updatedAt >= record.conversation.updatedAt ? last : record),
+        undefined,
+      );
+      // A tab that closed in the middle may have left some of an older lineage.
+      return latest && { epoch: latest.epoch, conversations: records.filter(({ epoch }) => epoch === latest.epoch).map(({ conversation }) => conversation) };
+    },
+    async save(userId, { epoch, conversations }, ids) {
+      await database.run('readwrite', (store) => {
+        for (const conversation of conversations) store.put({ userId, id: conversation.id, epoch, conversation } satisfies CacheRecord);
+        return removeOthers(store, userId, ids);
+      });
+    },
+    async clear(userId) {
+      await database.run('readwrite', (store) => removeOthers(store, userId, new Set()));
+    },
+  };
+}
+
+function removeOthers(store: IDBObjectStore, userId: string, ids: ReadonlySet<string>): IDBRequest {
+  const keys = store.index('userId').getAllKeys(userId);
+  keys.onsuccess = () => {
+    for (const key of keys.result) if (!ids.has((key as readonly string[])[1]!)) store.delete(key);
+  };
+  return keys;
+}
+
+const mostConversations = 50;
+const mostMessages = 50;
+
+/** Brings the cache into the state before there is a connection, and keeps it up to date afterwards. */
+export class CacheKeeper {
+  readonly #store: Store;
+  readonly #cache: ConversationCache;
+  readonly #timing: Timing;
+  /** What is in the cache, as it was in the state. */
+  #kept: ReadonlyMap<string, ConversationState> = new Map();
+  #keptFor = '';
+  #seen: unknown;
+  #waiting: AbortController | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(store: Store, cache: ConversationCache, timing: Timing) {
+    this.#store = store;
+    this.#cache = cache;
+    this.#timing = timing;
+    store.subscribe(() => this.#look());
+  }
+
+  async restore(userId: string): Promise<void> {
+    try {
+      const cached = await within(this.#timing.storageTimeout, () => this.#cache.load(userId));
+      if (cached && this.#store.getState().me?.userId === userId) this.#store.dispatch({ type: 'recalled', ...cached });
+    } catch {
+      // A browser without storage, in private mode for one: the conversations come from the server alone.
+    }
+  }
+
+  stop(): void {
+    this.#waiting?.abort();
+    this.#waiting = undefined;
+  }
+
+  /** Lets go of everything of a user's, also of what is just being written. */
+  async forget(userId: string): Promise<void> {
+    this.stop();
+    this.#kept = new Map();
+    this.#keptFor = '';
+    await this.#writing;
+    await within(this.#timing.storageTimeout, () => this.#cache.clear(userId));
+  }
+
+  /** Runs after each change of the state. What is not complete is not written: it might be older than what is there. */
+  #look(): void {
+    const { isCaughtUp, conversations } = this.#store.getState();
+    if (!isCaughtUp || conversations === this.#seen || this.#waiting) return;
+    const waiting = new AbortController();
+    this.#waiting = waiting;
+    void pause(this.#timing.cacheDelay, waiting.signal).then(() => {
+      if (waiting.signal.aborted) return;
+      this.#waiting = undefined;
+      // A full storage, or none: what is there is older, and still good for a catch-up.
+      this.#writing = this.#write().catch(() => undefined);
+    });
+  }
+
+  async #write(): Promise<void> {
+    const state = this.#store.getState();
+    const { me, epoch, conversations, isCaughtUp } = state;
+    if (!me || epoch === null || !isCaughtUp) return;
+    this.#seen = conversations;
+    const lineage = `${me.userId} ${epoch}`;
+    const last = new Map(conversationsOf(state).slice(0, mostConversations).map((conversation) => [conversation.id, conversation]));
+    const kept = this.#keptFor === lineage ? this.#kept : new Map<string, ConversationState>();
+    const changed = [...last.values()].filter((conversation) => kept.get(conversation.id) !== conversation);
+    const cached = { epoch, conversations: changed.map((conversation) => trim(conversation, mostMessages)) };
+    await within(this.#timing.storageTimeout, () => this.#cache.save(me.userId, cached, new Set(last.keys())));
+    this.#kept = last;
+    this.#keptFor = lineage;
+  }
+}
