@@ -43,7 +43,8 @@ export function useConversation(conversationId: string): ConversationView {
   const epoch = useChatState((state) => state.epoch);
   const [failure, setFailure] = useState<{ conversationId: string; error: ChatError }>();
 
-  // A new lineage of the database has emptied the state.
+  // A new lineage of the database has emptied the state, and a conversation that is not the user's any more has left it.
+  const isKnown = conversation !== undefined;
   useEffect(() => {
     let isGone = false;
     setFailure(undefined);
@@ -53,7 +54,7 @@ export function useConversation(conversationId: string): ConversationView {
     return () => {
       isGone = true;
     };
-  }, [client, conversationId, epoch]);
+  }, [client, conversationId, epoch, isKnown]);
 
   // What is shown is kept, however much it is.
   useEffect(() => client.retain(conversationId), [client, conversationId]);

@@ -5,3 +5,8 @@ export { usePresence } from './presence.js';
 export { useDraft, useUnsent } from './draft.js';
 export { useUnreadDivider, type UnreadDivider } from './unread.js';
 export { useAttention } from './attention.js';
+export { useConversationPreview, type ConversationPreview } from './preview.js';
+export { useBlocked, usePeople, type BlockedPerson, type KnownPerson, type PeopleFound } from './people.js';
+export { useMessageAlerts, type MessageAlerts } from './alerts.js';
+export { useUnreadTitle, useUnsentWarning } from './window.js';
+export { useSignInNeed } from './signin.js';

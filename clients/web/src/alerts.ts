@@ -1,5 +1,5 @@
-import { peerOf, type Message } from 'chat-client';
-import { useChat, useChatClient, useChatState } from 'chat-react';
+import { peerOf } from 'chat-client';
+import { useChat, useChatState, useMessageAlerts, useUnreadTitle } from 'chat-react';
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 import { base } from './base.ts';
 import { shortened } from './format.ts';
@@ -9,8 +9,6 @@ import { go, pathOf } from './router.ts';
 import { changeSettings, settings } from './settings.ts';
 import { strings } from './strings.ts';
 
-/** A message that another window or device shows has been read by then. */
-const settleTime = 1000;
 const longestText = 200;
 
 const permissionListeners = new Set<() => void>();
@@ -60,36 +58,16 @@ async function workerNotifies(title: string, options: NotificationOptions): Prom
 
 /** Tells of new messages by a notification and a sound, where the person has asked for that and looks elsewhere. */
 export function useAlerts(shown: string | null): void {
-  const client = useChatClient();
-  const userId = useChatState((state) => state.me?.userId);
-  const inView = useRef(shown);
-  inView.current = shown;
+  const me = useChatState((state) => state.me?.userId);
+  const notifications = useRef(new Map<string, Notification>());
 
-  useEffect(() => {
-    if (userId === undefined) return;
-    const notifications = new Map<string, Notification>();
-    /** By conversation: of a burst the latest. */
-    const waiting = new Map<string, { message: Message; readonly timer: ReturnType<typeof setTimeout> }>();
-    const left = new AbortController();
-    // Of several windows one speaks.
-    let speaks = navigator.locks === undefined;
-    navigator.locks
-      ?.request(`chat-alerts-${userId}`, { signal: left.signal }, () => {
-        speaks = true;
-        return new Promise<void>((resolve) => left.signal.addEventListener('abort', () => resolve()));
-      })
-      .catch((failure: unknown) => {
-        if (!left.signal.aborted) console.error(failure);
-      });
-
-    const tell = ({ conversationId, content }: Message) => {
-      const conversation = client.getState().conversations[conversationId];
-      if (!conversation || !speaks || conversation.unread === 0) return;
-      if (isInFront() && inView.current === conversationId) return;
+  useMessageAlerts({
+    onMessage({ conversationId, content }, conversation) {
+      if (isInFront() && shown === conversationId) return;
       const { notifies, sounds } = settings();
       if (sounds) playSound();
       if (!notifies || permission() !== 'granted' || isInFront()) return;
-      const name = isolated(nameOf(peerOf(conversation, userId)));
+      const name = isolated(nameOf(peerOf(conversation, me)));
       const path = pathOf(conversationId);
       const options = { body: shortened(content, longestText), tag: conversationId, icon: `${base}icon-192.png`, data: path };
       let notification: Notification;
@@ -105,41 +83,22 @@ export function useAlerts(shown: string | null): void {
         go(path);
         notification.close();
       };
-      notifications.set(conversationId, notification);
-    };
+      notifications.current.set(conversationId, notification);
+    },
+    onRead(conversationId) {
+      notifications.current.get(conversationId)?.close();
+      notifications.current.delete(conversationId);
+    },
+  });
 
-    const stopListening = client.on('message.new', ({ message }) => {
-      if (message.senderId === userId) return;
-      const id = message.conversationId;
-      const known = waiting.get(id);
-      if (known) {
-        known.message = message;
-        return;
-      }
-      const timer = setTimeout(() => {
-        const { message: latest } = waiting.get(id)!;
-        waiting.delete(id);
-        tell(latest);
-      }, settleTime);
-      waiting.set(id, { message, timer });
-    });
-    // Read here, in another window, or on another device.
-    const takeBack = ({ conversationId, unread }: { conversationId: string; unread: number }) => {
-      if (unread > 0) return;
-      clearTimeout(waiting.get(conversationId)?.timer);
-      waiting.delete(conversationId);
-      notifications.get(conversationId)?.close();
-      notifications.delete(conversationId);
-    };
-    const stops = [client.on('notification.unread', takeBack), client.on('message.read_ack', takeBack)];
+  // Nobody is signed in any more.
+  useEffect(() => {
+    const all = notifications.current;
     return () => {
-      left.abort();
-      stopListening();
-      for (const stop of stops) stop();
-      for (const { timer } of waiting.values()) clearTimeout(timer);
-      for (const notification of notifications.values()) notification.close();
+      for (const notification of all.values()) notification.close();
+      all.clear();
     };
-  }, [client, userId]);
+  }, []);
 }
 
 /** Shows what is unread where one sees it from elsewhere: in the title, in the tab's picture, and on an installed page's own. */
@@ -150,10 +109,7 @@ export function useUnreadMarks(shown: string | null): void {
     return conversation && nameOf(peerOf(conversation, me?.userId));
   });
 
-  useEffect(() => {
-    const count = totalUnread > 0 ? `(${totalUnread}) ` : '';
-    document.title = `${count}${name === undefined ? '' : `${isolated(name)} · `}${strings.product}`;
-  }, [totalUnread, name]);
+  useUnreadTitle(name === undefined ? strings.product : `${isolated(name)} · ${strings.product}`);
 
   const isUnread = totalUnread > 0;
   useEffect(() => {
@@ -169,7 +125,6 @@ export function useUnreadMarks(shown: string | null): void {
   // Nobody is signed in any more.
   useEffect(
     () => () => {
-      document.title = strings.product;
       document.querySelector<HTMLLinkElement>('link[rel="icon"]')!.href = `${base}favicon.svg`;
       if ('clearAppBadge' in navigator) navigator.clearAppBadge().catch((failure: unknown) => console.debug(failure));
     },

@@ -1,3 +1,4 @@
+import { useAttention } from 'chat-react';
 import { useEffect, useState, useSyncExternalStore } from 'react';
 
 /** The present, which moves on by itself. */
@@ -34,38 +35,31 @@ export function useMedia(query: string): boolean {
 }
 
 let openDialogs = 0;
-const attentionListeners = new Set<() => void>();
+const dialogListeners = new Set<() => void>();
 
 /** A modal dialog hides what is behind it: nothing of that is read. */
 export function dialogOpened(): () => void {
   openDialogs++;
-  for (const listener of attentionListeners) listener();
+  for (const listener of dialogListeners) listener();
   return () => {
     openDialogs--;
-    for (const listener of attentionListeners) listener();
+    for (const listener of dialogListeners) listener();
   };
 }
 
-const subscribeToAttention = (listener: () => void) => {
-  window.addEventListener('focus', listener);
-  window.addEventListener('blur', listener);
-  document.addEventListener('visibilitychange', listener);
-  attentionListeners.add(listener);
-  return () => {
-    window.removeEventListener('focus', listener);
-    window.removeEventListener('blur', listener);
-    document.removeEventListener('visibilitychange', listener);
-    attentionListeners.delete(listener);
-  };
+const subscribeToDialogs = (listener: () => void) => {
+  dialogListeners.add(listener);
+  return () => dialogListeners.delete(listener);
 };
 
 /** Whether somebody looks at this window. */
 export const isInFront = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
 
-export const hasAttention = (): boolean => isInFront() && openDialogs === 0;
-
 /** Whether somebody looks at this window, with nothing in front of it. */
-export const useAttention = (): boolean => useSyncExternalStore(subscribeToAttention, hasAttention);
+export function useClearView(): boolean {
+  const isCovered = useSyncExternalStore(subscribeToDialogs, () => openDialogs > 0);
+  return useAttention() && !isCovered;
+}
 
 interface Announcement {
   readonly id: number;

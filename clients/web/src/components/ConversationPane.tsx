@@ -3,7 +3,7 @@ import { useChat, useChatState, useConversation, useDraft, usePresence, useUnrea
 import { useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import { ago } from '../format.ts';
-import { announce, useAttention, useNow } from '../hooks.ts';
+import { announce, useClearView, useNow } from '../hooks.ts';
 import { failureOf, isolated, nameOf } from '../people.ts';
 import { go, leave } from '../router.ts';
 import { strings } from '../strings.ts';
@@ -25,7 +25,7 @@ export function ConversationPane({ id }: { id: string }) {
   const { client, me, connection } = useChat();
   const view = useConversation(id);
   const { conversation, peer, items, isBlocked, stopTyping } = view;
-  const attention = useAttention();
+  const attention = useClearView();
   const isWatching = useChatState((state) => state.isCaughtUp) && attention;
   const divider = useUnreadDivider(view, attention);
   const [draft, setDraft] = useDraft(id);

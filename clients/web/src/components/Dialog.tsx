@@ -1,5 +1,7 @@
 import { useEffect, useId, useRef, type ReactNode, type RefObject } from 'react';
 import { dialogOpened } from '../hooks.ts';
+import { strings } from '../strings.ts';
+import { Icon } from './Icon.tsx';
 
 interface DialogProps {
   title: string;
@@ -7,11 +9,13 @@ interface DialogProps {
   /** For what closes it from within. */
   ref?: RefObject<HTMLDialogElement | null>;
   className?: string;
+  /** Whether it has buttons of its own that close it. */
+  hasButtons?: boolean;
   children: ReactNode;
 }
 
 /** A modal dialog. Esc and a click beside it close it, and the focus goes back to where it was. */
-export function Dialog({ title, onClose, ref, className, children }: DialogProps) {
+export function Dialog({ title, onClose, ref, className, hasButtons, children }: DialogProps) {
   const own = useRef<HTMLDialogElement>(null);
   const dialog = ref ?? own;
   const id = useId();
@@ -40,6 +44,12 @@ export function Dialog({ title, onClose, ref, className, children }: DialogProps
       <div className="dialog-body">
         <h2 id={id}>{title}</h2>
         {children}
+        {/* The last, so that what the dialog is for gets the focus. */}
+        {!hasButtons && (
+          <button type="button" className="icon-button dialog-close" aria-label={strings.dialog.close} title={strings.dialog.close} onClick={() => dialog.current?.close()}>
+            <Icon name="close" />
+          </button>
+        )}
       </div>
     </dialog>
   );
@@ -60,7 +70,7 @@ interface ConfirmProps {
 export function Confirm({ title, children, confirm, cancel, danger, onConfirm, onClose }: ConfirmProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   return (
-    <Dialog title={title} ref={dialog} onClose={onClose}>
+    <Dialog title={title} ref={dialog} hasButtons onClose={onClose}>
       <p>{children}</p>
       <div className="dialog-buttons">
         <button type="button" className="button quiet" autoFocus onClick={() => dialog.current?.close()}>

@@ -11,6 +11,7 @@ const drawings = {
   screen: <path d="M4 5h16v11H4zM9 20h6" />,
   leave: <path d="M14 4h5v16h-5M4 12h10m-4-4 4 4-4 4" transform="matrix(-1 0 0 1 24 0)" />,
   block: <path d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM5.8 5.8l12.4 12.4" />,
+  close: <path d="m6 6 12 12M18 6 6 18" />,
   tick: <path d="m5 12.5 4.5 4.5L19 7.5" />,
   bubble: <path d="M7 4h10a4 4 0 0 1 4 4v5a4 4 0 0 1-4 4h-5l-5 4v-4a4 4 0 0 1-4-4V8a4 4 0 0 1 4-4Z" strokeWidth="1.4" />,
   smile: <path d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18Zm-3.5-7.5a4.2 4.2 0 0 0 7 0M9 9.5h.01M15 9.5h.01" />,

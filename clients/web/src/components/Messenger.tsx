@@ -1,4 +1,4 @@
-import { useChat, useChatState, useConversations, useUnsent } from 'chat-react';
+import { useChat, useChatState, useConversations, useSignInNeed, useUnsent, useUnsentWarning } from 'chat-react';
 import { useEffect, useRef, useState } from 'react';
 import { useAlerts, useUnreadMarks } from '../alerts.ts';
 import { announce, useAnnouncements, useLasting, useMedia } from '../hooks.ts';
@@ -13,36 +13,23 @@ import { Switcher } from './Switcher.tsx';
 import { Settings } from './Settings.tsx';
 import { NoConversations, Sidebar } from './Sidebar.tsx';
 
-const notAuthorised = 4501;
-
 type OpenDialog = 'start' | 'settings' | 'help';
 
 /** Everything, once somebody has signed in. */
 export function Messenger() {
-  const { connection } = useChat();
   const route = routeOf(usePath());
   const conversationId = route.kind === 'conversation' ? route.id : null;
   const [dialog, setDialog] = useState<OpenDialog>();
 
-  // Where the server does not accept the token, only a new one helps. One that was accepted before has run out.
-  const wasOnline = useRef(false);
-  if (connection.status === 'online') wasOnline.current = true;
-  const turnedAway = connection.status === 'refused' && connection.closeCode === notAuthorised;
+  const need = useSignInNeed();
   useEffect(() => {
-    if (turnedAway) setSession(null, wasOnline.current || connection.problem !== 'TOKEN_INVALID' ? strings.signIn.ended : strings.signIn.refused);
-  }, [turnedAway, connection.problem]);
+    if (need) setSession(null, strings.signIn[need]);
+  }, [need]);
 
   useAlerts(conversationId);
   useUnreadMarks(conversationId);
 
-  // What is on its way goes on only while a page is open; the browser has words of its own for this.
-  const isSending = useUnsent().some((entry) => entry.status === 'sending');
-  useEffect(() => {
-    if (!isSending) return;
-    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener('beforeunload', ask);
-    return () => window.removeEventListener('beforeunload', ask);
-  }, [isSending]);
+  useUnsentWarning();
 
   const { conversations } = useConversations();
   useEffect(() => {

@@ -1,5 +1,4 @@
-import { peerOf } from 'chat-client';
-import { useChat, useConversations } from 'chat-react';
+import { useBlocked, useChatClient } from 'chat-react';
 import { useState, type ReactNode } from 'react';
 import { playSound, turnOnNotifications, useNotificationPermission } from '../alerts.ts';
 import { useMedia } from '../hooks.ts';
@@ -108,17 +107,15 @@ function Notifications() {
 
 function Blocked() {
   const words = strings.block;
-  const { client, me, blocks } = useChat();
-  const { conversations } = useConversations();
+  const client = useChatClient();
+  const blocked = useBlocked();
   const [fault, setFault] = useState<string>();
-  const ids = Object.keys(blocks);
-  if (ids.length === 0) return <p className="hint">{words.listEmpty}</p>;
-  const members = new Map(conversations.map((conversation) => peerOf(conversation, me?.userId)).map((peer) => [peer?.userId, peer]));
+  if (blocked.length === 0) return <p className="hint">{words.listEmpty}</p>;
   return (
     <>
       <ul className="blocked">
-        {ids.map((id) => {
-          const name = nameOf(members.get(id));
+        {blocked.map(({ userId: id, member }) => {
+          const name = nameOf(member);
           return (
             <li key={id}>
               <Avatar id={id} name={name} size="small" />

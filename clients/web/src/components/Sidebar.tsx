@@ -1,5 +1,5 @@
-import { draftOf, markOf, peerOf, typistsOf, type ConversationState, type Mark as MarkName } from 'chat-client';
-import { useChatState, useConversations, usePresence } from 'chat-react';
+import type { ConversationState } from 'chat-client';
+import { useConversationPreview, useConversations } from 'chat-react';
 import { memo, useRef, useState, type KeyboardEvent, type RefObject } from 'react';
 import { shortened, shortTime } from '../format.ts';
 import { useMedia, useNow } from '../hooks.ts';
@@ -72,11 +72,9 @@ interface ConversationListProps {
 function ConversationList({ chosen, filter, list, onStart }: ConversationListProps) {
   const words = strings.list;
   const { conversations: all, isLoading } = useConversations();
-  const me = useChatState((state) => state.me?.userId);
+  const { conversations } = useConversations(filter);
   const isNarrow = useMedia(narrow);
   const now = useNow();
-  const wanted = filter.trim().toLocaleLowerCase();
-  const conversations = wanted === '' ? all : all.filter((conversation) => nameOf(peerOf(conversation, me)).toLocaleLowerCase().includes(wanted));
 
   // One stop for the Tab key: the chosen conversation, or the first; the arrows do the rest.
   const stop = conversations.some((conversation) => conversation.id === chosen) ? chosen : conversations[0]?.id;
@@ -136,20 +134,8 @@ const most = 999;
 
 const ConversationLink = memo(function ConversationLink({ conversation, chosen, stop, now }: ConversationLinkProps) {
   const words = strings.list;
-  const me = useChatState((state) => state.me?.userId);
-  const types = useChatState((state) => typistsOf(state, conversation.id).length > 0);
-  const waiting = useChatState((state) => state.outbox.findLast((entry) => entry.conversationId === conversation.id));
-  const draft = useChatState((state) => draftOf(state, conversation.id));
-  const peer = peerOf(conversation, me);
-  const connected = useChatState((state) => state.connection.status === 'online');
-  // Without a connection nobody knows who is there.
-  const online = usePresence(peer?.userId)?.online === true && connected;
+  const { peer, isOnline, typists, draft, text, isOwn, mark, at } = useConversationPreview(conversation);
   const name = nameOf(peer);
-  const last = conversation.lastMessage;
-  const own = waiting !== undefined || (last !== undefined && last.senderId === me);
-  const mark: MarkName | undefined = waiting ? waiting.status : own && me ? markOf(last!, conversation, me) : undefined;
-  const text = waiting?.content ?? last?.content;
-  const at = waiting?.createdAt ?? last?.sentAt;
   return (
     <a
       className={conversation.unread > 0 ? 'conversation unread' : 'conversation'}
@@ -159,15 +145,15 @@ const ConversationLink = memo(function ConversationLink({ conversation, chosen, 
       data-conversation={conversation.id}
       onClick={follow}
     >
-      <Avatar id={peer?.userId ?? conversation.id} name={name} online={online} />
+      <Avatar id={peer?.userId ?? conversation.id} name={name} online={isOnline} />
       <div>
         <div className="line">
           <bdi className="name">{name}</bdi>
-          {online && <span className="hidden">, {words.online}, </span>}
+          {isOnline && <span className="hidden">, {words.online}, </span>}
           {at !== undefined && <time dateTime={at}>{shortTime(new Date(at), now)}</time>}
         </div>
         <div className="line">
-          {types ? (
+          {typists.length > 0 ? (
             <span className="preview typing">{words.typing}</span>
           ) : draft !== '' && !chosen ? (
             <span className="preview">
@@ -176,7 +162,7 @@ const ConversationLink = memo(function ConversationLink({ conversation, chosen, 
           ) : (
             <span className="preview">
               {mark && <Mark name={mark} />}
-              {own && <span className="hidden"> {words.you} </span>}
+              {isOwn && <span className="hidden"> {words.you} </span>}
               <bdi>{text === undefined ? words.nothingYet : shortened(text, longestPreview)}</bdi>
             </span>
           )}

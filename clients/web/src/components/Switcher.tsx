@@ -1,5 +1,5 @@
-import { ChatError, peerOf } from 'chat-client';
-import { useChat, useConversations } from 'chat-react';
+import { ChatError } from 'chat-client';
+import { useChatClient, usePeople } from 'chat-react';
 import { useId, useRef, useState, type KeyboardEvent } from 'react';
 import { isolated, nameOf } from '../people.ts';
 import { go, pathOf } from '../router.ts';
@@ -15,8 +15,7 @@ const longestName = 256;
 /** Goes to a conversation by a part of a name, or starts one with somebody whose username one knows. */
 export function Switcher({ onClose }: { onClose: () => void }) {
   const words = strings.start;
-  const { client, me } = useChat();
-  const { conversations } = useConversations();
+  const client = useChatClient();
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [query, setQuery] = useState('');
@@ -25,13 +24,9 @@ export function Switcher({ onClose }: { onClose: () => void }) {
   const [fault, setFault] = useState<string>();
 
   const name = query.trim();
-  const wanted = name.toLocaleLowerCase();
-  const people = conversations.map((conversation) => ({ id: conversation.id, peer: peerOf(conversation, me?.userId) }));
-  const isCalled = ({ peer }: (typeof people)[number]) => peer?.username?.toLocaleLowerCase() === wanted;
-  const known = people.filter(({ peer }) => [peer?.name, peer?.username].some((called) => called?.toLocaleLowerCase().includes(wanted)));
-  // Whoever is called exactly so comes first, then the others by their latest message.
-  const found = [...known.filter(isCalled), ...known.filter((person) => !isCalled(person))].slice(0, most);
-  const mayStart = name !== '' && !known.some(isCalled);
+  const { people, isKnown } = usePeople(name);
+  const found = people.slice(0, most);
+  const mayStart = name !== '' && !isKnown;
   const length = found.length + (mayStart ? 1 : 0);
 
   const show = (conversationId: string) => {
@@ -53,7 +48,7 @@ export function Switcher({ onClose }: { onClose: () => void }) {
 
   const take = (index: number) => {
     const person = found[index];
-    if (person) show(person.id);
+    if (person) show(person.conversation.id);
     else if (mayStart && !busy) void start();
   };
 
@@ -105,8 +100,8 @@ export function Switcher({ onClose }: { onClose: () => void }) {
       </div>
       <div className="options" id={`${id}-list`} role={length > 0 ? 'listbox' : undefined} aria-label={length > 0 ? words.title : undefined}>
         {found.map((person, index) => (
-          <div key={person.id} {...optionOf(index)}>
-            <Avatar id={person.peer?.userId ?? person.id} name={nameOf(person.peer)} size="small" />
+          <div key={person.conversation.id} {...optionOf(index)}>
+            <Avatar id={person.peer.userId} name={nameOf(person.peer)} size="small" />
             <bdi>{nameOf(person.peer)}</bdi>
           </div>
         ))}

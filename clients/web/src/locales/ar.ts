@@ -222,6 +222,8 @@ export const ar: Strings = {
       plural(count, { one: 'حرف واحد زائد', two: 'حرفان زائدان', few: '# أحرف زائدة', many: '# حرفًا زائدًا', other: '# حرف زائد' }),
   },
 
+  dialog: { close: 'إغلاق' },
+
   emoji: {
     open: 'الرموز التعبيرية',
     search: 'البحث في الرموز التعبيرية',

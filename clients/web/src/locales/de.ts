@@ -198,6 +198,8 @@ export const de: Strings = {
     over: (count) => plural(count, { one: '# Zeichen zu viel', other: '# Zeichen zu viel' }),
   },
 
+  dialog: { close: 'Schließen' },
+
   emoji: {
     open: 'Emoji',
     search: 'Emoji suchen',

@@ -200,6 +200,8 @@ export const en = {
     over: (count: number) => plural(count, { one: '# character too many', other: '# characters too many' }),
   },
 
+  dialog: { close: 'Close' },
+
   emoji: {
     open: 'Emoji',
     search: 'Search emoji',

@@ -198,6 +198,8 @@ export const es: Strings = {
     over: (count) => plural(count, { one: 'Sobra # carácter', other: 'Sobran # caracteres' }),
   },
 
+  dialog: { close: 'Cerrar' },
+
   emoji: {
     open: 'Emojis',
     search: 'Buscar emojis',

@@ -198,6 +198,8 @@ export const fr: Strings = {
     over: (count) => plural(count, { one: '# caractère de trop', other: '# caractères de trop' }),
   },
 
+  dialog: { close: 'Fermer' },
+
   emoji: {
     open: 'Émojis',
     search: 'Rechercher un émoji',
