@@ -93,7 +93,7 @@ test('the last conversations are there without the server, where one stays signe
   await alice.sees('the last word');
 
   await server.start();
-  await alice.seesMark('from a tunnel', 'sent');
+  await alice.seesMark('from a tunnel', 'read');
   expect(await alice.texts()).toEqual(['the last word', 'and mine', 'from a tunnel']);
   await soon(() => stored(alice)).toContain('from a tunnel');
   await page.getByRole('button', { name: 'Your menu' }).click();
