@@ -8,6 +8,9 @@ internal static class SettingsReport
 {
     private const string Hidden = "(set, not shown)";
 
+    // Known to be no secret; all else in a connection string is left out.
+    private static readonly string[] Harmless = ["Host", "Port", "Database", "SSL Mode", "Maximum Pool Size", "Timeout", "Command Timeout"];
+
     /// <summary>A line for each setting.</summary>
     public static IEnumerable<string> Lines(IConfiguration configuration) => SettingsCatalog.All.Select(setting => $"{setting.Name} = {Value(setting, configuration[setting.Name])}");
 
@@ -28,16 +31,16 @@ internal static class SettingsReport
         return $"{address.Scheme}://{(address.UserInfo.Length > 0 ? "…@" : "")}{address.Authority}{address.AbsolutePath}{(address.Query.Length > 0 ? "?…" : "")}";
     }
 
-    // What is named here is known to be no secret; all else is left out.
+    // What is given, and not what Npgsql takes where nothing is: the server has defaults of its own.
     private static string Postgres(string value)
     {
         var parts = new NpgsqlConnectionStringBuilder(value);
-        return $"Host={parts.Host};Port={parts.Port};Database={parts.Database};SSL Mode={parts.SslMode};Maximum Pool Size={parts.MaxPoolSize};Timeout={parts.Timeout};Command Timeout={parts.CommandTimeout};… {Hidden}";
+        return $"{string.Concat(Harmless.Where(parts.ShouldSerialize).Select(name => $"{name}={parts[name]};"))}… {Hidden}";
     }
 
     private static string Redis(string value)
     {
         var parts = ConfigurationOptions.Parse(value);
-        return $"{string.Join(',', parts.EndPoints)},ssl={parts.Ssl},connectTimeout={parts.ConnectTimeout},… {Hidden}";
+        return $"{string.Join(',', parts.EndPoints)},ssl={parts.Ssl},… {Hidden}";
     }
 }

@@ -31,6 +31,8 @@ public sealed class DebugBundleTests
         Assert.Equal(admin.App.Services.GetRequiredService<Lineage>().Epoch, Json(bundle["about.json"]).GetProperty("epoch").GetGuid());
         Assert.Contains("Limits:MaxErrors = 77\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Limits:LogQueue = (default) 8192", bundle["settings.txt"], StringComparison.Ordinal);
+        Assert.Matches(@"(?m)^ConnectionStrings:Postgres = Host=[^;]+;(.*;)?Maximum Pool Size=20;… \(set, not shown\)$", bundle["settings.txt"]);
+        Assert.DoesNotContain("Command Timeout", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Jwt:Key = (set, not shown)\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Jwt:PreviousKey = (not set)\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Equal(5, Json(bundle["readiness.json"]).GetProperty("checks").EnumerateObject().Count());
