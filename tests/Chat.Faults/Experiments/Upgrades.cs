@@ -76,10 +76,10 @@ internal static class Upgrades
         ExpectGoodbyes(trial, load);
     }
 
-    /// <summary>Publishes the server as it was, out of git and below the run's own folder; other experiments come first.</summary>
+    /// <summary>Publishes the server as it was, out of git and below the run's own folder. The other experiments go before it, but leave it enough to come to its end.</summary>
     private static async Task<string> BuildAsync(Trial trial, string commit)
     {
-        const string Build = "git archive \"$0\" | tar -x -C \"$1\" && cd \"$1\" && exec nice -n 19 dotnet publish src/Chat -c Release -o \"$1/out\" -nodeReuse:false -p:UseSharedCompilation=false";
+        const string Build = "git archive \"$0\" | tar -x -C \"$1\" && cd \"$1\" && exec nice -n 5 dotnet publish src/Chat -c Release -o \"$1/out\" -nodeReuse:false -p:UseSharedCompilation=false";
         var began = Stopwatch.GetTimestamp();
         if (!await RunAsync("exec git cat-file -e \"$0^{commit}\"", commit))
             throw new CannotException($"git does not know {commit} here");

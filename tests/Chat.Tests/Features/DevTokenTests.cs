@@ -5,9 +5,8 @@ using Chat.Features;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Features;
@@ -54,24 +53,24 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     public async Task A_username_is_needed(string body) =>
         await (await Ask(JsonSerializer.Deserialize<JsonElement>(body))).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
 
-    [Fact]
-    public async Task The_first_lines_of_a_server_name_an_address_at_which_they_work()
+    [Theory]
+    [InlineData("http://localhost:5000", "http://[::]:5000")]
+    [InlineData("http://localhost:5000", "http://0.0.0.0:5000", "http://127.0.0.1:6000")]
+    [InlineData("http://127.0.0.1:5000", "http://unix:/run/chat.sock", "https://127.0.0.1:5001", "http://127.0.0.1:5000")]
+    [InlineData("https://127.0.0.1:5001", "https://127.0.0.1:5001")]
+    [InlineData("http://127.0.0.1:5000", "http://127.0.0.1:7000", "http://127.0.0.1:5000")]
+    [InlineData(null, "http://unix:/run/chat.sock", "http://127.0.0.1:7000")]
+    [InlineData(null)]
+    public void The_first_lines_of_a_server_name_an_address_at_which_they_work(string? named, params string[] addresses)
     {
-        using var folder = new TempFolder();
-        var (http2, http1) = (TestPort.Pick(), TestPort.Pick());
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        var kestrel = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
         {
-            kestrel.ListenUnixSocket(Path.Combine(folder.Path, "chat.sock"));
-            kestrel.Listen(IPAddress.Loopback, http2, endpoint => endpoint.Protocols = HttpProtocols.Http2);
-            kestrel.Listen(IPAddress.Loopback, http1);
-        });
-        await using var server = builder.Build();
-        server.MapGet("/health/live", () => "");
-        await server.StartAsync();
+            ["Endpoints:Main:Url"] = "http://127.0.0.1:5000",
+            ["Endpoints:Calls:Url"] = "http://127.0.0.1:7000",
+            ["Endpoints:Calls:Protocols"] = "Http2",
+        }).Build();
 
-        Assert.Equal($"http://127.0.0.1:{http1}", await Welcome.FirstThatServesAsync(server.Urls, CancellationToken.None));
-        Assert.Null(await Welcome.FirstThatServesAsync(server.Urls.Take(2), CancellationToken.None));
+        Assert.Equal(named, Welcome.FirstThatServes(addresses, kestrel));
     }
 
     [Theory]

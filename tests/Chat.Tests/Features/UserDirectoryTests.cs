@@ -257,6 +257,21 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal((username, "Before", null), await app.Seen(user));
     }
 
+    [Fact]
+    public async Task A_newer_token_that_says_the_same_holds_against_one_from_between()
+    {
+        var start = DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10);
+        var (first, between) = (new Identity(user, username, "Ann", null) { IssuedAt = start }, new Identity(user, $"{username}-2", "Between", null) { IssuedAt = start + TimeSpan.FromMinutes(1) });
+        await Directory(app).SeenAsync(first);
+        await Directory(app).SeenAsync(first with { IssuedAt = start + TimeSpan.FromMinutes(2) });
+
+        await Directory(cluster.Second).SeenAsync(between);
+
+        Assert.Equal((username, "Ann", null), await app.Seen(user));
+        await Directory(cluster.Second).SeenAsync(between with { IssuedAt = start + TimeSpan.FromMinutes(3) });
+        Assert.Equal(($"{username}-2", "Between", null), await app.Seen(user));
+    }
+
     /// <summary>Somebody deleted and made again at the identity provider: same name, new <c>sub</c>.</summary>
     [Fact]
     public async Task Where_the_latest_wins_a_newer_token_gets_the_name_and_an_older_one_does_not_take_it_back()

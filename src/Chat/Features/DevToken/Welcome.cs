@@ -1,50 +1,45 @@
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Chat.Features;
 
 /// <summary>Tells a developer, once the server listens, what to try next. Development alone, and no token in it.</summary>
-internal sealed class Welcome(IServer server, IHostApplicationLifetime lifetime, IHostEnvironment environment) : IHostedService
+internal sealed class Welcome(IServer server, IHostApplicationLifetime lifetime, IHostEnvironment environment, IConfiguration configuration) : IHostedService
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
-
-    private Task printing = Task.CompletedTask;
+    private const string Http1 = nameof(HttpProtocols.Http1);
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
         if (environment.IsDevelopment())
-            lifetime.ApplicationStarted.Register(() => printing = PrintAsync());
+            lifetime.ApplicationStarted.Register(Print);
         return Task.CompletedTask;
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => printing.WaitAsync(cancellationToken);
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>The first address at which the lines below work: a socket file, HTTP/2 alone, or a certificate that nobody trusts is none.</summary>
-    internal static async Task<string?> FirstThatServesAsync(IEnumerable<string> addresses, CancellationToken stopping)
+    /// <summary>
+    /// The address at which the lines below work, for a browser and for curl: the first one without TLS, whose certificate nobody may
+    /// trust here, else the first one with it. A socket file and HTTP/2 alone are none.
+    /// </summary>
+    internal static string? FirstThatServes(IEnumerable<string> addresses, IConfiguration kestrel)
     {
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Patience };
-        foreach (var bound in addresses)
-        {
-            var address = bound.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
-            try
-            {
-                using var answer = await http.GetAsync(new Uri($"{address}/health/live"), stopping);
-                if (answer.IsSuccessStatusCode)
-                    return address;
-            }
-            catch (Exception failure) when (failure is HttpRequestException or UriFormatException or OperationCanceledException)
-            {
-                // The next one is asked.
-            }
-        }
-
-        return null;
+        var usual = kestrel.GetSection("EndpointDefaults")["Protocols"] ?? Http1;
+        var protocols = kestrel.GetSection("Endpoints").GetChildren().Where(endpoint => endpoint["Url"] is not null)
+            .ToLookup(endpoint => BindingAddress.Parse(endpoint["Url"]!).Port, endpoint => endpoint["Protocols"] ?? usual);
+        return addresses
+            .Select(address => (Text: address, Bound: BindingAddress.Parse(address)))
+            .Where(address => !address.Bound.IsUnixPipe && !address.Bound.IsNamedPipe)
+            .Where(address => (protocols[address.Bound.Port].FirstOrDefault() ?? usual).Contains(Http1, StringComparison.OrdinalIgnoreCase))
+            .OrderBy(address => address.Bound.Scheme)
+            .Select(address => address.Text.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal))
+            .FirstOrDefault();
     }
 
-    private async Task PrintAsync()
+    private void Print()
     {
         var addresses = server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
-        if (await FirstThatServesAsync(addresses, lifetime.ApplicationStopping) is not { } http)
+        if (FirstThatServes(addresses, configuration.GetSection("Kestrel")) is not { } http)
             return;
         var token = $"""curl -s {http}/dev/token -H 'Content-Type: application/json' -d '{"{"}"username":"alice"{"}"}'""";
         Console.WriteLine($"""

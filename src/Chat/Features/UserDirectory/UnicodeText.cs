@@ -27,10 +27,11 @@ internal static class UnicodeText
     private static readonly Range<string>[] ScriptSets = Ranges("script", value => value);
 
     /// <summary>Normalization form KC.</summary>
-    public static string Compose(string text) => Text(Compose(Decompose(Scalars(text))));
+    public static string Compose(string text) => Ascii.IsValid(text) ? text : Text(Compose(Decompose(Scalars(text))));
 
     /// <summary>What all spellings of a word without regard to case have in common: NFKC of its full case folding.</summary>
-    public static string Fold(string text) => Text(Compose(Fold(Compose(Fold(Decompose(Scalars(text)))))));
+    public static string Fold(string text) =>
+        Ascii.IsValid(text) ? text.ToLowerInvariant() : Text(Compose(Fold(Compose(Fold(Decompose(Scalars(text)))))));
 
     /// <summary>What all words that look alike have in common: the skeleton of UTS #39, 4. For comparing, never to be shown.</summary>
     public static string Skeleton(string text) =>

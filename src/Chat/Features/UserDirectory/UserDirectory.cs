@@ -4,6 +4,8 @@ using Chat.Tokens;
 using JasperFx;
 using Marten;
 using Microsoft.Extensions.Caching.Memory;
+using Npgsql;
+using NpgsqlTypes;
 
 namespace Chat.Features;
 
@@ -53,8 +55,8 @@ public sealed record User
 }
 
 /// <summary>Keeps the directory up to date from tokens, and looks people up in it.</summary>
-internal sealed partial class UserDirectory(IDocumentStore store, Tables tables, Usernames usernames, Audit audit, TimeProvider time, ILogger<UserDirectory> log)
-    : IIdentityObserver, IDisposable
+internal sealed partial class UserDirectory(
+    IDocumentStore store, NpgsqlDataSource database, Tables tables, Usernames usernames, Audit audit, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
 {
     /// <summary>The one answer to whoever names somebody who is not known, be it by id or by username.</summary>
     public static readonly ChatError NoSuchUser = ChatError.Missing("User not found.");
@@ -188,11 +190,12 @@ internal sealed partial class UserDirectory(IDocumentStore store, Tables tables,
 
     private async Task StoreAsync(Identity identity)
     {
+        var claimed = Username.Read(identity.Username);
         await using (var session = store.QuerySession())
         {
             // Without a lock first: what a token says is known already, nearly always.
             var known = await session.LoadAsync<User>(identity.Id);
-            if (known?.ToldAt > identity.IssuedAt || (known is not null && known == Told(identity, known, Username.Read(identity.Username))))
+            if (known?.ToldAt > identity.IssuedAt || (known is not null && await IsToldAsync(known, Told(identity, known, claimed, claimed))))
                 return;
         }
 
@@ -201,9 +204,9 @@ internal sealed partial class UserDirectory(IDocumentStore store, Tables tables,
             // Another device has shown a newer one meanwhile, here or on another node.
             if (known?.ToldAt > identity.IssuedAt)
                 return [];
-            var (has, claimed) = (Username.Read(known?.Username), Username.Read(identity.Username));
+            var has = Username.Read(known?.Username);
             var (name, lost) = claimed is null ? (has, []) : await usernames.ClaimAsync(session, identity.Id, has, claimed, identity.IssuedAt);
-            var wanted = Told(identity, known, name);
+            var wanted = Told(identity, known, claimed, name);
             if (wanted != known)
                 session.Store(wanted);
             return lost;
@@ -212,22 +215,34 @@ internal sealed partial class UserDirectory(IDocumentStore store, Tables tables,
             audit.UsernameMoved(rival, identity.Id);
     }
 
-    // A token without a name, or with one that cannot be a username, leaves the name as it is.
-    private static User Told(Identity identity, User? known, Username? name)
+    /// <summary>
+    /// Whether a token says nothing new. One that is newer and says the same, as tokens do that are renewed every few minutes, only moves
+    /// the times on: one statement, which does nothing if somebody else was quicker.
+    /// </summary>
+    private async Task<bool> IsToldAsync(User known, User told)
     {
-        var claimed = Username.Read(identity.Username);
-        name ??= Username.Read(known?.Username);
-        return new User
-        {
-            Id = identity.Id,
-            Username = name?.Text,
-            UsernameKey = name?.Key,
-            Name = identity.DisplayName is { } shown && Content.IsVisible(shown) ? shown : null,
-            Picture = identity.Picture,
-            ToldAt = identity.IssuedAt,
-            NamedAt = name is not null && name.Key == claimed?.Key ? identity.IssuedAt : known?.NamedAt,
-        };
+        if (told == known)
+            return true;
+        if (told with { ToldAt = known.ToldAt, NamedAt = known.NamedAt } != known)
+            return false;
+        await using var command = database.CreateCommand($"update {tables.User} set data = $3 where id = $1 and data = $2");
+        command.Parameters.Add(new() { Value = known.Id });
+        command.Parameters.Add(new() { Value = store.Options.Serializer().ToJson(known), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        command.Parameters.Add(new() { Value = store.Options.Serializer().ToJson(told), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        return await command.ExecuteNonQueryAsync() > 0;
     }
+
+    // A token without a name, or with one that cannot be a username, leaves the name as it is.
+    private static User Told(Identity identity, User? known, Username? claimed, Username? name) => new()
+    {
+        Id = identity.Id,
+        Username = name is null ? known?.Username : name.Text,
+        UsernameKey = name is null ? known?.UsernameKey : name.Key,
+        Name = identity.DisplayName is { } shown && Content.IsVisible(shown) ? shown : null,
+        Picture = identity.Picture,
+        ToldAt = identity.IssuedAt,
+        NamedAt = name is not null && name.Key == claimed?.Key ? identity.IssuedAt : known?.NamedAt,
+    };
 
     /// <summary>
     /// Changes what is known of a user, one change after the other, and again where others wanted the same name at the same time.
@@ -255,8 +270,8 @@ internal sealed partial class UserDirectory(IDocumentStore store, Tables tables,
     }
 
     private static bool IsConflict(Exception failure) => failure is DocumentAlreadyExistsException
-        || (failure as Npgsql.PostgresException ?? failure.InnerException as Npgsql.PostgresException)
-            is { SqlState: Npgsql.PostgresErrorCodes.UniqueViolation or Npgsql.PostgresErrorCodes.DeadlockDetected };
+        || (failure as PostgresException ?? failure.InnerException as PostgresException)
+            is { SqlState: PostgresErrorCodes.UniqueViolation or PostgresErrorCodes.DeadlockDetected };
 
     [LoggerMessage(244, LogLevel.Debug, "The directory could not take note of {UserId} ({Reason})")]
     private partial void NotStored(Guid userId, string reason);

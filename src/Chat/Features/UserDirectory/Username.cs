@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Chat.Storage;
 
 namespace Chat.Features;
@@ -27,7 +28,7 @@ internal sealed record Username(string Text, string Key)
     /// Ids of all that this name reserves: itself, and what looks like it, as it is written and in lower case. Ids,
     /// because a skeleton may be long, and so that a primary key keeps each from being given twice.
     /// </summary>
-    public IReadOnlyList<Guid> Forms { get; } = [.. new[]
+    public IReadOnlyList<Guid> Forms => field ??= [.. new[]
     {
         FormOf("name", Key),
         FormOf("look", UnicodeText.Fold(UnicodeText.Skeleton(Text))),
@@ -37,12 +38,13 @@ internal sealed record Username(string Text, string Key)
     /// <summary>Reads a name that somebody is to have.</summary>
     /// <returns>Null if it cannot be one: see <see cref="KeyOf"/>, or because it mixes scripts as only a forgery does.</returns>
     public static Username? Read(string? text) =>
-        Normalize(text) is { } name && KeyOf(text) is { } key && !MixesScripts(name) && !BeginsWithMark(name) ? new Username(name, key) : null;
+        Normalize(text) is { } name && Folded(name) is { } key && !MixesScripts(name) && !BeginsWithMark(name) ? new Username(name, key) : null;
 
     /// <summary>What a name is looked up by.</summary>
     /// <returns>Null if nobody can have it: it is empty, too long, or has a character that cannot be seen.</returns>
-    public static string? KeyOf(string? text) =>
-        Normalize(text) is { } name && UnicodeText.Fold(name) is { Length: > 0 and <= MaxLength } key ? key : null;
+    public static string? KeyOf(string? text) => Normalize(text) is { } name ? Folded(name) : null;
+
+    private static string? Folded(string name) => UnicodeText.Fold(name) is { Length: > 0 and <= MaxLength } key ? key : null;
 
     private static string? Normalize(string? text)
     {
@@ -57,6 +59,8 @@ internal sealed record Username(string Text, string Key)
 
     private static bool MixesScripts(string name)
     {
+        if (Ascii.IsValid(name))
+            return false;
         var sets = name.EnumerateRunes().Select(UnicodeText.ScriptsOf).OfType<IReadOnlyCollection<string>>().Select(Augment).ToArray();
         if (sets.Length == 0 || Common(sets).Count > 0)
             return false;
