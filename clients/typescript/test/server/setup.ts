@@ -97,12 +97,12 @@ async function isReady(url: string): Promise<boolean> {
   return fetch(`${url}/health/ready`).then((response) => response.ok, () => false);
 }
 
+/** Below those that the system lends to whoever connects: one of these could be taken before the server is there, or while it is away. */
 function freePort(): Promise<number> {
+  const port = 20_000 + Math.floor(Math.random() * 12_000);
   return new Promise((resolve) => {
     const socket = createSocket();
-    socket.listen(0, '127.0.0.1', () => {
-      const { port } = socket.address() as { port: number };
-      socket.close(() => resolve(port));
-    });
+    socket.once('error', () => resolve(freePort()));
+    socket.listen(port, '127.0.0.1', () => socket.close(() => resolve(port)));
   });
 }
