@@ -22,13 +22,12 @@ internal static class Defaults
             builder.Configuration.AddKeyPerFile(Path.GetFullPath(secrets), optional: false, reloadOnChange: false);
         }
 
-        // Kestrel quotes the line of a request that it cannot read, and what stands in it may be a token.
-        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.None);
         // The host logs a start that fails, with its stack trace, and throws the same: Program.cs says it in one line.
         // A background service that fails is logged as critical besides.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Information && level != LogLevel.Error);
 
-        // At Debug Kestrel shows what it could not read as a request, and with it a token.
+        // At Debug Kestrel quotes the line of a request that it cannot read, and what stands in it may be a token. Behind all other
+        // rules, for every provider: of two rules for a category the later one counts.
         builder.Services.PostConfigure<LoggerFilterOptions>(log =>
         {
             foreach (var provider in log.Rules.Select(rule => rule.ProviderName).Append(null).Distinct().ToArray())
