@@ -67,6 +67,8 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return happened(state, action.event, action.now);
     case 'synced': {
       const { conversation, messages, hasMore } = action.part;
+      // Nothing was said in it: the list, which comes before any sync, has it for whoever is to see it.
+      if (!state.conversations[conversation.id] && conversation.seq === 0) return state;
       // Unknown so far, and all of it is here: nothing is left to load. If not, its history is loaded like any other's.
       if (!state.conversations[conversation.id] && action.after === 0 && !hasMore)
         state = put(state, { ...created(conversation), position: 0, loadedFrom: 1 });

@@ -128,6 +128,15 @@ test('a part that begins past what is known leaves the gap in front of it', () =
   expect(next.conversations['c']).toMatchObject({ position: 3, seq: 6, ahead: [6] });
 });
 
+test('a sync shows no conversation in which nothing was said, unless the list has it', () => {
+  const part = { conversation: view(0), messages: [], hasMore: false };
+  expect(reduce(initialState, { type: 'synced', after: 0, part, since: 0 }).conversations).toEqual({});
+  const listed = reduce(initialState, { type: 'listed', conversations: [view(0)], isLast: true, since: 0 });
+  expect(reduce(listed, { type: 'synced', after: 0, part, since: 0 }).conversations).toHaveProperty('c');
+  const written = { conversation: view(1), messages: [message(1)], hasMore: false };
+  expect(reduce(initialState, { type: 'synced', after: 0, part: written, since: 0 }).conversations).toHaveProperty('c');
+});
+
 test('a block that is made while the blocks are loaded is not lost', async () => {
   let answer = (): void => {};
   let asked = 0;

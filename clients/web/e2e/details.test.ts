@@ -163,7 +163,10 @@ test('an empty conversation is its opener\'s alone, until something is said', as
   await alice.page.getByText(`Say hello to ${other}.`).waitFor();
   await alice.line(other).waitFor();
   // Also as the server tells it, and after a reload.
+  const isDone = bob.page.waitForEvent('websocket').then((socket) =>
+    socket.waitForEvent('framereceived', { predicate: ({ payload }) => payload.includes('"sync.done"') }));
   await bob.page.reload();
+  await isDone;
   await bob.page.getByText('No conversations yet').waitFor();
   expect(await bob.line(name).count()).toBe(0);
   await alice.page.reload();
