@@ -63,6 +63,10 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
     [LoggerMessage(11, LogLevel.Information, "Username given: to user {UserId} by administrator {AdministratorId}")]
     public partial void UsernameGiven(Guid userId, Guid administratorId);
 
+    /// <summary>A user made all tokens of their own void.</summary>
+    [LoggerMessage(12, LogLevel.Information, "Signed out everywhere: user {UserId}")]
+    public partial void SignedOutEverywhere(Guid userId);
+
     /// <summary>
     /// A handshake came from a page that may not use this server. Behind a proxy the two differ where it does not keep
     /// <c>Host</c>, or is not in <c>Proxies:Known</c>.

@@ -26,6 +26,7 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         ["PUT /chat/blocks/{userId:guid}"] = new("/chat/blocks/<other>", "200", "200", "200", "200"),
         ["DELETE /chat/blocks/{userId:guid}"] = new("/chat/blocks/<other>", "200", "200", "200", "200"),
         ["GET /chat/presence"] = new("/chat/presence?userIds=<other>", "200", "200", "200", "200"),
+        ["DELETE /chat/sessions"] = new("/chat/sessions", "204", "204", "204", "204"),
         ["POST /admin/users/{id:guid}/revoke"] = new("/admin/users/<other>/revoke", "403", "403", "403", "204"),
         ["POST /admin/usernames/release"] = new("/admin/usernames/release", "403", "403", "403", "404", Body: """{"username":"<new>"}"""),
         ["POST /admin/usernames/move"] = new("/admin/usernames/move", "403", "403", "403", "204", Body: """{"username":"<new>","userId":"<other>"}"""),

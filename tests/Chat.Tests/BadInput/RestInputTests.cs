@@ -131,6 +131,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("DELETE", "/chat/blocks/x")]
     [InlineData("DELETE", "/chat/blocks/<new>x")]
     [InlineData("PATCH", "/chat/blocks/<new>")]
+    [InlineData("DELETE", "/chat/sessions/<new>")]
     [InlineData("DELETE", "/chat/conversations/<conversation>")]
     [InlineData("GET", "/chat/nothing")]
     public async Task What_is_not_there_is_a_404_or_405(string method, string address)
@@ -240,6 +241,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("POST", "/health/ready", "GET, HEAD")]
     [InlineData("POST", "/", "GET, HEAD")]
     [InlineData("GET", "/chat/blocks/<new>", "DELETE, PUT")]
+    [InlineData("GET", "/chat/sessions", "DELETE")]
     public async Task A_405_names_the_methods_that_there_are(string method, string address, string methods)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), Fill(address));

@@ -55,6 +55,7 @@ public sealed class DatabaseAwayTests
         ("PUT /chat/blocks/{userId:guid}", (_, unknown) => ($"/chat/blocks/{unknown}", null)),
         ("DELETE /chat/blocks/{userId:guid}", (_, unknown) => ($"/chat/blocks/{unknown}", null)),
         ("GET /chat/presence", (_, unknown) => ($"/chat/presence?userIds={unknown}", null)),
+        ("DELETE /chat/sessions", (_, _) => ("/chat/sessions", null)),
         ("POST /admin/users/{id:guid}/revoke", (_, unknown) => ($"/admin/users/{unknown}/revoke", null)),
         ("POST /admin/usernames/release", (_, _) => ("/admin/usernames/release", new { username = "somebody" })),
         ("POST /admin/usernames/move", (_, unknown) => ("/admin/usernames/move", new { username = "somebody", userId = unknown })),

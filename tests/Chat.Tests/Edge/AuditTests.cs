@@ -29,6 +29,7 @@ public sealed class AuditTests
         await client.Unblock(bob);
         Assert.Equal(HttpStatusCode.Forbidden, await Revoke(app, app.TokenFor(bob), alice));
         Assert.Equal(HttpStatusCode.NoContent, await Revoke(app, app.TokenFor(admin, scope: "chat.admin"), alice));
+        Assert.Equal(HttpStatusCode.NoContent, await app.SignOutEverywhere(app.TokenFor(bob)));
 
         // Why she dropped: the end of each connection has its own line, whenever the server comes to it.
         await Eventually.Holds("the ends are told", () => log.Of<Audit>().Count(IsEnd) >= 2);
@@ -46,6 +47,7 @@ public sealed class AuditTests
             $"Unblocked: user {bob.Id} by user {alice.Id}",
             $"Not allowed: user {bob.Id} at /admin/users/{{id:guid}}/revoke",
             $"Tokens revoked: user {alice.Id} by administrator {admin.Id}",
+            $"Signed out everywhere: user {bob.Id}",
         ];
         Assert.Equal(expected.Length, lines.Length);
         Assert.EndsWith($": Expired (iss {ChatApp.Issuer}, kid -)", lines[3], StringComparison.Ordinal);

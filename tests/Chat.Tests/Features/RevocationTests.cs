@@ -146,6 +146,56 @@ public sealed class RevocationTests : IAsyncLifetime
         await here.Settle();
     }
 
+    [Fact]
+    public async Task Signing_out_everywhere_closes_ones_own_connections_on_every_node_and_voids_ones_own_tokens_alone()
+    {
+        var token = app.TokenFor(alice);
+        await using var here = await app.Connect(alice);
+        await using var there = await other.Open(bearer: token);
+        await there.Next("auth_success");
+        var bob = ChatApp.NewUser();
+        await using var stranger = await other.Connect(bob);
+
+        Assert.Equal(HttpStatusCode.NoContent, await app.SignOutEverywhere(token));
+
+        Assert.Equal(4501, await here.Closed());
+        Assert.Equal(4501, await there.Closed());
+        foreach (var node in (ChatApp[])[app, other])
+        {
+            await using var again = await node.Open(bearer: token);
+            Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed"))["code"].GetString());
+            // With a void token nothing more can be voided, either.
+            Assert.Equal(HttpStatusCode.Unauthorized, await node.SignOutEverywhere(token));
+        }
+
+        await stranger.Settle();
+        Assert.Equal(HttpStatusCode.OK, (await app.Http(bob).GetAsync("/chat/unread")).StatusCode);
+        app.Clock!.Advance(TimeSpan.FromSeconds(2));
+        await using var back = await other.Connect(alice);
+        await back.Settle();
+    }
+
+    [Fact]
+    public async Task Signing_out_everywhere_voids_the_callers_own_token_of_an_issuer_whose_clock_is_ahead()
+    {
+        var token = TokenOf(alice, 20);
+
+        Assert.Equal(HttpStatusCode.NoContent, await app.SignOutEverywhere(token));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await app.SignOutEverywhere(token));
+    }
+
+    [Fact]
+    public async Task Signing_out_everywhere_counts_as_a_call_of_ones_own()
+    {
+        await using var strict = await ChatApp.Start(new() { ["Limits:RequestsPerSecond"] = "1" });
+        // The burst, used up.
+        foreach (var _ in Enumerable.Range(0, 2))
+            Assert.Equal(HttpStatusCode.OK, (await strict.Http(alice).GetAsync("/chat/unread")).StatusCode);
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, await strict.SignOutEverywhere(strict.TokenFor(alice)));
+    }
+
     private string TokenOf(TestUser user, int ahead, string? scope = null)
     {
         var claims = Forge.Claims(user);

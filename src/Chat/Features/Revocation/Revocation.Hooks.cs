@@ -12,4 +12,12 @@ internal static class RevocationHooks
         client.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(ChatApp.NewUser(), scope: scope));
         return (await client.PostAsync($"/admin/users/{user.Id}/revoke", null)).StatusCode;
     }
+
+    /// <summary>Signs out on all devices, with this token.</summary>
+    public static async Task<HttpStatusCode> SignOutEverywhere(this ChatApp app, string token)
+    {
+        using var client = app.Http();
+        client.DefaultRequestHeaders.Authorization = new("Bearer", token);
+        return (await client.DeleteAsync("/chat/sessions")).StatusCode;
+    }
 }

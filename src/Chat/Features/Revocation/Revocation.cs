@@ -8,8 +8,8 @@ using Chat.Tokens;
 namespace Chat.Features;
 
 /// <summary>
-/// Cuts a removed or disabled user off: whatever token of theirs was issued until now is worth nothing any more, and
-/// their connections are closed with 4501, at once where Redis works and within five seconds where it does not. A
+/// Cuts a removed or disabled user off, or signs somebody out on all devices: whatever token of theirs was issued until now is
+/// void, and their connections are closed with 4501, at once where Redis works and within five seconds where it does not. A
 /// token issued later is good again: whether to issue one is the application's decision.
 /// </summary>
 /// <remarks>
@@ -59,15 +59,29 @@ internal sealed record UserRevoked(DateTimeOffset At, DateTimeOffset? Until = nu
     public static JsonTypeInfo<UserRevoked> Json => ChatJson.Wire.UserRevoked;
 }
 
-/// <summary>The REST side, for tokens whose <c>scope</c> has <c>chat.admin</c>.</summary>
+/// <summary>The REST side: for oneself, and for tokens whose <c>scope</c> has <c>chat.admin</c>.</summary>
 public sealed class RevocationModule : ICarterModule
 {
     /// <inheritdoc/>
-    public void AddRoutes(IEndpointRouteBuilder app) =>
+    public void AddRoutes(IEndpointRouteBuilder app)
+    {
+        app.MapDelete("/chat/sessions", SignOutEverywhereAsync).RequireAuthorization().WithTags("People")
+            .Named("signOutEverywhere", "Signs the caller out on all devices.", "All tokens of the caller that were issued until now are void, this one included. Their connections are closed with 4501, at most 5 seconds later.")
+            .Answers(StatusCodes.Status204NoContent, "They are void.")
+            .Refuses();
         app.MapPost("/admin/users/{id:guid}/revoke", RevokeAsync).RequireAdministrator().WithTags("Administration")
             .Named("revokeUser", "Makes all tokens void that were issued to a user until now.", "Their connections are closed with 4501, at most 5 seconds later. For tokens whose `scope` has `chat.admin`.")
             .Answers(StatusCodes.Status204NoContent, "They are void.")
             .Refuses();
+    }
+
+    private static async Task<IResult> SignOutEverywhereAsync(HttpContext http, Revocations revocations, Audit audit)
+    {
+        var caller = http.User.UserId();
+        await revocations.RevokeAsync(caller);
+        audit.SignedOutEverywhere(caller);
+        return TypedResults.NoContent();
+    }
 
     private static async Task<IResult> RevokeAsync([Description("The user.")] Guid id, HttpContext http, Revocations revocations, Audit audit)
     {
