@@ -135,10 +135,18 @@ describe('useSignInNeed', () => {
       chat.reconnect();
       await waitFor(() => expect(last().readyState).toBe(0));
       last().open();
+      // Its renewal is refused, and so is the token after that.
+      for (let renewal = 0; renewal < 2; renewal++) last().say('auth_failed', { code: 'TOKEN_EXPIRED', message: '' });
       last().end(4501);
     });
     await waitFor(() => expect(chat.getState().connection.status).toBe('refused'));
     expect(result.current).toBe('ended');
+  });
+
+  test('a sign-in that was revoked', async () => {
+    const { result } = renderHook(() => useSignInNeed(), { wrapper });
+    await act(async () => last().end(4501));
+    expect(result.current).toBe('revoked');
   });
 
   test('one that never was is refused', async () => {

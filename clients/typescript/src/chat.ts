@@ -60,6 +60,8 @@ export function createChat(options: ChatOptions): Chat {
   const retained = new Map<string, number>();
   let identified: string | undefined;
   let channel: TabChannel | undefined;
+  /** What the last sign-out removes from the storage. */
+  let removal: Promise<unknown> = Promise.resolve();
 
   function emit<Type extends keyof ChatEvents>(type: Type, payload: ChatEvents[Type]): void {
     for (const listener of listeners.get(type) ?? []) {
@@ -95,13 +97,17 @@ export function createChat(options: ChatOptions): Chat {
       }
       case 'signedOut':
         // The other tab may have removed what this one was just about to store.
-        void forget(message.userId).catch(() => {});
+        void forget(message.userId, message.everywhere === true).catch(() => {});
         break;
     }
   }
 
   function stop(): void {
     link.stop();
+    rest();
+  }
+
+  function rest(): void {
     receipts.forget();
     typing.forget();
     cache?.stop();
@@ -109,13 +115,29 @@ export function createChat(options: ChatOptions): Chat {
     channel = undefined;
   }
 
-  async function forget(userId: string): Promise<void> {
-    stop();
+  /** Removes what this device keeps of the user. The connection is closed, or about to be. */
+  function remove(userId: string, everywhere: boolean): Promise<unknown> {
     identified = undefined;
     store.dispatch({ type: 'signedOut' });
     for (const conversationId of Object.keys(drafts.load(userId))) drafts.remove(userId, conversationId);
-    emit('signedOut', { userId });
-    await Promise.all([sender.forget(userId), cache?.forget(userId)]);
+    emit('signedOut', { userId, everywhere });
+    removal = Promise.all([sender.forget(userId), cache?.forget(userId)]);
+    return removal;
+  }
+
+  async function forget(userId: string, everywhere: boolean): Promise<void> {
+    stop();
+    await remove(userId, everywhere);
+  }
+
+  async function signOut(everywhere: boolean): Promise<void> {
+    const userId = identified;
+    if (userId === undefined) return stop();
+    const last = channel;
+    channel = undefined;
+    last?.post({ type: 'signedOut', userId, everywhere });
+    last?.close();
+    await forget(userId, everywhere);
   }
 
   const link = new Link(options, base, timing, options.network ?? browserNetwork(), {
@@ -131,6 +153,10 @@ export function createChat(options: ChatOptions): Chat {
 
       store.dispatch({ type: 'connection', connection });
       emit('connection', connection);
+      if (identified !== undefined && connection.problem === 'REVOKED') {
+        rest();
+        remove(identified, true).catch(report);
+      }
     },
     received(event) {
       if (event.type === 'auth_success') {
@@ -249,14 +275,18 @@ export function createChat(options: ChatOptions): Chat {
       link.start();
     },
     stop,
-    async signOut() {
+    signOut: () => signOut(false),
+    async signOutEverywhere() {
       const userId = identified;
-      if (userId === undefined) return stop();
-      const last = channel;
-      channel = undefined;
-      last?.post({ type: 'signedOut', userId });
-      last?.close();
-      await forget(userId);
+      try {
+        await api.signOutEverywhere();
+      } catch (failure) {
+        // This connection's end may come before the answer, or in its place, and says the same.
+        if (userId === undefined || identified === userId) throw failure;
+      }
+
+      if (identified === userId) await signOut(true);
+      else await removal;
     },
     reconnect: () => link.reconnect(),
 

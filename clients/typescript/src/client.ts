@@ -96,8 +96,11 @@ export interface ChatEvents extends ServerEvents {
   connection: ConnectionState;
   /** A message was refused for good; `retry` or `discard` it. */
   'outbox.failed': { readonly entry: OutboxEntry; readonly error: WireError };
-  /** The user has signed out, here or in another tab: nothing of theirs is left on this device. */
-  signedOut: { readonly userId: string };
+  /**
+   * The user has signed out, here or in another tab, or was signed out on all devices (`everywhere`): nothing of theirs is left on
+   * this one.
+   */
+  signedOut: { readonly userId: string; readonly everywhere: boolean };
 }
 
 /** A chat. Made by `createChat`. */
@@ -118,6 +121,12 @@ export interface Chat {
    * tabs. Ask before where `unsentOf(state)` is not empty. Rejects if the storage did not let go of everything.
    */
   signOut(): Promise<void>;
+  /**
+   * Signs the user out on all devices, and here like `signOut`. Rejects with a `ChatError` if the server could not be asked; then the
+   * user is still signed in. Devices that are connected remove what they keep of the user; one that is offline, and can get a
+   * new token by itself, does not notice: only the issuer can keep it out.
+   */
+  signOutEverywhere(): Promise<void>;
   /** Does not wait for the next try. */
   reconnect(): void;
 

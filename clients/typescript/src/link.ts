@@ -349,6 +349,7 @@ export class Link {
   }
 
   #lost(code: number | undefined, reason: string): void {
+    const wasOnline = this.isOnline;
     const wasStable = this.#onlineSince !== undefined && Date.now() - this.#onlineSince >= this.#timing.stableAfter;
     if (wasStable) this.#attempt = 0;
     this.#end(reason);
@@ -357,7 +358,9 @@ export class Link {
     // Another token is the change that 4501 asks for; whether there is one, the next try will see.
     const mayHelp = this.#refusedToken !== undefined && !this.#isRefusedAgain;
     if (verdict === 'stayAway' && !mayHelp) {
-      this.#refuse(code === notAuthorised ? (this.#refusedAs ?? 'TOKEN_INVALID') : undefined, code, reason);
+      // Where the token itself is at fault, the server says so first.
+      const problem = this.#refusedAs ?? (wasOnline ? 'REVOKED' : 'TOKEN_INVALID');
+      this.#refuse(code === notAuthorised ? problem : undefined, code, reason);
       return;
     }
 

@@ -19,7 +19,11 @@ export interface ChatApi {
   block(userId: string): Promise<BlockAdded>;
   unblock(userId: string): Promise<BlockRemoved>;
   presence(userIds: readonly string[]): Promise<StatusBulk>;
+  /** Makes all tokens of the user void. `Chat.signOutEverywhere` also removes what this device keeps. */
+  signOutEverywhere(): Promise<void>;
 }
+
+const noContent = 204;
 
 type Query = Record<string, string | number | undefined>;
 
@@ -75,7 +79,7 @@ export function createApi(
     }
 
     const answer = parsed(text);
-    if (response.ok && answer !== undefined) return answer as Answer;
+    if (response.ok && (answer !== undefined || response.status === noContent)) return answer as Answer;
     const problem = (answer ?? {}) as Partial<Problem>;
     const code = problem.code ?? codeOfStatus[response.status] ?? (response.status >= 500 ? 'UNAVAILABLE' : 'INTERNAL_ERROR');
     throw new ChatError(code, problem.detail ?? problem.title ?? `HTTP ${response.status}`, {
@@ -94,6 +98,7 @@ export function createApi(
     block: (userId) => call('PUT', `blocks/${encodeURIComponent(userId)}`),
     unblock: (userId) => call('DELETE', `blocks/${encodeURIComponent(userId)}`),
     presence: (userIds) => call('GET', 'presence', { userIds: userIds.join(',') }),
+    signOutEverywhere: () => call('DELETE', 'sessions'),
   };
 }
 

@@ -22,6 +22,8 @@ export type ConnectionProblem =
   /** What the server said of the token, and there was no better one. */
   | 'TOKEN_EXPIRED'
   | 'TOKEN_INVALID'
+  /** The user was signed out on all devices, by themselves or by an administrator: nothing of theirs is left on this one. */
+  | 'REVOKED'
   /** The browser does not allow a connection to this address, from an https page to plain http for one. */
   | 'ADDRESS_NOT_ALLOWED'
   /** There is no WebSocket class here. */

@@ -4,7 +4,7 @@ export type TabMessage =
   | { readonly type: 'outbox'; readonly userId: string }
   | { readonly type: 'draft'; readonly userId: string; readonly conversationId: string }
   /** The user has signed out: nothing of theirs stays, in no tab. */
-  | { readonly type: 'signedOut'; readonly userId: string };
+  | { readonly type: 'signedOut'; readonly userId: string; readonly everywhere?: boolean };
 
 export interface TabChannel {
   post(message: TabMessage): void;

@@ -59,7 +59,9 @@ describe('drafts', () => {
     await pass();
     one.chat.setDraft('c', 'kept');
     one.last().accept('another epoch');
+    one.last().say('auth_failed', { code: 'TOKEN_EXPIRED', message: '' });
     one.last().end(4501);
+    await pass(500);
     expect(one.status()).toBe('refused');
     expect(one.draft()).toBe('kept');
     expect(open().draft()).toBe('kept');
@@ -128,6 +130,93 @@ describe('a sign-out', () => {
     await pass();
     expect(two.draft()).toBe('mine');
     expect(await storage.load(other)).toHaveLength(1);
+  });
+
+  test('on all devices: on each one that is connected nothing is left, unsent text neither, and no token is asked for', async () => {
+    const requests: unknown[] = [];
+    const source = async (request?: unknown) => {
+      requests.push(request);
+      return token();
+    };
+    const { open, storage, area } = browser();
+    const one = open({ token: source });
+    const told: unknown[] = [];
+    one.chat.on('signedOut', (event) => told.push(event));
+    await pass();
+    one.last().open();
+    await pass();
+    one.chat.setDraft('c', 'draft');
+    one.chat.send('c', 'unsent');
+    await storage.put({ tempId: 't', userId, conversationId: 'c', content: 'failed', createdAt: '', status: 'failed' });
+    await pass();
+    requests.length = 0;
+
+    one.last().end(4501, 'not authorised');
+    await pass(3600_000);
+    expect(told).toEqual([{ userId, everywhere: true }]);
+    expect(one.chat.getState()).toMatchObject({ me: null, outbox: [], drafts: {}, connection: { status: 'refused', problem: 'REVOKED', closeCode: 4501 } });
+    expect(await storage.load(userId)).toEqual([]);
+    expect([area.length, one.sockets.length, requests.length]).toEqual([0, 1, 0]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('on all devices, at the word of this one: the server is told, then all is removed, in all tabs', async () => {
+    const { open, storage, area } = browser();
+    const calls: string[] = [];
+    const rest = async (input: RequestInfo | URL, init?: RequestInit) => {
+      calls.push(`${init?.method} ${new URL(String(input)).pathname}`);
+      return new Response(null, { status: 204 });
+    };
+    const [one, two] = [open({ fetch: rest, answer: () => {} }), open({ answer: () => {} })];
+    const told: unknown[] = [];
+    for (const { chat } of [one, two]) chat.on('signedOut', (event) => told.push(event));
+    await queue(one.chat);
+
+    await one.chat.signOutEverywhere();
+    await pass();
+    expect(calls).toEqual(['DELETE /base/chat/sessions']);
+    expect(told).toEqual([{ userId, everywhere: true }, { userId, everywhere: true }]);
+    expect(await storage.load(userId)).toEqual([]);
+    expect(area.length).toBe(0);
+    for (const { chat, status } of [one, two]) {
+      expect(status()).toBe('idle');
+      expect(chat.getState()).toMatchObject({ me: null, outbox: [], drafts: {} });
+    }
+  });
+
+  test.each(['before the answer', 'in its place'])('on all devices: the connection may end %s', async (when) => {
+    const { open, storage } = browser();
+    let answer = (): void => {};
+    const rest = (input: RequestInfo | URL) =>
+      new Promise<Response>((resolve, reject) => {
+        if (!String(input).endsWith('/chat/sessions')) return resolve(new Response('', { status: 404 }));
+        answer = () => (when === 'in its place' ? reject(new TypeError('Failed to fetch')) : resolve(new Response(null, { status: 204 })));
+      });
+    const one = open({ fetch: rest });
+    const told: unknown[] = [];
+    one.chat.on('signedOut', (event) => told.push(event));
+    await pass();
+    one.last().open();
+    await queue(one.chat);
+
+    const leaving = one.chat.signOutEverywhere();
+    await pass();
+    one.last().end(4501);
+    answer();
+    await leaving;
+    expect(told).toEqual([{ userId, everywhere: true }]);
+    expect(await storage.load(userId)).toEqual([]);
+  });
+
+  test('on all devices: where the server cannot be asked, one is still signed in', async () => {
+    const { open } = browser();
+    const one = open({ fetch: async () => Promise.reject(new TypeError('Failed to fetch')) });
+    await pass();
+    one.last().open();
+    await pass();
+    one.chat.setDraft('c', 'kept');
+    await expect(one.chat.signOutEverywhere()).rejects.toMatchObject({ code: 'OFFLINE' });
+    expect([one.status(), one.draft()]).toEqual(['online', 'kept']);
   });
 
   test('fails where the storage does not let go', async () => {

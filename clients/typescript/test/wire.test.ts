@@ -137,6 +137,10 @@ describe('REST', () => {
     expect(JSON.parse(shape)).toEqual(shapeOfSchema(openApi, answer));
   });
 
+  test('signing out everywhere has no body', () => {
+    expect(openApi.paths['/chat/sessions'].delete.responses['204']).not.toHaveProperty('content');
+  });
+
   test('names a person as the socket does', () => {
     const body = openApi.paths['/chat/conversations'].post.requestBody.content['application/json'].schema as Schema;
     expect(shapeOfType(named('PersonRef'))).toEqual(shapeOfSchema(openApi, body));

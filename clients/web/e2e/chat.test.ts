@@ -136,7 +136,7 @@ describe('one person', () => {
     await isSignedInAs(third, other);
 
     await third.getByRole('button', { name: 'Your menu' }).click();
-    await third.getByRole('menuitem', { name: 'Sign out' }).click();
+    await third.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
     await third.getByLabel('Username').waitFor();
     await third.reload();
     await third.getByLabel('Username').waitFor();

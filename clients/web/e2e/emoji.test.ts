@@ -159,7 +159,7 @@ test('a sign-out takes away what was chosen of late', async () => {
   const kept = () => alice.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('chat.emoji')));
   expect(await kept()).toHaveLength(1);
   await alice.page.getByRole('button', { name: 'Your menu' }).click();
-  await alice.page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await alice.page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
   await alice.page.getByLabel('Username').waitFor();
   expect(await kept()).toEqual([]);
   expect(path).toContain('/c/');

@@ -78,7 +78,7 @@ describe('a draft', () => {
     await alice.line(bob.name).getByText('half a thought').waitFor();
 
     await alice.page.getByRole('button', { name: 'Your menu' }).click();
-    await alice.page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await alice.page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
     await alice.page.getByLabel('Username').waitFor();
     expect(await alice.page.evaluate(() => JSON.stringify({ ...localStorage }) + JSON.stringify({ ...sessionStorage }))).not.toContain('half a thought');
     await alice.page.goto(stage.url + path);
@@ -112,7 +112,7 @@ describe('signing out', () => {
     const second = await stage.openIn(page.context());
     await second.locator('.app').waitFor();
     await page.getByRole('button', { name: 'Your menu' }).click();
-    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
     await page.getByLabel('Username').waitFor();
     await second.getByLabel('Username').waitFor();
     await second.reload();
@@ -127,14 +127,14 @@ describe('signing out', () => {
     await alice.say('a secret');
     await alice.say('another');
     await alice.page.getByRole('button', { name: 'Your menu' }).click();
-    await alice.page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await alice.page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
     const dialog = alice.page.getByRole('dialog', { name: '2 messages are not sent' });
     await dialog.getByRole('button', { name: 'Stay signed in' }).click();
     await dialog.waitFor({ state: 'detached' });
     await alice.seesMark('a secret', 'sending');
 
     await alice.page.getByRole('button', { name: 'Your menu' }).click();
-    await alice.page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await alice.page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
     await dialog.getByRole('button', { name: 'Discard and sign out' }).click();
     await alice.page.locator('.signin').waitFor();
     const left = await alice.page.evaluate(async () => {

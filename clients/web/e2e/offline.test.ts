@@ -97,7 +97,7 @@ test('the last conversations are there without the server, where one stays signe
   expect(await alice.texts()).toEqual(['the last word', 'and mine', 'from a tunnel']);
   await soon(() => stored(alice)).toContain('from a tunnel');
   await page.getByRole('button', { name: 'Your menu' }).click();
-  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
   await page.getByLabel('Username').waitFor();
   expect(await stored(alice)).not.toContain('the last word');
 });

@@ -165,4 +165,11 @@ test.each(others)('the list, a conversation, its menu and the settings: %s', asy
   await page.locator('.menu [role=menuitem]').first().click();
   await page.locator('dialog.settings').waitFor();
   await take(page, `settings-${look}`);
+  await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  await page.locator('.avatar-button').click();
+  await take(page, `own-menu-${look}`);
+  await page.locator('.menu [role=menuitem]').last().click();
+  await page.locator('dialog').waitFor();
+  await take(page, `sign-out-everywhere-${look}`);
 });

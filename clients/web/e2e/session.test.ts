@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { Person, signIn, soon, unique, useBrowser } from './people.ts';
+import { Person, signIn, soon, unique, useBrowser, violations } from './people.ts';
 
 const stage = useBrowser();
 
@@ -20,7 +20,7 @@ async function twice() {
 
 async function signOut(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Your menu' }).click();
-  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
   await signInPage(page).waitFor();
 }
 
@@ -43,6 +43,83 @@ test('two windows can be two people, and one of them signing out is not the othe
   const third = await stage.openIn(one.context());
   await signInPage(third).waitFor();
   expect(name).not.toBe('');
+});
+
+/** What a browser keeps of anybody, as text. */
+const kept = (page: Page) =>
+  page.evaluate(async () => {
+    const databases = await Promise.all(
+      (await indexedDB.databases()).map(
+        ({ name }) =>
+          new Promise<unknown[]>((resolve, reject) => {
+            const opening = indexedDB.open(name!);
+            opening.onerror = () => reject(opening.error);
+            opening.onsuccess = () => {
+              const stores = [...opening.result.objectStoreNames];
+              if (stores.length === 0) return resolve([]);
+              const transaction = opening.result.transaction(stores);
+              const all = stores.map((store) => transaction.objectStore(store).getAll());
+              transaction.oncomplete = () => {
+                opening.result.close();
+                resolve(all.map(({ result }) => result));
+              };
+            };
+          }),
+      ),
+    );
+    return JSON.stringify([databases, { ...localStorage }, { ...sessionStorage }]);
+  });
+
+test('signing out everywhere asks first, and ends all devices of the person for good, with all that they keep', async () => {
+  const name = unique('everywhere');
+  const bob = await stage.enter();
+  const desk = new Person(stage, await stage.open(), name);
+  const phone = new Person(stage, await stage.open(), name);
+  for (const { page } of [desk, phone]) {
+    await page.getByLabel('Keep me signed in').check();
+    await signIn(page, name);
+  }
+  const second = await stage.openIn(phone.page.context());
+  await isOnline(second);
+  await desk.startWith(bob.name);
+  await desk.say('something said');
+  await phone.go(bob.name);
+  await phone.sees('something said');
+  await phone.composer.fill('half a thought');
+  // Kept for times without a network by then.
+  await soon(async () => (await kept(phone.page)).includes('something said')).toBe(true);
+  expect(await kept(phone.page)).toContain('half a thought');
+  let renewals = 0;
+  await phone.page.context().route('**/dev/token', (route) => (renewals++, route.fallback()));
+
+  const ask = async () => {
+    await desk.page.getByRole('button', { name: 'Your menu' }).click();
+    await desk.page.getByRole('menuitem', { name: 'Sign out everywhere' }).click();
+    return desk.page.getByRole('dialog', { name: 'Sign out on all devices?' });
+  };
+  expect(await violations((await ask()).page())).toEqual([]);
+  await desk.page.getByRole('dialog').getByRole('button', { name: 'Stay signed in' }).click();
+  await desk.say('still here');
+  await desk.seesMark('still here', 'delivered');
+
+  // Where the server cannot be asked, one is told, and may try again.
+  await desk.page.route('**/chat/sessions', (route) => route.abort(), { times: 1 });
+  await (await ask()).getByRole('button', { name: 'Sign out everywhere' }).click();
+  const failed = desk.page.getByRole('dialog', { name: 'Sign out everywhere' });
+  await failed.getByText('Signing out everywhere did not work. The server cannot be reached.').waitFor();
+  await failed.getByRole('button', { name: 'Try again' }).click();
+
+  for (const page of [desk.page, phone.page, second]) {
+    await signInPage(page).waitFor();
+    expect(await page.getByRole('alert').textContent()).toBe('You are signed out on all devices. Sign in again.');
+    for (const left of ['something said', 'half a thought', '"token"']) await soon(async () => (await kept(page)).includes(left)).toBe(false);
+  }
+  await phone.page.reload();
+  await signInPage(phone.page).waitFor();
+  expect(renewals).toBe(0);
+  await bob.go(name);
+  await bob.say('still signed in');
+  await bob.seesMark('still signed in', 'sent');
 });
 
 /** An issuer at the server's own address, whose refresh tokens work once; what is used twice ends the session. */

@@ -7,6 +7,7 @@ import { base } from './base.ts';
 import { forgetEmoji } from './emoji.ts';
 import { go } from './router.ts';
 import { isKept, setSession, token, useUserId } from './session.ts';
+import { strings } from './strings.ts';
 
 export function App() {
   const userId = useUserId();
@@ -29,10 +30,10 @@ function SignedIn({ userId }: { userId: string }) {
     return createChat({ url: location.origin + base, token, userId, ...(cache && { cache }) });
   });
   useEffect(() => {
-    // Here or in another window of the same browser.
-    const unsubscribe = client.on('signedOut', () => {
+    // Here, in another window of the same browser, or on all devices.
+    const unsubscribe = client.on('signedOut', ({ everywhere }) => {
       forgetEmoji(userId);
-      setSession(null);
+      setSession(null, everywhere ? strings.signIn.revoked : null);
       go('/', true);
     });
     client.start();

@@ -37,7 +37,7 @@ export class SignInError extends Error {}
 /** What windows tell each other. */
 type Word =
   | { readonly type: 'renewed'; readonly session: Session }
-  | { readonly type: 'ended'; readonly id: string }
+  | { readonly type: 'ended'; readonly id: string; readonly reason?: string | null }
   /** Before a refresh: has somebody done it already? */
   | { readonly type: 'asked'; readonly id: string; readonly token: string };
 
@@ -52,6 +52,8 @@ const channel = typeof BroadcastChannel === 'undefined' ? undefined : new Broadc
 const say = (word: Word) => channel?.postMessage(word);
 const listeners = new Set<() => void>();
 let current: Session | null = null;
+/** Of the session that this window has, or had last. */
+let latestId: string | undefined;
 let farewell: string | null = null;
 
 /** Each window has a session of its own, so that two windows can be two people; a kept one is where new windows begin. */
@@ -72,7 +74,7 @@ export function setSession(next: SignedIn | null, reason: string | null = null):
     const { id } = current;
     local.set(endedKey, JSON.stringify([...ended().filter((other) => other !== id), id].slice(-mostEnded)));
     if (stored(local.get(key))?.id === id) local.remove(key);
-    say({ type: 'ended', id });
+    say({ type: 'ended', id, reason });
   }
 
   show(null, reason);
@@ -89,6 +91,7 @@ function show(session: Session | null, reason: string | null = null): void {
   if (session) own.set(key, JSON.stringify(session));
   else own.remove(key);
   current = session;
+  latestId = session?.id ?? latestId;
   farewell = reason;
   for (const listener of listeners) listener();
 }
@@ -132,11 +135,15 @@ function adopt(other: Session | null): void {
 }
 
 channel?.addEventListener('message', ({ data: word }: MessageEvent<Word>) => {
+  // The storage may have told of the end already, and without its reason.
+  if (word.type === 'ended') {
+    if (word.id === latestId) show(null, word.reason ?? null);
+    return;
+  }
+
   if (!current) return;
   if (word.type === 'renewed') adopt(word.session);
-  else if (word.id !== current.id) return;
-  else if (word.type === 'ended') show(null);
-  else if (word.token !== current.token) say({ type: 'renewed', session: current });
+  else if (word.id === current.id && word.token !== current.token) say({ type: 'renewed', session: current });
 });
 window.addEventListener('storage', reread);
 window.addEventListener('pageshow', reread);

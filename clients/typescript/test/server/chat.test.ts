@@ -1,6 +1,6 @@
-import { describe, expect, test } from 'vitest';
-import { totalUnreadOf, type ChatError, type WireError } from '../../src/index.js';
-import { couple, device, lines, marks, person, stored, texts, until } from './people.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createChat, totalUnreadOf, type ChatError, type WireError } from '../../src/index.js';
+import { couple, device, lines, marks, options, person, signed, stored, texts, until } from './people.js';
 
 describe('two people', () => {
   test('talk, and see how far the other one has come', async () => {
@@ -191,5 +191,30 @@ describe('conversations', () => {
     await until(a, (state) => state.conversations[id]!.unread === 1);
     phone.markRead(id);
     await until(a, (state) => state.conversations[id]!.unread === 0);
+  });
+
+  test('signing out everywhere ends every device of the person, and nobody else\'s', async () => {
+    const { a, b, id, alice } = await couple();
+    let asked = 0;
+    const phone = await device(alice, { token: async () => (asked++, alice.token) });
+    asked = 0;
+    phone.setDraft(id, 'half a thought');
+    const told: unknown[] = [];
+    for (const chat of [a, phone, b]) chat.on('signedOut', (event) => told.push(event));
+
+    await a.signOutEverywhere();
+    await until(phone, (state) => state.connection.problem === 'REVOKED');
+    expect(phone.getState()).toMatchObject({ me: null, conversations: {}, drafts: {} });
+    expect(told).toEqual([{ userId: alice.userId, everywhere: true }, { userId: alice.userId, everywhere: true }]);
+    expect(asked).toBe(0);
+    // The old token is void.
+    const again = createChat(options(alice));
+    onTestFinished(() => again.stop());
+    again.start();
+    await until(again, (state) => state.connection.problem === 'TOKEN_INVALID');
+    await b.api.unread();
+
+    // One that is issued later, two seconds being time enough for a clock that counts whole ones, is good.
+    await (await device({ ...alice, token: signed(alice, 3600, 2) })).load(id);
   });
 });

@@ -29,10 +29,10 @@ export async function person(name: string): Promise<Person> {
   return { name: username, ...((await response.json()) as { token: string; userId: string }) };
 }
 
-/** A token that lasts as long as a test wants it to. Dev tokens last for hours. */
-export function signed(who: Person, seconds: number): string {
+/** A token that lasts as long as a test wants it to, of an issuer whose clock may be ahead. Dev tokens last for hours. */
+export function signed(who: Person, seconds: number, ahead = 0): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const now = Date.now() / 1000;
+  const now = Date.now() / 1000 + ahead;
   const claims = { iss: 'chat-dev', aud: 'chat', sub: who.userId, iat: Math.floor(now), exp: Math.ceil(now + seconds), jti: randomUUID() };
   const body = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`;
   return `${body}.${createHmac('sha256', readFileSync(inject('keyFile'), 'utf8')).update(body).digest('base64url')}`;

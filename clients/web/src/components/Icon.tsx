@@ -10,6 +10,7 @@ const drawings = {
   moon: <path d="M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5Z" />,
   screen: <path d="M4 5h16v11H4zM9 20h6" />,
   leave: <path d="M14 4h5v16h-5M4 12h10m-4-4 4 4-4 4" transform="matrix(-1 0 0 1 24 0)" />,
+  devices: <path d="M17 6V5H4v10h8M2.5 19H12M15 9h6v11h-6zM18 17h.01" />,
   block: <path d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM5.8 5.8l12.4 12.4" />,
   close: <path d="m6 6 12 12M18 6 6 18" />,
   tick: <path d="m5 12.5 4.5 4.5L19 7.5" />,

@@ -1,16 +1,21 @@
+import { ChatError } from 'chat-client';
 import { useChat, useUnsent } from 'chat-react';
 import { useState } from 'react';
+import { failureOf } from '../people.ts';
 import { ownName } from '../session.ts';
 import { strings } from '../strings.ts';
 import { Avatar } from './Avatar.tsx';
 import { Confirm } from './Dialog.tsx';
 import { Menu } from './Menu.tsx';
 
+/** What is asked before a sign-out, or after one that failed. */
+type Question = 'unsent' | 'everywhere' | { readonly failure: string };
+
 /** One's own picture, and behind it everything that is about oneself. */
 export function OwnMenu({ onSettings, onHelp }: { onSettings: () => void; onHelp: () => void }) {
   const { client, me } = useChat();
   const unsent = useUnsent().length;
-  const [asks, setAsks] = useState(false);
+  const [question, setQuestion] = useState<Question>();
   const words = strings.menu;
   const name = ownName();
 
@@ -19,6 +24,15 @@ export function OwnMenu({ onSettings, onHelp }: { onSettings: () => void; onHelp
     client.signOut().catch((failure: unknown) => console.error(failure));
   };
 
+  const signOutEverywhere = () => {
+    client.signOutEverywhere().catch((failure: unknown) => {
+      // By then the session has ended, or else it is still there to try again.
+      if (failure instanceof ChatError) setQuestion({ failure: failureOf(strings.signOut.everywhereFailed, failure) });
+      else console.error(failure);
+    });
+  };
+
+  const close = () => setQuestion(undefined);
   return (
     <>
       <Menu
@@ -38,15 +52,26 @@ export function OwnMenu({ onSettings, onHelp }: { onSettings: () => void; onHelp
               {
                 label: words.signOut,
                 icon: 'leave',
-                onSelect: () => (unsent > 0 ? setAsks(true) : signOut()),
+                onSelect: () => (unsent > 0 ? setQuestion('unsent') : signOut()),
               },
+              { label: words.signOutEverywhere, icon: 'devices', onSelect: () => setQuestion('everywhere') },
             ],
           },
         ]}
       />
-      {asks && (
-        <Confirm title={strings.signOut.title(unsent)} confirm={strings.signOut.discard} cancel={strings.signOut.stay} danger onConfirm={signOut} onClose={() => setAsks(false)}>
+      {question === 'unsent' && (
+        <Confirm title={strings.signOut.title(unsent)} confirm={strings.signOut.discard} cancel={strings.signOut.stay} danger onConfirm={signOut} onClose={close}>
           {strings.signOut.hint}
+        </Confirm>
+      )}
+      {question === 'everywhere' && (
+        <Confirm title={strings.signOut.everywhereTitle} confirm={words.signOutEverywhere} cancel={strings.signOut.stay} danger onConfirm={signOutEverywhere} onClose={close}>
+          {strings.signOut.everywhereHint}
+        </Confirm>
+      )}
+      {typeof question === 'object' && (
+        <Confirm title={words.signOutEverywhere} confirm={strings.list.retry} cancel={strings.signOut.stay} onConfirm={signOutEverywhere} onClose={close}>
+          {question.failure}
         </Confirm>
       )}
     </>

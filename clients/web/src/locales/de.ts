@@ -27,6 +27,7 @@ export const de: Strings = {
     unreachable: 'Der Server ist nicht erreichbar. Versuchen Sie es noch einmal.',
     refused: 'Der Server hat diese Anmeldung nicht angenommen. Melden Sie sich neu an.',
     ended: 'Ihre Anmeldung ist abgelaufen. Melden Sie sich neu an.',
+    revoked: 'Sie sind auf allen Geräten abgemeldet. Melden Sie sich neu an.',
     issuerFailed: 'Die Anmeldung hat nicht geklappt. Versuchen Sie es noch einmal.',
     insecure: 'Die Anmeldung braucht eine sichere Verbindung. Öffnen Sie diese Seite über https.',
     noStorage: 'Dieser Browser speichert nichts für diese Seite, und die Anmeldung braucht das. Erlauben Sie ihm, Daten zu speichern.',
@@ -65,6 +66,7 @@ export const de: Strings = {
   menu: {
     you: 'Ihr Menü',
     signOut: 'Abmelden',
+    signOutEverywhere: 'Überall abmelden',
     conversation: 'Mehr',
     block: (name) => `${name} blockieren`,
     unblock: (name) => `Blockierung von ${name} aufheben`,
@@ -75,6 +77,9 @@ export const de: Strings = {
     hint: 'Beim Abmelden wird verworfen, was nicht gesendet ist, und alles, was dieses Gerät von Ihnen aufbewahrt.',
     stay: 'Angemeldet bleiben',
     discard: 'Verwerfen und abmelden',
+    everywhereTitle: 'Auf allen Geräten abmelden?',
+    everywhereHint: 'Sie werden hier und auf allen anderen Geräten abgemeldet. Entwürfe und nicht gesendete Nachrichten werden gelöscht, ebenso alles andere, was die Geräte von Ihnen aufbewahren.',
+    everywhereFailed: 'Das Abmelden auf allen Geräten hat nicht geklappt.',
   },
 
   settings: {

@@ -28,6 +28,7 @@ export const en = {
     unreachable: 'The server cannot be reached. Try again.',
     refused: 'The server did not accept this sign-in. Sign in again.',
     ended: 'Your sign-in has run out. Sign in again.',
+    revoked: 'You are signed out on all devices. Sign in again.',
     issuerFailed: 'Signing in did not work. Try again.',
     insecure: 'Signing in needs a secure connection. Open this page by https.',
     noStorage: 'This browser keeps nothing for this page, and signing in needs that. Allow it to store data.',
@@ -66,6 +67,7 @@ export const en = {
   menu: {
     you: 'Your menu',
     signOut: 'Sign out',
+    signOutEverywhere: 'Sign out everywhere',
     conversation: 'More',
     block: (name: string) => `Block ${name}`,
     unblock: (name: string) => `Unblock ${name}`,
@@ -76,6 +78,9 @@ export const en = {
     hint: 'Signing out discards what is not sent and everything that this device keeps of you.',
     stay: 'Stay signed in',
     discard: 'Discard and sign out',
+    everywhereTitle: 'Sign out on all devices?',
+    everywhereHint: 'You are signed out here and on all your other devices. Drafts and messages that are not sent are removed, and so is everything else that the devices keep of you.',
+    everywhereFailed: 'Signing out everywhere did not work.',
   },
 
   settings: {

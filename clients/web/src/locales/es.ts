@@ -27,6 +27,7 @@ export const es: Strings = {
     unreachable: 'No se puede conectar con el servidor. Inténtalo de nuevo.',
     refused: 'El servidor no ha aceptado esta sesión. Vuelve a iniciarla.',
     ended: 'Tu sesión ha caducado. Vuelve a iniciarla.',
+    revoked: 'Has cerrado la sesión en todos los dispositivos. Vuelve a iniciarla.',
     issuerFailed: 'No se ha podido iniciar sesión. Inténtalo de nuevo.',
     insecure: 'Iniciar sesión requiere una conexión segura. Abre esta página por https.',
     noStorage: 'Este navegador no guarda nada para esta página, y el inicio de sesión lo necesita. Permítele guardar datos.',
@@ -65,6 +66,7 @@ export const es: Strings = {
   menu: {
     you: 'Tu menú',
     signOut: 'Cerrar sesión',
+    signOutEverywhere: 'Cerrar sesión en todas partes',
     conversation: 'Más',
     block: (name) => `Bloquear a ${name}`,
     unblock: (name) => `Desbloquear a ${name}`,
@@ -75,6 +77,9 @@ export const es: Strings = {
     hint: 'Al cerrar sesión se descarta lo que no se ha enviado y todo lo que este dispositivo guarda de ti.',
     stay: 'Mantener la sesión',
     discard: 'Descartar y cerrar sesión',
+    everywhereTitle: '¿Cerrar sesión en todos los dispositivos?',
+    everywhereHint: 'Se cerrará la sesión aquí y en todos tus demás dispositivos. Se borrarán los borradores y los mensajes sin enviar, y todo lo que los dispositivos guardan de ti.',
+    everywhereFailed: 'No se ha podido cerrar la sesión en todas partes.',
   },
 
   settings: {

@@ -27,6 +27,7 @@ export const fr: Strings = {
     unreachable: 'Le serveur est injoignable. Réessayez.',
     refused: 'Le serveur n’a pas accepté cette connexion. Connectez-vous à nouveau.',
     ended: 'Votre session a expiré. Connectez-vous à nouveau.',
+    revoked: 'Vous êtes déconnecté de tous vos appareils. Connectez-vous à nouveau.',
     issuerFailed: 'La connexion a échoué. Réessayez.',
     insecure: 'La connexion exige une liaison sécurisée. Ouvrez cette page par https.',
     noStorage: 'Ce navigateur ne garde rien pour cette page, et la connexion en a besoin. Autorisez-le à enregistrer des données.',
@@ -65,6 +66,7 @@ export const fr: Strings = {
   menu: {
     you: 'Votre menu',
     signOut: 'Se déconnecter',
+    signOutEverywhere: 'Se déconnecter partout',
     conversation: 'Plus',
     block: (name) => `Bloquer ${name}`,
     unblock: (name) => `Débloquer ${name}`,
@@ -75,6 +77,9 @@ export const fr: Strings = {
     hint: 'En vous déconnectant, vous perdez ce qui n’est pas envoyé et tout ce que cet appareil garde de vous.',
     stay: 'Rester connecté',
     discard: 'Abandonner et se déconnecter',
+    everywhereTitle: 'Se déconnecter de tous les appareils ?',
+    everywhereHint: 'Vous serez déconnecté ici et sur tous vos autres appareils. Les brouillons et les messages non envoyés seront effacés, comme tout ce que ces appareils gardent de vous.',
+    everywhereFailed: 'La déconnexion de tous les appareils n’a pas fonctionné.',
   },
 
   settings: {
