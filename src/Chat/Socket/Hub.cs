@@ -12,6 +12,7 @@ public sealed class Hub
     private readonly ConcurrentDictionary<Guid, Connection[]> users = new();
     private readonly TaskCompletionSource emptied = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile NodeState state;
+    private int count;
     private int held;
 
     /// <summary>Whether the node takes new connections.</summary>
@@ -28,8 +29,8 @@ public sealed class Hub
     /// <summary>Every open connection, signed in or not. No copy, which would be a large one each second.</summary>
     public IEnumerable<Connection> Connections => all.Select(entry => entry.Value);
 
-    /// <summary>How many there are of these.</summary>
-    public int Count => all.Count;
+    /// <summary>How many there are of these. Asked at every handshake, and the dictionary takes all its locks to answer.</summary>
+    public int Count => Volatile.Read(ref count);
 
     /// <summary>The users with a connection to this node.</summary>
     public ICollection<Guid> Users => users.Keys;
@@ -74,7 +75,8 @@ public sealed class Hub
     internal void Add(Connection connection)
     {
         Interlocked.Increment(ref held);
-        all[connection.Id] = connection;
+        if (all.TryAdd(connection.Id, connection))
+            Interlocked.Increment(ref count);
         // Whoever adds looks at the state next, and must not see one from before.
         Interlocked.MemoryBarrier();
     }
@@ -85,7 +87,8 @@ public sealed class Hub
 
     internal void Remove(Connection connection)
     {
-        all.TryRemove(connection.Id, out _);
+        if (all.TryRemove(connection.Id, out _))
+            Interlocked.Decrement(ref count);
         if (!connection.IsAuthenticated)
             return;
         var userId = connection.User.Id;

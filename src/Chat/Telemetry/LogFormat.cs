@@ -23,14 +23,20 @@ internal sealed class TextLogFormat(TimeProvider time) : ConsoleFormatter(Format
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
-        var line = new StringBuilder()
-            .Append(LogFormat.Now(time)).Append(' ').Append(LogFormat.LevelOf(logEntry.LogLevel)).Append(' ').Append(NodeName.Own).Append(' ')
-            .Append(logEntry.Category).Append('[').Append(logEntry.EventId.Id.ToString(CultureInfo.InvariantCulture)).Append("] ")
-            // A line break that somebody else has brought in must not look like another entry.
-            .Append(logEntry.Formatter(logEntry.State, logEntry.Exception).ReplaceLineEndings(" "));
-        textWriter.WriteLine(line);
-        if (logEntry.Exception is not null)
-            textWriter.WriteLine(logEntry.Exception);
+        textWriter.Write(Head(time.GetUtcNow(), logEntry.LogLevel, logEntry.Category, logEntry.EventId));
+        textWriter.WriteLine(Body(logEntry.Formatter(logEntry.State, logEntry.Exception), logEntry.Exception));
+    }
+
+    /// <summary>What stands before the text of an entry.</summary>
+    public static string Head(DateTimeOffset at, LogLevel level, string category, EventId id) =>
+        string.Create(CultureInfo.InvariantCulture, $"{LogFormat.Of(at)} {LogFormat.LevelOf(level)} {NodeName.Own} {category}[{id.Id}] ");
+
+    /// <summary>The text, and its exception.</summary>
+    public static string Body(string text, Exception? exception)
+    {
+        // A line break that somebody else has brought in must not look like another entry.
+        var line = text.ReplaceLineEndings(" ");
+        return exception is null ? line : $"{line}{Environment.NewLine}{exception}";
     }
 }
 
@@ -43,7 +49,7 @@ internal sealed class JsonLogFormat(TimeProvider time) : ConsoleFormatter(Consol
         using (var json = new Utf8JsonWriter(bytes))
         {
             json.WriteStartObject();
-            json.WriteString("Timestamp", LogFormat.Now(time));
+            json.WriteString("Timestamp", LogFormat.Of(time.GetUtcNow()));
             json.WriteString("LogLevel", $"{logEntry.LogLevel}");
             json.WriteString("Node", NodeName.Own);
             json.WriteString("Category", logEntry.Category);
@@ -78,7 +84,7 @@ internal static class LogFormat
         builder.Services.PostConfigure<ConsoleLoggerOptions>(console => console.FormatterName ??= TextLogFormat.FormatName);
     }
 
-    public static string Now(TimeProvider time) => time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    public static string Of(DateTimeOffset utc) => utc.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     public static string LevelOf(LogLevel level) => level switch
     {

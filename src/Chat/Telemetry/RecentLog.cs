@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging.Abstractions;
-
 namespace Chat.Telemetry;
 
 /// <summary>The last lines of the log, kept in memory for who asks at the admin port: with the same levels as everywhere, and bounded.</summary>
@@ -10,8 +8,7 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
     public const int Most = 500;
 
     private const int LongestEntry = 4000;
-    private readonly TextLogFormat format = new(time);
-    private readonly Queue<string> entries = new(Most);
+    private readonly Queue<Entry> entries = new(Most);
     private readonly Lock gate = new();
 
     /// <summary>All of them, the oldest first.</summary>
@@ -19,8 +16,10 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
     {
         get
         {
+            Entry[] all;
             lock (gate)
-                return [.. entries];
+                all = [.. entries];
+            return [.. all.Select(entry => TextLogFormat.Head(entry.At, entry.Level, entry.Category, entry.Id) + entry.Body)];
         }
     }
 
@@ -31,15 +30,19 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
         // Memory alone.
     }
 
-    private void Add(string entry)
+    private void Add(LogLevel level, string category, EventId id, string body)
     {
+        var entry = new Entry(time.GetUtcNow(), level, category, id, body);
         lock (gate)
         {
             if (entries.Count == Most)
                 entries.Dequeue();
-            entries.Enqueue(entry.Length > LongestEntry ? $"{entry.AsSpan(0, LongestEntry)} …" : entry);
+            entries.Enqueue(entry);
         }
     }
+
+    // A line is put together when somebody asks for it, which nearly nobody does, and not each time that something is logged.
+    private readonly record struct Entry(DateTimeOffset At, LogLevel Level, string Category, EventId Id, string Body);
 
     private sealed class Logger(RecentLog recent, string category) : ILogger
     {
@@ -51,9 +54,8 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            using var text = new StringWriter();
-            recent.format.Write(new LogEntry<TState>(logLevel, category, eventId, state, exception, formatter), scopeProvider: null, text);
-            recent.Add(text.ToString().TrimEnd());
+            var body = TextLogFormat.Body(formatter(state, exception), exception);
+            recent.Add(logLevel, category, eventId, body.Length > LongestEntry ? $"{body.AsSpan(0, LongestEntry)} …" : body);
         }
     }
 }

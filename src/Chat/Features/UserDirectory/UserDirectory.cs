@@ -64,6 +64,12 @@ internal sealed partial class UserDirectory(
     /// <summary>For so long nothing is asked for somebody whose token says what it said last. Another node may know better by then.</summary>
     private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// And for so long if the directory has all that the token says: it has nothing to gain any more. One that did not get its name may
+    /// get it when an administrator has released that; and one that does not say when it was issued may be right again.
+    /// </summary>
+    private static readonly TimeSpan RememberedInFull = TimeSpan.FromMinutes(10);
+
     /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
 
@@ -86,12 +92,12 @@ internal sealed partial class UserDirectory(
         var storing = StoreInTurnAsync(identity);
         try
         {
-            await storing.WaitAsync(Patience, time);
+            var isInFull = await storing.WaitAsync(Patience, time);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
                 // By the system's clock, the only one that the cache knows. It saves writes and decides nothing.
-                AbsoluteExpirationRelativeToNow = Remembered,
+                AbsoluteExpirationRelativeToNow = isInFull && identity.IssuedAt != default ? RememberedInFull : Remembered,
             });
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
@@ -163,7 +169,7 @@ internal sealed partial class UserDirectory(
         turns.Dispose();
     }
 
-    private async Task StoreInTurnAsync(Identity identity)
+    private async Task<bool> StoreInTurnAsync(Identity identity)
     {
         // A semaphore knows the time of the system alone, but a token that any clock may cancel.
         using (var patience = new CancellationTokenSource(Patience, time))
@@ -180,7 +186,7 @@ internal sealed partial class UserDirectory(
 
         try
         {
-            await StoreAsync(identity);
+            return await StoreAsync(identity);
         }
         finally
         {
@@ -188,17 +194,16 @@ internal sealed partial class UserDirectory(
         }
     }
 
-    private async Task StoreAsync(Identity identity)
+    // Whether the directory says all that the token does, or what a newer one does.
+    private async Task<bool> StoreAsync(Identity identity)
     {
         var claimed = Username.Read(identity.Username);
-        await using (var session = store.QuerySession())
-        {
-            // Without a lock first: what a token says is known already, nearly always.
-            var known = await session.LoadAsync<User>(identity.Id);
-            if (known?.ToldAt > identity.IssuedAt || (known is not null && await IsToldAsync(known, Told(identity, known, claimed, claimed))))
-                return;
-        }
+        // Without a lock first: what a token says is known already, nearly always.
+        var stored = await LoadAsync(identity.Id);
+        if (stored?.ToldAt > identity.IssuedAt || (stored is not null && await IsToldAsync(stored, Told(identity, stored, claimed, claimed))))
+            return true;
 
+        var isInFull = true;
         var takenFrom = await ChangeAsync<IReadOnlyCollection<Guid>>(identity.Id, async (session, known) =>
         {
             // Another device has shown a newer one meanwhile, here or on another node.
@@ -206,6 +211,7 @@ internal sealed partial class UserDirectory(
                 return [];
             var has = Username.Read(known?.Username);
             var (name, lost) = claimed is null ? (has, []) : await usernames.ClaimAsync(session, identity.Id, has, claimed, identity.IssuedAt);
+            isInFull = claimed is null || claimed.Key == name?.Key;
             var wanted = Told(identity, known, claimed, name);
             if (wanted != known)
                 session.Store(wanted);
@@ -213,6 +219,16 @@ internal sealed partial class UserDirectory(
         });
         foreach (var rival in takenFrom)
             audit.UsernameMoved(rival, identity.Id);
+        return isInFull;
+    }
+
+    // Asked at most sign-ins, and a session of Marten's takes more than its one row.
+    private async Task<User?> LoadAsync(Guid userId)
+    {
+        await using var command = database.CreateCommand($"select data from {tables.User} where id = $1");
+        command.Parameters.Add(new() { Value = userId });
+        await using var reader = await command.ExecuteReaderAsync();
+        return await reader.ReadAsync() ? store.Options.Serializer().FromJson<User>(reader, 0) : null;
     }
 
     /// <summary>
