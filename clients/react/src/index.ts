@@ -4,7 +4,7 @@ export { useConversation, type ConversationView } from './conversation.js';
 export { usePresence } from './presence.js';
 export { useDraft, useUnsent } from './draft.js';
 export { useUnreadDivider, type UnreadDivider } from './unread.js';
-export { useAttention } from './attention.js';
+export { useWindowActive } from './windowActive.js';
 export { useConversationPreview, type ConversationPreview } from './preview.js';
 export { useBlocked, usePeople, type BlockedPerson, type KnownPerson, type PeopleFound } from './people.js';
 export { useMessageAlerts, type MessageAlerts } from './alerts.js';

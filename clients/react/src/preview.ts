@@ -1,4 +1,4 @@
-import { draftOf, markOf, peerOf, typistsOf, type ConversationState, type Mark, type Member } from 'chat-client';
+import { draftOf, deliveryStatusOf, peerOf, typistsOf, type ConversationState, type DeliveryStatus, type Member } from 'chat-client';
 import { usePresence } from './presence.js';
 import { useChatState } from './provider.js';
 
@@ -16,7 +16,7 @@ export interface ConversationPreview {
   readonly text: string | undefined;
   readonly isOwn: boolean;
   /** How far an own one has come. */
-  readonly mark: Mark | undefined;
+  readonly status: DeliveryStatus | undefined;
   /** RFC 3339. */
   readonly at: string | undefined;
 }
@@ -39,7 +39,7 @@ export function useConversationPreview(conversation: ConversationState): Convers
     draft,
     text: waiting?.content ?? lastMessage?.content,
     isOwn,
-    mark: waiting ? waiting.status : isOwn && me !== undefined ? markOf(lastMessage!, conversation, me) : undefined,
+    status: waiting ? waiting.status : isOwn && me !== undefined ? deliveryStatusOf(lastMessage!, conversation, me) : undefined,
     at: waiting?.createdAt ?? lastMessage?.sentAt,
   };
 }

@@ -12,7 +12,7 @@ export function useSignInNeed(): 'ended' | 'refused' | 'revoked' | undefined {
   const { status, problem, closeCode } = useChatState((state) => state.connection);
   const wasOnline = useRef(false);
   if (status === 'online') wasOnline.current = true;
-  if (status !== 'refused' || (closeCode !== notAuthorised && problem !== 'SIGN_IN_REQUIRED')) return undefined;
+  if (status !== 'rejected' || (closeCode !== notAuthorised && problem !== 'SIGN_IN_REQUIRED')) return undefined;
   if (problem === 'REVOKED') return 'revoked';
   return wasOnline.current || problem !== 'TOKEN_INVALID' ? 'ended' : 'refused';
 }

@@ -2,7 +2,7 @@ import { act, cleanup, render, renderHook, screen, waitFor } from '@testing-libr
 import { memo, StrictMode, type ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Chat, Conversation, Message } from 'chat-client';
-import { ChatProvider, useAttention, useChat, useChatState, useConversation, useConversations, useDraft, usePresence, useUnsent } from '../src/index.js';
+import { ChatProvider, useWindowActive, useChat, useChatState, useConversation, useConversations, useDraft, usePresence, useUnsent } from '../src/index.js';
 import { bench, politely, userId, type FakeSocket } from '../../typescript/test/fake.js';
 
 const other = '00000000-0000-4000-8000-000000000002';
@@ -67,7 +67,7 @@ describe('useChat', () => {
     await connect();
     expect(result.current).toMatchObject({ connection: { status: 'online' }, me: { userId }, totalUnread: 3 });
     act(() => last().end(1006));
-    expect(result.current.connection).toMatchObject({ status: 'waiting', closeCode: 1006 });
+    expect(result.current.connection).toMatchObject({ status: 'reconnecting', closeCode: 1006 });
   });
 });
 
@@ -93,9 +93,9 @@ describe('useChatState', () => {
   });
 });
 
-test('useAttention: nobody looks at a hidden window', () => {
+test('useWindowActive: nobody looks at a hidden window', () => {
   const focus = vi.spyOn(document, 'hasFocus').mockReturnValue(true);
-  const { result } = renderHook(() => useAttention());
+  const { result } = renderHook(() => useWindowActive());
   expect(result.current).toBe(true);
   focus.mockReturnValue(false);
   act(() => void window.dispatchEvent(new Event('blur')));
@@ -200,15 +200,15 @@ describe('useConversation', () => {
       tempId = result.current.send('hello');
     });
     const mine = () => result.current.items.at(-1)!;
-    expect(mine()).toMatchObject({ key: tempId, content: 'hello', mark: 'sending', isOwn: true });
+    expect(mine()).toMatchObject({ key: tempId, content: 'hello', status: 'sending', isOwn: true });
     const sending = () => last().sent.findLast(({ type }) => type === 'message.send');
     await waitFor(() => expect(sending()).toMatchObject({ payload: { content: 'hello', tempId } }));
     act(() => last().say('message.sent', { tempId, message: message(3, { senderId: userId, content: 'hello', tempId }) }, sending()!.id));
-    expect(mine()).toMatchObject({ key: tempId, mark: 'sent' });
+    expect(mine()).toMatchObject({ key: tempId, status: 'sent' });
     act(() => last().say('message.delivered_update', { conversationId: 'c', upTo: 3, userId: other, deliveredAt: '' }));
-    expect(mine().mark).toBe('delivered');
+    expect(mine().status).toBe('delivered');
     act(() => last().say('message.read_update', { conversationId: 'c', messageIds: [], upTo: 3, readBy: other, readAt: '' }));
-    expect(mine().mark).toBe('read');
+    expect(mine().status).toBe('read');
   });
 
   test('a refused message can be tried again and given up', async () => {
@@ -221,12 +221,12 @@ describe('useConversation', () => {
       const before = refused++;
       await waitFor(() => expect(sends()).toHaveLength(before + 1));
       act(() => last().say('error', { code: 'BLOCKED', message: '', retryable: false }, sends().at(-1)!.id));
-      await waitFor(() => expect(result.current.items.at(-1)).toMatchObject({ mark: 'failed', error: 'BLOCKED' }));
+      await waitFor(() => expect(result.current.items.at(-1)).toMatchObject({ status: 'failed', error: 'BLOCKED' }));
     };
     await refuse();
     const { tempId } = result.current.items.at(-1)!;
     act(() => result.current.retry(tempId!));
-    expect(result.current.items.at(-1)!.mark).toBe('sending');
+    expect(result.current.items.at(-1)!.status).toBe('sending');
     await refuse();
     act(() => result.current.discard(tempId!));
     expect(result.current.items.some((item) => item.content === 'no')).toBe(false);

@@ -85,7 +85,7 @@ test('useBlocked names whom the user has blocked', async () => {
 
 test('useConversationPreview shows the latest, also what is on its way, who writes and what is not sent', async () => {
   const { result } = renderHook(() => useConversationPreview(chat.getState().conversations.c!), { wrapper });
-  expect(result.current).toMatchObject({ peer: { username: 'bob' }, isOnline: false, typists: [], draft: '', text: 'text 1', isOwn: false, mark: undefined, at: '2026-01-01T00:00:01.000Z' });
+  expect(result.current).toMatchObject({ peer: { username: 'bob' }, isOnline: false, typists: [], draft: '', text: 'text 1', isOwn: false, status: undefined, at: '2026-01-01T00:00:01.000Z' });
   act(() => {
     last().say('user.online', { userId: bob, onlineAt: '' });
     last().say('typing.update', { conversationId: 'c', userId: bob, typing: true });
@@ -93,7 +93,7 @@ test('useConversationPreview shows the latest, also what is on its way, who writ
   });
   expect(result.current).toMatchObject({ isOnline: true, typists: [bob], draft: 'half' });
   act(() => void chat.send('c', 'mine'));
-  expect(result.current).toMatchObject({ text: 'mine', isOwn: true, mark: 'sending' });
+  expect(result.current).toMatchObject({ text: 'mine', isOwn: true, status: 'sending' });
   // Without a connection nobody knows who is there.
   act(() => last().end(1006));
   expect(result.current).toMatchObject({ isOnline: false, typists: [] });
@@ -139,7 +139,7 @@ describe('useSignInNeed', () => {
       for (let renewal = 0; renewal < 2; renewal++) last().say('auth_failed', { code: 'TOKEN_EXPIRED', message: '' });
       last().end(4501);
     });
-    await waitFor(() => expect(chat.getState().connection.status).toBe('refused'));
+    await waitFor(() => expect(chat.getState().connection.status).toBe('rejected'));
     expect(result.current).toBe('ended');
   });
 

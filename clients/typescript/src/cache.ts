@@ -1,7 +1,7 @@
 import type { Timing } from './client.js';
 import { trim } from './conversation.js';
 import { Database } from './database.js';
-import { pause, within } from './pause.js';
+import { pause, within } from './delay.js';
 import { conversationsOf } from './selectors.js';
 import type { ConversationState } from './state.js';
 import type { Store } from './store.js';

@@ -1,16 +1,16 @@
 import { baseOf } from './address.js';
 import { CacheKeeper } from './cache.js';
-import { CatchUp } from './catchup.js';
+import { Synchronizer } from './synchronizer.js';
 import { ChatError, type Chat, type ChatEvents, type ChatOptions, type Timing } from './client.js';
 import { localDraftStorage } from './drafts.js';
-import { Link } from './link.js';
+import { Connection } from './connection.js';
 import { browserNetwork } from './network.js';
 import { indexedDbStorage, memoryStorage } from './outbox.js';
 import { Receipts } from './receipts.js';
 import { report } from './report.js';
 import { createApi } from './rest.js';
 import { hasOlder } from './selectors.js';
-import { Sender } from './sender.js';
+import { OutboxSender } from './outboxSender.js';
 import type { ConnectionProblem } from './state.js';
 import { Store } from './store.js';
 import { browserTabs, type TabChannel, type TabMessage } from './tabs.js';
@@ -140,7 +140,7 @@ export function createChat(options: ChatOptions): Chat {
     await forget(userId, everywhere);
   }
 
-  const link = new Link(options, base, timing, options.network ?? browserNetwork(), {
+  const link = new Connection(options, base, timing, options.network ?? browserNetwork(), {
     identified: identify,
     changed(connection) {
       if (connection.status !== 'online') {
@@ -149,7 +149,7 @@ export function createChat(options: ChatOptions): Chat {
       }
 
       // Who is not let in any more has nothing to read here either; whoever signs in again gets it from the server.
-      if (identified !== undefined && connection.status === 'refused' && isAboutSignIn(connection.problem)) void cache?.forget(identified).catch(report);
+      if (identified !== undefined && connection.status === 'rejected' && isAboutSignIn(connection.problem)) void cache?.forget(identified).catch(report);
 
       store.dispatch({ type: 'connection', connection });
       emit('connection', connection);
@@ -181,13 +181,13 @@ export function createChat(options: ChatOptions): Chat {
       });
     },
   });
-  const sender = new Sender(store, link, storage, timing, {
+  const sender = new OutboxSender(store, link, storage, timing, {
     failed: (entry, error) => emit('outbox.failed', { entry, error }),
     stored() {
       if (identified !== undefined) channel?.post({ type: 'outbox', userId: identified });
     },
   });
-  const catchUp = new CatchUp(store, link, api, timing);
+  const catchUp = new Synchronizer(store, link, api, timing);
   const receipts = new Receipts(store, link, timing);
   const cache = options.cache && new CacheKeeper(store, options.cache, timing);
   const typing = new TypingSignals(store, link, timing);

@@ -112,7 +112,7 @@ export interface Chat {
   /** Listens for one kind of event. Returns the way to stop that. */
   on<Type extends keyof ChatEvents>(type: Type, listener: (payload: ChatEvents[Type]) => void): () => void;
 
-  /** Connects, and stays connected until `stop`. After `refused`: tries again. */
+  /** Connects, and stays connected until `stop`. After `rejected`: tries again. */
   start(): void;
   /** Goes away. Unsent messages and drafts stay in the storage. */
   stop(): void;

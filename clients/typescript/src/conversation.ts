@@ -1,11 +1,11 @@
-import { same } from './same.js';
+import { same } from './shallowEqual.js';
 import type { ConversationState } from './state.js';
 import type { Conversation, Member, Message, MessagePage } from './wire.js';
 
 type Cursors = Pick<Member, 'userId' | 'readUpTo' | 'deliveredUpTo'> & Partial<Member>;
 
 /** Takes in a message, live or as an answer: what it says, and its number. */
-export function see(known: ConversationState, message: Message): ConversationState {
+export function applyMessage(known: ConversationState, message: Message): ConversationState {
   const next = holding(known, [message]);
   const own = next.messages[placeOf(next.messages, message.seq)] ?? message;
   return advance(merge(next, { seq: message.changedSeq, lastMessage: own, updatedAt: message.sentAt }), [message.changedSeq]);
@@ -15,7 +15,7 @@ export function see(known: ConversationState, message: Message): ConversationSta
  * Takes in what lies past the number `after`, up to the last number that came. Numbers that are missing in between are
  * not missed: of a message that was changed twice there is only its latest state.
  */
-export function cover(known: ConversationState, after: number, messages: readonly Message[]): ConversationState {
+export function applySync(known: ConversationState, after: number, messages: readonly Message[]): ConversationState {
   const next = messages.reduce(
     (conversation, message) => merge(conversation, { seq: message.changedSeq, lastMessage: message, updatedAt: message.sentAt }),
     holding(known, messages),
@@ -43,7 +43,7 @@ export function trim(known: ConversationState, keep: number): ConversationState 
 }
 
 /** Begins anew at the number `seq`, with the latest messages: what lies between is not asked for one by one. */
-export function restart(known: ConversationState, seq: number, page: MessagePage): ConversationState {
+export function resetTo(known: ConversationState, seq: number, page: MessagePage): ConversationState {
   if (known.position >= seq) return known;
   // What lies past it was told live, or is going to be.
   const live = known.messages.filter((message) => message.seq > seq);
@@ -134,7 +134,7 @@ function later(known: Message | undefined, message: Message | undefined): Messag
 /** Moves the position past everything that was seen without a gap. */
 function advance(known: ConversationState, seen: readonly number[]): ConversationState {
   let { position } = known;
-  const ahead = [...new Set([...known.ahead, ...seen])].filter((seq) => seq > position).sort((a, b) => a - b);
-  while (ahead[0] === position + 1) position = ahead.shift()!;
-  return position === known.position && same(ahead, known.ahead) ? known : { ...known, position, ahead };
+  const outOfOrder = [...new Set([...known.outOfOrder, ...seen])].filter((seq) => seq > position).sort((a, b) => a - b);
+  while (outOfOrder[0] === position + 1) position = outOfOrder.shift()!;
+  return position === known.position && same(outOfOrder, known.outOfOrder) ? known : { ...known, position, outOfOrder };
 }

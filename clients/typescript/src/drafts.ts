@@ -1,4 +1,4 @@
-import { webStorage, type KeyValueStore } from './guarded.js';
+import { webStorage, type KeyValueStore } from './webStorage.js';
 import type { Draft } from './state.js';
 
 /** Keeps what was written and not sent, by user and conversation, over reloads and sign-ins. */

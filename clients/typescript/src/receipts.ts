@@ -1,5 +1,5 @@
 import { ChatError, type Timing } from './client.js';
-import type { Link } from './link.js';
+import type { Connection } from './connection.js';
 import type { ConversationState } from './state.js';
 import type { Store } from './store.js';
 
@@ -9,7 +9,7 @@ import type { Store } from './store.js';
  */
 export class Receipts {
   readonly #store: Store;
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #timing: Timing;
   /** What was said on this connection. */
   readonly #delivered = new Map<string, number>();
@@ -20,9 +20,9 @@ export class Receipts {
   /** The conversations when they were last looked at: unless these change there is nothing new to say. */
   #seen: Readonly<Record<string, ConversationState>> = {};
 
-  constructor(store: Store, link: Link, timing: Timing) {
+  constructor(store: Store, connection: Connection, timing: Timing) {
     this.#store = store;
-    this.#link = link;
+    this.#connection = connection;
     this.#timing = timing;
     store.subscribe(() => {
       if (store.getState().conversations !== this.#seen) this.#plan();
@@ -51,7 +51,7 @@ export class Receipts {
   }
 
   #plan(delay = this.#timing.receiptDelay): void {
-    if (this.#timer || !this.#link.isOnline) return;
+    if (this.#timer || !this.#connection.isOnline) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#sayDelivered();
@@ -67,7 +67,7 @@ export class Receipts {
       if (conversation === before[conversation.id]) continue;
       const upTo = lastOfOthers(conversation, me?.userId);
       const said = Math.max(this.#delivered.get(conversation.id) ?? 0, this.#ownCursor(conversation, 'deliveredUpTo'), this.#read.get(conversation.id) ?? 0);
-      if (upTo > said && this.#link.send('message.delivered', { conversationId: conversation.id, upTo }))
+      if (upTo > said && this.#connection.send('message.delivered', { conversationId: conversation.id, upTo }))
         this.#delivered.set(conversation.id, upTo);
     }
   }
@@ -78,7 +78,7 @@ export class Receipts {
     let wait: number | undefined;
     for (const [conversationId, upTo] of this.#read) {
       try {
-        await this.#link.request('message.read', { conversationId, upTo });
+        await this.#connection.request('message.read', { conversationId, upTo });
         this.#confirmed(conversationId, upTo);
       } catch (failure) {
         if (!(failure instanceof ChatError)) throw failure;
@@ -87,7 +87,7 @@ export class Receipts {
         else this.#confirmed(conversationId, upTo);
       }
 
-      if (!this.#link.isOnline) break;
+      if (!this.#connection.isOnline) break;
     }
 
     this.#isSaying = false;

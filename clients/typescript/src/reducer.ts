@@ -1,6 +1,6 @@
-import { cover, merge, restart, see, takePage, trim } from './conversation.js';
+import { applySync, merge, resetTo, applyMessage, takePage, trim } from './conversation.js';
 import { byAge } from './outbox.js';
-import { same } from './same.js';
+import { same } from './shallowEqual.js';
 import { initialState, type ChatState, type ConnectionState, type ConversationState, type Draft, type Me, type OutboxEntry } from './state.js';
 import type { BlockAdded, Conversation, ErrorCode, Message, MessagePage, ServerEvent, SyncConversation, UserStatus } from './wire.js';
 
@@ -64,7 +64,7 @@ export function reduce(state: ChatState, action: Action): ChatState {
     case 'signedIn':
       return signedIn(state, action.me, action.epoch);
     case 'event':
-      return happened(state, action.event, action.now);
+      return applyEvent(state, action.event, action.now);
     case 'synced': {
       const { conversation, messages, hasMore } = action.part;
       // Nothing was said in it: the list, which comes before any sync, has it for whoever is to see it.
@@ -72,30 +72,30 @@ export function reduce(state: ChatState, action: Action): ChatState {
       // Unknown so far, and all of it is here: nothing is left to load. If not, its history is loaded like any other's.
       if (!state.conversations[conversation.id] && action.after === 0 && !hasMore)
         state = put(state, { ...created(conversation), position: 0, loadedFrom: 1 });
-      state = taken(state, conversation, action.since);
-      return settle(change(state, conversation.id, (known) => cover(known, action.after, messages)), messages);
+      state = upsertConversation(state, conversation, action.since);
+      return removeAcknowledged(change(state, conversation.id, (known) => applySync(known, action.after, messages)), messages);
     }
     case 'listed': {
-      for (const conversation of action.conversations) state = taken(state, conversation, action.since);
+      for (const conversation of action.conversations) state = upsertConversation(state, conversation, action.since);
       return action.isLast && !state.listed ? { ...state, listed: true } : state;
     }
     case 'recalled': {
       // What the server has said already is newer.
       if (state.listed || (state.epoch !== null && state.epoch !== action.epoch)) return state;
       for (const conversation of action.conversations)
-        if (!state.conversations[conversation.id]) state = put(state, { ...conversation, ahead: [], history: 'idle', unreadTold: 0 });
+        if (!state.conversations[conversation.id]) state = put(state, { ...conversation, outOfOrder: [], history: 'idle', unreadTold: 0 });
       return state.epoch === null ? { ...state, epoch: action.epoch } : state;
     }
     case 'gone':
       return { ...state, conversations: without(state.conversations, action.conversationId) };
     case 'replaced': {
       const { conversation, page } = action;
-      state = taken(state, conversation, action.since);
-      state = change(state, conversation.id, (known) => restart(known, conversation.seq, page));
-      return settle(state, page.messages);
+      state = upsertConversation(state, conversation, action.since);
+      state = change(state, conversation.id, (known) => resetTo(known, conversation.seq, page));
+      return removeAcknowledged(state, page.messages);
     }
     case 'history':
-      return settle(change(state, action.conversationId, (known) => takePage(known, action.before, action.page)), action.page.messages);
+      return removeAcknowledged(change(state, action.conversationId, (known) => takePage(known, action.before, action.page)), action.page.messages);
     case 'loading':
       return change(state, action.conversationId, (known) => (known.history === action.history ? known : { ...known, history: action.history }));
     case 'trimmed':
@@ -162,31 +162,31 @@ function signedIn(state: ChatState, me: Me, epoch: string): ChatState {
   // Another lineage of the database: its numbers mean something else. What was never sent is still to be sent.
   if (state.epoch !== null && state.epoch !== epoch) return { ...initialState, connection, clock, me, epoch, outbox: state.outbox, drafts: state.drafts };
   // Whatever was told on the connection before, and could not be placed, is older than what is asked for now.
-  return { ...state, me, epoch, presenceHasMore: false, typing: empty(state.typing), strays: empty(state.strays) };
+  return { ...state, me, epoch, presenceHasMore: false, typing: empty(state.typing), pendingEvents: empty(state.pendingEvents) };
 }
 
-function happened(state: ChatState, event: ServerEvent, now: number): ChatState {
+function applyEvent(state: ChatState, event: ServerEvent, now: number): ChatState {
   switch (event.type) {
     case 'message.sent':
     case 'message.new': {
       const { message } = event.payload;
-      state = typingStopped(settle(state, [message]), message.conversationId, message.senderId);
-      return about(state, message.conversationId, event, (known) => see(known, message));
+      state = typingStopped(removeAcknowledged(state, [message]), message.conversationId, message.senderId);
+      return updateConversation(state, message.conversationId, event, (known) => applyMessage(known, message));
     }
     case 'conversation.updated': {
       const { conversationId, lastMessage, seq } = event.payload;
       // It lacks the tempId of an own message: that comes with the message itself.
       const isWhole = lastMessage?.changedSeq === seq && lastMessage.senderId !== state.me?.userId;
-      return about(state, conversationId, event, (known) => (isWhole ? see(known, lastMessage) : merge(known, { seq })));
+      return updateConversation(state, conversationId, event, (known) => (isWhole ? applyMessage(known, lastMessage) : merge(known, { seq })));
     }
     case 'notification.unread': {
       const { conversationId, unread } = event.payload;
-      return about(state, conversationId, event, (known, clock) => ({ ...known, unread, unreadTold: clock }));
+      return updateConversation(state, conversationId, event, (known, clock) => ({ ...known, unread, unreadTold: clock }));
     }
     case 'message.read_ack': {
       const { conversationId, upTo, unread } = event.payload;
       const me = state.me?.userId ?? '';
-      return about(state, conversationId, event, (known, clock) => ({
+      return updateConversation(state, conversationId, event, (known, clock) => ({
         ...merge(known, { cursors: [{ userId: me, readUpTo: upTo, deliveredUpTo: upTo }] }),
         unread,
         unreadTold: clock,
@@ -194,11 +194,11 @@ function happened(state: ChatState, event: ServerEvent, now: number): ChatState 
     }
     case 'message.read_update': {
       const { conversationId, upTo, readBy } = event.payload;
-      return about(state, conversationId, event, (known) => merge(known, { cursors: [{ userId: readBy, readUpTo: upTo, deliveredUpTo: upTo }] }));
+      return updateConversation(state, conversationId, event, (known) => merge(known, { cursors: [{ userId: readBy, readUpTo: upTo, deliveredUpTo: upTo }] }));
     }
     case 'message.delivered_update': {
       const { conversationId, upTo, userId } = event.payload;
-      return about(state, conversationId, event, (known) => merge(known, { cursors: [{ userId, readUpTo: 0, deliveredUpTo: upTo }] }));
+      return updateConversation(state, conversationId, event, (known) => merge(known, { cursors: [{ userId, readUpTo: 0, deliveredUpTo: upTo }] }));
     }
     case 'status.bulk': {
       const part = Object.fromEntries(
@@ -229,17 +229,17 @@ function happened(state: ChatState, event: ServerEvent, now: number): ChatState 
 }
 
 /** Applies an event to its conversation, or keeps it until the conversation is known. */
-function about(
+function updateConversation(
   state: ChatState, conversationId: string, event: ServerEvent, apply: (known: ConversationState, clock: number) => ConversationState,
 ): ChatState {
   const clock = state.clock + 1;
   const known = state.conversations[conversationId];
   if (known) return { ...put(state, apply(known, clock)), clock };
-  return { ...state, clock, strays: { ...state.strays, [conversationId]: [...(state.strays[conversationId] ?? []), event] } };
+  return { ...state, clock, pendingEvents: { ...state.pendingEvents, [conversationId]: [...(state.pendingEvents[conversationId] ?? []), event] } };
 }
 
 /** Takes over a conversation as the server has it. */
-function taken(state: ChatState, view: Conversation, since: number): ChatState {
+function upsertConversation(state: ChatState, view: Conversation, since: number): ChatState {
   const known = state.conversations[view.id];
   if (known) {
     const unread = known.unreadTold > since ? known.unread : view.unread;
@@ -248,11 +248,11 @@ function taken(state: ChatState, view: Conversation, since: number): ChatState {
     state = put(state, created(view));
   }
 
-  if (view.lastMessage) state = settle(state, [view.lastMessage]);
-  const strays = state.strays[view.id];
+  if (view.lastMessage) state = removeAcknowledged(state, [view.lastMessage]);
+  const strays = state.pendingEvents[view.id];
   if (!strays) return state;
-  state = { ...state, strays: without(state.strays, view.id) };
-  return strays.reduce((next, event) => happened(next, event, 0), state);
+  state = { ...state, pendingEvents: without(state.pendingEvents, view.id) };
+  return strays.reduce((next, event) => applyEvent(next, event, 0), state);
 }
 
 const created = (view: Conversation): ConversationState => ({
@@ -260,13 +260,13 @@ const created = (view: Conversation): ConversationState => ({
   messages: [],
   loadedFrom: view.seq + 1,
   position: view.seq,
-  ahead: [],
+  outOfOrder: [],
   history: 'idle',
   unreadTold: 0,
 });
 
 /** What was acknowledged is no longer on its way. */
-function settle(state: ChatState, messages: readonly Message[]): ChatState {
+function removeAcknowledged(state: ChatState, messages: readonly Message[]): ChatState {
   if (state.outbox.length === 0) return state;
   const outbox = state.outbox.filter((entry) => !messages.some((message) => isAnswerTo(message, entry)));
   return outbox.length === state.outbox.length ? state : { ...state, outbox };

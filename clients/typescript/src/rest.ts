@@ -1,6 +1,6 @@
 import { isMixedContent, restAddress } from './address.js';
 import { ChatError, type ChatOptions } from './client.js';
-import { within } from './pause.js';
+import { within } from './delay.js';
 import { isSignInRequired, type TokenRequest } from './token.js';
 import type {
   BlockAdded, BlockList, BlockRemoved, Conversation, ConversationPage, ErrorCode, MessagePage, PersonRef, Problem,

@@ -2,11 +2,11 @@ import type { ChatState, ConversationState, OutboxEntry } from './state.js';
 import type { ErrorCode, Member, Message } from './wire.js';
 
 /** How far an own message has come. */
-export type Mark = 'sending' | 'sent' | 'delivered' | 'read' | 'failed';
+export type DeliveryStatus = 'sending' | 'sent' | 'delivered' | 'read' | 'failed';
 
 /** One line of a conversation: a message, or one that is still on its way. */
 export interface TimelineItem {
-  /** Stays the same from the first keystroke of `send` to the message's last mark: a key for lists. */
+  /** Stays the same from the first keystroke of `send` to the message's last status: a key for lists. */
   readonly key: string;
   readonly senderId: string;
   readonly isOwn: boolean;
@@ -15,7 +15,7 @@ export interface TimelineItem {
   /** RFC 3339. */
   readonly at: string;
   /** Only of own messages. */
-  readonly mark?: Mark;
+  readonly status?: DeliveryStatus;
   /** The server's message; absent until it is acknowledged. */
   readonly message?: Message;
   /** For `retry` and `discard`. */
@@ -88,14 +88,14 @@ const typists = memo((typing: Readonly<Record<string, number>>): readonly string
 export const hasOlder = (conversation: ConversationState): boolean => conversation.loadedFrom > 1;
 
 /** How far a message of the user's own has come: what holds for all others. */
-export function markOf(message: Message, conversation: ConversationState, me: string): Mark {
-  let mark: Mark = 'read';
+export function deliveryStatusOf(message: Message, conversation: ConversationState, me: string): DeliveryStatus {
+  let status: DeliveryStatus = 'read';
   for (const member of conversation.members) {
     if (member.userId === me || member.readUpTo >= message.seq) continue;
     if (member.deliveredUpTo < message.seq) return 'sent';
-    mark = 'delivered';
+    status = 'delivered';
   }
-  return mark;
+  return status;
 }
 
 /** The messages of a conversation and behind them what is still on its way, in the order to be shown. */
@@ -127,9 +127,9 @@ const shownMessages = new WeakMap<Message, TimelineItem>();
 
 function shown(message: Message, conversation: ConversationState, me: string): TimelineItem {
   const isOwn = message.senderId === me;
-  const mark = isOwn ? markOf(message, conversation, me) : undefined;
+  const status = isOwn ? deliveryStatusOf(message, conversation, me) : undefined;
   const known = shownMessages.get(message);
-  if (known && known.mark === mark && known.isOwn === isOwn) return known;
+  if (known && known.status === status && known.isOwn === isOwn) return known;
   const item: TimelineItem = {
     key: message.tempId ?? message.id,
     senderId: message.senderId,
@@ -137,7 +137,7 @@ function shown(message: Message, conversation: ConversationState, me: string): T
     content: message.content,
     at: message.sentAt,
     message,
-    ...(mark && { mark }),
+    ...(status && { status }),
     ...(message.tempId !== undefined && { tempId: message.tempId }),
   };
   shownMessages.set(message, item);
@@ -151,7 +151,7 @@ const pendingItem = memo(
     isOwn: true,
     content: entry.content,
     at: entry.createdAt,
-    mark: entry.status,
+    status: entry.status,
     tempId: entry.tempId,
     ...(entry.error && { error: entry.error }),
   }),

@@ -9,13 +9,13 @@ export type ConnectionStatus =
   /** Signed in; live events arrive. */
   | 'online'
   /** Lost; the next try is at `retryAt`. */
-  | 'waiting'
+  | 'reconnecting'
   /** The same, where the device says that there is no network: a hint, tries are made all the same. */
   | 'offline'
   /** The server will not have us back without a change: sign in again, or update. */
-  | 'refused';
+  | 'rejected';
 
-/** Why the status is `refused`, where that is known. */
+/** Why the status is `rejected`, where that is known. */
 export type ConnectionProblem =
   /** The source of tokens has none without the user: `token` rejected with `SignInRequiredError`. */
   | 'SIGN_IN_REQUIRED'
@@ -33,7 +33,7 @@ export interface ConnectionState {
   readonly status: ConnectionStatus;
   /** Failed tries in a row. */
   readonly attempt: number;
-  /** When the next try is made, in milliseconds since 1970; only while `waiting` or `offline`. */
+  /** When the next try is made, in milliseconds since 1970; only while `reconnecting` or `offline`. */
   readonly retryAt?: number;
   readonly problem?: ConnectionProblem;
   /** The last close code, and the server's word on it, or what went wrong here. For developers. */
@@ -59,7 +59,7 @@ export interface ConversationState extends Conversation {
   /** Every change up to this number was seen. */
   readonly position: number;
   /** Numbers past `position` + 1 that were seen: what lies between is missing. */
-  readonly ahead: readonly number[];
+  readonly outOfOrder: readonly number[];
   /** How it stands with older messages. */
   readonly history: 'idle' | 'loading' | 'failed';
   /** The state's `clock` when the unread number was last told live. */
@@ -111,7 +111,7 @@ export interface ChatState {
   /** By conversation: what the user has written and not sent, on this device. */
   readonly drafts: Readonly<Record<string, Draft>>;
   /** Events about conversations that are not known yet; they are replayed as soon as these are. */
-  readonly strays: Readonly<Record<string, readonly ServerEvent[]>>;
+  readonly pendingEvents: Readonly<Record<string, readonly ServerEvent[]>>;
   /** Counts live events, so that an answer can be compared with what was told since it was asked for. */
   readonly clock: number;
 }
@@ -130,6 +130,6 @@ export const initialState: ChatState = {
   outbox: [],
   isOutboxStored: true,
   drafts: {},
-  strays: {},
+  pendingEvents: {},
   clock: 0,
 };

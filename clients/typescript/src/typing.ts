@@ -1,18 +1,18 @@
 import type { Timing } from './client.js';
-import type { Link } from './link.js';
+import type { Connection } from './connection.js';
 import type { Store } from './store.js';
 
 /** Says that the user is writing, and forgets who was, if the end of it got lost. */
 export class TypingSignals {
   readonly #store: Store;
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #timing: Timing;
   readonly #saidAt = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(store: Store, link: Link, timing: Timing) {
+  constructor(store: Store, connection: Connection, timing: Timing) {
     this.#store = store;
-    this.#link = link;
+    this.#connection = connection;
     this.#timing = timing;
     store.subscribe(() => this.#planExpiry());
   }
@@ -21,11 +21,11 @@ export class TypingSignals {
   start(conversationId: string): void {
     const saidAt = this.#saidAt.get(conversationId);
     if (saidAt !== undefined && Date.now() - saidAt < this.#timing.typingEvery) return;
-    if (this.#link.send('typing.start', { conversationId })) this.#saidAt.set(conversationId, Date.now());
+    if (this.#connection.send('typing.start', { conversationId })) this.#saidAt.set(conversationId, Date.now());
   }
 
   stop(conversationId: string): void {
-    if (this.#saidAt.delete(conversationId)) this.#link.send('typing.stop', { conversationId });
+    if (this.#saidAt.delete(conversationId)) this.#connection.send('typing.stop', { conversationId });
   }
 
   opened(): void {

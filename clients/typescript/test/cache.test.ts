@@ -102,7 +102,7 @@ describe('nothing is left', () => {
     const page = await visit();
     page.last().end(4501);
     page.last().end(4501);
-    await vi.waitFor(() => expect(page.status()).toBe('refused'));
+    await vi.waitFor(() => expect(page.status()).toBe('rejected'));
     await vi.waitFor(async () => expect(await kept()).toEqual([]));
     page.chat.stop();
   });

@@ -62,7 +62,7 @@ describe('drafts', () => {
     one.last().say('auth_failed', { code: 'TOKEN_EXPIRED', message: '' });
     one.last().end(4501);
     await pass(500);
-    expect(one.status()).toBe('refused');
+    expect(one.status()).toBe('rejected');
     expect(one.draft()).toBe('kept');
     expect(open().draft()).toBe('kept');
   });
@@ -154,7 +154,7 @@ describe('a sign-out', () => {
     one.last().end(4501, 'not authorised');
     await pass(3600_000);
     expect(told).toEqual([{ userId, everywhere: true }]);
-    expect(one.chat.getState()).toMatchObject({ me: null, outbox: [], drafts: {}, connection: { status: 'refused', problem: 'REVOKED', closeCode: 4501 } });
+    expect(one.chat.getState()).toMatchObject({ me: null, outbox: [], drafts: {}, connection: { status: 'rejected', problem: 'REVOKED', closeCode: 4501 } });
     expect(await storage.load(userId)).toEqual([]);
     expect([area.length, one.sockets.length, requests.length]).toEqual([0, 1, 0]);
     expect(vi.getTimerCount()).toBe(0);

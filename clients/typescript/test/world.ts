@@ -191,7 +191,7 @@ export function loadAll(state: ChatState, world: World, limit: number): ChatStat
 /** What a state says of the world, without how it came to know. */
 export const essence = (state: ChatState) =>
   Object.values(state.conversations)
-    .map(({ unreadTold: _, history: __, ahead, position, ...rest }) => ({ ...rest, isWhole: ahead.length === 0 && position === rest.seq }))
+    .map(({ unreadTold: _, history: __, outOfOrder: ahead, position, ...rest }) => ({ ...rest, isWhole: ahead.length === 0 && position === rest.seq }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 
 export const fresh = (world: World) => loadAll(reconnect(initialState, world, 100), world, 100);

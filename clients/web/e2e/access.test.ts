@@ -37,7 +37,7 @@ describe.each(looks)('%s', (_, look) => {
     const bob = await stage.enter(unique('bob'));
     await alice.startWith(bob.name);
     await alice.say('one');
-    await alice.seesMark('one', 'delivered');
+    await alice.seesStatus('one', 'delivered');
     await bob.go(alice.name);
     await bob.say('two');
     // The others hear of it at most once in two seconds.
@@ -51,7 +51,7 @@ describe.each(looks)('%s', (_, look) => {
     await bob.changeBlock();
     await bob.page.locator('.notice').waitFor();
     await alice.say('refused');
-    await alice.seesMark('refused', 'failed');
+    await alice.seesStatus('refused', 'failed');
     expect(await violations(alice.page), 'failed').toEqual([]);
 
     await alice.page.locator('section').getByRole('button', { name: 'More' }).click();
@@ -87,7 +87,7 @@ test('everything goes without a mouse', async () => {
     await page.keyboard.type(`hello ${name}`);
     await press('Enter');
     // The list is in the order in which the server took them.
-    await page.locator('.row', { hasText: `hello ${name}` }).locator('[data-mark=sent], [data-mark=delivered]').waitFor();
+    await page.locator('.row', { hasText: `hello ${name}` }).locator('[data-status=sent], [data-status=delivered]').waitFor();
   }
 
   // Esc goes back to the list, at once, for whoever types fast has the next key down; the arrows move in it, Enter opens.

@@ -90,7 +90,7 @@ test('whoever asks for it is notified of what comes while they look elsewhere, a
   // Not while one looks at the page.
   await bob.go(alice.name);
   await alice.say('seen');
-  await alice.seesMark('seen', 'read');
+  await alice.seesStatus('seen', 'read');
   await lookAway(bob);
   const tones = await watched(bob, ({ tones }) => tones);
   await alice.say('are you there?');
@@ -108,7 +108,7 @@ test('whoever asks for it is notified of what comes while they look elsewhere, a
   await lookBack(bob);
   await watched(bob, ({ shown }) => shown[0]!.onclick!());
   await soon(async () => new URL(bob.page.url()).pathname).toBe(path);
-  await alice.seesMark('are you there?', 'read');
+  await alice.seesStatus('are you there?', 'read');
   expect(await watched(bob, ({ shown }) => shown[0]!.isClosed)).toBe(true);
   await soon(() => bob.page.title()).toBe(`${alice.name} · Chat`);
   await soon(() => watched(bob, ({ badge }) => badge)).toBe(0);
@@ -124,7 +124,7 @@ test('a notification goes when its message is read elsewhere, and is not shown w
   await other.composer.waitFor();
   await lookAway(bob);
   await alice.say('read in the other window');
-  await alice.seesMark('read in the other window', 'read');
+  await alice.seesStatus('read in the other window', 'read');
 
   await lookAway(other);
   await alice.say('read by nobody');
@@ -151,7 +151,7 @@ test('where the browser does not allow notifications the settings say so', async
 test('the browser asks before a page is closed that has something to send, and not otherwise', async () => {
   const { alice } = await stage.pair();
   await alice.say('sent');
-  await alice.seesMark('sent', 'read');
+  await alice.seesStatus('sent', 'read');
   const before = stage.asked;
   await alice.page.reload();
   await alice.sees('sent');
@@ -160,7 +160,7 @@ test('the browser asks before a page is closed that has something to send, and n
   await alice.page.context().setOffline(true);
   await alice.banner.waitFor();
   await alice.say('not sent');
-  await alice.seesMark('not sent', 'sending');
+  await alice.seesStatus('not sent', 'sending');
   await alice.page.close({ runBeforeUnload: true });
   await soon(async () => stage.asked).toBe(before + 1);
 });

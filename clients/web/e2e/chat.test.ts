@@ -11,11 +11,11 @@ describe('two people', () => {
     await alice.say('hello');
     await alice.sees('hello');
     await bob.line(alice.name).waitFor();
-    await alice.seesMark('hello', 'delivered');
+    await alice.seesStatus('hello', 'delivered');
 
     await bob.go(alice.name);
     await bob.sees('hello');
-    await alice.seesMark('hello', 'read');
+    await alice.seesStatus('hello', 'read');
 
     await bob.say('hello yourself');
     await alice.sees('hello yourself');
@@ -29,10 +29,10 @@ describe('two people', () => {
     const alice = await stage.enter(unique('alice'));
     await alice.startWith(bob);
     await alice.say('are you there?');
-    await alice.seesMark('are you there?', 'sent');
+    await alice.seesStatus('are you there?', 'sent');
 
     await stage.enter(bob);
-    await alice.seesMark('are you there?', 'delivered');
+    await alice.seesStatus('are you there?', 'delivered');
   });
 
   test('see each other typing', async () => {
@@ -62,20 +62,20 @@ describe('two people', () => {
     const { alice, bob } = await stage.pair();
     await alice.say('before');
     await bob.sees('before');
-    await alice.seesMark('before', 'read');
+    await alice.seesStatus('before', 'read');
     await bob.page.keyboard.press('Escape');
 
     for (const text of ['one', 'two', 'three']) await alice.say(text);
     await bob.line(alice.name).getByText('3 unread').waitFor();
     await soon(() => bob.page.title()).toBe('(3) Chat');
-    await alice.seesMark('three', 'delivered');
+    await alice.seesStatus('three', 'delivered');
 
     await bob.go(alice.name);
     await bob.sees('three');
     const order = await bob.page.locator('.row .text, .divider.unread').allTextContents();
     expect(order).toEqual(['before', 'New', 'one', 'two', 'three']);
     await soon(() => bob.page.title()).toBe(`${alice.name} · Chat`);
-    await alice.seesMark('three', 'read');
+    await alice.seesStatus('three', 'read');
   });
 
   test('find everything again after a reload, a draft too', async () => {
@@ -206,11 +206,11 @@ describe('a block', () => {
     expect(await bob.texts()).toEqual(['before']);
 
     await alice.say('refused');
-    await alice.seesMark('refused', 'failed');
+    await alice.seesStatus('refused', 'failed');
     await alice.message('refused').getByText('Not sent. You cannot write to this person.').waitFor();
     await soon(() => alice.status.textContent()).toMatch(/^(Offline|Last seen .*)$/);
     await alice.say('refused for good');
-    await alice.seesMark('refused for good', 'failed');
+    await alice.seesStatus('refused for good', 'failed');
     await alice.message('refused for good').getByRole('button', { name: 'Discard' }).click();
     await alice.message('refused for good').waitFor({ state: 'detached' });
 
@@ -218,7 +218,7 @@ describe('a block', () => {
     await bob.composer.waitFor();
     await alice.message('refused').getByRole('button', { name: 'Try again' }).click();
     await bob.sees('refused');
-    await alice.seesMark('refused', 'read');
+    await alice.seesStatus('refused', 'read');
     expect(await bob.texts()).toEqual(['before', 'refused']);
     await soon(() => alice.status.textContent()).toBe('Online');
   });

@@ -63,7 +63,7 @@ test('a line of the list is read as one would say it', async () => {
   const { alice, bob } = await stage.pair();
   await alice.say('first');
   await bob.sees('first');
-  await alice.seesMark('first', 'read');
+  await alice.seesStatus('first', 'read');
   await alice.line(bob.name).getByText('first').waitFor();
   const read = (person: Person, name: string) => person.line(name).ariaSnapshot();
   expect(await read(alice, bob.name)).toMatch(/Read You: first/);
@@ -125,7 +125,7 @@ test('marks piled upon a letter stay in their own bubble, row and head', async (
   const piled = `Z${'\u0336\u0310\u033e\u0359'.repeat(40)}`;
   const { alice, bob } = await stage.pair();
   await alice.say('a neighbour above');
-  await alice.seesMark('a neighbour above', 'read');
+  await alice.seesStatus('a neighbour above', 'read');
   await bob.page.keyboard.press('Escape');
   const shot = () => alice.message('a neighbour above').locator('.content').screenshot({ animations: 'disabled', caret: 'hide' });
   await alice.page.evaluate(() => (document.activeElement as HTMLElement).blur());
@@ -144,7 +144,7 @@ test.each([
 ])('times are as one writes them in %s, with the full date where one points', async (locale, short, full) => {
   const { alice, path } = await stage.pair();
   await alice.say('when?');
-  await alice.seesMark('when?', 'read');
+  await alice.seesStatus('when?', 'read');
   const page = await stage.open(path, { locale });
   await page.locator('#credential').fill(alice.name);
   await page.keyboard.press('Enter');
@@ -197,5 +197,5 @@ test('where the storage is full or blocked, the page works and says that nothing
   await alice.say('not kept');
   await alice.banner.getByText('This browser stores nothing here').waitFor();
   await page.context().setOffline(false);
-  await alice.seesMark('not kept', 'sent');
+  await alice.seesStatus('not kept', 'sent');
 });

@@ -73,7 +73,7 @@ describe('a message', () => {
   test('of one to three emoji is big, of more or with words it is not', async () => {
     const { alice } = await stage.pair();
     for (const text of ['🎉', '🎉🎉🎉', '🎉🎉🎉🎉', '🎉 yes']) await alice.say(text);
-    await alice.seesMark('🎉 yes', 'read');
+    await alice.seesStatus('🎉 yes', 'read');
     const size = (text: string) => alice.message(text).locator('.text').evaluate((element) => parseFloat(getComputedStyle(element).fontSize));
     const [usual, big] = [await size('🎉 yes'), await size('🎉')];
     expect(big).toBeGreaterThan(usual * 2);

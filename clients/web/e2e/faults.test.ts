@@ -34,7 +34,7 @@ describe('time and ticks are never over text', () => {
       await alice.composer.fill(text);
       await alice.page.getByRole('button', { name: 'Send', exact: true }).click();
       // One of one's own, and one of the other's, each with its stamp: the last of its group.
-      await alice.page.locator('.row.own').last().locator('[data-mark=sent], [data-mark=delivered], [data-mark=read]').waitFor();
+      await alice.page.locator('.row.own').last().locator('[data-status=sent], [data-status=delivered], [data-status=read]').waitFor();
       await bob.composer.fill(text);
       await bob.page.getByRole('button', { name: 'Send', exact: true }).click();
       await soon(() => alice.page.locator('.row[data-seq]').last().evaluate((row) => row.classList.contains('own'))).toBe(false);
@@ -131,7 +131,7 @@ describe('signing out', () => {
     const dialog = alice.page.getByRole('dialog', { name: '2 messages are not sent' });
     await dialog.getByRole('button', { name: 'Stay signed in' }).click();
     await dialog.waitFor({ state: 'detached' });
-    await alice.seesMark('a secret', 'sending');
+    await alice.seesStatus('a secret', 'sending');
 
     await alice.page.getByRole('button', { name: 'Your menu' }).click();
     await alice.page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
@@ -277,14 +277,14 @@ test('the focus is never lost: after signing in, a dialog, and the way to the la
 test('forced colours: the box one writes in, the focus, the chosen row, badges and read ticks are seen', async () => {
   const { alice, bob } = await stage.pair({ forcedColors: 'active' });
   await alice.say('hello');
-  await alice.seesMark('hello', 'read');
+  await alice.seesStatus('hello', 'read');
   const style = (selector: string, property: string) => alice.page.locator(selector).first().evaluate((element, name) => getComputedStyle(element).getPropertyValue(name), property);
   expect(await style('.composer-box', 'border-top-style')).toBe('solid');
   await alice.composer.focus();
   expect(await style('.composer-box', 'outline-style')).toBe('solid');
   expect(await style('.bubble', 'border-top-style')).toBe('solid');
   expect(await style('.conversation[aria-current=page]', 'background-color')).not.toBe(await style('.sidebar', 'background-color'));
-  expect(await style('.mark.read', 'color')).not.toBe(await style('.bubble', 'color'));
+  expect(await style('.delivery-status.read', 'color')).not.toBe(await style('.bubble', 'color'));
   await alice.page.locator('section').getByRole('button', { name: 'More' }).focus();
   await alice.page.keyboard.press('Enter');
   expect(await style('[role=menuitem]:focus-visible', 'background-color')).not.toBe(await style('.menu', 'background-color'));

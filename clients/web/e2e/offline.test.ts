@@ -39,7 +39,7 @@ test('the page opens without the server, in its own language, and what one write
   await server.start();
   await bob.composer.waitFor();
   await bob.say('back again');
-  await bob.seesMark('back again', 'sent');
+  await bob.seesStatus('back again', 'sent');
   expect(name).toBe(bob.name);
 });
 
@@ -85,7 +85,7 @@ test('the last conversations are there without the server, where one stays signe
   expect(await alice.texts()).toEqual(['the last word', 'and mine']);
   await alice.line(peer.name).getByText('and mine').waitFor();
   await alice.say('from a tunnel');
-  await alice.seesMark('from a tunnel', 'sending');
+  await alice.seesStatus('from a tunnel', 'sending');
   // At home, where nothing of it is asked for.
   await page.goto(`${stage.url}/`);
   await alice.line(peer.name).waitFor();
@@ -93,7 +93,7 @@ test('the last conversations are there without the server, where one stays signe
   await alice.sees('the last word');
 
   await server.start();
-  await alice.seesMark('from a tunnel', 'read');
+  await alice.seesStatus('from a tunnel', 'read');
   expect(await alice.texts()).toEqual(['the last word', 'and mine', 'from a tunnel']);
   await soon(() => stored(alice)).toContain('from a tunnel');
   await page.getByRole('button', { name: 'Your menu' }).click();

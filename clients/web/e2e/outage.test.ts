@@ -21,11 +21,11 @@ test('a server that is killed and comes back: what was written meanwhile arrives
   const meanwhile = ['one', 'two', 'three'];
   for (const text of meanwhile) {
     await alice.say(text);
-    await alice.seesMark(text, 'sending');
+    await alice.seesStatus(text, 'sending');
   }
 
   await server.start();
-  await alice.seesMark('three', 'read');
+  await alice.seesStatus('three', 'read');
   expect(await alice.banner.count()).toBe(0);
   expect(await bob.texts()).toEqual(['before', ...meanwhile]);
   expect(await alice.texts()).toEqual(['before', ...meanwhile]);
@@ -42,12 +42,12 @@ test('without a network one is told, and what was written goes out when it is ba
   await alice.page.context().setOffline(true);
   await alice.banner.getByText('You are offline.', { exact: false }).waitFor();
   await alice.say('written in a tunnel');
-  await alice.seesMark('written in a tunnel', 'sending');
+  await alice.seesStatus('written in a tunnel', 'sending');
   expect(await bob.texts()).toEqual([]);
 
   await alice.page.context().setOffline(false);
   await bob.sees('written in a tunnel');
-  await alice.seesMark('written in a tunnel', 'read');
+  await alice.seesStatus('written in a tunnel', 'read');
   await soon(() => alice.banner.count()).toBe(0);
   expect(await bob.texts()).toEqual(['written in a tunnel']);
 });
@@ -57,7 +57,7 @@ test('what was not sent when the page was closed is sent when it is open again',
   await alice.page.context().setOffline(true);
   await alice.banner.waitFor();
   await alice.say('from before the reload');
-  await alice.seesMark('from before the reload', 'sending');
+  await alice.seesStatus('from before the reload', 'sending');
 
   // The window goes, and one comes in its place: of the same browser, and kept signed in.
   await alice.page.evaluate(() => localStorage.setItem('chat.session', sessionStorage.getItem('chat.session')!));

@@ -211,8 +211,8 @@ export class Person {
   }
 
   /** The message has come as far as this. */
-  async seesMark(text: string, mark: 'sending' | 'sent' | 'delivered' | 'read' | 'failed'): Promise<void> {
-    await this.message(text).locator(`[data-mark=${mark}]`).waitFor();
+  async seesStatus(text: string, status: 'sending' | 'sent' | 'delivered' | 'read' | 'failed'): Promise<void> {
+    await this.message(text).locator(`[data-status=${status}]`).waitFor();
   }
 
   /** Opens the menu in the head of the conversation and takes what stands there; blocking asks once more. */

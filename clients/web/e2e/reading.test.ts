@@ -28,7 +28,7 @@ async function together(): Promise<{ alice: Person; bob: Person; id: string }> {
   // A round trip: whatever was missed has come before it.
   await bob.say('here');
   await alice.sees('here');
-  await bob.seesMark('here', 'read');
+  await bob.seesStatus('here', 'read');
   return { alice, bob, id };
 }
 
@@ -102,7 +102,7 @@ test.each([
   await alice.sees('and this');
   await soon(distance).toBeLessThan(2);
   expect(await alice.page.locator('.to-bottom').count()).toBe(0);
-  await bob.seesMark('and this', 'read');
+  await bob.seesStatus('and this', 'read');
 });
 
 test('what was missed while offline does not run past one who looks at the window', async () => {

@@ -71,7 +71,7 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
     await me.go(names.maya);
     await me.sees('Ha, true! The boats 🛶');
     await me.say('Shall we go and have a look on Saturday?');
-    await me.seesMark('Shall we go and have a look on Saturday?', 'read');
+    await me.seesStatus('Shall we go and have a look on Saturday?', 'read');
     await shoot(me.page, 'conversation');
 
     await maya.composer.pressSequentially('Yes');
@@ -83,16 +83,16 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
     await me.page.context().setOffline(true);
     await me.banner.waitFor();
     await me.say('I am in the tunnel');
-    await me.seesMark('I am in the tunnel', 'sending');
+    await me.seesStatus('I am in the tunnel', 'sending');
     await shoot(me.page, 'offline');
     await me.page.context().setOffline(false);
-    await me.seesMark('I am in the tunnel', 'read');
+    await me.seesStatus('I am in the tunnel', 'read');
     await soon(() => me.banner.count()).toBe(0);
 
     await maya.changeBlock();
     await maya.page.locator('.notice').waitFor();
     await me.say('Are you there?');
-    await me.seesMark('Are you there?', 'failed');
+    await me.seesStatus('Are you there?', 'failed');
     await shoot(me.page, 'failed');
     await maya.page.getByRole('button', { name: 'Unblock' }).click();
 

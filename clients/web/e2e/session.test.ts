@@ -100,7 +100,7 @@ test('signing out everywhere asks first, and ends all devices of the person for 
   expect(await violations((await ask()).page())).toEqual([]);
   await desk.page.getByRole('dialog').getByRole('button', { name: 'Stay signed in' }).click();
   await desk.say('still here');
-  await desk.seesMark('still here', 'delivered');
+  await desk.seesStatus('still here', 'delivered');
 
   // Where the server cannot be asked, one is told, and may try again.
   await desk.page.route('**/chat/sessions', (route) => route.abort(), { times: 1 });
@@ -119,7 +119,7 @@ test('signing out everywhere asks first, and ends all devices of the person for 
   expect(renewals).toBe(0);
   await bob.go(name);
   await bob.say('still signed in');
-  await bob.seesMark('still signed in', 'sent');
+  await bob.seesStatus('still signed in', 'sent');
 });
 
 /** An issuer at the server's own address, whose refresh tokens work once; what is used twice ends the session. */
@@ -220,5 +220,5 @@ test('a browser without storage, whose database hangs, over plain http: one chat
   const alice = new Person(stage, page, name);
   await alice.startWith(bob.name);
   await alice.say('hello');
-  await alice.seesMark('hello', 'delivered');
+  await alice.seesStatus('hello', 'delivered');
 });

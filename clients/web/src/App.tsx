@@ -6,7 +6,7 @@ import { SignIn } from './components/SignIn.tsx';
 import { base } from './base.ts';
 import { forgetEmoji } from './emoji.ts';
 import { go } from './router.ts';
-import { isKept, setSession, token, useUserId } from './session.ts';
+import { isRemembered, setSession, token, useUserId } from './session.ts';
 import { strings } from './strings.ts';
 
 export function App() {
@@ -18,7 +18,7 @@ export function App() {
 function cacheOf(userId: string): ConversationCache | undefined {
   if (typeof indexedDB === 'undefined') return undefined;
   const cache = indexedDbCache();
-  if (isKept()) return cache;
+  if (isRemembered()) return cache;
   // An earlier sign-in of theirs may have been one to stay.
   cache.clear(userId).catch((failure: unknown) => console.warn('What an earlier sign-in has kept could not be removed.', failure));
   return undefined;

@@ -1,4 +1,4 @@
-import { useAttention } from 'chat-react';
+import { useWindowActive } from 'chat-react';
 import { useEffect, useState, useSyncExternalStore } from 'react';
 
 /** The present, which moves on by itself. */
@@ -12,7 +12,7 @@ export function useNow(every = 30_000): Date {
 }
 
 /** True once the value has been true for a while: what is over in a moment is not worth a word. */
-export function useLasting(value: boolean, milliseconds: number): boolean {
+export function useDelayedTrue(value: boolean, milliseconds: number): boolean {
   const [lasting, setLasting] = useState(false);
   useEffect(() => {
     if (!value) return setLasting(false);
@@ -58,7 +58,7 @@ export const isInFront = (): boolean => document.visibilityState === 'visible' &
 /** Whether somebody looks at this window, with nothing in front of it. */
 export function useClearView(): boolean {
   const isCovered = useSyncExternalStore(subscribeToDialogs, () => openDialogs > 0);
-  return useAttention() && !isCovered;
+  return useWindowActive() && !isCovered;
 }
 
 interface Announcement {

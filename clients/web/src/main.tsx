@@ -32,7 +32,7 @@ async function comeBack(): Promise<void> {
   try {
     const [{ oidc }, { finish }] = await Promise.all([clientInfo(), import('./oidc.ts')]);
     const done = oidc && (await finish(oidc));
-    if (done) setSession({ token: done.token, keep: done.keep, ...(done.refreshToken !== undefined && { refreshToken: done.refreshToken }) });
+    if (done) setSession({ token: done.token, rememberMe: done.keep, ...(done.refreshToken !== undefined && { refreshToken: done.refreshToken }) });
     go(done?.path ?? '/', true);
   } catch (failure) {
     // The console says more to whoever sets this up; a person can only try again.

@@ -23,7 +23,7 @@ export interface SignedIn {
   /** The issuer's word that it will give another token. */
   readonly refreshToken?: string;
   /** Whether new windows and the next start of the browser are signed in, too. */
-  readonly keep: boolean;
+  readonly rememberMe: boolean;
 }
 
 /** A sign-in, which all windows share that came from it. */
@@ -54,7 +54,7 @@ const listeners = new Set<() => void>();
 let current: Session | null = null;
 /** Of the session that this window has, or had last. */
 let latestId: string | undefined;
-let farewell: string | null = null;
+let signOutReason: string | null = null;
 
 /** Each window has a session of its own, so that two windows can be two people; a kept one is where new windows begin. */
 export function restoreSession(): void {
@@ -83,7 +83,7 @@ export function setSession(next: SignedIn | null, reason: string | null = null):
 function store(session: Session): void {
   const kept = stored(local.get(key));
   // Somebody else may have been signed in since, to stay: new windows are theirs.
-  if (session.keep && (!kept || kept.id === session.id || session.id !== current?.id)) local.set(key, JSON.stringify(session));
+  if (session.rememberMe && (!kept || kept.id === session.id || session.id !== current?.id)) local.set(key, JSON.stringify(session));
   show(session);
 }
 
@@ -92,7 +92,7 @@ function show(session: Session | null, reason: string | null = null): void {
   else own.remove(key);
   current = session;
   latestId = session?.id ?? latestId;
-  farewell = reason;
+  signOutReason = reason;
   for (const listener of listeners) listener();
 }
 
@@ -116,7 +116,7 @@ function stored(value: string | null): Session | null {
   try {
     const session = JSON.parse(value ?? 'null') as Partial<Session> | null;
     if (typeof session?.token !== 'string') return null;
-    return { ...session, token: session.token, keep: session.keep === true, id: session.id ?? session.token, receivedAt: session.receivedAt ?? 0 };
+    return { ...session, token: session.token, rememberMe: session.rememberMe === true, id: session.id ?? session.token, receivedAt: session.receivedAt ?? 0 };
   } catch {
     return null;
   }
@@ -155,13 +155,13 @@ const subscribe = (listener: () => void) => {
 };
 
 /** Whether this device is the person's own: what it keeps of them may stay when the window goes. */
-export const isKept = (): boolean => current?.keep === true;
+export const isRemembered = (): boolean => current?.rememberMe === true;
 
 /** The person who is signed in, as an id: it stays while tokens come and go. */
 export const useUserId = (): string | null => useSyncExternalStore(subscribe, () => (current ? (claimsOf(current.token).sub ?? '').toLowerCase() : null));
 
 /** Why one has to sign in again. */
-export const useFarewell = (): string | null => useSyncExternalStore(subscribe, () => farewell);
+export const useSignOutReason = (): string | null => useSyncExternalStore(subscribe, () => signOutReason);
 
 /** The name in the user's own token. */
 export function ownName(): string {
@@ -192,13 +192,13 @@ export async function clientInfo(): Promise<ClientInfo> {
   return (await answer.json()) as ClientInfo;
 }
 
-export async function signInByName(devName: string, keep: boolean): Promise<void> {
-  setSession({ token: await devToken(devName), devName, keep });
+export async function signInByName(devName: string, rememberMe: boolean): Promise<void> {
+  setSession({ token: await devToken(devName), devName, rememberMe });
 }
 
-export function signInByToken(token: string, keep: boolean): void {
+export function signInByToken(token: string, rememberMe: boolean): void {
   if (claimsOf(token).sub === undefined) throw new SignInError(strings.signIn.tokenUnreadable);
-  setSession({ token, keep });
+  setSession({ token, rememberMe });
 }
 
 async function devToken(username: string): Promise<string> {

@@ -1,19 +1,19 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createChat, totalUnreadOf, type ChatError, type WireError } from '../../src/index.js';
-import { couple, device, lines, marks, options, person, signed, stored, texts, until } from './people.js';
+import { couple, device, lines, statuses, options, person, signed, stored, texts, until } from './people.js';
 
 describe('two people', () => {
   test('talk, and see how far the other one has come', async () => {
     const { a, b, id, alice, bob } = await couple();
     a.send(id, 'hello');
-    expect(marks(a, id)).toEqual(['sending']);
+    expect(statuses(a, id)).toEqual(['sending']);
     await until(b, () => texts(b, id).includes('hello'));
-    await until(a, () => marks(a, id)[0] === 'delivered');
+    await until(a, () => statuses(a, id)[0] === 'delivered');
     await until(b, (state) => state.conversations[id]!.unread === 1);
     expect(totalUnreadOf(b.getState())).toBe(1);
 
     b.markRead(id);
-    await until(a, () => marks(a, id)[0] === 'read');
+    await until(a, () => statuses(a, id)[0] === 'read');
     await until(b, (state) => state.conversations[id]!.unread === 0);
 
     b.send(id, 'hi yourself');
@@ -71,7 +71,7 @@ describe('two people', () => {
     const failures: WireError[] = [];
     b.on('outbox.failed', ({ error }) => failures.push(error));
     const tempId = b.send(id, 'can you hear me?');
-    await until(b, () => marks(b, id)[0] === 'failed');
+    await until(b, () => statuses(b, id)[0] === 'failed');
     expect(failures).toMatchObject([{ code: 'BLOCKED', tempId }]);
     expect(lines(b, id)[0]).toMatchObject({ error: 'BLOCKED', tempId });
 

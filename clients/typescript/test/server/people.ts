@@ -85,7 +85,7 @@ export function until(chat: Chat, holds: (state: ChatState) => boolean, timeout 
 
 export const lines = (chat: Chat, id: string): readonly TimelineItem[] => timelineOf(chat.getState(), id);
 export const texts = (chat: Chat, id: string): readonly string[] => lines(chat, id).map((line) => line.content);
-export const marks = (chat: Chat, id: string) => lines(chat, id).map((line) => line.mark);
+export const statuses = (chat: Chat, id: string) => lines(chat, id).map((line) => line.status);
 
 /** Everything the server has of a conversation. */
 export async function stored(chat: Chat, id: string): Promise<readonly string[]> {

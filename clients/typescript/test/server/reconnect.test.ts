@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { createChat, memoryStorage, type Chat, type ChatOptions, type ChatState } from '../../src/index.js';
-import { couple, device, lines, marks, options, server, signed, stored, texts, until } from './people.js';
+import { couple, device, lines, statuses, options, server, signed, stored, texts, until } from './people.js';
 
 /** A socket class that lets tests get at the sockets that were made. */
 function sockets() {
@@ -37,7 +37,7 @@ describe('coming back', () => {
     a.send(id, 'meanwhile 1');
     a.send(id, 'meanwhile 2');
     b.send(id, 'meanwhile, from the other side');
-    expect(marks(a, id).slice(1)).toEqual(['sending', 'sending']);
+    expect(statuses(a, id).slice(1)).toEqual(['sending', 'sending']);
     await server('start');
 
     await until(a, (state) => state.outbox.length === 0 && texts(a, id).length === 4, 60_000);
@@ -49,7 +49,7 @@ describe('coming back', () => {
     const fresh = await device(bob);
     await fresh.load(id);
     expect(texts(fresh, id)).toEqual(texts(b, id));
-    await until(a, () => lines(a, id).filter((line) => line.isOwn).every((line) => line.mark !== 'sent'));
+    await until(a, () => lines(a, id).filter((line) => line.isOwn).every((line) => line.status !== 'sent'));
   });
 
   test('the answer to a send is lost: it is sent again, and is there once', async () => {
@@ -65,7 +65,7 @@ describe('coming back', () => {
     });
     a.send(id, 'did you get this?');
     await swallowed;
-    expect(marks(a, id)).toEqual(['sending']);
+    expect(statuses(a, id)).toEqual(['sending']);
     socket.terminate();
     await until(a, (state) => isOnline(a) && state.outbox.length === 0);
     expect(texts(a, id)).toEqual(['did you get this?']);
@@ -85,7 +85,7 @@ describe('coming back', () => {
     // A sync does not bring what was pushed on this connection already; so the client loads the conversation afresh.
     await until(a, () => texts(a, id).length === 4);
     expect(texts(a, id)).toEqual(['1', 'lost', '3', '4']);
-    expect(a.getState().conversations[id]).toMatchObject({ position: 4, seq: 4, ahead: [] });
+    expect(a.getState().conversations[id]).toMatchObject({ position: 4, seq: 4, outOfOrder: [] });
     expect(made).toHaveLength(1);
   });
 
@@ -109,12 +109,12 @@ describe('coming back', () => {
     const { a, b, id } = await couple();
     a.send(id, 'one');
     await until(b, () => texts(b, id).length === 1);
-    await until(a, () => marks(a, id)[0] === 'delivered');
+    await until(a, () => statuses(a, id)[0] === 'delivered');
     a.stop();
     b.markRead(id);
     await until(b, (state) => state.conversations[id]!.unread === 0);
     a.start();
-    await until(a, () => marks(a, id)[0] === 'read');
+    await until(a, () => statuses(a, id)[0] === 'read');
   });
 
   test('what is read while there is no connection is told later', async () => {
@@ -124,7 +124,7 @@ describe('coming back', () => {
     b.stop();
     b.start();
     b.markRead(id);
-    await until(a, () => marks(a, id)[0] === 'read');
+    await until(a, () => statuses(a, id)[0] === 'read');
     await until(b, (state) => state.conversations[id]!.unread === 0);
   });
 
@@ -155,7 +155,7 @@ describe('coming back', () => {
     hasToken = false;
     before.stop();
     before.start();
-    await until(before, (state) => state.connection.status === 'waiting');
+    await until(before, (state) => state.connection.status === 'reconnecting');
     const tempId = before.send(id, 'written in a tunnel');
     await expect.poll(() => storage.has(tempId)).toBe(true);
     before.stop();
@@ -188,7 +188,7 @@ describe('tokens', () => {
     let asked = 0;
     const chat = createChat({ ...options({ name: '', userId: '', token: '' }), token: async () => `${asked++}` });
     chat.start();
-    const { connection } = await until(chat, (state) => state.connection.status === 'refused');
+    const { connection } = await until(chat, (state) => state.connection.status === 'rejected');
     expect(connection.closeCode).toBe(4501);
     expect(asked).toBe(2);
     chat.stop();
@@ -215,7 +215,7 @@ describe('tokens', () => {
     const first = signed(alice, 3);
     const a = await device(alice, { WebSocket: Tapped, token: async () => (isOut ? signed(alice, 3600) : first) });
     a.on('connection', ({ status, closeCode }) => {
-      if (status === 'waiting') closes.push(closeCode);
+      if (status === 'reconnecting') closes.push(closeCode);
       isOut = true;
     });
     await until(a, (state) => state.connection.status !== 'online');

@@ -149,7 +149,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
       } else {
         toEnd();
       }
-    } else if (newest && newest.key !== known.current && newest.isOwn && newest.mark === 'sending') {
+    } else if (newest && newest.key !== known.current && newest.isOwn && newest.status === 'sending') {
       holds.current = false;
       stopPlacing();
       setFollows(true);

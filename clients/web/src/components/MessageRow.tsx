@@ -4,7 +4,7 @@ import { fullTime, timeOfDay } from '../format.ts';
 import { isBig } from '../markup.ts';
 import { strings } from '../strings.ts';
 import { Icon } from './Icon.tsx';
-import { Mark } from './Mark.tsx';
+import { DeliveryStatusIcon } from './DeliveryStatusIcon.tsx';
 import { MessageText } from './MessageText.tsx';
 
 /** What one can do with a message. Stays the same while the messages change. */
@@ -37,10 +37,10 @@ export const MessageRow = memo(function MessageRow({ item, first, last, fresh, c
   const row = useRef<HTMLDivElement>(null);
   const more = useRef<HTMLButtonElement>(null);
   const press = useLongPress(() => actions.openMenu(item, more.current!));
-  const failed = item.mark === 'failed';
+  const failed = item.status === 'failed';
   const big = isBig(item.content);
   // When it was sent stands at the last of a group; elsewhere it shows beside the message one points at.
-  const isStamped = last || failed || item.mark === 'sending';
+  const isStamped = last || failed || item.status === 'sending';
 
   useEffect(() => {
     if (current) row.current?.focus();
@@ -56,7 +56,7 @@ export const MessageRow = memo(function MessageRow({ item, first, last, fresh, c
   const stamp = (className: string) => (
     <span className={className} title={fullTime(at)}>
       <time dateTime={item.at}>{timeOfDay(at)}</time>
-      {item.mark && <Mark name={item.mark} />}
+      {item.status && <DeliveryStatusIcon status={item.status} />}
     </span>
   );
   const classes = ['row', item.isOwn && 'own', first && 'first', last && 'last', fresh && 'fresh', big && 'big'].filter(Boolean).join(' ');

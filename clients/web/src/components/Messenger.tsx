@@ -1,7 +1,7 @@
 import { useChat, useChatState, useConversations, useSignInNeed, useUnsent, useUnsentWarning } from 'chat-react';
 import { useEffect, useRef, useState } from 'react';
 import { useAlerts, useUnreadMarks } from '../alerts.ts';
-import { announce, useAnnouncements, useLasting, useMedia } from '../hooks.ts';
+import { announce, useAnnouncements, useDelayedTrue, useMedia } from '../hooks.ts';
 import { go, narrow, pathOf, routeOf, usePath } from '../router.ts';
 import { setSession } from '../session.ts';
 import { strings } from '../strings.ts';
@@ -107,7 +107,7 @@ function Nothing({ onStart }: { onStart: () => void }) {
 function ConnectionBanner() {
   const { client, connection } = useChat();
   const { status } = connection;
-  const away = useLasting(status !== 'online' && status !== 'refused', status === 'offline' ? 0 : 1200);
+  const away = useDelayedTrue(status !== 'online' && status !== 'rejected', status === 'offline' ? 0 : 1200);
   const isStored = useChatState((state) => state.isOutboxStored);
   const isAtRisk = useUnsent().length > 0 && !isStored;
   const was = useRef(false);
@@ -121,7 +121,7 @@ function ConnectionBanner() {
     }
   }, [away, status, words.back]);
 
-  if (status === 'refused')
+  if (status === 'rejected')
     return (
       <div className="banner" role="alert">
         <span>{connection.problem === 'ADDRESS_NOT_ALLOWED' ? words.addressNotAllowed : connection.problem === 'NO_WEBSOCKET' ? words.noWebSocket : words.stopped}</span>
@@ -138,7 +138,7 @@ function ConnectionBanner() {
       {(away || isAtRisk) && (
         <>
           <Icon name="offline" size={16} />
-          <span>{isAtRisk ? words.notKept : status === 'offline' ? words.offline : status === 'waiting' || connection.attempt > 0 ? words.waiting : words.connecting}</span>
+          <span>{isAtRisk ? words.notKept : status === 'offline' ? words.offline : status === 'reconnecting' || connection.attempt > 0 ? words.reconnecting : words.connecting}</span>
           {status !== 'connecting' && status !== 'online' && (
             <button type="button" className="link" onClick={() => client.reconnect()}>
               {words.tryNow}

@@ -10,7 +10,7 @@ import { strings } from '../strings.ts';
 import { Avatar } from './Avatar.tsx';
 import { Empty } from './Empty.tsx';
 import { Icon } from './Icon.tsx';
-import { Mark } from './Mark.tsx';
+import { DeliveryStatusIcon } from './DeliveryStatusIcon.tsx';
 import { OwnMenu } from './OwnMenu.tsx';
 import { ListSkeleton } from './Skeletons.tsx';
 
@@ -134,7 +134,7 @@ const most = 999;
 
 const ConversationLink = memo(function ConversationLink({ conversation, chosen, stop, now }: ConversationLinkProps) {
   const words = strings.list;
-  const { peer, isOnline, typists, draft, text, isOwn, mark, at } = useConversationPreview(conversation);
+  const { peer, isOnline, typists, draft, text, isOwn, status, at } = useConversationPreview(conversation);
   const name = nameOf(peer);
   return (
     <a
@@ -161,7 +161,7 @@ const ConversationLink = memo(function ConversationLink({ conversation, chosen, 
             </span>
           ) : (
             <span className="preview">
-              {mark && <Mark name={mark} />}
+              {status && <DeliveryStatusIcon status={status} />}
               {isOwn && <span className="hidden"> {words.you} </span>}
               <bdi>{text === undefined ? words.nothingYet : shortened(text, longestPreview)}</bdi>
             </span>

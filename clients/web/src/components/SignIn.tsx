@@ -1,5 +1,5 @@
 import { useEffect, useState, type FormEvent } from 'react';
-import { clientInfo, signInByName, signInByToken, SignInError, useFarewell, type ClientInfo } from '../session.ts';
+import { clientInfo, signInByName, signInByToken, SignInError, useSignOutReason, type ClientInfo } from '../session.ts';
 import { usePath } from '../router.ts';
 import { strings } from '../strings.ts';
 import { Logo } from './Icon.tsx';
@@ -9,7 +9,7 @@ import { Logo } from './Icon.tsx';
 export function SignIn() {
   const words = strings.signIn;
   const path = usePath();
-  const farewell = useFarewell();
+  const farewell = useSignOutReason();
   const [info, setInfo] = useState<ClientInfo>();
   const [byToken, setByToken] = useState(false);
   const [value, setValue] = useState('');
@@ -99,7 +99,7 @@ export function SignIn() {
             </div>
             <label className="check">
               <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />
-              {words.keep}
+              {words.rememberMe}
             </label>
             <button type="submit" className={info.oidc ? 'button quiet' : 'button primary'} disabled={busy}>
               {busy ? words.submitting : words.submit}

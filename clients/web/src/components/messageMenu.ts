@@ -13,7 +13,7 @@ export function messageMenu(item: TimelineItem, actions: MessageActions): MenuGr
       label: fullTime(new Date(item.at)),
       items: [
         { label: words.copy, icon: 'copy', onSelect: () => void copy(item.content) },
-        ...(item.mark === 'failed'
+        ...(item.status === 'failed'
           ? ([
               { label: words.retry, icon: 'again', onSelect: () => actions.retry(item.tempId!) },
               { label: words.discard, icon: 'bin', danger: true, onSelect: () => actions.discard(item.tempId!) },

@@ -22,7 +22,7 @@ export const ar: Strings = {
     token: 'الرمز المميز',
     tokenHint: 'رمز JSON Web Token يقبله هذا الخادم.',
     tokenUnreadable: 'هذا ليس رمز JSON Web Token.',
-    keep: 'إبقاء تسجيل الدخول على هذا الجهاز',
+    rememberMe: 'إبقاء تسجيل الدخول على هذا الجهاز',
     nameMissing: 'يتكون اسم المستخدم من 1 إلى 64 حرفًا.',
     unreachable: 'لا يمكن الوصول إلى الخادم. حاول مرة أخرى.',
     refused: 'لم يقبل الخادم تسجيل الدخول هذا. سجّل الدخول مرة أخرى.',
@@ -36,7 +36,7 @@ export const ar: Strings = {
   connection: {
     offline: 'أنت غير متصل. ستُرسل الرسائل عند عودة الاتصال.',
     connecting: 'جارٍ الاتصال…',
-    waiting: 'لا يمكن الوصول إلى الخادم. ستُرسل الرسائل عند عودته.',
+    reconnecting: 'لا يمكن الوصول إلى الخادم. ستُرسل الرسائل عند عودته.',
     tryNow: 'المحاولة الآن',
     back: 'عاد الاتصال.',
     stopped: 'أغلق الخادم هذا الاتصال. أعد تحميل الصفحة للمتابعة.',
@@ -207,7 +207,7 @@ export const ar: Strings = {
   message: {
     from: (name) => `${name}:`,
     fromYou: 'أنت:',
-    marks: { sending: 'قيد الإرسال', sent: 'أُرسلت', delivered: 'وصلت', read: 'قُرئت', failed: 'لم تُرسل' },
+    statuses: { sending: 'قيد الإرسال', sent: 'أُرسلت', delivered: 'وصلت', read: 'قُرئت', failed: 'لم تُرسل' },
     failed: 'لم تُرسل.',
     more: 'قائمة الرسالة',
     copy: 'نسخ النص',

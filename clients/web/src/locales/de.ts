@@ -22,7 +22,7 @@ export const de: Strings = {
     token: 'Token',
     tokenHint: 'Ein JSON Web Token, das dieser Server annimmt.',
     tokenUnreadable: 'Das ist kein JSON Web Token.',
-    keep: 'Auf diesem Gerät angemeldet bleiben',
+    rememberMe: 'Auf diesem Gerät angemeldet bleiben',
     nameMissing: 'Ein Benutzername hat 1 bis 64 Zeichen.',
     unreachable: 'Der Server ist nicht erreichbar. Versuchen Sie es noch einmal.',
     refused: 'Der Server hat diese Anmeldung nicht angenommen. Melden Sie sich neu an.',
@@ -36,7 +36,7 @@ export const de: Strings = {
   connection: {
     offline: 'Sie sind offline. Nachrichten werden gesendet, sobald Sie wieder online sind.',
     connecting: 'Verbindung wird aufgebaut …',
-    waiting: 'Der Server ist nicht erreichbar. Nachrichten werden gesendet, sobald er wieder da ist.',
+    reconnecting: 'Der Server ist nicht erreichbar. Nachrichten werden gesendet, sobald er wieder da ist.',
     tryNow: 'Jetzt versuchen',
     back: 'Wieder verbunden.',
     stopped: 'Der Server hat diese Verbindung beendet. Laden Sie die Seite neu.',
@@ -185,7 +185,7 @@ export const de: Strings = {
   message: {
     from: (name) => `${name}:`,
     fromYou: 'Sie:',
-    marks: { sending: 'Wird gesendet', sent: 'Gesendet', delivered: 'Zugestellt', read: 'Gelesen', failed: 'Nicht gesendet' },
+    statuses: { sending: 'Wird gesendet', sent: 'Gesendet', delivered: 'Zugestellt', read: 'Gelesen', failed: 'Nicht gesendet' },
     failed: 'Nicht gesendet.',
     more: 'Menü der Nachricht',
     copy: 'Text kopieren',

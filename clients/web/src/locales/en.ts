@@ -23,7 +23,7 @@ export const en = {
     token: 'Token',
     tokenHint: 'A JSON Web Token that this server accepts.',
     tokenUnreadable: 'This is not a JSON Web Token.',
-    keep: 'Keep me signed in on this device',
+    rememberMe: 'Keep me signed in on this device',
     nameMissing: 'A username has 1 to 64 characters.',
     unreachable: 'The server cannot be reached. Try again.',
     refused: 'The server did not accept this sign-in. Sign in again.',
@@ -37,7 +37,7 @@ export const en = {
   connection: {
     offline: 'You are offline. Messages are sent when you are back.',
     connecting: 'Connecting…',
-    waiting: 'The server cannot be reached. Messages are sent when it is back.',
+    reconnecting: 'The server cannot be reached. Messages are sent when it is back.',
     tryNow: 'Try now',
     back: 'Connected again.',
     stopped: 'The server has closed this connection. Reload the page to go on.',
@@ -187,7 +187,7 @@ export const en = {
   message: {
     from: (name: string) => `${name}:`,
     fromYou: 'You:',
-    marks: { sending: 'Sending', sent: 'Sent', delivered: 'Delivered', read: 'Read', failed: 'Not sent' },
+    statuses: { sending: 'Sending', sent: 'Sent', delivered: 'Delivered', read: 'Read', failed: 'Not sent' },
     failed: 'Not sent.',
     more: 'Message menu',
     copy: 'Copy text',

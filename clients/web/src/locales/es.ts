@@ -22,7 +22,7 @@ export const es: Strings = {
     token: 'Token',
     tokenHint: 'Un JSON Web Token que este servidor acepte.',
     tokenUnreadable: 'Esto no es un JSON Web Token.',
-    keep: 'Mantener la sesión en este dispositivo',
+    rememberMe: 'Mantener la sesión en este dispositivo',
     nameMissing: 'Un nombre de usuario tiene de 1 a 64 caracteres.',
     unreachable: 'No se puede conectar con el servidor. Inténtalo de nuevo.',
     refused: 'El servidor no ha aceptado esta sesión. Vuelve a iniciarla.',
@@ -36,7 +36,7 @@ export const es: Strings = {
   connection: {
     offline: 'No tienes conexión. Los mensajes se enviarán cuando vuelva.',
     connecting: 'Conectando…',
-    waiting: 'No se puede conectar con el servidor. Los mensajes se enviarán cuando vuelva.',
+    reconnecting: 'No se puede conectar con el servidor. Los mensajes se enviarán cuando vuelva.',
     tryNow: 'Intentar ahora',
     back: 'Conectado de nuevo.',
     stopped: 'El servidor ha cerrado esta conexión. Recarga la página para seguir.',
@@ -185,7 +185,7 @@ export const es: Strings = {
   message: {
     from: (name) => `${name}:`,
     fromYou: 'Tú:',
-    marks: { sending: 'Enviando', sent: 'Enviado', delivered: 'Entregado', read: 'Leído', failed: 'No enviado' },
+    statuses: { sending: 'Enviando', sent: 'Enviado', delivered: 'Entregado', read: 'Leído', failed: 'No enviado' },
     failed: 'No enviado.',
     more: 'Menú del mensaje',
     copy: 'Copiar el texto',

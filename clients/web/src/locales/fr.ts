@@ -22,7 +22,7 @@ export const fr: Strings = {
     token: 'Jeton',
     tokenHint: 'Un JSON Web Token accepté par ce serveur.',
     tokenUnreadable: 'Ce n’est pas un JSON Web Token.',
-    keep: 'Rester connecté sur cet appareil',
+    rememberMe: 'Rester connecté sur cet appareil',
     nameMissing: 'Un nom d’utilisateur compte de 1 à 64 caractères.',
     unreachable: 'Le serveur est injoignable. Réessayez.',
     refused: 'Le serveur n’a pas accepté cette connexion. Connectez-vous à nouveau.',
@@ -36,7 +36,7 @@ export const fr: Strings = {
   connection: {
     offline: 'Vous êtes hors ligne. Les messages partiront à votre retour.',
     connecting: 'Connexion…',
-    waiting: 'Le serveur est injoignable. Les messages partiront à son retour.',
+    reconnecting: 'Le serveur est injoignable. Les messages partiront à son retour.',
     tryNow: 'Réessayer',
     back: 'De nouveau connecté.',
     stopped: 'Le serveur a fermé cette connexion. Rechargez la page pour continuer.',
@@ -185,7 +185,7 @@ export const fr: Strings = {
   message: {
     from: (name) => `${name} :`,
     fromYou: 'Vous :',
-    marks: { sending: 'Envoi en cours', sent: 'Envoyé', delivered: 'Distribué', read: 'Lu', failed: 'Non envoyé' },
+    statuses: { sending: 'Envoi en cours', sent: 'Envoyé', delivered: 'Distribué', read: 'Lu', failed: 'Non envoyé' },
     failed: 'Non envoyé.',
     more: 'Menu du message',
     copy: 'Copier le texte',

@@ -1,5 +1,5 @@
 import { isMixedContent, socketAddress } from './address.js';
-import { delayOf, verdictOf } from './backoff.js';
+import { delayOf, reconnectAdvice } from './backoff.js';
 import { ChatError, type ChatOptions, type Timing, type WebSocketLike } from './client.js';
 import type { Network } from './network.js';
 import { report } from './report.js';
@@ -14,7 +14,7 @@ const longestTimer = 2 ** 31 - 1;
 const staleFor = 1000;
 
 /** What a link tells. */
-export interface LinkObserver {
+export interface ConnectionObserver {
   /** A token is at hand, signed in or not: whose it is. */
   identified(userId: string): void;
   changed(connection: ConnectionState): void;
@@ -40,12 +40,12 @@ interface Pending {
  * One connection after the other: opens a socket, signs in, keeps the token fresh, notices when the other end is gone,
  * and comes back as the close codes say. Knows nothing of what is said over it.
  */
-export class Link {
+export class Connection {
   readonly #options: Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>;
   readonly #base: string;
   readonly #timing: Timing;
   readonly #network: Network;
-  readonly #observer: LinkObserver;
+  readonly #observer: ConnectionObserver;
   readonly #random: () => number;
   readonly #pending = new Map<string, Pending>();
   readonly #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
@@ -72,7 +72,7 @@ export class Link {
   #skew = 0;
   #unsubscribe: (() => void) | undefined;
 
-  constructor(options: Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>, base: string, timing: Timing, network: Network, observer: LinkObserver) {
+  constructor(options: Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>, base: string, timing: Timing, network: Network, observer: ConnectionObserver) {
     this.#options = options;
     this.#base = base;
     this.#timing = timing;
@@ -91,7 +91,7 @@ export class Link {
 
   start(): void {
     this.#unsubscribe ??= this.#network.subscribe(() => this.#networkChanged());
-    if (this.#state.status === 'idle' || this.#state.status === 'refused') {
+    if (this.#state.status === 'idle' || this.#state.status === 'rejected') {
       this.#attempt = 0;
       this.#refusedToken = undefined;
       this.#wasNetworkOnline = this.#network.isOnline();
@@ -117,7 +117,7 @@ export class Link {
   reconnect(): void {
     const { status } = this.#state;
     if (status === 'online') this.#ask(this.#timing.probeTimeout);
-    else if (status === 'idle' || status === 'refused') this.start();
+    else if (status === 'idle' || status === 'rejected') this.start();
     else if (!this.#isConnecting) void this.#connect();
   }
 
@@ -341,11 +341,11 @@ export class Link {
     const isOnline = this.#network.isOnline();
     const hasReturned = isOnline && !this.#wasNetworkOnline;
     this.#wasNetworkOnline = isOnline;
-    if (status === 'idle' || status === 'refused') return;
+    if (status === 'idle' || status === 'rejected') return;
     if (status === 'online') this.#ask(this.#timing.probeTimeout);
     // A try that began without a network may hang where a new one succeeds.
     else if (hasReturned || (isOnline && !this.#isConnecting)) void this.#connect();
-    else if (!isOnline && status === 'waiting') this.#show({ ...this.#state, status: 'offline' });
+    else if (!isOnline && status === 'reconnecting') this.#show({ ...this.#state, status: 'offline' });
   }
 
   #lost(code: number | undefined, reason: string): void {
@@ -353,11 +353,11 @@ export class Link {
     const wasStable = this.#onlineSince !== undefined && Date.now() - this.#onlineSince >= this.#timing.stableAfter;
     if (wasStable) this.#attempt = 0;
     this.#end(reason);
-    const verdict = verdictOf(code);
-    if (verdict === 'freshToken') this.#expiredToken = this.#token;
+    const verdict = reconnectAdvice(code);
+    if (verdict === 'refreshToken') this.#expiredToken = this.#token;
     // Another token is the change that 4501 asks for; whether there is one, the next try will see.
     const mayHelp = this.#refusedToken !== undefined && !this.#isRefusedAgain;
-    if (verdict === 'stayAway' && !mayHelp) {
+    if (verdict === 'giveUp' && !mayHelp) {
       // Where the token itself is at fault, the server says so first.
       const problem = this.#refusedAs ?? (wasOnline ? 'REVOKED' : 'TOKEN_INVALID');
       this.#refuse(code === notAuthorised ? problem : undefined, code, reason);
@@ -366,9 +366,9 @@ export class Link {
 
     const isFirst = this.#attempt++ === 0;
     const delay =
-      isFirst && (verdict === 'freshToken' || verdict === 'stayAway') ? 0 : delayOf(this.#attempt, this.#timing.backoffBase, this.#timing.backoffCap, this.#random);
+      isFirst && (verdict === 'refreshToken' || verdict === 'giveUp') ? 0 : delayOf(this.#attempt, this.#timing.backoffBase, this.#timing.backoffCap, this.#random);
     this.#show({
-      status: this.#network.isOnline() ? 'waiting' : 'offline',
+      status: this.#network.isOnline() ? 'reconnecting' : 'offline',
       attempt: this.#attempt,
       retryAt: Date.now() + delay,
       ...(code !== undefined && { closeCode: code }),
@@ -381,7 +381,7 @@ export class Link {
     this.#end(reason);
     this.#refusedToken = undefined;
     this.#isRefusedAgain = false;
-    this.#show({ status: 'refused', attempt: this.#attempt, ...(problem && { problem }), ...(code !== undefined && { closeCode: code }), ...(reason !== '' && { reason }) });
+    this.#show({ status: 'rejected', attempt: this.#attempt, ...(problem && { problem }), ...(code !== undefined && { closeCode: code }), ...(reason !== '' && { reason }) });
   }
 
   /** Lets go of the present try, whatever its state. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { initialState, timelineOf, type Conversation, type Message } from '../src/index.js';
-import { ranges } from '../src/catchup.js';
+import { ranges } from '../src/synchronizer.js';
 import { reduce } from '../src/reducer.js';
 import { bench, politely, userId, type FakeSocket } from './fake.js';
 
@@ -102,7 +102,7 @@ test('a gap of thousands is not filled: the conversation begins anew at its end'
   await open();
   await pass(100);
   expect(texts().at(-1)).toBe(5000);
-  expect(room()).toMatchObject({ position: 5000, ahead: [] });
+  expect(room()).toMatchObject({ position: 5000, outOfOrder: [] });
   expect(room().loadedFrom).toBe(texts()[0]);
 });
 
@@ -116,7 +116,7 @@ test('what arrives while a conversation is loaded afresh is kept', async () => {
   last().say('message.new', { message: message(5003) });
   await pass(40);
   expect(texts().slice(-3)).toEqual([5000, 5001, 5003]);
-  expect(room()).toMatchObject({ position: 5001, ahead: [5003] });
+  expect(room()).toMatchObject({ position: 5001, outOfOrder: [5003] });
   world.seq = 5003;
   await pass(2000);
   expect(texts().slice(-3)).toEqual([5001, 5002, 5003]);
@@ -125,7 +125,7 @@ test('what arrives while a conversation is loaded afresh is kept', async () => {
 test('a part that begins past what is known leaves the gap in front of it', () => {
   const known = reduce(initialState, { type: 'listed', conversations: [view(3)], isLast: true, since: 0 });
   const next = reduce(known, { type: 'synced', after: 5, part: { conversation: view(6), messages: [message(6)], hasMore: false }, since: 0 });
-  expect(next.conversations['c']).toMatchObject({ position: 3, seq: 6, ahead: [6] });
+  expect(next.conversations['c']).toMatchObject({ position: 3, seq: 6, outOfOrder: [6] });
 });
 
 test('a sync shows no conversation in which nothing was said, unless the list has it', () => {

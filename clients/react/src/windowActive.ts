@@ -12,6 +12,6 @@ function subscribe(listener: () => void): () => void {
 }
 
 /** Whether somebody looks at this window: what comes while nobody does has not been read. */
-export function useAttention(): boolean {
+export function useWindowActive(): boolean {
   return useSyncExternalStore(subscribe, () => document.visibilityState === 'visible' && document.hasFocus(), () => false);
 }

@@ -1,9 +1,9 @@
 import { ChatError, type Timing } from './client.js';
-import type { Link } from './link.js';
+import type { Connection } from './connection.js';
 import { exclusively } from './lock.js';
 import type { OutboxStorage } from './outbox.js';
-import { Pace } from './pace.js';
-import { pause, within } from './pause.js';
+import { Pace } from './sendRate.js';
+import { pause, within } from './delay.js';
 import { report } from './report.js';
 import type { OutboxEntry } from './state.js';
 import type { Store } from './store.js';
@@ -13,7 +13,7 @@ const firstRetry = 1_000;
 const longestRetry = 30_000;
 
 /** What the sender tells the chat. */
-export interface SenderObserver {
+export interface OutboxObserver {
   failed(entry: OutboxEntry, error: WireError): void;
   /** What is in the storage has changed: the other tabs are to read it again. */
   stored(): void;
@@ -31,12 +31,12 @@ interface Lane {
  * a user share the outbox and see what the others put into it; a tempId makes it harmless that two tabs send the same, and a
  * lock makes it rare.
  */
-export class Sender {
+export class OutboxSender {
   readonly #store: Store;
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #storage: OutboxStorage;
   readonly #timing: Timing;
-  readonly #observer: SenderObserver;
+  readonly #observer: OutboxObserver;
   /** What is being stored. */
   readonly #puts = new Map<string, Promise<void>>();
   /** What is in the storage, as far as this tab knows: what is missing there was settled by another tab. */
@@ -52,9 +52,9 @@ export class Sender {
   /** Operations that the storage has not answered in time: it is not asked again before it has. */
   #hung = 0;
 
-  constructor(store: Store, link: Link, storage: OutboxStorage, timing: Timing, observer: SenderObserver) {
+  constructor(store: Store, connection: Connection, storage: OutboxStorage, timing: Timing, observer: OutboxObserver) {
     this.#store = store;
-    this.#link = link;
+    this.#connection = connection;
     this.#storage = storage;
     this.#timing = timing;
     this.#observer = observer;
@@ -121,7 +121,7 @@ export class Sender {
 
   /** Sends what waits, in each conversation in which that is not under way. */
   run(): void {
-    if (!this.#link.isOnline || !this.#session) return;
+    if (!this.#connection.isOnline || !this.#session) return;
     for (const entry of this.#store.getState().outbox)
       if (entry.status === 'sending' && !this.#lanes.has(entry.conversationId)) void this.#sendAll(entry.conversationId);
   }
@@ -193,7 +193,7 @@ export class Sender {
     }
 
     try {
-      await this.#link.request('message.send', { conversationId, content, tempId });
+      await this.#connection.request('message.send', { conversationId, content, tempId });
       // The answer has taken it out of the outbox, unless that was for another person's conversation of the same name.
       this.#store.dispatch({ type: 'dropped', tempId });
       return 0;

@@ -1,9 +1,9 @@
 import type { ReactNode } from 'react';
-import type { Mark as MarkName } from 'chat-client';
+import type { DeliveryStatus } from 'chat-client';
 import { strings } from '../strings.ts';
 
 // Told apart by their form and not by colour alone: clock, one tick, two ticks, and two heavier ones in a tint.
-const drawings: Record<MarkName, ReactNode> = {
+const drawings: Record<DeliveryStatus, ReactNode> = {
   sending: (
     <>
       <circle cx="10" cy="7" r="5" />
@@ -22,12 +22,12 @@ const drawings: Record<MarkName, ReactNode> = {
 };
 
 /** How far a message of one's own has come. */
-export function Mark({ name }: { name: MarkName }) {
-  const label = strings.message.marks[name];
+export function DeliveryStatusIcon({ status }: { status: DeliveryStatus }) {
+  const label = strings.message.statuses[status];
   return (
-    <svg className={`icon mark ${name}`} data-mark={name} role="img" aria-label={label} viewBox="0 0 20 14" fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round">
+    <svg className={`icon delivery-status ${status}`} data-status={status} role="img" aria-label={label} viewBox="0 0 20 14" fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round">
       <title>{label}</title>
-      {drawings[name]}
+      {drawings[status]}
     </svg>
   );
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { delayOf, verdictOf } from '../src/backoff.js';
+import { delayOf, reconnectAdvice } from '../src/backoff.js';
 import { SignInRequiredError } from '../src/index.js';
 import { bench, politely, token } from './fake.js';
 
@@ -25,10 +25,10 @@ async function connected(own: Parameters<typeof bench>[0] = {}) {
 
 describe('close codes', () => {
   test.each([1000, 1001, 1006, 1011, 1012, 1013, 4000, 4408, 4412, 4499])('%i: comes back, after a pause', async (code) => {
-    expect(verdictOf(code)).toBe('comeBack');
+    expect(reconnectAdvice(code)).toBe('reconnect');
     const { sockets, last, status, chat } = await connected();
     last().end(code, 'why');
-    expect(chat.getState().connection).toMatchObject({ status: 'waiting', closeCode: code, reason: 'why', attempt: 1 });
+    expect(chat.getState().connection).toMatchObject({ status: 'reconnecting', closeCode: code, reason: 'why', attempt: 1 });
     await pass(499);
     expect(sockets).toHaveLength(1);
     await pass(1);
@@ -39,10 +39,10 @@ describe('close codes', () => {
   });
 
   test.each([1002, 1003, 1007, 1009, 4500, 4501, 4502, 4503, 4999])('%i: stays away', async (code) => {
-    expect(verdictOf(code)).toBe('stayAway');
+    expect(reconnectAdvice(code)).toBe('giveUp');
     const { sockets, last, chat } = await connected();
     last().end(code, 'why');
-    expect(chat.getState().connection).toMatchObject({ status: 'refused', closeCode: code, reason: 'why' });
+    expect(chat.getState().connection).toMatchObject({ status: 'rejected', closeCode: code, reason: 'why' });
     await pass(3600_000);
     expect(sockets).toHaveLength(1);
   });
@@ -126,7 +126,7 @@ describe('the pauses between tries', () => {
     });
     chat.start();
     await pass();
-    expect(chat.getState().connection).toMatchObject({ status: 'waiting', reason: 'no token: the issuer is away' });
+    expect(chat.getState().connection).toMatchObject({ status: 'reconnecting', reason: 'no token: the issuer is away' });
     await pass(1500);
     expect(asked).toBe(3);
     expect(sockets).toHaveLength(1);
@@ -137,12 +137,12 @@ describe('the pauses between tries', () => {
     chat.start();
     await pass(15_000);
     expect(sockets[0]!.isClosed).toBe(true);
-    expect(chat.getState().connection.status).toBe('waiting');
+    expect(chat.getState().connection.status).toBe('reconnecting');
     await pass(500);
     last().open();
     await pass(15_000);
     expect(sockets[1]!.isClosed).toBe(true);
-    expect(chat.getState().connection).toMatchObject({ status: 'waiting', attempt: 2 });
+    expect(chat.getState().connection).toMatchObject({ status: 'reconnecting', attempt: 2 });
   });
 });
 
@@ -191,7 +191,7 @@ describe('the network', () => {
     await pass();
     expect([sockets.length, sockets[0]!.isClosed]).toEqual([2, true]);
     last().end(1006);
-    expect(status()).toBe('waiting');
+    expect(status()).toBe('reconnecting');
     network.set(false);
     expect(status()).toBe('offline');
     network.set(true);
@@ -248,7 +248,7 @@ describe('signs of life', () => {
     await pass(27_999);
     expect(chat.getState().connection.status).toBe('online');
     await pass(1);
-    expect(chat.getState().connection.status).toBe('waiting');
+    expect(chat.getState().connection.status).toBe('reconnecting');
   });
 
   test('looking again and again does not put the verdict off', async () => {
@@ -261,7 +261,7 @@ describe('signs of life', () => {
     }
     expect(chat.getState().connection.status).toBe('online');
     await pass(1_000);
-    expect(chat.getState().connection.status).toBe('waiting');
+    expect(chat.getState().connection.status).toBe('reconnecting');
   });
 
   test('after sleep the connection has five seconds', async () => {
@@ -272,7 +272,7 @@ describe('signs of life', () => {
     vi.setSystemTime(Date.now() + 3600_000);
     network.set(true);
     await pass(5_000);
-    expect(chat.getState().connection.status).toBe('waiting');
+    expect(chat.getState().connection.status).toBe('reconnecting');
   });
 
   test('what lay in the device while it slept is no sign of life', async () => {
@@ -282,7 +282,7 @@ describe('signs of life', () => {
     network.set(true);
     last().say('user.online', { userId: 'x', onlineAt: '' });
     await pass(5_000);
-    expect(chat.getState().connection.status).toBe('waiting');
+    expect(chat.getState().connection.status).toBe('reconnecting');
   });
 
   test('a long answer on a slow network is one, also where the pong comes last', async () => {
@@ -302,7 +302,7 @@ describe('signs of life', () => {
     isDead = true;
     vi.setSystemTime(Date.now() - 3600_000);
     await pass(28_000);
-    expect(chat.getState().connection.status).toBe('waiting');
+    expect(chat.getState().connection.status).toBe('reconnecting');
   });
 
   test('a message that nobody answers makes the connection suspect', async () => {
@@ -315,7 +315,7 @@ describe('signs of life', () => {
     await pass(1);
     expect(last().sent.at(-1)?.type).toBe('ping');
     await pass(5_000);
-    expect(chat.getState().connection.status).toBe('waiting');
+    expect(chat.getState().connection.status).toBe('reconnecting');
   });
 
   test('the page is looked at again: the connection is asked at once', async () => {
@@ -391,9 +391,9 @@ describe('tokens', () => {
     chat.start();
     await pass();
     last().open();
-    expect(status()).toBe('waiting');
+    expect(status()).toBe('reconnecting');
     await pass(500);
-    expect([status(), sockets.length]).toEqual(['refused', 1]);
+    expect([status(), sockets.length]).toEqual(['rejected', 1]);
 
     chat.start();
     await pass();
@@ -444,7 +444,7 @@ describe('tokens', () => {
     last().open();
     await pass(500);
     last().open();
-    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'TOKEN_INVALID', closeCode: 4501 });
+    expect(chat.getState().connection).toMatchObject({ status: 'rejected', problem: 'TOKEN_INVALID', closeCode: 4501 });
     await pass(3600_000);
     expect(sockets).toHaveLength(2);
   });
@@ -458,7 +458,7 @@ describe('tokens', () => {
     const { chat, sockets, last, status } = await connected({ token: source });
     isOver = true;
     await pass(541_000);
-    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'SIGN_IN_REQUIRED', reason: 'invalid_grant' });
+    expect(chat.getState().connection).toMatchObject({ status: 'rejected', problem: 'SIGN_IN_REQUIRED', reason: 'invalid_grant' });
     await pass(3600_000);
     expect(sockets).toHaveLength(1);
     expect(vi.getTimerCount()).toBe(0);
@@ -472,14 +472,14 @@ describe('tokens', () => {
     // A request finds out before the connection does.
     isOver = true;
     await expect(chat.api.unread()).rejects.toMatchObject({ code: 'UNAUTHORIZED', retryable: false });
-    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'SIGN_IN_REQUIRED' });
+    expect(chat.getState().connection).toMatchObject({ status: 'rejected', problem: 'SIGN_IN_REQUIRED' });
   });
 
   test('that cannot be had at the start: one is asked to sign in, and not told that the server is away', async () => {
     const { chat, sockets } = bench({ token: async () => Promise.reject(new SignInRequiredError('invalid_grant')) });
     chat.start();
     await pass();
-    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'SIGN_IN_REQUIRED', closeCode: 4501 });
+    expect(chat.getState().connection).toMatchObject({ status: 'rejected', problem: 'SIGN_IN_REQUIRED', closeCode: 4501 });
     expect(sockets).toHaveLength(0);
   });
 
@@ -566,8 +566,8 @@ describe('where there can be no connection one is told why', () => {
     closing.last().end(1006);
     local.last().end(1006);
     for (const { chat } of [throwing, closing])
-      expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'ADDRESS_NOT_ALLOWED', reason: expect.stringContaining('https') });
-    expect(local.status()).toBe('waiting');
+      expect(chat.getState().connection).toMatchObject({ status: 'rejected', problem: 'ADDRESS_NOT_ALLOWED', reason: expect.stringContaining('https') });
+    expect(local.status()).toBe('reconnecting');
     vi.unstubAllGlobals();
   });
 
@@ -577,7 +577,7 @@ describe('where there can be no connection one is told why', () => {
     chat.start();
     await pass();
     vi.unstubAllGlobals();
-    expect(chat.getState().connection).toMatchObject({ status: 'refused', problem: 'NO_WEBSOCKET', reason: expect.stringContaining('ws package') });
+    expect(chat.getState().connection).toMatchObject({ status: 'rejected', problem: 'NO_WEBSOCKET', reason: expect.stringContaining('ws package') });
   });
 });
 

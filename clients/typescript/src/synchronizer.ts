@@ -1,6 +1,6 @@
 import { ChatError, type Timing } from './client.js';
-import type { Link } from './link.js';
-import { pause } from './pause.js';
+import type { Connection } from './connection.js';
+import { pause } from './delay.js';
 import { behind } from './reducer.js';
 import type { ChatApi } from './rest.js';
 import type { Store } from './store.js';
@@ -47,9 +47,9 @@ export function ranges(known: Readonly<Record<string, number>>, maxFrameBytes: n
  * Sees to it that the state is what the server has: after each connection, and whenever a number shows that something
  * is missing. All of it can be repeated and can fail at any point; what failed is tried again.
  */
-export class CatchUp {
+export class Synchronizer {
   readonly #store: Store;
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #api: ChatApi;
   readonly #timing: Timing;
   #session: AbortController | undefined;
@@ -58,9 +58,9 @@ export class CatchUp {
   /** Conversations that are being fetched, or that could not be had. */
   readonly #fetching = new Set<string>();
 
-  constructor(store: Store, link: Link, api: ChatApi, timing: Timing) {
+  constructor(store: Store, connection: Connection, api: ChatApi, timing: Timing) {
     this.#store = store;
-    this.#link = link;
+    this.#connection = connection;
     this.#api = api;
     this.#timing = timing;
     store.subscribe(() => this.#look());
@@ -163,7 +163,7 @@ export class CatchUp {
     }
 
     for (const part of ranges(known, me?.limits?.maxFrameBytes ?? Infinity)) {
-      await this.#link.request('sync', part, (event) => {
+      await this.#connection.request('sync', part, (event) => {
         if (event.type !== 'sync.conversation') return false;
         const found = event.payload;
         this.#store.dispatch({ type: 'synced', after: known[found.conversation.id] ?? 0, part: found, since: clock });
@@ -192,7 +192,7 @@ export class CatchUp {
   #look(): void {
     const session = this.#session?.signal;
     if (!this.#isReady || !session) return;
-    for (const id of Object.keys(this.#store.getState().strays)) void this.#fetch(id, session);
+    for (const id of Object.keys(this.#store.getState().pendingEvents)) void this.#fetch(id, session);
     if (!this.#isFilling && behind(this.#store.getState()).length > 0) void this.#fill(session);
   }
 
