@@ -6,7 +6,9 @@ import { SignIn } from './components/SignIn.tsx';
 import { base } from './base.ts';
 import { forgetEmoji } from './emoji.ts';
 import { go } from './router.ts';
-import { isRemembered, setSession, token, useUserId } from './session.ts';
+import { useUserId } from './session/hooks.ts';
+import { endSession, isRemembered } from './session/session.ts';
+import { token } from './session/token.ts';
 import { strings } from './strings.ts';
 
 export function App() {
@@ -33,7 +35,7 @@ function SignedIn({ userId }: { userId: string }) {
     // Here, in another window of the same browser, or on all devices.
     const unsubscribe = client.on('signedOut', ({ everywhere }) => {
       forgetEmoji(userId);
-      setSession(null, everywhere ? strings.signIn.revoked : null);
+      endSession(everywhere ? strings.signIn.revoked : null);
       go('/', true);
     });
     client.start();

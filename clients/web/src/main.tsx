@@ -1,7 +1,8 @@
 import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';
 import { go } from './router.ts';
-import { clientInfo, restoreSession, setSession } from './session.ts';
+import { endSession, restoreSession, startSession } from './session/session.ts';
+import { fetchClientInfo } from './session/signIn.ts';
 import { applySettings } from './settings.ts';
 import { direction, loadStrings, locale, strings } from './strings.ts';
 import { applyTheme } from './theme.ts';
@@ -30,14 +31,14 @@ if (import.meta.env.PROD) startWorker().catch((failure: unknown) => console.erro
 /** Back from the issuer, with a code or with an error. */
 async function comeBack(): Promise<void> {
   try {
-    const [{ oidc }, { finish }] = await Promise.all([clientInfo(), import('./oidc.ts')]);
+    const [{ oidc }, { finish }] = await Promise.all([fetchClientInfo(), import('./session/oidc.ts')]);
     const done = oidc && (await finish(oidc));
-    if (done) setSession({ token: done.token, rememberMe: done.keep, ...(done.refreshToken !== undefined && { refreshToken: done.refreshToken }) });
+    if (done) startSession({ token: done.token, rememberMe: done.rememberMe, ...(done.refreshToken !== undefined && { refreshToken: done.refreshToken }) });
     go(done?.path ?? '/', true);
   } catch (failure) {
     // The console says more to whoever sets this up; a person can only try again.
     console.error(failure);
-    setSession(null, strings.signIn.issuerFailed);
+    endSession(strings.signIn.issuerFailed);
     history.replaceState(null, '', '/');
   }
 }

@@ -17,7 +17,7 @@ import { MessageList, type MessageListHandle } from './MessageList.tsx';
 import { MessagesSkeleton } from './Skeletons.tsx';
 
 const defaultMaxLength = 4000;
-const faultLasts = 6000;
+const errorDuration = 6000;
 
 /** One conversation: who it is with, what was said, and where one writes. */
 export function ConversationPane({ id }: { id: string }) {
@@ -30,7 +30,7 @@ export function ConversationPane({ id }: { id: string }) {
   const divider = useUnreadDivider(view, attention);
   const [draft, setDraft] = useDraft(id);
   const presence = usePresence(peer?.userId);
-  const [fault, setFault] = useState<string>();
+  const [error, setError] = useState<string>();
   const [asksToBlock, setAsksToBlock] = useState(false);
   const list = useRef<MessageListHandle>(null);
   const called = nameOf(peer);
@@ -63,10 +63,10 @@ export function ConversationPane({ id }: { id: string }) {
   useEffect(() => stopTyping, [stopTyping]);
 
   useEffect(() => {
-    if (fault === undefined) return;
-    const timer = setTimeout(() => setFault(undefined), faultLasts);
+    if (error === undefined) return;
+    const timer = setTimeout(() => setError(undefined), errorDuration);
     return () => clearTimeout(timer);
-  }, [fault]);
+  }, [error]);
 
   if (!conversation)
     return view.error?.code === 'FORBIDDEN' || view.error?.code === 'NOT_FOUND' ? (
@@ -80,8 +80,8 @@ export function ConversationPane({ id }: { id: string }) {
     );
 
   const changeBlock = (act: () => Promise<void>, failure: string) => {
-    setFault(undefined);
-    act().catch((why: unknown) => setFault(failureOf(failure, why)));
+    setError(undefined);
+    act().catch((why: unknown) => setError(failureOf(failure, why)));
   };
   const block = () => changeBlock(() => client.block({ userId: peer!.userId }), words.blockFailed);
   const unblock = () => changeBlock(() => client.unblock({ userId: peer!.userId }), words.unblockFailed);
@@ -118,9 +118,9 @@ export function ConversationPane({ id }: { id: string }) {
           />
         )}
       </header>
-      {fault !== undefined && (
+      {error !== undefined && (
         <p className="toast" role="alert">
-          {fault}
+          {error}
         </p>
       )}
       {divider.isLoaded ? (

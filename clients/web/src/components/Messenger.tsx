@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'react';
 import { useAlerts, useUnreadMarks } from '../alerts.ts';
 import { announce, useAnnouncements, useDelayedTrue, useMedia } from '../hooks.ts';
 import { go, narrow, pathOf, routeOf, usePath } from '../router.ts';
-import { setSession } from '../session.ts';
+import { endSession } from '../session/session.ts';
 import { strings } from '../strings.ts';
 import { ConversationPane } from './ConversationPane.tsx';
 import { Empty } from './Empty.tsx';
@@ -23,7 +23,7 @@ export function Messenger() {
 
   const need = useSignInNeed();
   useEffect(() => {
-    if (need) setSession(null, strings.signIn[need]);
+    if (need) endSession(strings.signIn[need]);
   }, [need]);
 
   useAlerts(conversationId);

@@ -2,7 +2,7 @@ import { ChatError } from 'chat-client';
 import { useChat, useUnsent } from 'chat-react';
 import { useState } from 'react';
 import { failureOf } from '../people.ts';
-import { ownName } from '../session.ts';
+import { ownName } from '../session/session.ts';
 import { strings } from '../strings.ts';
 import { Avatar } from './Avatar.tsx';
 import { Confirm } from './Dialog.tsx';

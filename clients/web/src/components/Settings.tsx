@@ -109,7 +109,7 @@ function Blocked() {
   const words = strings.block;
   const client = useChatClient();
   const blocked = useBlocked();
-  const [fault, setFault] = useState<string>();
+  const [error, setError] = useState<string>();
   if (blocked.length === 0) return <p className="hint">{words.listEmpty}</p>;
   return (
     <>
@@ -125,8 +125,8 @@ function Blocked() {
                 className="button quiet"
                 aria-label={strings.menu.unblock(isolated(name))}
                 onClick={() => {
-                  setFault(undefined);
-                  client.unblock({ userId: id }).catch((why: unknown) => setFault(failureOf(strings.conversation.unblockFailed, why)));
+                  setError(undefined);
+                  client.unblock({ userId: id }).catch((why: unknown) => setError(failureOf(strings.conversation.unblockFailed, why)));
                 }}
               >
                 {strings.conversation.unblock}
@@ -135,9 +135,9 @@ function Blocked() {
           );
         })}
       </ul>
-      {fault !== undefined && (
-        <p className="fault" role="alert">
-          {fault}
+      {error !== undefined && (
+        <p className="error" role="alert">
+          {error}
         </p>
       )}
     </>

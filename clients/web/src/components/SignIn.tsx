@@ -1,21 +1,20 @@
 import { useEffect, useState, type FormEvent } from 'react';
-import { clientInfo, signInByName, signInByToken, SignInError, useSignOutReason, type ClientInfo } from '../session.ts';
+import { useSignOutReason } from '../session/hooks.ts';
+import { fetchClientInfo, signInByName, signInByToken, SignInError, type ClientInfo } from '../session/signIn.ts';
 import { usePath } from '../router.ts';
 import { strings } from '../strings.ts';
 import { Logo } from './Icon.tsx';
 
-
-
 export function SignIn() {
   const words = strings.signIn;
   const path = usePath();
-  const farewell = useSignOutReason();
+  const signOutReason = useSignOutReason();
   const [info, setInfo] = useState<ClientInfo>();
   const [byToken, setByToken] = useState(false);
   const [value, setValue] = useState('');
-  const [keep, setKeep] = useState(false);
+  const [rememberMe, setRememberMe] = useState(false);
   const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string>();
+  const [error, setError] = useState<string>();
 
   useEffect(() => {
     document.title = words.title;
@@ -23,17 +22,17 @@ export function SignIn() {
   }, []);
 
   function load() {
-    setFault(undefined);
-    clientInfo().then(setInfo, () => setFault(words.unreachable));
+    setError(undefined);
+    fetchClientInfo().then(setInfo, () => setError(words.unreachable));
   }
 
   async function attempt(signIn: () => void | Promise<void>) {
     setBusy(true);
-    setFault(undefined);
+    setError(undefined);
     try {
       await signIn();
     } catch (failure) {
-      setFault(failure instanceof SignInError ? failure.message : words.issuerFailed);
+      setError(failure instanceof SignInError ? failure.message : words.issuerFailed);
       setBusy(false);
     }
   }
@@ -42,11 +41,11 @@ export function SignIn() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const text = value.trim();
-    if (named && text === '') return setFault(words.nameMissing);
-    void attempt(() => (named ? signInByName(text, keep) : signInByToken(text, keep)));
+    if (named && text === '') return setError(words.nameMissing);
+    void attempt(() => (named ? signInByName(text, rememberMe) : signInByToken(text, rememberMe)));
   };
   const withIssuer = (issuer: NonNullable<ClientInfo['oidc']>) =>
-    attempt(async () => (await import('../oidc.ts')).begin(issuer, keep, path));
+    attempt(async () => (await import('../session/oidc.ts')).begin(issuer, rememberMe, path));
 
   return (
     <main className="signin">
@@ -56,15 +55,15 @@ export function SignIn() {
           <h1>{words.title}</h1>
           <p>{named ? words.devIntro : words.intro}</p>
         </header>
-        {farewell && (
-          <p className="fault" role="alert">
-            {farewell}
+        {signOutReason && (
+          <p className="error" role="alert">
+            {signOutReason}
           </p>
         )}
-        {!info && fault && (
+        {!info && error && (
           <>
-            <p className="fault" role="alert">
-              {fault}
+            <p className="error" role="alert">
+              {error}
             </p>
             <button type="button" className="button quiet" onClick={load}>
               {strings.list.retry}
@@ -84,13 +83,13 @@ export function SignIn() {
             <div className="field" key={named ? 'name' : 'token'}>
               <label htmlFor="credential">{named ? words.username : words.token}</label>
               {named ? (
-                <input id="credential" name="username" autoFocus autoComplete="username" autoCapitalize="none" spellCheck={false} maxLength={64} value={value} aria-describedby="credential-hint" aria-invalid={fault !== undefined} onChange={(event) => setValue(event.target.value)} />
+                <input id="credential" name="username" autoFocus autoComplete="username" autoCapitalize="none" spellCheck={false} maxLength={64} value={value} aria-describedby="credential-hint" aria-invalid={error !== undefined} onChange={(event) => setValue(event.target.value)} />
               ) : (
-                <textarea id="credential" name="token" rows={4} autoComplete="off" autoCapitalize="none" spellCheck={false} value={value} aria-describedby="credential-hint" aria-invalid={fault !== undefined} onChange={(event) => setValue(event.target.value)} />
+                <textarea id="credential" name="token" rows={4} autoComplete="off" autoCapitalize="none" spellCheck={false} value={value} aria-describedby="credential-hint" aria-invalid={error !== undefined} onChange={(event) => setValue(event.target.value)} />
               )}
-              {fault && (
-                <p className="fault" role="alert">
-                  {fault}
+              {error && (
+                <p className="error" role="alert">
+                  {error}
                 </p>
               )}
               <p className="hint" id="credential-hint">
@@ -98,7 +97,7 @@ export function SignIn() {
               </p>
             </div>
             <label className="check">
-              <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />
+              <input type="checkbox" checked={rememberMe} onChange={(event) => setRememberMe(event.target.checked)} />
               {words.rememberMe}
             </label>
             <button type="submit" className={info.oidc ? 'button quiet' : 'button primary'} disabled={busy}>
@@ -114,7 +113,7 @@ export function SignIn() {
               onClick={() => {
                 setByToken(!byToken);
                 setValue('');
-                setFault(undefined);
+                setError(undefined);
               }}
             >
               {byToken ? words.useName : words.useToken}

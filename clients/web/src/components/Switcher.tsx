@@ -3,7 +3,7 @@ import { useChatClient, usePeople } from 'chat-react';
 import { useId, useRef, useState, type KeyboardEvent } from 'react';
 import { isolated, nameOf } from '../people.ts';
 import { go, pathOf } from '../router.ts';
-import { ownName } from '../session.ts';
+import { ownName } from '../session/session.ts';
 import { strings } from '../strings.ts';
 import { Avatar } from './Avatar.tsx';
 import { Dialog } from './Dialog.tsx';
@@ -21,7 +21,7 @@ export function Switcher({ onClose }: { onClose: () => void }) {
   const [query, setQuery] = useState('');
   const [chosen, setChosen] = useState(0);
   const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string>();
+  const [error, setError] = useState<string>();
 
   const name = query.trim();
   const { people, isKnown } = usePeople(name);
@@ -35,14 +35,14 @@ export function Switcher({ onClose }: { onClose: () => void }) {
   };
 
   async function start() {
-    if (name.toLowerCase() === ownName().toLowerCase()) return setFault(words.yourself);
+    if (name.toLowerCase() === ownName().toLowerCase()) return setError(words.yourself);
     setBusy(true);
     try {
       show(await client.open({ username: name }));
     } catch (failure) {
       setBusy(false);
       const code = failure instanceof ChatError ? failure.code : undefined;
-      setFault(code === 'NOT_FOUND' ? words.notFound(isolated(name)) : code === 'BLOCKED' ? words.blocked : code ? strings.errors[code] : words.failed);
+      setError(code === 'NOT_FOUND' ? words.notFound(isolated(name)) : code === 'BLOCKED' ? words.blocked : code ? strings.errors[code] : words.failed);
     }
   }
 
@@ -79,8 +79,8 @@ export function Switcher({ onClose }: { onClose: () => void }) {
           aria-controls={`${id}-list`}
           aria-autocomplete="list"
           aria-activedescendant={length > 0 ? `${id}-${chosen}` : undefined}
-          aria-invalid={fault !== undefined}
-          aria-describedby={`${id}-fault`}
+          aria-invalid={error !== undefined}
+          aria-describedby={`${id}-error`}
           autoFocus
           autoComplete="off"
           autoCapitalize="none"
@@ -90,12 +90,12 @@ export function Switcher({ onClose }: { onClose: () => void }) {
           onChange={(event) => {
             setQuery(event.target.value);
             setChosen(0);
-            setFault(undefined);
+            setError(undefined);
           }}
           onKeyDown={onKeyDown}
         />
-        <p className={fault === undefined ? 'hint' : 'fault'} id={`${id}-fault`} role={fault === undefined ? undefined : 'alert'}>
-          {fault ?? words.hint}
+        <p className={error === undefined ? 'hint' : 'error'} id={`${id}-error`} role={error === undefined ? undefined : 'alert'}>
+          {error ?? words.hint}
         </p>
       </div>
       <div className="options" id={`${id}-list`} role={length > 0 ? 'listbox' : undefined} aria-label={length > 0 ? words.title : undefined}>
