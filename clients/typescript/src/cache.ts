@@ -1,7 +1,7 @@
 import type { Timing } from './client.js';
 import { trim } from './conversation.js';
 import { Database } from './database.js';
-import { pause, within } from './delay.js';
+import { delay, withTimeout } from './delay.js';
 import { conversationsOf } from './selectors.js';
 import type { ConversationState } from './state.js';
 import type { Store } from './store.js';
@@ -64,8 +64,8 @@ function removeOthers(store: IDBObjectStore, userId: string, ids: ReadonlySet<st
   return keys;
 }
 
-const mostConversations = 50;
-const mostMessages = 50;
+const maxConversations = 50;
+const maxMessages = 50;
 
 /** Brings the cache into the state before there is a connection, and keeps it up to date afterwards. */
 export class CacheKeeper {
@@ -73,9 +73,9 @@ export class CacheKeeper {
   readonly #cache: ConversationCache;
   readonly #timing: Timing;
   /** What is in the cache, as it was in the state. */
-  #kept: ReadonlyMap<string, ConversationState> = new Map();
-  #keptFor = '';
-  #seen: unknown;
+  #saved: ReadonlyMap<string, ConversationState> = new Map();
+  #savedFor = '';
+  #lastWritten: unknown;
   #waiting: AbortController | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -83,12 +83,12 @@ export class CacheKeeper {
     this.#store = store;
     this.#cache = cache;
     this.#timing = timing;
-    store.subscribe(() => this.#look());
+    store.subscribe(() => this.#onStateChange());
   }
 
   async restore(userId: string): Promise<void> {
     try {
-      const cached = await within(this.#timing.storageTimeout, () => this.#cache.load(userId));
+      const cached = await withTimeout(this.#timing.storageTimeout, () => this.#cache.load(userId));
       if (cached && this.#store.getState().me?.userId === userId) this.#store.dispatch({ type: 'recalled', ...cached });
     } catch {
       // A browser without storage, in private mode for one: the conversations come from the server alone.
@@ -101,21 +101,21 @@ export class CacheKeeper {
   }
 
   /** Lets go of everything of a user's, also of what is just being written. */
-  async forget(userId: string): Promise<void> {
+  async clear(userId: string): Promise<void> {
     this.stop();
-    this.#kept = new Map();
-    this.#keptFor = '';
+    this.#saved = new Map();
+    this.#savedFor = '';
     await this.#writing;
-    await within(this.#timing.storageTimeout, () => this.#cache.clear(userId));
+    await withTimeout(this.#timing.storageTimeout, () => this.#cache.clear(userId));
   }
 
   /** Runs after each change of the state. What is not complete is not written: it might be older than what is there. */
-  #look(): void {
+  #onStateChange(): void {
     const { isCaughtUp, conversations } = this.#store.getState();
-    if (!isCaughtUp || conversations === this.#seen || this.#waiting) return;
+    if (!isCaughtUp || conversations === this.#lastWritten || this.#waiting) return;
     const waiting = new AbortController();
     this.#waiting = waiting;
-    void pause(this.#timing.cacheDelay, waiting.signal).then(() => {
+    void delay(this.#timing.cacheDelay, waiting.signal).then(() => {
       if (waiting.signal.aborted) return;
       this.#waiting = undefined;
       // A full storage, or none: what is there is older, and still good for a catch-up.
@@ -127,14 +127,14 @@ export class CacheKeeper {
     const state = this.#store.getState();
     const { me, epoch, conversations, isCaughtUp } = state;
     if (!me || epoch === null || !isCaughtUp) return;
-    this.#seen = conversations;
+    this.#lastWritten = conversations;
     const lineage = `${me.userId} ${epoch}`;
-    const last = new Map(conversationsOf(state).slice(0, mostConversations).map((conversation) => [conversation.id, conversation]));
-    const kept = this.#keptFor === lineage ? this.#kept : new Map<string, ConversationState>();
+    const last = new Map(conversationsOf(state).slice(0, maxConversations).map((conversation) => [conversation.id, conversation]));
+    const kept = this.#savedFor === lineage ? this.#saved : new Map<string, ConversationState>();
     const changed = [...last.values()].filter((conversation) => kept.get(conversation.id) !== conversation);
-    const cached = { epoch, conversations: changed.map((conversation) => trim(conversation, mostMessages)) };
-    await within(this.#timing.storageTimeout, () => this.#cache.save(me.userId, cached, new Set(last.keys())));
-    this.#kept = last;
-    this.#keptFor = lineage;
+    const cached = { epoch, conversations: changed.map((conversation) => trim(conversation, maxMessages)) };
+    await withTimeout(this.#timing.storageTimeout, () => this.#cache.save(me.userId, cached, new Set(last.keys())));
+    this.#saved = last;
+    this.#savedFor = lineage;
   }
 }

@@ -1,22 +1,23 @@
 import { baseOf } from './address.js';
 import { CacheKeeper } from './cache.js';
-import { Synchronizer } from './synchronizer.js';
 import { ChatError, type Chat, type ChatEvents, type ChatOptions, type Timing } from './client.js';
-import { localDraftStorage } from './drafts.js';
 import { Connection } from './connection.js';
+import { localDraftStorage, type DraftStorage } from './drafts.js';
+import { ChatEmitter } from './events.js';
+import { defaultPageSize, HistoryLoader } from './history.js';
 import { browserNetwork } from './network.js';
 import { indexedDbStorage, memoryStorage } from './outbox.js';
+import { OutboxSender } from './outboxSender.js';
 import { Receipts } from './receipts.js';
 import { report } from './report.js';
-import { createApi } from './rest.js';
-import { hasOlder } from './selectors.js';
-import { OutboxSender } from './outboxSender.js';
-import type { ConnectionProblem } from './state.js';
+import { createApi, type ChatApi } from './rest.js';
+import type { ConnectionProblem, ConnectionState } from './state.js';
 import { Store } from './store.js';
-import { browserTabs, type TabChannel, type TabMessage } from './tabs.js';
+import { Synchronizer } from './synchronizer.js';
+import { browserTabs, type TabChannel, type TabMessage, type Tabs } from './tabs.js';
 import { TypingSignals } from './typing.js';
 import { uuid } from './uuid.js';
-import type { PersonRef } from './wire.js';
+import type { PersonRef, ServerEvent } from './wire.js';
 
 const defaults: Timing = {
   backoffBase: 500,
@@ -38,313 +39,236 @@ const defaults: Timing = {
   typingLasts: 60_000,
 };
 
-const isAboutSignIn = (problem: ConnectionProblem | undefined) => problem === 'SIGN_IN_REQUIRED' || problem === 'TOKEN_EXPIRED' || problem === 'TOKEN_INVALID';
+const isSignInProblem = (problem: ConnectionProblem | undefined) => problem === 'SIGN_IN_REQUIRED' || problem === 'TOKEN_EXPIRED' || problem === 'TOKEN_INVALID';
 
-const defaultPage = 50;
-/** Of a conversation that nobody shows: so many messages are kept, once there are more than the second number. */
-const keptMessages = 200;
-const mostMessages = 1_000;
+/** Creates a chat. Nothing is connected before `start`. */
+export const createChat = (options: ChatOptions): Chat => new ChatClient(options);
 
-/** Makes a chat. Nothing is connected before `start`. */
-export function createChat(options: ChatOptions): Chat {
-  const timing = { ...defaults, ...options.timing };
-  const storage = options.storage ?? (typeof indexedDB === 'undefined' ? memoryStorage() : indexedDbStorage());
-  const drafts = options.drafts ?? localDraftStorage();
-  const tabs = options.tabs ?? browserTabs;
-  const store = new Store();
-  const base = baseOf(options.url);
-  const api = createApi(options, base, timing.replyTimeout, (reason) => link.endSession(reason));
-  const listeners = new Map<string, Set<(payload: never) => void>>();
-  const loads = new Map<string, Promise<void>>();
-  const pages = new Map<string, Promise<void>>();
-  const retained = new Map<string, number>();
-  let identified: string | undefined;
-  let channel: TabChannel | undefined;
+/**
+ * Wires the parts together: each of them works on the store, and knows no more of the others than its constructor says. The public
+ * methods are fields, so that they work without the object, too.
+ */
+class ChatClient implements Chat {
+  readonly #store = new Store();
+  readonly #events = new ChatEmitter();
+  readonly #drafts: DraftStorage;
+  readonly #tabs: Tabs;
+  readonly #connection: Connection;
+  readonly #outbox: OutboxSender;
+  readonly #synchronizer: Synchronizer;
+  readonly #history: HistoryLoader;
+  readonly #receipts: Receipts;
+  readonly #typing: TypingSignals;
+  readonly #cache: CacheKeeper | undefined;
+  /** The REST side, for what the state does not hold. */
+  readonly api: ChatApi;
+  #userId: string | undefined;
+  #channel: TabChannel | undefined;
   /** What the last sign-out removes from the storage. */
-  let removal: Promise<unknown> = Promise.resolve();
+  #removal: Promise<unknown> = Promise.resolve();
 
-  function emit<Type extends keyof ChatEvents>(type: Type, payload: ChatEvents[Type]): void {
-    for (const listener of listeners.get(type) ?? []) {
-      try {
-        (listener as (payload: ChatEvents[Type]) => void)(payload);
-      } catch (failure) {
-        report(failure);
-      }
+  constructor(options: ChatOptions) {
+    const store = this.#store;
+    const timing = { ...defaults, ...options.timing };
+    const base = baseOf(options.url);
+    const storage = options.storage ?? (typeof indexedDB === 'undefined' ? memoryStorage() : indexedDbStorage());
+    this.#drafts = options.drafts ?? localDraftStorage();
+    this.#tabs = options.tabs ?? browserTabs;
+    this.api = createApi(options, base, timing.replyTimeout, (reason) => this.#connection.endSession(reason));
+    this.#connection = new Connection(options, base, timing, options.network ?? browserNetwork(), {
+      identified: (userId) => this.#identify(userId),
+      changed: (connection) => this.#connectionChanged(connection),
+      received: (event) => this.#receive(event),
+      opened: ({ userId }) => this.#opened(userId),
+    });
+    this.#outbox = new OutboxSender(store, this.#connection, storage, timing, {
+      failed: (entry, error) => this.#events.emit('outbox.failed', { entry, error }),
+      stored: () => {
+        if (this.#userId !== undefined) this.#channel?.post({ type: 'outbox', userId: this.#userId });
+      },
+    });
+    this.#synchronizer = new Synchronizer(store, this.#connection, this.api, timing);
+    this.#history = new HistoryLoader(store, this.api, this.#synchronizer, timing);
+    this.#receipts = new Receipts(store, this.#connection, timing);
+    this.#typing = new TypingSignals(store, this.#connection, timing);
+    this.#cache = options.cache && new CacheKeeper(store, options.cache, timing);
+    if (options.userId !== undefined) this.#identify(options.userId);
+  }
+
+  readonly getState = this.#store.getState;
+  readonly subscribe = this.#store.subscribe;
+  readonly on = <Type extends keyof ChatEvents>(type: Type, listener: (payload: ChatEvents[Type]) => void) => this.#events.on(type, listener);
+
+  readonly start = () => {
+    this.#channel ??= this.#tabs((message) => this.#handleTabMessage(message));
+    this.#connection.start();
+  };
+
+  readonly stop = () => {
+    this.#connection.stop();
+    this.#stopParts();
+  };
+
+  readonly signOut = () => this.#signOut(false);
+
+  readonly signOutEverywhere = async () => {
+    const userId = this.#userId;
+    try {
+      await this.api.signOutEverywhere();
+    } catch (failure) {
+      // The connection may be closed before the answer arrives, or instead of it, which says the same.
+      if (userId === undefined || this.#userId === userId) throw failure;
+    }
+
+    if (this.#userId === userId) await this.#signOut(true);
+    else await this.#removal;
+  };
+
+  readonly reconnect = () => this.#connection.reconnect();
+
+  readonly open = async (person: PersonRef) => {
+    const since = this.#store.getState().clock;
+    const conversation = await this.api.openConversation(person);
+    await this.#synchronizer.add(conversation, since);
+    return conversation.id;
+  };
+
+  readonly load = (conversationId: string) => this.#history.load(conversationId);
+  readonly loadOlder = (conversationId: string, limit = defaultPageSize) => this.#history.loadOlder(conversationId, limit);
+  readonly retain = (conversationId: string) => this.#history.retain(conversationId);
+
+  readonly send = (conversationId: string, content: string) => {
+    const userId = this.#store.getState().me?.userId ?? this.#userId;
+    if (userId === undefined) throw new ChatError('UNAUTHORIZED', 'Nobody is signed in yet.');
+    const tempId = uuid();
+    this.#typing.stop(conversationId);
+    // Ascending, even if the clock was set back: entries are sent in this order.
+    const last = this.#store.getState().outbox.at(-1)?.createdAt;
+    const createdAt = new Date(Math.max(Date.now(), last === undefined ? 0 : Date.parse(last) + 1)).toISOString();
+    this.#outbox.add({ tempId, userId, conversationId, content, createdAt, status: 'sending' });
+    return tempId;
+  };
+
+  readonly retry = (tempId: string) => this.#outbox.retry(tempId);
+  readonly discard = (tempId: string) => this.#store.dispatch({ type: 'discarded', tempId });
+
+  readonly setDraft = (conversationId: string, content: string) => {
+    const userId = this.#userId;
+    if (userId === undefined) return;
+    const draft = content.trim() === '' ? undefined : { content, changedAt: new Date().toISOString() };
+    if (draft) this.#drafts.put(userId, conversationId, draft);
+    else this.#drafts.remove(userId, conversationId);
+    this.#store.dispatch({ type: 'draft', conversationId, draft });
+    this.#channel?.post({ type: 'draft', userId, conversationId });
+  };
+
+  readonly markRead = (conversationId: string, upTo?: number) => this.#receipts.read(conversationId, upTo);
+  readonly typing = (conversationId: string) => this.#typing.start(conversationId);
+  readonly stopTyping = (conversationId: string) => this.#typing.stop(conversationId);
+
+  readonly block = async (person: PersonRef) => {
+    await this.#connection.request('block.add', person);
+  };
+
+  readonly unblock = async (person: PersonRef) => {
+    await this.#connection.request('block.remove', person);
+  };
+
+  /** The user is known: load their drafts and unsent messages, before there is any connection. */
+  #identify(userId: string): void {
+    if (userId === this.#userId) return;
+    if (this.#userId !== undefined) this.#receipts.reset();
+    this.#userId = userId;
+    this.#store.dispatch({ type: 'identified', userId });
+    this.#store.dispatch({ type: 'drafts', drafts: this.#drafts.load(userId) });
+    void this.#outbox.restore(userId);
+    void this.#cache?.restore(userId);
+  }
+
+  #connectionChanged(connection: ConnectionState): void {
+    const userId = this.#userId;
+    if (connection.status !== 'online') {
+      this.#outbox.closed();
+      this.#synchronizer.closed();
+    }
+
+    // Whoever is no longer let in has nothing to read here either; after a new sign-in the server has it all.
+    if (userId !== undefined && connection.status === 'rejected' && isSignInProblem(connection.problem)) void this.#cache?.clear(userId).catch(report);
+
+    this.#store.dispatch({ type: 'connection', connection });
+    this.#events.emit('connection', connection);
+    if (userId !== undefined && connection.problem === 'REVOKED') {
+      this.#stopParts();
+      this.#removeData(userId, true).catch(report);
     }
   }
 
-  /** It is known whose chat this is: their drafts and unsent messages are there before any connection. */
-  function identify(userId: string): void {
-    if (userId === identified) return;
-    if (identified !== undefined) receipts.forget();
-    identified = userId;
-    store.dispatch({ type: 'identified', userId });
-    store.dispatch({ type: 'drafts', drafts: drafts.load(userId) });
-    void sender.restore(userId);
-    void cache?.restore(userId);
+  #receive(event: ServerEvent): void {
+    if (event.type === 'auth_success') {
+      const { userId, limits, epoch } = event.payload;
+      this.#identify(userId);
+      this.#store.dispatch({ type: 'signedIn', me: { userId, limits }, epoch });
+    }
+
+    // The reducer ignores parts of an answer: whoever asked handles them, since they depend on the question.
+    this.#store.dispatch({ type: 'event', event, now: Date.now() });
+    if (event.type === 'block.added' || event.type === 'block.removed') this.#synchronizer.blocksChanged();
+    if (event.type === 'message.new') this.#history.messageAdded(event.payload.message.conversationId);
+    this.#events.emit(event.type, event.payload as never);
   }
 
-  function told(message: TabMessage): void {
-    if (message.userId !== identified) return;
+  #opened(userId: string): void {
+    this.#receipts.opened();
+    this.#typing.opened();
+    this.#synchronizer.opened();
+    // Another tab may have left older messages, which go first.
+    void this.#outbox.restore(userId).then(() => {
+      if (this.#connection.isOnline) this.#outbox.opened();
+    });
+  }
+
+  #handleTabMessage(message: TabMessage): void {
+    if (message.userId !== this.#userId) return;
     switch (message.type) {
       case 'outbox':
-        void sender.restore(message.userId);
+        void this.#outbox.restore(message.userId);
         break;
       case 'draft': {
         const { userId, conversationId } = message;
-        store.dispatch({ type: 'draft', conversationId, draft: drafts.get(userId, conversationId) });
+        this.#store.dispatch({ type: 'draft', conversationId, draft: this.#drafts.get(userId, conversationId) });
         break;
       }
       case 'signedOut':
         // The other tab may have removed what this one was just about to store.
-        void forget(message.userId, message.everywhere === true).catch(() => {});
+        this.stop();
+        this.#removeData(message.userId, message.everywhere === true).catch(() => {});
         break;
     }
   }
 
-  function stop(): void {
-    link.stop();
-    rest();
+  #stopParts(): void {
+    this.#receipts.reset();
+    this.#typing.reset();
+    this.#cache?.stop();
+    this.#channel?.close();
+    this.#channel = undefined;
   }
 
-  function rest(): void {
-    receipts.forget();
-    typing.forget();
-    cache?.stop();
-    channel?.close();
-    channel = undefined;
+  async #signOut(everywhere: boolean): Promise<void> {
+    const userId = this.#userId;
+    if (userId === undefined) return this.stop();
+    this.#channel?.post({ type: 'signedOut', userId, everywhere });
+    this.stop();
+    await this.#removeData(userId, everywhere);
   }
 
-  /** Removes what this device keeps of the user. The connection is closed, or about to be. */
-  function remove(userId: string, everywhere: boolean): Promise<unknown> {
-    identified = undefined;
-    store.dispatch({ type: 'signedOut' });
-    for (const conversationId of Object.keys(drafts.load(userId))) drafts.remove(userId, conversationId);
-    emit('signedOut', { userId, everywhere });
-    removal = Promise.all([sender.forget(userId), cache?.forget(userId)]);
-    return removal;
+  /** Removes what this device keeps of the user, once everything has stopped. */
+  #removeData(userId: string, everywhere: boolean): Promise<unknown> {
+    this.#userId = undefined;
+    this.#store.dispatch({ type: 'signedOut' });
+    for (const conversationId of Object.keys(this.#drafts.load(userId))) this.#drafts.remove(userId, conversationId);
+    this.#events.emit('signedOut', { userId, everywhere });
+    this.#removal = Promise.all([this.#outbox.clear(userId), this.#cache?.clear(userId)]);
+    return this.#removal;
   }
-
-  async function forget(userId: string, everywhere: boolean): Promise<void> {
-    stop();
-    await remove(userId, everywhere);
-  }
-
-  async function signOut(everywhere: boolean): Promise<void> {
-    const userId = identified;
-    if (userId === undefined) return stop();
-    const last = channel;
-    channel = undefined;
-    last?.post({ type: 'signedOut', userId, everywhere });
-    last?.close();
-    await forget(userId, everywhere);
-  }
-
-  const link = new Connection(options, base, timing, options.network ?? browserNetwork(), {
-    identified: identify,
-    changed(connection) {
-      if (connection.status !== 'online') {
-        sender.closed();
-        catchUp.closed();
-      }
-
-      // Who is not let in any more has nothing to read here either; whoever signs in again gets it from the server.
-      if (identified !== undefined && connection.status === 'rejected' && isAboutSignIn(connection.problem)) void cache?.forget(identified).catch(report);
-
-      store.dispatch({ type: 'connection', connection });
-      emit('connection', connection);
-      if (identified !== undefined && connection.problem === 'REVOKED') {
-        rest();
-        remove(identified, true).catch(report);
-      }
-    },
-    received(event) {
-      if (event.type === 'auth_success') {
-        const { userId, limits, epoch } = event.payload;
-        identify(userId);
-        store.dispatch({ type: 'signedIn', me: { userId, limits }, epoch });
-      }
-
-      // A part of an answer is taken in by whoever has asked: it depends on the question.
-      store.dispatch({ type: 'event', event, now: Date.now() });
-      if (event.type === 'block.added' || event.type === 'block.removed') catchUp.blockTold();
-      if (event.type === 'message.new') trim(event.payload.message.conversationId, mostMessages);
-      emit(event.type, event.payload as never);
-    },
-    opened({ userId }) {
-      receipts.opened();
-      typing.opened();
-      catchUp.opened();
-      // Another tab may have left something: older messages first.
-      void sender.restore(userId).then(() => {
-        if (link.isOnline) sender.opened();
-      });
-    },
-  });
-  const sender = new OutboxSender(store, link, storage, timing, {
-    failed: (entry, error) => emit('outbox.failed', { entry, error }),
-    stored() {
-      if (identified !== undefined) channel?.post({ type: 'outbox', userId: identified });
-    },
-  });
-  const catchUp = new Synchronizer(store, link, api, timing);
-  const receipts = new Receipts(store, link, timing);
-  const cache = options.cache && new CacheKeeper(store, options.cache, timing);
-  const typing = new TypingSignals(store, link, timing);
-  if (options.userId !== undefined) identify(options.userId);
-
-  function trim(conversationId: string, most = keptMessages): void {
-    const count = store.getState().conversations[conversationId]?.messages.length ?? 0;
-    if (!retained.has(conversationId) && count > most) store.dispatch({ type: 'trimmed', conversationId, keep: keptMessages });
-  }
-
-  /** One at a time for each conversation; who asks meanwhile gets the same answer. */
-  function once(running: Map<string, Promise<void>>, key: string, run: () => Promise<void>): Promise<void> {
-    const known = running.get(key);
-    if (known) return known;
-    const started = run().finally(() => running.delete(key));
-    running.set(key, started);
-    return started;
-  }
-
-  async function loadOlder(conversationId: string, limit: number): Promise<void> {
-    const conversation = store.getState().conversations[conversationId];
-    if (!conversation || !hasOlder(conversation)) return;
-    const { loadedFrom } = conversation;
-    store.dispatch({ type: 'loading', conversationId, history: 'loading' });
-    try {
-      const page = await api.messages(conversationId, { before: loadedFrom, limit });
-      store.dispatch({ type: 'history', conversationId, before: loadedFrom, page });
-      store.dispatch({ type: 'loading', conversationId, history: 'idle' });
-    } catch (failure) {
-      store.dispatch({ type: 'loading', conversationId, history: 'failed' });
-      throw failure;
-    }
-  }
-
-  async function load(conversationId: string): Promise<void> {
-    if (!store.getState().conversations[conversationId]) {
-      const since = store.getState().clock;
-      await catchUp.take(await api.conversation(conversationId), since);
-    }
-
-    const conversation = store.getState().conversations[conversationId];
-    if (conversation && conversation.messages.length < defaultPage) await once(pages, conversationId, () => loadOlder(conversationId, defaultPage));
-  }
-
-  /** Repeats what fails for want of a connection, as soon as there is one. */
-  async function whenConnected(run: () => Promise<void>): Promise<void> {
-    for (;;) {
-      const tried = store.getState().connection;
-      try {
-        await run();
-        return;
-      } catch (failure) {
-        if (!(failure instanceof ChatError) || !failure.retryable) throw failure;
-      }
-
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, timing.backoffCap);
-        const unsubscribe = store.subscribe(() => {
-          const { connection } = store.getState();
-          if (connection !== tried && connection.status === 'online') done();
-        });
-        function done() {
-          clearTimeout(timer);
-          unsubscribe();
-          resolve();
-        }
-      });
-    }
-  }
-
-  const discard = (tempId: string) => store.dispatch({ type: 'dropped', tempId });
-
-  return {
-    getState: store.getState,
-    subscribe: store.subscribe,
-    on(type, listener) {
-      const own = (payload: never) => listener(payload);
-      const known = listeners.get(type) ?? new Set();
-      listeners.set(type, known.add(own));
-      return () => known.delete(own);
-    },
-
-    start() {
-      channel ??= tabs(told);
-      link.start();
-    },
-    stop,
-    signOut: () => signOut(false),
-    async signOutEverywhere() {
-      const userId = identified;
-      try {
-        await api.signOutEverywhere();
-      } catch (failure) {
-        // This connection's end may come before the answer, or in its place, and says the same.
-        if (userId === undefined || identified === userId) throw failure;
-      }
-
-      if (identified === userId) await signOut(true);
-      else await removal;
-    },
-    reconnect: () => link.reconnect(),
-
-    async open(person: PersonRef) {
-      const since = store.getState().clock;
-      const conversation = await api.openConversation(person);
-      await catchUp.take(conversation, since);
-      return conversation.id;
-    },
-    load: (conversationId) => once(loads, conversationId, () => whenConnected(() => load(conversationId))),
-    loadOlder: (conversationId, limit = defaultPage) => once(pages, conversationId, () => loadOlder(conversationId, limit)),
-
-    retain(conversationId) {
-      retained.set(conversationId, (retained.get(conversationId) ?? 0) + 1);
-      let isOver = false;
-      return () => {
-        if (isOver) return;
-        isOver = true;
-        const left = retained.get(conversationId)! - 1;
-        if (left > 0) retained.set(conversationId, left);
-        else retained.delete(conversationId);
-        trim(conversationId);
-      };
-    },
-
-    send(conversationId, content) {
-      const userId = store.getState().me?.userId ?? identified;
-      if (userId === undefined) throw new ChatError('UNAUTHORIZED', 'Nobody is signed in yet.');
-      const tempId = uuid();
-      typing.stop(conversationId);
-      // In the order of sending, also where the clock was set back.
-      const last = store.getState().outbox.at(-1)?.createdAt;
-      const createdAt = new Date(Math.max(Date.now(), last === undefined ? 0 : Date.parse(last) + 1)).toISOString();
-      sender.add({ tempId, userId, conversationId, content, createdAt, status: 'sending' });
-      return tempId;
-    },
-    retry: (tempId) => sender.retry(tempId),
-    discard,
-    setDraft(conversationId, content) {
-      if (identified === undefined) return;
-      const draft = content.trim() === '' ? undefined : { content, changedAt: new Date().toISOString() };
-      if (draft) drafts.put(identified, conversationId, draft);
-      else drafts.remove(identified, conversationId);
-      store.dispatch({ type: 'draft', conversationId, draft });
-      channel?.post({ type: 'draft', userId: identified, conversationId });
-    },
-
-    markRead: (conversationId, upTo) => receipts.read(conversationId, upTo),
-    typing: (conversationId) => typing.start(conversationId),
-    stopTyping: (conversationId) => typing.stop(conversationId),
-
-    async block(person) {
-      await link.request('block.add', person);
-    },
-    async unblock(person) {
-      await link.request('block.remove', person);
-    },
-
-    api,
-  };
 }

@@ -1,4 +1,4 @@
-import { same } from './shallowEqual.js';
+import { shallowEqual } from './shallowEqual.js';
 import type { ConversationState } from './state.js';
 import type { Conversation, Member, Message, MessagePage } from './wire.js';
 
@@ -6,8 +6,8 @@ type Cursors = Pick<Member, 'userId' | 'readUpTo' | 'deliveredUpTo'> & Partial<M
 
 /** Takes in a message, live or as an answer: what it says, and its number. */
 export function applyMessage(known: ConversationState, message: Message): ConversationState {
-  const next = holding(known, [message]);
-  const own = next.messages[placeOf(next.messages, message.seq)] ?? message;
+  const next = withMessages(known, [message]);
+  const own = next.messages[indexOf(next.messages, message.seq)] ?? message;
   return advance(merge(next, { seq: message.changedSeq, lastMessage: own, updatedAt: message.sentAt }), [message.changedSeq]);
 }
 
@@ -18,7 +18,7 @@ export function applyMessage(known: ConversationState, message: Message): Conver
 export function applySync(known: ConversationState, after: number, messages: readonly Message[]): ConversationState {
   const next = messages.reduce(
     (conversation, message) => merge(conversation, { seq: message.changedSeq, lastMessage: message, updatedAt: message.sentAt }),
-    holding(known, messages),
+    withMessages(known, messages),
   );
   if (after > next.position) return advance(next, messages.map((message) => message.changedSeq));
   const reaches = messages.at(-1)?.changedSeq ?? after;
@@ -26,7 +26,7 @@ export function applySync(known: ConversationState, after: number, messages: rea
 }
 
 /** Takes in a page of history in front of the number `before`. */
-export function takePage(known: ConversationState, before: number, page: MessagePage): ConversationState {
+export function prependPage(known: ConversationState, before: number, page: MessagePage): ConversationState {
   // Between this page and what is there others would be missing.
   if (before < known.loadedFrom) return known;
   const first = page.messages[0];
@@ -47,7 +47,7 @@ export function resetTo(known: ConversationState, seq: number, page: MessagePage
   if (known.position >= seq) return known;
   // What lies past it was told live, or is going to be.
   const live = known.messages.filter((message) => message.seq > seq);
-  return advance(takePage({ ...known, messages: live, position: seq, loadedFrom: seq + 1 }, seq + 1, page), []);
+  return advance(prependPage({ ...known, messages: live, position: seq, loadedFrom: seq + 1 }, seq + 1, page), []);
 }
 
 /** What can be told of a conversation, of which the newer is kept, whatever the order. */
@@ -55,7 +55,7 @@ export function merge(
   known: ConversationState,
   news: Partial<Pick<Conversation, 'seq' | 'lastMessage' | 'updatedAt' | 'unread'>> & { readonly cursors?: readonly Cursors[] },
 ): ConversationState {
-  const members = news.cursors ? merged(known.members, news.cursors) : known.members;
+  const members = news.cursors ? mergeCursors(known.members, news.cursors) : known.members;
   const seq = Math.max(known.seq, news.seq ?? 0);
   const lastMessage = later(known.lastMessage, news.lastMessage);
   const updatedAt = news.updatedAt !== undefined && news.updatedAt > known.updatedAt ? news.updatedAt : known.updatedAt;
@@ -66,7 +66,7 @@ export function merge(
 }
 
 /** Cursors never go back; names are as they were told last. */
-function merged(known: readonly Member[], news: readonly Cursors[]): readonly Member[] {
+function mergeCursors(known: readonly Member[], news: readonly Cursors[]): readonly Member[] {
   let changed = false;
   const members = known.map((member) => {
     const told = news.find((other) => other.userId === member.userId);
@@ -77,14 +77,14 @@ function merged(known: readonly Member[], news: readonly Cursors[]): readonly Me
       readUpTo: Math.max(member.readUpTo, told.readUpTo),
       deliveredUpTo: Math.max(member.deliveredUpTo, told.deliveredUpTo),
     };
-    if (same(member, next)) return member;
+    if (shallowEqual(member, next)) return member;
     changed = true;
     return next;
   });
   return changed ? members : known;
 }
 
-function holding(known: ConversationState, news: readonly Message[]): ConversationState {
+function withMessages(known: ConversationState, news: readonly Message[]): ConversationState {
   const messages = insert(known.messages, news, known.loadedFrom);
   return messages === known.messages ? known : { ...known, messages };
 }
@@ -95,7 +95,7 @@ function insert(known: readonly Message[], news: readonly Message[], from: numbe
   for (const message of news) {
     if (message.seq < from) continue;
     const held = messages ?? known;
-    const at = placeOf(held, message.seq);
+    const at = indexOf(held, message.seq);
     const old = held[at]?.seq === message.seq ? held[at] : undefined;
     const next = newer(old, message);
     if (next === old) continue;
@@ -106,7 +106,7 @@ function insert(known: readonly Message[], news: readonly Message[], from: numbe
 }
 
 /** Where a number is, or belongs. New messages come last, so that is looked at first. */
-function placeOf(messages: readonly Message[], seq: number): number {
+function indexOf(messages: readonly Message[], seq: number): number {
   let low = 0;
   let high = messages.length;
   if (high === 0 || messages[high - 1]!.seq < seq) return high;
@@ -136,5 +136,5 @@ function advance(known: ConversationState, seen: readonly number[]): Conversatio
   let { position } = known;
   const outOfOrder = [...new Set([...known.outOfOrder, ...seen])].filter((seq) => seq > position).sort((a, b) => a - b);
   while (outOfOrder[0] === position + 1) position = outOfOrder.shift()!;
-  return position === known.position && same(outOfOrder, known.outOfOrder) ? known : { ...known, position, outOfOrder };
+  return position === known.position && shallowEqual(outOfOrder, known.outOfOrder) ? known : { ...known, position, outOfOrder };
 }

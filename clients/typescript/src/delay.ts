@@ -1,5 +1,5 @@
 /** Waits; less long if the signal says so. */
-export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+export function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) {
       resolve();
@@ -17,7 +17,7 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
 }
 
 /** Gives something up that takes too long, also where it does not heed the signal. */
-export function within<Result>(milliseconds: number, run: (signal: AbortSignal) => Promise<Result>, late?: () => void): Promise<Result> {
+export function withTimeout<Result>(milliseconds: number, run: (signal: AbortSignal) => Promise<Result>, late?: () => void): Promise<Result> {
   const controller = new AbortController();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

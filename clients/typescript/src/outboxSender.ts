@@ -2,15 +2,15 @@ import { ChatError, type Timing } from './client.js';
 import type { Connection } from './connection.js';
 import { exclusively } from './lock.js';
 import type { OutboxStorage } from './outbox.js';
-import { Pace } from './sendRate.js';
-import { pause, within } from './delay.js';
+import { SendRate } from './sendRate.js';
+import { delay, withTimeout } from './delay.js';
 import { report } from './report.js';
 import type { OutboxEntry } from './state.js';
 import type { Store } from './store.js';
 import type { WireError } from './wire.js';
 
 const firstRetry = 1_000;
-const longestRetry = 30_000;
+const maxRetry = 30_000;
 
 /** What the sender tells the chat. */
 export interface OutboxObserver {
@@ -20,7 +20,7 @@ export interface OutboxObserver {
 }
 
 /** A conversation whose outbox is being sent. */
-interface Lane {
+interface SendLoop {
   /** Ends a pause between two tries. */
   wake: AbortController;
 }
@@ -40,17 +40,17 @@ export class OutboxSender {
   /** What is being stored. */
   readonly #puts = new Map<string, Promise<void>>();
   /** What is in the storage, as far as this tab knows: what is missing there was settled by another tab. */
-  readonly #there = new Set<string>();
+  readonly #stored = new Set<string>();
   /** What is being removed from the storage. */
-  readonly #leaving = new Set<string>();
+  readonly #removing = new Set<string>();
   /** For each question that the storage has not answered: what has left the outbox since. */
-  readonly #asking = new Set<Set<string>>();
-  readonly #lanes = new Map<string, Lane>();
-  readonly #pace = new Pace();
+  readonly #loads = new Set<Set<string>>();
+  readonly #loops = new Map<string, SendLoop>();
+  readonly #rate = new SendRate();
   #outbox: readonly OutboxEntry[] = [];
   #session: AbortController | undefined;
   /** Operations that the storage has not answered in time: it is not asked again before it has. */
-  #hung = 0;
+  #pendingTimeouts = 0;
 
   constructor(store: Store, connection: Connection, storage: OutboxStorage, timing: Timing, observer: OutboxObserver) {
     this.#store = store;
@@ -58,41 +58,41 @@ export class OutboxSender {
     this.#storage = storage;
     this.#timing = timing;
     this.#observer = observer;
-    store.subscribe(() => this.#look());
+    store.subscribe(() => this.#onStateChange());
   }
 
   /** Reads what all tabs share: what was left unsent before a reload or by another tab, and what another tab has settled. */
   async restore(userId: string): Promise<void> {
-    const before = [...this.#there];
+    const before = [...this.#stored];
     // What leaves before the answer is there may still be in the answer.
-    const left = new Set(this.#leaving);
-    this.#asking.add(left);
+    const left = new Set(this.#removing);
+    this.#loads.add(left);
     let entries: OutboxEntry[];
     try {
-      entries = await this.#ask(() => this.#storage.load(userId));
+      entries = await this.#runStorage(() => this.#storage.load(userId));
     } catch {
       // A browser without storage, in private mode for one: messages live as long as the page, and the state says so.
       return;
     } finally {
-      this.#asking.delete(left);
+      this.#loads.delete(left);
     }
 
     if (this.#store.getState().me?.userId !== userId) return;
     const found = new Set(entries.map((entry) => entry.tempId));
     const gone = before.filter((tempId) => !found.has(tempId));
-    for (const tempId of found) if (!left.has(tempId)) this.#there.add(tempId);
-    for (const tempId of gone) this.#there.delete(tempId);
+    for (const tempId of found) if (!left.has(tempId)) this.#stored.add(tempId);
+    for (const tempId of gone) this.#stored.delete(tempId);
     this.#store.dispatch({ type: 'restored', entries: entries.filter(({ tempId }) => !left.has(tempId)), gone });
     // Acknowledged long since: the page was closed before the storage had let go of it.
-    for (const { tempId } of entries) if (!left.has(tempId) && !this.#isHeld(tempId)) this.#release(tempId);
+    for (const { tempId } of entries) if (!left.has(tempId) && !this.#isInOutbox(tempId)) this.#remove(tempId);
   }
 
   /** Lets go of everything of a user's, also of what is just being stored. */
-  async forget(userId: string): Promise<void> {
+  async clear(userId: string): Promise<void> {
     await Promise.all(this.#puts.values());
-    this.#there.clear();
-    const entries = await this.#ask(() => this.#storage.load(userId));
-    await Promise.all(entries.map(({ tempId }) => this.#ask(() => this.#storage.remove(tempId))));
+    this.#stored.clear();
+    const entries = await this.#runStorage(() => this.#storage.load(userId));
+    await Promise.all(entries.map(({ tempId }) => this.#runStorage(() => this.#storage.remove(tempId))));
   }
 
   opened(): void {
@@ -107,7 +107,7 @@ export class OutboxSender {
   }
 
   add(entry: OutboxEntry): void {
-    this.#keep(entry);
+    this.#put(entry);
     this.#store.dispatch({ type: 'queued', entry });
   }
 
@@ -115,15 +115,15 @@ export class OutboxSender {
     this.#store.dispatch({ type: 'retried', tempId });
     const entry = this.#store.getState().outbox.find((held) => held.tempId === tempId);
     if (!entry) return;
-    this.#keep(entry);
-    this.#lanes.get(entry.conversationId)?.wake.abort();
+    this.#put(entry);
+    this.#loops.get(entry.conversationId)?.wake.abort();
   }
 
   /** Sends what waits, in each conversation in which that is not under way. */
   run(): void {
     if (!this.#connection.isOnline || !this.#session) return;
     for (const entry of this.#store.getState().outbox)
-      if (entry.status === 'sending' && !this.#lanes.has(entry.conversationId)) void this.#sendAll(entry.conversationId);
+      if (entry.status === 'sending' && !this.#loops.has(entry.conversationId)) void this.#sendAll(entry.conversationId);
   }
 
   #next(conversationId: string): OutboxEntry | undefined {
@@ -132,13 +132,13 @@ export class OutboxSender {
 
   async #sendAll(conversationId: string): Promise<void> {
     const session = this.#session!.signal;
-    const lane: Lane = { wake: new AbortController() };
-    this.#lanes.set(conversationId, lane);
+    const lane: SendLoop = { wake: new AbortController() };
+    this.#loops.set(conversationId, lane);
     let wait = firstRetry;
     for (let entry = this.#next(conversationId); entry && !session.aborted; entry = this.#next(conversationId)) {
       const { tempId, userId } = entry;
-      await this.#turn(session);
-      const delay = await exclusively(
+      await this.#waitForRate(session);
+      const pause = await exclusively(
         `chat-outbox-${userId}-${conversationId}`,
         this.#timing.lockTimeout,
         // Meanwhile another tab may have sent it, and another one be the first.
@@ -149,35 +149,35 @@ export class OutboxSender {
         report(failure);
         return 'later' as const;
       });
-      if (delay === 0) wait = firstRetry;
+      if (pause === 0) wait = firstRetry;
       else if (!session.aborted) {
         lane.wake = new AbortController();
         const end = () => lane.wake.abort();
         session.addEventListener('abort', end);
-        await pause(delay === 'later' ? wait : delay, lane.wake.signal);
+        await delay(pause === 'later' ? wait : pause, lane.wake.signal);
         session.removeEventListener('abort', end);
-        wait = Math.min(longestRetry, wait * 2);
+        wait = Math.min(maxRetry, wait * 2);
       }
     }
 
-    this.#lanes.delete(conversationId);
+    this.#loops.delete(conversationId);
     // A connection may have come, or an entry, while the last round was ending.
     this.run();
   }
 
   /** Waits until the server's rate has room for one more. All conversations share it, as they do at the server. */
-  async #turn(session: AbortSignal): Promise<void> {
+  async #waitForRate(session: AbortSignal): Promise<void> {
     do {
-      const wait = this.#pace.take(this.#store.getState().me?.limits?.messagesPerSecond ?? Infinity);
-      if (wait > 0) await pause(wait, session);
-    } while (this.#pace.isHeld && !session.aborted);
+      const wait = this.#rate.take(this.#store.getState().me?.limits?.messagesPerSecond ?? Infinity);
+      if (wait > 0) await delay(wait, session);
+    } while (this.#rate.isHeld && !session.aborted);
   }
 
   /** Sends one entry; returns for how long not to send in its conversation. */
   async #sendOne(entry: OutboxEntry): Promise<number | 'later'> {
     const { tempId, conversationId, content } = entry;
-    if (await this.#isGone(tempId)) {
-      this.#store.dispatch({ type: 'dropped', tempId });
+    if (await this.#isSentElsewhere(tempId)) {
+      this.#store.dispatch({ type: 'discarded', tempId });
       return 0;
     }
 
@@ -195,7 +195,7 @@ export class OutboxSender {
     try {
       await this.#connection.request('message.send', { conversationId, content, tempId });
       // The answer has taken it out of the outbox, unless that was for another person's conversation of the same name.
-      this.#store.dispatch({ type: 'dropped', tempId });
+      this.#store.dispatch({ type: 'discarded', tempId });
       return 0;
     } catch (failure) {
       if (!(failure instanceof ChatError)) throw failure;
@@ -205,7 +205,7 @@ export class OutboxSender {
         const { retryAfterMs } = failure.details;
         if (failure.code !== 'RATE_LIMITED') return retryAfterMs ?? 'later';
         // Other devices use the same rate up: what was told is when there is room for one, and each refusal counts.
-        this.#pace.hold(Math.max(retryAfterMs ?? 0, firstRetry));
+        this.#rate.hold(Math.max(retryAfterMs ?? 0, firstRetry));
         return 0;
       }
 
@@ -214,7 +214,7 @@ export class OutboxSender {
     }
   }
 
-  #isHeld(tempId: string): boolean {
+  #isInOutbox(tempId: string): boolean {
     return this.#store.getState().outbox.some((entry) => entry.tempId === tempId);
   }
 
@@ -222,18 +222,18 @@ export class OutboxSender {
     this.#store.dispatch({ type: 'failed', tempId: entry.tempId, error: error.code });
     const failed = this.#store.getState().outbox.find((held) => held.tempId === entry.tempId);
     if (!failed) return;
-    this.#keep(failed);
+    this.#put(failed);
     this.#observer.failed(failed, error);
   }
 
-  #keep(entry: OutboxEntry): void {
+  #put(entry: OutboxEntry): void {
     const { tempId } = entry;
     const before = this.#puts.get(tempId) ?? Promise.resolve();
     const put = before
-      .then(() => this.#ask(() => this.#storage.put(entry)))
+      .then(() => this.#runStorage(() => this.#storage.put(entry)))
       .then(
         () => {
-          this.#there.add(tempId);
+          this.#stored.add(tempId);
           this.#observer.stored();
           // A tab that was closed may have left something older, and had no time to say so.
           return this.restore(entry.userId);
@@ -244,21 +244,21 @@ export class OutboxSender {
         if (this.#puts.get(tempId) !== put) return;
         this.#puts.delete(tempId);
         // Settled while it was being stored.
-        if (this.#leaving.has(tempId)) this.#release(tempId);
+        if (this.#removing.has(tempId)) this.#remove(tempId);
       });
     this.#puts.set(tempId, put);
   }
 
   /** The storage lets go of it. */
-  #release(tempId: string): void {
-    this.#leaving.add(tempId);
-    for (const left of this.#asking) left.add(tempId);
-    this.#there.delete(tempId);
+  #remove(tempId: string): void {
+    this.#removing.add(tempId);
+    for (const left of this.#loads) left.add(tempId);
+    this.#stored.delete(tempId);
     // Just being stored: after that.
     if (this.#puts.has(tempId)) return;
-    this.#ask(() => this.#storage.remove(tempId)).then(
+    this.#runStorage(() => this.#storage.remove(tempId)).then(
       () => {
-        this.#leaving.delete(tempId);
+        this.#removing.delete(tempId);
         this.#observer.stored();
       },
       // Tried again when the storage works again. What stays by mistake is sent once more, and its tempId makes that harmless.
@@ -267,14 +267,14 @@ export class OutboxSender {
   }
 
   /** Whether another tab has seen to it. */
-  async #isGone(tempId: string): Promise<boolean> {
+  async #isSentElsewhere(tempId: string): Promise<boolean> {
     await this.#puts.get(tempId);
-    if (!this.#there.has(tempId)) return false;
-    return this.#ask(() => this.#storage.has(tempId)).then((has) => !has, () => false);
+    if (!this.#stored.has(tempId)) return false;
+    return this.#runStorage(() => this.#storage.has(tempId)).then((has) => !has, () => false);
   }
 
   /** Runs after each change of the state: sends what is new, and lets the storage go of what has left the outbox. */
-  #look(): void {
+  #onStateChange(): void {
     const { outbox, me } = this.#store.getState();
     if (outbox === this.#outbox) return;
     const before = this.#outbox;
@@ -283,19 +283,19 @@ export class OutboxSender {
     for (const { tempId, userId, conversationId } of before) {
       // Another user's entries have not been settled: they wait in the storage for their return.
       if (left.has(tempId) || userId !== me?.userId) continue;
-      this.#lanes.get(conversationId)?.wake.abort();
-      this.#release(tempId);
+      this.#loops.get(conversationId)?.wake.abort();
+      this.#remove(tempId);
     }
 
     this.run();
   }
 
   /** Asks the storage, which may fail or, as IndexedDB does at times, never answer. The state says whether it works. */
-  async #ask<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.#hung > 0) throw new Error('The storage does not answer.');
+  async #runStorage<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (this.#pendingTimeouts > 0) throw new Error('The storage does not answer.');
     const asked = run();
     try {
-      const result = await within(this.#timing.storageTimeout, () => asked, () => this.#hang(asked));
+      const result = await withTimeout(this.#timing.storageTimeout, () => asked, () => this.#onTimeout(asked));
       this.#store.dispatch({ type: 'storage', isWorking: true });
       return result;
     } catch (failure) {
@@ -304,13 +304,13 @@ export class OutboxSender {
     }
   }
 
-  #hang(asked: Promise<unknown>): void {
-    this.#hung++;
+  #onTimeout(asked: Promise<unknown>): void {
+    this.#pendingTimeouts++;
     const end = () => {
-      if (--this.#hung > 0) return;
+      if (--this.#pendingTimeouts > 0) return;
       // It works again: what it could not take meanwhile is stored now.
-      for (const entry of this.#store.getState().outbox) this.#keep(entry);
-      for (const tempId of this.#leaving) this.#release(tempId);
+      for (const entry of this.#store.getState().outbox) this.#put(entry);
+      for (const tempId of this.#removing) this.#remove(tempId);
     };
     asked.then(end, end);
   }

@@ -16,27 +16,27 @@ export class Receipts {
   /** What the user has read, and the server has not confirmed. */
   readonly #read = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #isSaying = false;
+  #isSending = false;
   /** The conversations when they were last looked at: unless these change there is nothing new to say. */
-  #seen: Readonly<Record<string, ConversationState>> = {};
+  #lastSeen: Readonly<Record<string, ConversationState>> = {};
 
   constructor(store: Store, connection: Connection, timing: Timing) {
     this.#store = store;
     this.#connection = connection;
     this.#timing = timing;
     store.subscribe(() => {
-      if (store.getState().conversations !== this.#seen) this.#plan();
+      if (store.getState().conversations !== this.#lastSeen) this.#schedule();
     });
   }
 
   opened(): void {
     this.#delivered.clear();
-    this.#seen = {};
-    this.#plan();
+    this.#lastSeen = {};
+    this.#schedule();
   }
 
   /** Another user, or none. */
-  forget(): void {
+  reset(): void {
     this.#read.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -47,34 +47,34 @@ export class Receipts {
     const number = upTo ?? conversation?.position ?? 0;
     if (number <= Math.max(this.#ownCursor(conversation, 'readUpTo'), this.#read.get(conversationId) ?? 0)) return;
     this.#read.set(conversationId, number);
-    this.#plan();
+    this.#schedule();
   }
 
-  #plan(delay = this.#timing.receiptDelay): void {
+  #schedule(delay = this.#timing.receiptDelay): void {
     if (this.#timer || !this.#connection.isOnline) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#sayDelivered();
-      void this.#sayRead();
+      this.#sendDelivered();
+      void this.#sendRead();
     }, delay);
   }
 
-  #sayDelivered(): void {
+  #sendDelivered(): void {
     const { conversations, me } = this.#store.getState();
-    const before = this.#seen;
-    this.#seen = conversations;
+    const before = this.#lastSeen;
+    this.#lastSeen = conversations;
     for (const conversation of Object.values(conversations)) {
       if (conversation === before[conversation.id]) continue;
-      const upTo = lastOfOthers(conversation, me?.userId);
+      const upTo = lastReceived(conversation, me?.userId);
       const said = Math.max(this.#delivered.get(conversation.id) ?? 0, this.#ownCursor(conversation, 'deliveredUpTo'), this.#read.get(conversation.id) ?? 0);
       if (upTo > said && this.#connection.send('message.delivered', { conversationId: conversation.id, upTo }))
         this.#delivered.set(conversation.id, upTo);
     }
   }
 
-  async #sayRead(): Promise<void> {
-    if (this.#isSaying) return;
-    this.#isSaying = true;
+  async #sendRead(): Promise<void> {
+    if (this.#isSending) return;
+    this.#isSending = true;
     let wait: number | undefined;
     for (const [conversationId, upTo] of this.#read) {
       try {
@@ -90,8 +90,8 @@ export class Receipts {
       if (!this.#connection.isOnline) break;
     }
 
-    this.#isSaying = false;
-    if (this.#read.size > 0) this.#plan(wait);
+    this.#isSending = false;
+    if (this.#read.size > 0) this.#schedule(wait);
   }
 
   #confirmed(conversationId: string, upTo: number): void {
@@ -105,7 +105,7 @@ export class Receipts {
 }
 
 /** The number of the last message of somebody else's that this device has, with all before it. */
-function lastOfOthers({ messages, position, lastMessage, unread }: ConversationState, me: string | undefined): number {
+function lastReceived({ messages, position, lastMessage, unread }: ConversationState, me: string | undefined): number {
   for (let at = messages.length - 1; at >= 0; at--) {
     const message = messages[at]!;
     if (message.senderId !== me && message.seq <= position) return message.seq;

@@ -1,6 +1,6 @@
-import { applySync, merge, resetTo, applyMessage, takePage, trim } from './conversation.js';
+import { applySync, merge, resetTo, applyMessage, prependPage, trim } from './conversation.js';
 import { byAge } from './outbox.js';
-import { same } from './shallowEqual.js';
+import { shallowEqual } from './shallowEqual.js';
 import { initialState, type ChatState, type ConnectionState, type ConversationState, type Draft, type Me, type OutboxEntry } from './state.js';
 import type { BlockAdded, Conversation, ErrorCode, Message, MessagePage, ServerEvent, SyncConversation, UserStatus } from './wire.js';
 
@@ -39,7 +39,7 @@ export type Action =
   /** It could not be sent this time, and is going to be tried again. */
   | { readonly type: 'delayed'; readonly tempId: string; readonly error: ErrorCode }
   | { readonly type: 'retried'; readonly tempId: string }
-  | { readonly type: 'dropped'; readonly tempId: string }
+  | { readonly type: 'discarded'; readonly tempId: string }
   /** All drafts of the user, or the one of a conversation. */
   | { readonly type: 'drafts'; readonly drafts: Readonly<Record<string, Draft>> }
   | { readonly type: 'draft'; readonly conversationId: string; readonly draft: Draft | undefined }
@@ -71,9 +71,9 @@ export function reduce(state: ChatState, action: Action): ChatState {
       if (!state.conversations[conversation.id] && conversation.seq === 0) return state;
       // Unknown so far, and all of it is here: nothing is left to load. If not, its history is loaded like any other's.
       if (!state.conversations[conversation.id] && action.after === 0 && !hasMore)
-        state = put(state, { ...created(conversation), position: 0, loadedFrom: 1 });
+        state = putConversation(state, { ...created(conversation), position: 0, loadedFrom: 1 });
       state = upsertConversation(state, conversation, action.since);
-      return removeAcknowledged(change(state, conversation.id, (known) => applySync(known, action.after, messages)), messages);
+      return removeAcknowledged(changeConversation(state, conversation.id, (known) => applySync(known, action.after, messages)), messages);
     }
     case 'listed': {
       for (const conversation of action.conversations) state = upsertConversation(state, conversation, action.since);
@@ -83,7 +83,7 @@ export function reduce(state: ChatState, action: Action): ChatState {
       // What the server has said already is newer.
       if (state.listed || (state.epoch !== null && state.epoch !== action.epoch)) return state;
       for (const conversation of action.conversations)
-        if (!state.conversations[conversation.id]) state = put(state, { ...conversation, outOfOrder: [], history: 'idle', unreadTold: 0 });
+        if (!state.conversations[conversation.id]) state = putConversation(state, { ...conversation, outOfOrder: [], history: 'idle', unreadTold: 0 });
       return state.epoch === null ? { ...state, epoch: action.epoch } : state;
     }
     case 'gone':
@@ -91,18 +91,18 @@ export function reduce(state: ChatState, action: Action): ChatState {
     case 'replaced': {
       const { conversation, page } = action;
       state = upsertConversation(state, conversation, action.since);
-      state = change(state, conversation.id, (known) => resetTo(known, conversation.seq, page));
+      state = changeConversation(state, conversation.id, (known) => resetTo(known, conversation.seq, page));
       return removeAcknowledged(state, page.messages);
     }
     case 'history':
-      return removeAcknowledged(change(state, action.conversationId, (known) => takePage(known, action.before, action.page)), action.page.messages);
+      return removeAcknowledged(changeConversation(state, action.conversationId, (known) => prependPage(known, action.before, action.page)), action.page.messages);
     case 'loading':
-      return change(state, action.conversationId, (known) => (known.history === action.history ? known : { ...known, history: action.history }));
+      return changeConversation(state, action.conversationId, (known) => (known.history === action.history ? known : { ...known, history: action.history }));
     case 'trimmed':
-      return change(state, action.conversationId, (known) => trim(known, action.keep));
+      return changeConversation(state, action.conversationId, (known) => trim(known, action.keep));
     case 'blocks': {
       const blocks = Object.fromEntries(action.blocks.map((block) => [block.userId, block.blockedAt]));
-      return same(state.blocks, blocks) ? state : { ...state, blocks };
+      return shallowEqual(state.blocks, blocks) ? state : { ...state, blocks };
     }
     case 'presence': {
       const news = action.users.filter((user) => !state.presence[user.userId]);
@@ -124,12 +124,12 @@ export function reduce(state: ChatState, action: Action): ChatState {
     case 'queued':
       return { ...state, outbox: [...state.outbox, action.entry] };
     case 'failed':
-      return entryChanged(state, action.tempId, (entry) => ({ ...entry, status: 'failed', error: action.error }));
+      return changeEntry(state, action.tempId, (entry) => ({ ...entry, status: 'failed', error: action.error }));
     case 'delayed':
-      return entryChanged(state, action.tempId, (entry) => (entry.error === action.error ? entry : { ...entry, error: action.error }));
+      return changeEntry(state, action.tempId, (entry) => (entry.error === action.error ? entry : { ...entry, error: action.error }));
     case 'retried':
-      return entryChanged(state, action.tempId, ({ error: _, ...entry }) => ({ ...entry, status: 'sending' }));
-    case 'dropped':
+      return changeEntry(state, action.tempId, ({ error: _, ...entry }) => ({ ...entry, status: 'sending' }));
+    case 'discarded':
       return state.outbox.some((entry) => entry.tempId === action.tempId)
         ? { ...state, outbox: state.outbox.filter((entry) => entry.tempId !== action.tempId) }
         : state;
@@ -137,7 +137,7 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return { ...state, drafts: action.drafts };
     case 'draft': {
       const { conversationId, draft } = action;
-      if (same(state.drafts[conversationId], draft)) return state;
+      if (shallowEqual(state.drafts[conversationId], draft)) return state;
       return { ...state, drafts: draft ? { ...state.drafts, [conversationId]: draft } : without(state.drafts, conversationId) };
     }
     case 'signedOut':
@@ -145,14 +145,14 @@ export function reduce(state: ChatState, action: Action): ChatState {
     case 'typingExpired': {
       for (const [conversationId, typists] of Object.entries(state.typing))
         for (const [userId, told] of Object.entries(typists))
-          if (told < action.before) state = typingStopped(state, conversationId, userId);
+          if (told < action.before) state = stopTyping(state, conversationId, userId);
       return state;
     }
   }
 }
 
 /** The conversations in which something is missing. */
-export function behind(state: ChatState): readonly ConversationState[] {
+export function conversationsWithGaps(state: ChatState): readonly ConversationState[] {
   return Object.values(state.conversations).filter((conversation) => conversation.seq > conversation.position);
 }
 
@@ -170,7 +170,7 @@ function applyEvent(state: ChatState, event: ServerEvent, now: number): ChatStat
     case 'message.sent':
     case 'message.new': {
       const { message } = event.payload;
-      state = typingStopped(removeAcknowledged(state, [message]), message.conversationId, message.senderId);
+      state = stopTyping(removeAcknowledged(state, [message]), message.conversationId, message.senderId);
       return updateConversation(state, message.conversationId, event, (known) => applyMessage(known, message));
     }
     case 'conversation.updated': {
@@ -202,18 +202,18 @@ function applyEvent(state: ChatState, event: ServerEvent, now: number): ChatStat
     }
     case 'status.bulk': {
       const part = Object.fromEntries(
-        event.payload.users.map((user) => [user.userId, same(state.presence[user.userId], user) ? state.presence[user.userId]! : user]),
+        event.payload.users.map((user) => [user.userId, shallowEqual(state.presence[user.userId], user) ? state.presence[user.userId]! : user]),
       );
       const presence = state.presenceHasMore ? { ...state.presence, ...part } : part;
       return { ...state, presence, presenceHasMore: event.payload.more === true };
     }
     case 'user.online':
-      return present(state, { userId: event.payload.userId, online: true });
+      return setPresence(state, { userId: event.payload.userId, online: true });
     case 'user.offline':
-      return present(state, { userId: event.payload.userId, online: false, lastSeenAt: event.payload.lastSeenAt });
+      return setPresence(state, { userId: event.payload.userId, online: false, lastSeenAt: event.payload.lastSeenAt });
     case 'typing.update': {
       const { conversationId, userId, typing } = event.payload;
-      if (!typing) return typingStopped(state, conversationId, userId);
+      if (!typing) return stopTyping(state, conversationId, userId);
       return state.conversations[conversationId]
         ? { ...state, typing: { ...state.typing, [conversationId]: { ...state.typing[conversationId], [userId]: now } } }
         : state;
@@ -234,7 +234,7 @@ function updateConversation(
 ): ChatState {
   const clock = state.clock + 1;
   const known = state.conversations[conversationId];
-  if (known) return { ...put(state, apply(known, clock)), clock };
+  if (known) return { ...putConversation(state, apply(known, clock)), clock };
   return { ...state, clock, pendingEvents: { ...state.pendingEvents, [conversationId]: [...(state.pendingEvents[conversationId] ?? []), event] } };
 }
 
@@ -243,9 +243,9 @@ function upsertConversation(state: ChatState, view: Conversation, since: number)
   const known = state.conversations[view.id];
   if (known) {
     const unread = known.unreadTold > since ? known.unread : view.unread;
-    state = change(state, view.id, (before) => merge(before, { ...view, unread, cursors: view.members }));
+    state = changeConversation(state, view.id, (before) => merge(before, { ...view, unread, cursors: view.members }));
   } else {
-    state = put(state, created(view));
+    state = putConversation(state, created(view));
   }
 
   if (view.lastMessage) state = removeAcknowledged(state, [view.lastMessage]);
@@ -278,27 +278,27 @@ const isAnswerTo = (message: Message, entry: OutboxEntry) =>
 const isAcknowledged = (state: ChatState, entry: OutboxEntry) =>
   state.conversations[entry.conversationId]?.messages.some((message) => isAnswerTo(message, entry)) ?? false;
 
-function put(state: ChatState, conversation: ConversationState): ChatState {
+function putConversation(state: ChatState, conversation: ConversationState): ChatState {
   return state.conversations[conversation.id] === conversation
     ? state
     : { ...state, conversations: { ...state.conversations, [conversation.id]: conversation } };
 }
 
-function change(state: ChatState, conversationId: string, apply: (known: ConversationState) => ConversationState): ChatState {
+function changeConversation(state: ChatState, conversationId: string, apply: (known: ConversationState) => ConversationState): ChatState {
   const known = state.conversations[conversationId];
-  return known ? put(state, apply(known)) : state;
+  return known ? putConversation(state, apply(known)) : state;
 }
 
-function entryChanged(state: ChatState, tempId: string, apply: (entry: OutboxEntry) => OutboxEntry): ChatState {
+function changeEntry(state: ChatState, tempId: string, apply: (entry: OutboxEntry) => OutboxEntry): ChatState {
   const outbox = state.outbox.map((entry) => (entry.tempId === tempId ? apply(entry) : entry));
   return outbox.every((entry, at) => entry === state.outbox[at]) ? state : { ...state, outbox };
 }
 
-function present(state: ChatState, status: UserStatus): ChatState {
-  return same(state.presence[status.userId], status) ? state : { ...state, presence: { ...state.presence, [status.userId]: status } };
+function setPresence(state: ChatState, status: UserStatus): ChatState {
+  return shallowEqual(state.presence[status.userId], status) ? state : { ...state, presence: { ...state.presence, [status.userId]: status } };
 }
 
-function typingStopped(state: ChatState, conversationId: string, userId: string): ChatState {
+function stopTyping(state: ChatState, conversationId: string, userId: string): ChatState {
   const typists = state.typing[conversationId];
   if (typists?.[userId] === undefined) return state;
   const rest = without(typists, userId);

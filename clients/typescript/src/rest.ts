@@ -1,6 +1,6 @@
 import { isMixedContent, restAddress } from './address.js';
 import { ChatError, type ChatOptions } from './client.js';
-import { within } from './delay.js';
+import { withTimeout } from './delay.js';
 import { isSignInRequired, type TokenRequest } from './token.js';
 import type {
   BlockAdded, BlockList, BlockRemoved, Conversation, ConversationPage, ErrorCode, MessagePage, PersonRef, Problem,
@@ -37,7 +37,7 @@ export function createApi(
 ): ChatApi {
   async function tokenOf(request: TokenRequest): Promise<string> {
     try {
-      return await within(timeout, () => options.token(request));
+      return await withTimeout(timeout, () => options.token(request));
     } catch (failure) {
       if (!isSignInRequired(failure)) throw failure;
       signInRequired(failure.message);
@@ -48,7 +48,7 @@ export function createApi(
   async function ask(url: string, method: string, body: unknown, token: string): Promise<{ response: Response; text: string }> {
     const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
-    return within(timeout, async (signal) => {
+    return withTimeout(timeout, async (signal) => {
       const response = await (options.fetch ?? fetch)(url, {
         method,
         headers,

@@ -5,7 +5,7 @@ const burst = 20;
  * Spreads sends over time. An outbox that was filled without a connection would otherwise be refused as a flood, and a
  * connection with too many refusals is closed for good.
  */
-export class Pace {
+export class SendRate {
   /** When the next send may go if all that took a turn before it do. */
   #next = -Infinity;
   #heldUntil = -Infinity;

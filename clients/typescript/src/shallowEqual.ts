@@ -1,5 +1,5 @@
 /** Whether two flat objects or lists hold the same. */
-export function same(a: object | undefined, b: object | undefined): boolean {
+export function shallowEqual(a: object | undefined, b: object | undefined): boolean {
   if (a === b) return true;
   if (!a || !b) return false;
   const left = Object.entries(a);

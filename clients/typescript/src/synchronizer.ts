@@ -1,25 +1,25 @@
 import { ChatError, type Timing } from './client.js';
 import type { Connection } from './connection.js';
-import { pause } from './delay.js';
-import { behind } from './reducer.js';
+import { delay } from './delay.js';
+import { conversationsWithGaps } from './reducer.js';
 import type { ChatApi } from './rest.js';
 import type { Store } from './store.js';
 import type { Conversation, MessagePage, Synchronize } from './wire.js';
 
 const pageSize = 200;
-const mostPages = 5;
-const longestPause = 30_000;
-const patience = 500;
+const maxPages = 5;
+const maxDelay = 30_000;
+const settleTime = 500;
 
 /** More than this in one conversation is not fetched one by one: it begins anew at its latest messages. */
-const longestGap = 1000;
+const maxGap = 1000;
 
 /** What surrounds an entry of a sync in its frame, and what is in a frame besides entries, in bytes. */
 const entryBytes = '"":,'.length;
 const frameBytes = 300;
 
 /** What to sync in frames of so many bytes: ranges of ids that leave none out, known or not. */
-export function ranges(known: Readonly<Record<string, number>>, maxFrameBytes: number): Synchronize[] {
+export function splitIntoFrames(known: Readonly<Record<string, number>>, maxFrameBytes: number): Synchronize[] {
   const parts: Record<string, number>[] = [{}];
   const lasts: string[] = [];
   let bytes = frameBytes;
@@ -54,7 +54,7 @@ export class Synchronizer {
   readonly #timing: Timing;
   #session: AbortController | undefined;
   #isReady = false;
-  #isFilling = false;
+  #isFillingGaps = false;
   /** Conversations that are being fetched, or that could not be had. */
   readonly #fetching = new Set<string>();
 
@@ -63,7 +63,7 @@ export class Synchronizer {
     this.#connection = connection;
     this.#api = api;
     this.#timing = timing;
-    store.subscribe(() => this.#look());
+    store.subscribe(() => this.#onStateChange());
   }
 
   opened(): void {
@@ -72,7 +72,7 @@ export class Synchronizer {
     const session = new AbortController();
     this.#session = session;
     void this.#recover(session.signal);
-    void this.#untilDone(session.signal, () => this.#loadBlocks());
+    void this.#retryUntilDone(session.signal, () => this.#loadBlocks());
   }
 
   closed(): void {
@@ -82,7 +82,7 @@ export class Synchronizer {
   }
 
   /** Takes over a conversation that was asked for since the clock showed `since`, and who is there of its members. */
-  async take(conversation: Conversation, since: number): Promise<void> {
+  async add(conversation: Conversation, since: number): Promise<void> {
     this.#store.dispatch({ type: 'listed', conversations: [conversation], isLast: false, since });
     const { me, presence } = this.#store.getState();
     const unknown = conversation.members.map((member) => member.userId).filter((id) => id !== me?.userId && !presence[id]);
@@ -94,15 +94,15 @@ export class Synchronizer {
   async #recover(session: AbortSignal): Promise<void> {
     // What is missing in what is shown comes first. Without the list a sync would bring every conversation from its
     // beginning; so the first time the list comes first, and a sync finds little to add.
-    if (this.#store.getState().listed) await this.#untilDone(session, () => this.#sync());
+    if (this.#store.getState().listed) await this.#retryUntilDone(session, () => this.#sync());
     const listed = new Set<string>();
-    await this.#untilDone(session, () => this.#list(session, listed));
-    await this.#verify(session, listed);
-    await this.#untilDone(session, () => this.#sync());
+    await this.#retryUntilDone(session, () => this.#list(session, listed));
+    await this.#checkUnlisted(session, listed);
+    await this.#retryUntilDone(session, () => this.#sync());
     if (session.aborted) return;
     this.#isReady = true;
     this.#store.dispatch({ type: 'caughtUp' });
-    this.#look();
+    this.#onStateChange();
   }
 
   async #list(session: AbortSignal, listed: Set<string>): Promise<void> {
@@ -118,13 +118,13 @@ export class Synchronizer {
   }
 
   /** What was known before and is not in the list: it may be gone, or have changed its place while the list was read. */
-  async #verify(session: AbortSignal, listed: ReadonlySet<string>): Promise<void> {
+  async #checkUnlisted(session: AbortSignal, listed: ReadonlySet<string>): Promise<void> {
     for (const id of Object.keys(this.#store.getState().conversations))
       if (!listed.has(id)) {
-        await this.#untilDone(session, async () => {
+        await this.#retryUntilDone(session, async () => {
           const since = this.#store.getState().clock;
           try {
-            await this.take(await this.#api.conversation(id), since);
+            await this.add(await this.#api.conversation(id), since);
           } catch (failure) {
             if (failure instanceof ChatError && (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND')) this.#store.dispatch({ type: 'gone', conversationId: id });
             throw failure;
@@ -140,15 +140,15 @@ export class Synchronizer {
       ({ clock } = this.#store.getState());
       ({ blocks } = await this.#api.blocks());
       // Somebody was blocked meanwhile: the answer may not know it yet.
-    } while (this.#blocksTold > clock);
+    } while (this.#blocksChangedAt > clock);
     this.#store.dispatch({ type: 'blocks', blocks });
   }
 
-  #blocksTold = 0;
+  #blocksChangedAt = 0;
 
   /** A block was told live. */
-  blockTold(): void {
-    this.#blocksTold = this.#store.getState().clock;
+  blocksChanged(): void {
+    this.#blocksChangedAt = this.#store.getState().clock;
   }
 
   /** One sync over all that is known. */
@@ -157,12 +157,12 @@ export class Synchronizer {
     const known: Record<string, number> = {};
     const far: string[] = [];
     for (const { id, seq, position } of Object.values(conversations)) {
-      const isFar = seq - position > longestGap;
+      const isFar = seq - position > maxGap;
       if (isFar) far.push(id);
       known[id] = isFar ? seq : position;
     }
 
-    for (const part of ranges(known, me?.limits?.maxFrameBytes ?? Infinity)) {
+    for (const part of splitIntoFrames(known, me?.limits?.maxFrameBytes ?? Infinity)) {
       await this.#connection.request('sync', part, (event) => {
         if (event.type !== 'sync.conversation') return false;
         const found = event.payload;
@@ -171,16 +171,16 @@ export class Synchronizer {
       });
     }
 
-    for (const id of far) await this.#replace(id);
+    for (const id of far) await this.#reload(id);
   }
 
-  async #replace(conversationId: string): Promise<void> {
+  async #reload(conversationId: string): Promise<void> {
     const since = this.#store.getState().clock;
     const loadedFrom = this.#store.getState().conversations[conversationId]?.loadedFrom ?? 0;
     const conversation = await this.#api.conversation(conversationId);
     let page: MessagePage = { messages: [], hasMore: conversation.seq > 0 };
     // As far back as before, so that nothing vanishes from under the reader's eyes, if that is not too far.
-    for (let pages = 0; page.hasMore && pages < mostPages && (page.messages[0]?.seq ?? Infinity) > loadedFrom; pages++) {
+    for (let pages = 0; page.hasMore && pages < maxPages && (page.messages[0]?.seq ?? Infinity) > loadedFrom; pages++) {
       const older = await this.#api.messages(conversationId, { before: page.messages[0]?.seq ?? conversation.seq + 1, limit: pageSize });
       page = { messages: [...older.messages, ...page.messages], hasMore: older.hasMore };
     }
@@ -189,20 +189,20 @@ export class Synchronizer {
   }
 
   /** Runs after each change of the state. */
-  #look(): void {
+  #onStateChange(): void {
     const session = this.#session?.signal;
     if (!this.#isReady || !session) return;
-    for (const id of Object.keys(this.#store.getState().pendingEvents)) void this.#fetch(id, session);
-    if (!this.#isFilling && behind(this.#store.getState()).length > 0) void this.#fill(session);
+    for (const id of Object.keys(this.#store.getState().pendingEvents)) void this.#fetchUnknown(id, session);
+    if (!this.#isFillingGaps && conversationsWithGaps(this.#store.getState()).length > 0) void this.#fillGaps(session);
   }
 
   /** Somebody has begun a conversation. */
-  async #fetch(conversationId: string, session: AbortSignal): Promise<void> {
+  async #fetchUnknown(conversationId: string, session: AbortSignal): Promise<void> {
     if (this.#fetching.has(conversationId)) return;
     this.#fetching.add(conversationId);
-    await this.#untilDone(session, async () => {
+    await this.#retryUntilDone(session, async () => {
       const since = this.#store.getState().clock;
-      await this.take(await this.#api.conversation(conversationId), since);
+      await this.add(await this.#api.conversation(conversationId), since);
     });
     // One that could not be had stays in the set, or it would be asked for again at every change.
     if (this.#store.getState().conversations[conversationId]) this.#fetching.delete(conversationId);
@@ -212,32 +212,32 @@ export class Synchronizer {
    * Asks for what is missing until nothing is. The server does not send again what it has pushed on this connection;
    * so where a sync brings nothing, and nothing comes by itself, the conversation is loaded afresh.
    */
-  async #fill(session: AbortSignal): Promise<void> {
-    this.#isFilling = true;
+  async #fillGaps(session: AbortSignal): Promise<void> {
+    this.#isFillingGaps = true;
     let wait = this.#timing.gapDelay;
     for (;;) {
-      await pause(wait, session);
-      if (session.aborted || behind(this.#store.getState()).length === 0) break;
-      const before = this.#positions();
-      await this.#untilDone(session, () => this.#sync());
-      if (this.#positions() > before) continue;
-      await pause(patience, session);
-      for (const { id } of behind(this.#store.getState())) await this.#untilDone(session, () => this.#replace(id));
-      wait = Math.min(longestPause, wait * 2 + patience);
+      await delay(wait, session);
+      if (session.aborted || conversationsWithGaps(this.#store.getState()).length === 0) break;
+      const before = this.#totalPosition();
+      await this.#retryUntilDone(session, () => this.#sync());
+      if (this.#totalPosition() > before) continue;
+      await delay(settleTime, session);
+      for (const { id } of conversationsWithGaps(this.#store.getState())) await this.#retryUntilDone(session, () => this.#reload(id));
+      wait = Math.min(maxDelay, wait * 2 + settleTime);
     }
 
-    this.#isFilling = false;
+    this.#isFillingGaps = false;
     // The next connection may have found this one still at work.
-    this.#look();
+    this.#onStateChange();
   }
 
-  #positions(): number {
+  #totalPosition(): number {
     return Object.values(this.#store.getState().conversations).reduce((sum, { position }) => sum + position, 0);
   }
 
   /** Repeats what may fail, until it succeeds, the connection is gone, or there is no sense in it. */
-  async #untilDone(session: AbortSignal, run: () => Promise<void>): Promise<void> {
-    for (let wait = 1000; !session.aborted; wait = Math.min(longestPause, wait * 2)) {
+  async #retryUntilDone(session: AbortSignal, run: () => Promise<void>): Promise<void> {
+    for (let wait = 1000; !session.aborted; wait = Math.min(maxDelay, wait * 2)) {
       try {
         await run();
         return;
@@ -245,7 +245,7 @@ export class Synchronizer {
         if (!(failure instanceof ChatError)) throw failure;
         // Not there, or not the user's any more.
         if (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND') return;
-        if (!session.aborted) await pause(failure.details.retryAfterMs ?? wait, session);
+        if (!session.aborted) await delay(failure.details.retryAfterMs ?? wait, session);
       }
     }
   }

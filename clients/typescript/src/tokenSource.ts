@@ -27,17 +27,17 @@ export interface TokenSourceOptions<Session extends TokenSession> {
 }
 
 /** For a refresh of another tab, which ends by itself. */
-const patience = 15_000;
+const lockTimeout = 15_000;
 /** A refresh that failed is not tried again at each request. */
 const retryAfter = 10_000;
 /** Of what does not say when it was issued, and by this clock has ended before it came. */
-const leastLife = 60_000;
+const minLifetime = 60_000;
 
 /** How long a token lives and has left, by its own word: the clock of this device may be wrong, but it goes on evenly. */
-export function lifeOf({ token, receivedAt }: TokenSession, now: number): { readonly whole: number; readonly left: number } {
+export function lifetimeOf({ token, receivedAt }: TokenSession, now: number): { readonly whole: number; readonly left: number } {
   const { exp, iat } = claimsOf(token);
   if (exp === undefined) return { whole: Infinity, left: Infinity };
-  const whole = iat !== undefined && exp > iat ? (exp - iat) * 1000 : Math.max(leastLife, exp * 1000 - receivedAt);
+  const whole = iat !== undefined && exp > iat ? (exp - iat) * 1000 : Math.max(minLifetime, exp * 1000 - receivedAt);
   // The clock was set back: nobody knows how old it is.
   return { whole, left: now < receivedAt ? 0 : whole - (now - receivedAt) };
 }
@@ -51,7 +51,7 @@ export function createTokenSource<Session extends TokenSession>(options: TokenSo
   let failedAt = -Infinity;
 
   async function renew(session: Session): Promise<string> {
-    return exclusively(`chat-session-${options.name}`, patience, async () => {
+    return exclusively(`chat-session-${options.name}`, lockTimeout, async () => {
       const latest = await (options.latest ?? options.read)();
       if (!latest) throw new SignInRequiredError('Signed out.');
       if (latest.token !== session.token) return latest.token;
@@ -78,7 +78,7 @@ export function createTokenSource<Session extends TokenSession>(options: TokenSo
     const session = options.read();
     if (!session) throw new SignInRequiredError('Nobody is signed in.');
     const isRefused = session.token === refused;
-    const { whole, left } = lifeOf(session, Date.now());
+    const { whole, left } = lifetimeOf(session, Date.now());
     if (!isRefused && left > Math.min(options.renewBefore ?? 120_000, whole / 2)) return session.token;
     const mayWait = !isRefused && left > 0;
     if (mayWait && Math.abs(Date.now() - failedAt) < retryAfter) return session.token;

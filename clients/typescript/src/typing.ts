@@ -7,44 +7,44 @@ export class TypingSignals {
   readonly #store: Store;
   readonly #connection: Connection;
   readonly #timing: Timing;
-  readonly #saidAt = new Map<string, number>();
+  readonly #sentAt = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(store: Store, connection: Connection, timing: Timing) {
     this.#store = store;
     this.#connection = connection;
     this.#timing = timing;
-    store.subscribe(() => this.#planExpiry());
+    store.subscribe(() => this.#scheduleExpiry());
   }
 
   /** The server takes it for granted for six seconds: so it need not be said at each keystroke. */
   start(conversationId: string): void {
-    const saidAt = this.#saidAt.get(conversationId);
+    const saidAt = this.#sentAt.get(conversationId);
     if (saidAt !== undefined && Date.now() - saidAt < this.#timing.typingEvery) return;
-    if (this.#connection.send('typing.start', { conversationId })) this.#saidAt.set(conversationId, Date.now());
+    if (this.#connection.send('typing.start', { conversationId })) this.#sentAt.set(conversationId, Date.now());
   }
 
   stop(conversationId: string): void {
-    if (this.#saidAt.delete(conversationId)) this.#connection.send('typing.stop', { conversationId });
+    if (this.#sentAt.delete(conversationId)) this.#connection.send('typing.stop', { conversationId });
   }
 
   opened(): void {
-    this.#saidAt.clear();
+    this.#sentAt.clear();
   }
 
-  forget(): void {
+  reset(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #planExpiry(): void {
+  #scheduleExpiry(): void {
     if (this.#timer) return;
     const told = Object.values(this.#store.getState().typing).flatMap((typists) => Object.values(typists));
     if (told.length === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#store.dispatch({ type: 'typingExpired', before: Date.now() - this.#timing.typingLasts + 1 });
-      this.#planExpiry();
+      this.#scheduleExpiry();
     }, Math.max(0, Math.min(...told) + this.#timing.typingLasts - Date.now()));
   }
 }

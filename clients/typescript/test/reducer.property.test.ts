@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { behind, reduce } from '../src/reducer.js';
+import { conversationsWithGaps, reduce } from '../src/reducer.js';
 import { initialState, type ChatState } from '../src/state.js';
 import type { ServerEvent } from '../src/wire.js';
 import { apply, essence, fresh, loadAll, reconnect, signIn, syncAll, tell, World, type Deed } from './world.js';
@@ -83,7 +83,7 @@ describe('whatever arrives, in whatever order', () => {
         let state = loadAll(reconnect(initialState, world, 100), world, 100);
         state = tell(state, shuffled(after.flatMap((deed) => world.happen(deed)), fates));
         // Without a new connection: only if a gap shows is anything asked for.
-        if (behind(state).length > 0) state = syncAll(state, world, limit);
+        if (conversationsWithGaps(state).length > 0) state = syncAll(state, world, limit);
         for (const { seq, messages, loadedFrom } of Object.values(state.conversations)) {
           const known = messages.map((message) => message.seq);
           // A conversation that was begun meanwhile may have its older messages still to be loaded, as any other.

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { initialState, timelineOf, type Conversation, type Message } from '../src/index.js';
-import { ranges } from '../src/synchronizer.js';
+import { splitIntoFrames } from '../src/synchronizer.js';
 import { reduce } from '../src/reducer.js';
 import { bench, politely, userId, type FakeSocket } from './fake.js';
 
@@ -327,7 +327,7 @@ test('what does not fit into one frame is asked for in ranges that leave no id o
   const known = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [id((at * 7919) % 5000), at * 1000]));
   const limit = 65_536;
 
-  const parts = ranges(known, limit);
+  const parts = splitIntoFrames(known, limit);
 
   expect(parts.length).toBeGreaterThan(1);
   expect(Object.assign({}, ...parts.map((part) => part.conversations))).toEqual(known);
@@ -340,6 +340,6 @@ test('what does not fit into one frame is asked for in ranges that leave no id o
 });
 
 test('what fits into one frame is asked for in one, without a range', () => {
-  expect(ranges({ b: 2, a: 1 }, 65_536)).toEqual([{ conversations: { a: 1, b: 2 } }]);
-  expect(ranges({}, Infinity)).toEqual([{ conversations: {} }]);
+  expect(splitIntoFrames({ b: 2, a: 1 }, 65_536)).toEqual([{ conversations: { a: 1, b: 2 } }]);
+  expect(splitIntoFrames({}, Infinity)).toEqual([{ conversations: {} }]);
 });

@@ -1,5 +1,5 @@
 import type { Action } from '../src/reducer.js';
-import { behind, reduce } from '../src/reducer.js';
+import { conversationsWithGaps, reduce } from '../src/reducer.js';
 import { initialState, type ChatState } from '../src/state.js';
 import type { Conversation, Message, ServerEvent, SyncConversation } from '../src/wire.js';
 
@@ -165,7 +165,7 @@ export function syncAll(state: ChatState, world: World, limit: number): ChatStat
     const known = Object.fromEntries(Object.values(state.conversations).map(({ id, position }) => [id, position]));
     const since = state.clock;
     for (const part of world.sync(known, limit)) state = reduce(state, { type: 'synced', after: known[part.conversation.id] ?? 0, part, since });
-    if (behind(state).length === 0) return state;
+    if (conversationsWithGaps(state).length === 0) return state;
   }
 }
 
