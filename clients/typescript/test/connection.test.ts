@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { delayOf, reconnectAdvice } from '../src/backoff.js';
+import { backoffDelay, reconnectAdvice } from '../src/backoff.js';
 import { SignInRequiredError } from '../src/index.js';
 import { bench, politely, token } from './fake.js';
 
@@ -86,9 +86,9 @@ describe('close codes', () => {
 describe('the pauses between tries', () => {
   test('double up to their bound, and any part of them is as likely', () => {
     const half = () => 0.5;
-    expect([1, 2, 3, 4, 7, 8, 50, 5000].map((attempt) => delayOf(attempt, 500, 30_000, half))).toEqual([250, 500, 1000, 2000, 15_000, 15_000, 15_000, 15_000]);
-    expect(delayOf(3, 500, 30_000, () => 0)).toBe(0);
-    expect(delayOf(3, 500, 30_000, () => 1)).toBe(2000);
+    expect([1, 2, 3, 4, 7, 8, 50, 5000].map((attempt) => backoffDelay(attempt, 500, 30_000, half))).toEqual([250, 500, 1000, 2000, 15_000, 15_000, 15_000, 15_000]);
+    expect(backoffDelay(3, 500, 30_000, () => 0)).toBe(0);
+    expect(backoffDelay(3, 500, 30_000, () => 1)).toBe(2000);
   });
 
   test('grow with each failure, and start anew after a connection that lasted', async () => {
