@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Person, signIn, soon, useBrowser } from './people.ts';
-import { startServer, type Server } from './server.ts';
+import { startServer, type TestServer } from './server.ts';
 
 /** What the service worker is for: the page opens while the server is away. */
 
 const stage = useBrowser();
-let server: Server;
+let server: TestServer;
 
 beforeAll(async () => {
   server = await startServer();

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { soon, useBrowser } from './people.ts';
-import { startServer, type Server } from './server.ts';
+import { startServer, type TestServer } from './server.ts';
 
 const stage = useBrowser();
-let server: Server;
+let server: TestServer;
 
 beforeAll(async () => {
   server = await startServer();
