@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { emoji } from './scripts/emoji.ts';
 
-// What needs no browser; the rest is in e2e/.
+// Tests that need no browser; the others are in e2e/.
 export default defineConfig({
   plugins: [emoji()],
   resolve: { conditions: ['source'] },

@@ -2,18 +2,18 @@ import type { ConversationState, Message } from 'chat-client';
 import { useEffect, useRef } from 'react';
 import { useChatClient, useChatState } from './provider.js';
 
-/** A message that another window or device shows has been read by then. */
+/** By then, a message that is visible in another window or on another device has been marked as read. */
 const settleTime = 1000;
 
-/** What `useMessageAlerts` tells. */
+/** Callbacks of `useMessageAlerts`. */
 export interface MessageAlerts {
-  /** A message has come that nobody has read since, here or elsewhere. Of a burst in one conversation: the latest. */
+  /** A new message that is still unread, here and elsewhere. Of a burst in one conversation: the latest. */
   onMessage(message: Message, conversation: ConversationState): void;
-  /** All of the conversation is read: what was shown of it can go. */
+  /** The whole conversation is read: its notification can be closed. */
   onRead?(conversationId: string): void;
 }
 
-/** Tells what is worth a notification, once for all tabs of the user. Whether anybody looks is the caller's to know. */
+/** Reports messages that deserve a notification, in one of the user's tabs. Whether the window is active is up to the caller. */
 export function useMessageAlerts(alerts: MessageAlerts): void {
   const client = useChatClient();
   const userId = useChatState((state) => state.me?.userId);
@@ -26,7 +26,7 @@ export function useMessageAlerts(alerts: MessageAlerts): void {
     if (userId === undefined) return;
     const waiting = new Map<string, { message: Message; readonly timer: ReturnType<typeof setTimeout> }>();
     const left = new AbortController();
-    // Of several tabs one speaks.
+    // One tab holds the lock, and reports.
     const locks = (navigator as Partial<Navigator>).locks;
     let speaks = locks === undefined;
     locks
@@ -58,7 +58,7 @@ export function useMessageAlerts(alerts: MessageAlerts): void {
         if (known) known.message = message;
         else waiting.set(id, { message, timer: setTimeout(() => tell(id), settleTime) });
       }),
-      // Read here, in another tab, or on another device.
+      // Read here, in another tab or on another device.
       client.on('notification.unread', take),
       client.on('message.read_ack', take),
     ];

@@ -4,26 +4,26 @@ import {
 import { useEffect, useMemo, useState } from 'react';
 import { useChatClient, useChatState } from './provider.js';
 
-/** What `useConversation` gives. */
+/** Result of `useConversation`. */
 export interface ConversationView {
   /** Undefined until it is loaded. */
   readonly conversation: ConversationState | undefined;
-  /** Messages, and behind them what is still on its way. */
+  /** Messages, followed by those being sent. */
   readonly items: readonly TimelineItem[];
-  /** Who is writing, as user ids. */
+  /** Who is typing, as user ids. */
   readonly typists: readonly string[];
-  /** The other one of a direct conversation. */
+  /** The other member of a direct conversation. */
   readonly peer: Member | undefined;
-  /** Whether the user has blocked the other one of a direct conversation. */
+  /** Whether the user has blocked the peer. */
   readonly isBlocked: boolean;
   readonly hasOlder: boolean;
   readonly isLoadingOlder: boolean;
-  /** Why the conversation could not be loaded: NOT_FOUND if there is none, or none of the user's. */
+  /** Why the conversation could not be loaded: NOT_FOUND if it does not exist or is not the user's. */
   readonly error: ChatError | undefined;
   /** Sends a message and returns its tempId. */
   send(content: string): string;
   retry(tempId: string): void;
-  /** Gives an unsent message up, failed or still waiting. */
+  /** Discards an unsent message, failed or waiting. */
   discard(tempId: string): void;
   loadOlder(limit?: number): Promise<void>;
   markRead(upTo?: number): void;
@@ -43,7 +43,7 @@ export function useConversation(conversationId: string): ConversationView {
   const epoch = useChatState((state) => state.epoch);
   const [failure, setFailure] = useState<{ conversationId: string; error: ChatError }>();
 
-  // A new lineage of the database has emptied the state, and a conversation that is not the user's any more has left it.
+  // Load again after a new epoch of the database, which resets the state, and after the conversation has left the state.
   const isKnown = conversation !== undefined;
   useEffect(() => {
     let isGone = false;
@@ -56,7 +56,7 @@ export function useConversation(conversationId: string): ConversationView {
     };
   }, [client, conversationId, epoch, isKnown]);
 
-  // What is shown is kept, however much it is.
+  // Keep all loaded messages while they are shown.
   useEffect(() => client.retain(conversationId), [client, conversationId]);
 
   const actions = useMemo(

@@ -1,15 +1,15 @@
 import { conversationsLike, type ConversationState } from 'chat-client';
 import { useChatState } from './provider.js';
 
-/** What `useConversations` gives. */
+/** Result of `useConversations`. */
 export interface ConversationList {
   /** Latest activity first. */
   readonly conversations: readonly ConversationState[];
-  /** Some are still on their way. */
+  /** The list is not complete yet. */
   readonly isLoading: boolean;
 }
 
-/** The list of conversations, kept up to date; with a filter those with people in whose names it is. */
+/** The list of conversations, kept up to date; with a filter, those with people whose name contains it. */
 export function useConversations(filter = ''): ConversationList {
   return {
     conversations: useChatState((state) => conversationsLike(state, filter)),

@@ -2,7 +2,7 @@ import { draftOf, unsentOf, type OutboxEntry } from 'chat-client';
 import { useCallback } from 'react';
 import { useChatClient, useChatState } from './provider.js';
 
-/** What is written in a conversation and not sent: kept over reloads and sign-ins, and the same in all tabs. */
+/** The draft of a conversation: it survives reloads and sign-ins, and is shared by all tabs. */
 export function useDraft(conversationId: string): readonly [draft: string, setDraft: (content: string) => void] {
   const client = useChatClient();
   const draft = useChatState((state) => draftOf(state, conversationId));
@@ -10,7 +10,7 @@ export function useDraft(conversationId: string): readonly [draft: string, setDr
   return [draft, setDraft];
 }
 
-/** What is not sent yet, over all conversations: what a sign-out would discard. */
+/** Unsent messages of all conversations: what a sign-out would discard. */
 export function useUnsent(): readonly OutboxEntry[] {
   return useChatState(unsentOf);
 }

@@ -2,26 +2,26 @@ import { draftOf, deliveryStatusOf, peerOf, typistsOf, type ConversationState, t
 import { usePresence } from './presence.js';
 import { useChatState } from './provider.js';
 
-/** What `useConversationPreview` gives. */
+/** Result of `useConversationPreview`. */
 export interface ConversationPreview {
-  /** The other one of a direct conversation. */
+  /** The other member of a direct conversation. */
   readonly peer: Member | undefined;
-  /** Whether they are there; false as well where nobody knows, for want of a connection. */
+  /** Whether they are online; false without a connection, too. */
   readonly isOnline: boolean;
-  /** Who is writing, as user ids. */
+  /** Who is typing, as user ids. */
   readonly typists: readonly string[];
-  /** What is written here and not sent. */
+  /** The draft. */
   readonly draft: string;
-  /** The latest message, also one that is still on its way or has failed. */
+  /** The latest message, including one that is being sent or has failed. */
   readonly text: string | undefined;
   readonly isOwn: boolean;
-  /** How far an own one has come. */
+  /** The delivery status, if it is the user's own. */
   readonly status: DeliveryStatus | undefined;
   /** RFC 3339. */
   readonly at: string | undefined;
 }
 
-/** What a list shows of a conversation. Draws again only when that is something else. */
+/** What a list shows of a conversation. Renders again only when that has changed. */
 export function useConversationPreview(conversation: ConversationState): ConversationPreview {
   const { id, lastMessage } = conversation;
   const me = useChatState((state) => state.me?.userId);

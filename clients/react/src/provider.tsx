@@ -3,12 +3,12 @@ import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalS
 
 const ChatContext = createContext<Chat | null>(null);
 
-/** Gives a chat to the hooks below it. Whoever made the client starts and stops it. */
+/** Provides a client to the hooks below it. Whoever created the client starts and stops it. */
 export function ChatProvider({ client, children }: { client: Chat; children?: ReactNode }) {
   return <ChatContext value={client}>{children}</ChatContext>;
 }
 
-/** The client itself, for what one does rather than shows. */
+/** The client itself, for actions. */
 export function useChatClient(): Chat {
   const client = useContext(ChatContext);
   if (!client) throw new Error('There is no <ChatProvider> above this component.');
@@ -16,8 +16,8 @@ export function useChatClient(): Chat {
 }
 
 /**
- * A part of the state, or something built from it. Draws again only when that is another value, or an object or list that holds
- * other values.
+ * A part of the state, or something built from it. Renders again only when that is another value, or an object or array with other
+ * values.
  */
 export function useChatState<Selected>(select: (state: ChatState) => Selected): Selected {
   const client = useChatClient();
@@ -41,7 +41,7 @@ export function useChatState<Selected>(select: (state: ChatState) => Selected): 
   return value;
 }
 
-/** Whether two values are the same, or two plain objects or lists that hold the same. */
+/** Whether two values are the same, or plain objects or arrays with the same values. */
 function holdSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return false;
@@ -51,7 +51,7 @@ function holdSame(a: unknown, b: unknown): boolean {
   return entries.length === Object.keys(b).length && entries.every(([key, value]) => key in b && Object.is((b as Record<string, unknown>)[key], value));
 }
 
-/** What `useChat` gives. */
+/** Result of `useChat`. */
 export interface ChatOverview {
   readonly client: Chat;
   readonly connection: ConnectionState;
@@ -62,7 +62,7 @@ export interface ChatOverview {
   readonly blocks: ChatState['blocks'];
 }
 
-/** The chat as a whole: how it stands with the connection, who is signed in, and what one can do. */
+/** The chat as a whole: the client, the connection, and who is signed in. */
 export function useChat(): ChatOverview {
   return {
     client: useChatClient(),

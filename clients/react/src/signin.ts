@@ -1,12 +1,12 @@
 import { useRef } from 'react';
 import { useChatState } from './provider.js';
 
-/** The server accepts no token of this kind. */
+/** Close code: the token is not accepted. */
 const notAuthorised = 4501;
 
 /**
- * Whether only a new sign-in helps, and why: `ended` where the old one was good once, `refused` where it never was, `revoked` where
- * the user was signed out on all devices. Undefined as long as there is no need.
+ * Whether the user has to sign in again, and why: `ended` if the sign-in has expired, `refused` if it was never accepted, `revoked` if
+ * the user was signed out on all devices. Undefined while there is no need.
  */
 export function useSignInNeed(): 'ended' | 'refused' | 'revoked' | undefined {
   const { status, problem, closeCode } = useChatState((state) => state.connection);

@@ -3,18 +3,18 @@ import { useEffect, useState } from 'react';
 import type { ConversationView } from './conversation.js';
 import { useChatClient, useChatState } from './provider.js';
 
-/** What `useUnreadDivider` gives. */
+/** Result of `useUnreadDivider`. */
 export interface UnreadDivider {
-  /** The number after which the first unread message stands; null where all is read. */
+  /** The number after which the unread messages begin; null if everything is read. */
   readonly after: number | null;
-  /** Whether all messages behind it are loaded, so that a list can be placed at it. */
+  /** Whether all messages after it are loaded, so that a list can scroll to it. */
   readonly isLoaded: boolean;
-  /** Takes the divider away: the user has answered. */
+  /** Removes the divider, as when the user answers. */
   clear(): void;
 }
 
 const pageSize = 200;
-/** So many unread messages are loaded back to the first; with more the oldest of these stands for it. */
+/** At most so many unread messages are loaded; with more, the divider is at the oldest of these. */
 const furthest = 5000;
 
 interface Divider {
@@ -24,9 +24,9 @@ interface Divider {
 }
 
 /**
- * Where the unread messages begin: those that were there when one came, or that came while one was not watching (the
- * window in the background, the connection lost). Reading on moves the user's cursor and leaves the divider in place.
- * It is there at the first drawing that has messages, so that a list can begin at it, and loads the history back to it.
+ * Where the unread messages begin: those that were there when the conversation was opened, or that arrived while the user was not
+ * watching (window inactive, connection lost). Reading moves the user's cursor and leaves the divider in place. It is there in the
+ * first render that has messages, so that a list can start at it, and loads the history back to it.
  */
 export function useUnreadDivider(view: ConversationView, isPresent: boolean): UnreadDivider {
   const { conversation, hasOlder: mayHaveOlder, loadOlder } = view;
@@ -44,7 +44,7 @@ export function useUnreadDivider(view: ConversationView, isPresent: boolean): Un
     const stays = !isNew && isWatching;
     const after = stays ? divider.after : isNew && isWatching && conversation.unread === 0 ? null : own.readUpTo;
     current = { conversationId: conversation.id, after, isWatching };
-    // While drawing, and not in an effect: behind one the list would have been placed already.
+    // During render and not in an effect: by then the list would have scrolled already.
     setDivider(current);
   }
 
@@ -60,7 +60,7 @@ export function useUnreadDivider(view: ConversationView, isPresent: boolean): Un
         await loadOlder(pageSize);
       }
     };
-    // A failure is in the state, and ends the wait.
+    // A failure is in the state, and ends the loop.
     loadBack().catch(() => undefined);
     return () => {
       isGone = true;
@@ -70,7 +70,7 @@ export function useUnreadDivider(view: ConversationView, isPresent: boolean): Un
   return { after, isLoaded, clear: () => setDivider(current && { ...current, after: null }) };
 }
 
-/** Whether there are unread messages in front of those that are loaded. */
+/** Whether there are unread messages before those that are loaded. */
 function isMissing(conversation: ConversationState, after: number): boolean {
   return (
     conversation.unread > 0 && conversation.loadedFrom > after + 1 && hasOlder(conversation) &&

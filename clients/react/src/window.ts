@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'react';
 import { useUnsent } from './draft.js';
 import { useChatState } from './provider.js';
 
-/** Names the window, with the number of unread messages in front: `(3) Chat`. The old name comes back at the end. */
+/** Sets the window's title, prefixed with the number of unread messages: `(3) Chat`. Restores the old title on unmount. */
 export function useUnreadTitle(title: string): void {
   const unread = useChatState(totalUnreadOf);
   const before = useRef<string>(undefined);
@@ -20,7 +20,7 @@ export function useUnreadTitle(title: string): void {
   );
 }
 
-/** Has the browser ask before the page is closed while messages are on their way: they go on only while a page is open. */
+/** Has the browser ask before the page is closed while messages are being sent: sending needs an open page. */
 export function useUnsentWarning(): void {
   const isSending = useUnsent().some((entry) => entry.status === 'sending');
   useEffect(() => {

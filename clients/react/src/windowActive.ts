@@ -11,7 +11,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** Whether somebody looks at this window: what comes while nobody does has not been read. */
+/** Whether the window is visible and has the focus: messages that arrive while it is not are unread. */
 export function useWindowActive(): boolean {
   return useSyncExternalStore(subscribe, () => document.visibilityState === 'visible' && document.hasFocus(), () => false);
 }

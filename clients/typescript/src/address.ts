@@ -1,10 +1,10 @@
 /**
- * Addresses are put together as text: React Native's URL class has no setters, and some of its getters throw.
+ * URLs are built as text: React Native's URL class has no setters, and some of its getters throw.
  */
 
 const absolute = /^(?:https?|wss?):\/\/[^/?#\s]+[^?#\s]*/i;
 
-/** The server's address without a slash at the end. An address that leads nowhere is a mistake of the program's. */
+/** The server's URL without a trailing slash. Throws a TypeError for anything but an absolute http(s) or ws(s) URL. */
 export function baseOf(url: string | URL): string {
   const base = absolute.exec(String(url))?.[0];
   if (base === undefined) throw new TypeError(`createChat: url must be the server's whole address, as in https://chat.example.org; it is ${JSON.stringify(String(url))}.`);

@@ -6,19 +6,19 @@ import { conversationsOf } from './selectors.js';
 import type { ConversationState } from './state.js';
 import type { Store } from './store.js';
 
-/** What is kept of a user's conversations. */
+/** A user's conversations as they are cached. */
 export interface CachedConversations {
-  /** The lineage of the database that they are from. */
+  /** The database epoch that they belong to. */
   readonly epoch: string;
   readonly conversations: readonly ConversationState[];
 }
 
-/** Keeps the last conversations, so that they are there before any connection. */
+/** Stores the latest conversations, so that they can be shown before there is a connection. */
 export interface ConversationCache {
   load(userId: string): Promise<CachedConversations | undefined>;
-  /** Puts conversations in the place of what was kept of them, and lets go of all whose id is not in `ids`. */
+  /** Replaces the given conversations, and removes all whose id is not in `ids`. */
   save(userId: string, changed: CachedConversations, ids: ReadonlySet<string>): Promise<void>;
-  /** Lets go of everything of a user's. */
+  /** Removes everything of a user. */
   clear(userId: string): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ interface CacheRecord {
   readonly conversation: ConversationState;
 }
 
-/** In IndexedDB, which all tabs share. */
+/** A cache in IndexedDB, shared by all tabs. */
 export function indexedDbCache(name = 'chat-conversations', factory: IDBFactory = indexedDB): ConversationCache {
   const database = new Database(factory, name, 'conversations', (created) =>
     created.createObjectStore('conversations', { keyPath: ['userId', 'id'] }).createIndex('userId', 'userId'),
@@ -41,7 +41,7 @@ export function indexedDbCache(name = 'chat-conversations', factory: IDBFactory 
         (last, record) => (last && last.conversation.updatedAt >= record.conversation.updatedAt ? last : record),
         undefined,
       );
-      // A tab that closed in the middle may have left some of an older lineage.
+      // A tab that was closed half-way may have left some of an earlier epoch.
       return latest && { epoch: latest.epoch, conversations: records.filter(({ epoch }) => epoch === latest.epoch).map(({ conversation }) => conversation) };
     },
     async save(userId, { epoch, conversations }, ids) {
@@ -67,12 +67,12 @@ function removeOthers(store: IDBObjectStore, userId: string, ids: ReadonlySet<st
 const maxConversations = 50;
 const maxMessages = 50;
 
-/** Brings the cache into the state before there is a connection, and keeps it up to date afterwards. */
+/** Loads the cache into the state before there is a connection, and keeps the cache up to date afterwards. */
 export class CacheKeeper {
   readonly #store: Store;
   readonly #cache: ConversationCache;
   readonly #timing: Timing;
-  /** What is in the cache, as it was in the state. */
+  /** What the cache holds: the objects that were in the state. */
   #saved: ReadonlyMap<string, ConversationState> = new Map();
   #savedFor = '';
   #lastWritten: unknown;
@@ -91,7 +91,7 @@ export class CacheKeeper {
       const cached = await withTimeout(this.#timing.storageTimeout, () => this.#cache.load(userId));
       if (cached && this.#store.getState().me?.userId === userId) this.#store.dispatch({ type: 'recalled', ...cached });
     } catch {
-      // A browser without storage, in private mode for one: the conversations come from the server alone.
+      // No storage, as in some private modes: the conversations come from the server alone.
     }
   }
 
@@ -100,7 +100,7 @@ export class CacheKeeper {
     this.#waiting = undefined;
   }
 
-  /** Lets go of everything of a user's, also of what is just being written. */
+  /** Removes everything of a user, including what is being written at this moment. */
   async clear(userId: string): Promise<void> {
     this.stop();
     this.#saved = new Map();
@@ -109,7 +109,7 @@ export class CacheKeeper {
     await withTimeout(this.#timing.storageTimeout, () => this.#cache.clear(userId));
   }
 
-  /** Runs after each change of the state. What is not complete is not written: it might be older than what is there. */
+  /** Runs after each change of the state. Incomplete state is not written: the cache may be newer. */
   #onStateChange(): void {
     const { isCaughtUp, conversations } = this.#store.getState();
     if (!isCaughtUp || conversations === this.#lastWritten || this.#waiting) return;
@@ -118,7 +118,7 @@ export class CacheKeeper {
     void delay(this.#timing.cacheDelay, waiting.signal).then(() => {
       if (waiting.signal.aborted) return;
       this.#waiting = undefined;
-      // A full storage, or none: what is there is older, and still good for a catch-up.
+      // The storage is full or missing: what it has is older, and still a good start for a sync.
       this.#writing = this.#write().catch(() => undefined);
     });
   }

@@ -8,73 +8,73 @@ import type { TokenSource } from './token.js';
 import type { Network } from './network.js';
 import type { PersonRef, ServerEvents, WireError } from './wire.js';
 
-/** What `createChat` takes. Only `url` and `token` are needed. */
+/** Options of `createChat`. Only `url` and `token` are required. */
 export interface ChatOptions {
-  /** Where the server is: `https://chat.example.org`. The socket is found below it. */
+  /** The server's address, such as `https://chat.example.org`. The socket is below it. */
   readonly url: string | URL;
   /**
-   * A token for the user. Called before each connection and each request, so it should answer from a cache; with `refused`
-   * where the server does not take that one, or not much longer. `createTokenSource` makes one.
+   * Returns an access token. Called before each connection and each request, so it should answer from a cache; with `refused` if
+   * the server rejects that token, or will soon. `createTokenSource` makes one.
    */
   readonly token: TokenSource;
-  /** Whose token `token` gives, where that is known: their drafts and unsent messages are there before the first token is. */
+  /** The user whom `token` is for, if known: drafts and unsent messages are then available before the first token. */
   readonly userId?: string;
-  /** Where unsent messages are kept. IndexedDB where there is one, else memory. */
+  /** Storage for unsent messages. Default: IndexedDB, or memory where there is none. */
   readonly storage?: OutboxStorage;
-  /** Where drafts are kept. localStorage where there is one, else memory. */
+  /** Storage for drafts. Default: localStorage, or memory where there is none. */
   readonly drafts?: DraftStorage;
   /**
-   * Where the last conversations are kept, so that they are there without a connection. Nowhere by default: give
-   * `indexedDbCache()` where the device is the user's own.
+   * Stores the latest conversations, so that they can be read offline. Default: none; pass `indexedDbCache()` if the device is the
+   * user's own.
    */
   readonly cache?: ConversationCache;
-  /** The other tabs of the same person. By BroadcastChannel, in a browser. */
+  /** The channel to the user's other tabs. Default: a BroadcastChannel in browsers. */
   readonly tabs?: Tabs;
-  /** For Node before 22: the `ws` package's class fits. */
+  /** Required in Node before 22: pass the class of the `ws` package. */
   readonly WebSocket?: WebSocketConstructor;
   readonly fetch?: typeof fetch;
-  /** Says when there is a network. The browser's own events by default. */
+  /** Whether there is a network. Default: the browser's events. */
   readonly network?: Network;
-  /** Numbers from 0 to 1, for the jitter. */
+  /** Random numbers from 0 to 1, for jitter. Default: `Math.random`. */
   readonly random?: () => number;
   readonly timing?: Partial<Timing>;
 }
 
 /** In milliseconds. */
 export interface Timing {
-  /** The longest wait before the first try; it doubles with each failure. 500. */
+  /** Upper bound of the first back-off; it doubles with each failure. 500. */
   readonly backoffBase: number;
-  /** The longest wait before any try. 30,000. */
+  /** Upper bound of every back-off. 30,000. */
   readonly backoffCap: number;
-  /** A connection that lasted this long counts as a success. 10,000. */
+  /** A connection that lasted this long resets the back-off. 10,000. */
   readonly stableAfter: number;
-  /** For a socket to open and the server to accept the token. 15,000. */
+  /** Time-out for opening the socket and signing in. 15,000. */
   readonly connectTimeout: number;
-  /** Silence after which the server is asked for a sign of life. 20,000. */
+  /** Silence after which a ping is sent. 20,000. */
   readonly pingAfter: number;
-  /** For the sign of life. 8,000. */
+  /** Time-out for its pong. 8,000. */
   readonly pingTimeout: number;
-  /** For the sign of life where there is a suspicion: after sleep, when the page is looked at, or nothing answers. 5,000. */
+  /** Time-out for the pong if the connection is suspect: after sleep, when the page gets the focus, or without an answer. 5,000. */
   readonly probeTimeout: number;
-  /** A request without an answer, and silence since: is the connection dead? 3,000. */
+  /** A request that has had no answer for this long, and silence since, make the connection suspect. 3,000. */
   readonly suspectAfter: number;
-  /** For the answer to any other event. 15,000. */
+  /** Time-out for the answer to a request. 15,000. */
   readonly replyTimeout: number;
-  /** For the storage to answer; after that messages live as long as the page. 3,000. */
+  /** Time-out for a storage operation; after it messages live in memory. 3,000. */
   readonly storageTimeout: number;
-  /** For another tab that sends in the same conversation; after that this one goes on. 5,000. */
+  /** How long to wait for another tab that is sending in the same conversation. 5,000. */
   readonly lockTimeout: number;
-  /** How long before its end a token is replaced. 60,000. */
+  /** How long before its expiry a token is renewed. 60,000. */
   readonly renewBefore: number;
-  /** For what is missing to come by itself before it is asked for. 50. */
+  /** How long a gap may last before it is filled by a sync. 50. */
   readonly gapDelay: number;
-  /** For changes to gather before they are kept. 1,000. */
+  /** How long changes are collected before the cache is written. 1,000. */
   readonly cacheDelay: number;
-  /** For receipts to gather. 200. */
+  /** How long receipts are collected before they are sent. 200. */
   readonly receiptDelay: number;
-  /** Between two `typing.start`. 2,500. */
+  /** Minimum interval between two `typing.start`. 2,500. */
   readonly typingEvery: number;
-  /** After which somebody is not shown as writing any more, if their end was lost. 60,000. */
+  /** After this long a typing indicator disappears by itself, in case its end was lost. 60,000. */
   readonly typingLasts: number;
 }
 
@@ -91,83 +91,83 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-/** What one can listen for: every event of the server's by its name, and the client's own. */
+/** Events to listen for: each event of the server by its name, and the client's own. */
 export interface ChatEvents extends ServerEvents {
   connection: ConnectionState;
-  /** A message was refused for good; `retry` or `discard` it. */
+  /** A message was rejected permanently: `retry` or `discard` it. */
   'outbox.failed': { readonly entry: OutboxEntry; readonly error: WireError };
   /**
-   * The user has signed out, here or in another tab, or was signed out on all devices (`everywhere`): nothing of theirs is left on
-   * this one.
+   * The user has signed out, here or in another tab, or was signed out on all devices (`everywhere`). Their data on this device has
+   * been removed.
    */
   signedOut: { readonly userId: string; readonly everywhere: boolean };
 }
 
-/** A chat. Made by `createChat`. */
+/** A chat client, created by `createChat`. */
 export interface Chat {
-  /** Everything there is to draw. */
+  /** The current state: everything that a user interface shows. */
   getState(): ChatState;
-  /** Calls back after each change of the state. Returns the way to stop that. */
+  /** Calls the listener after each change of the state. Returns a function that unsubscribes. */
   subscribe(listener: () => void): () => void;
-  /** Listens for one kind of event. Returns the way to stop that. */
+  /** Listens for one kind of event. Returns a function that stops listening. */
   on<Type extends keyof ChatEvents>(type: Type, listener: (payload: ChatEvents[Type]) => void): () => void;
 
-  /** Connects, and stays connected until `stop`. After `rejected`: tries again. */
+  /** Connects, and reconnects until `stop`. Tries again after `rejected`. */
   start(): void;
-  /** Goes away. Unsent messages and drafts stay in the storage. */
+  /** Disconnects. Unsent messages and drafts stay in the storage. */
   stop(): void;
   /**
-   * Goes away for good: removes what this device keeps of the user (unsent messages, drafts, conversations, the state), here and in all
-   * tabs. Ask before where `unsentOf(state)` is not empty. Rejects if the storage did not let go of everything.
+   * Disconnects, and removes the user's data from this device (unsent messages, drafts, conversations, the state) in all tabs. Ask
+   * first if `unsentOf(state)` is not empty. Rejects if something could not be removed from the storage.
    */
   signOut(): Promise<void>;
   /**
-   * Signs the user out on all devices, and here like `signOut`. Rejects with a `ChatError` if the server could not be asked; then the
-   * user is still signed in. Devices that are connected remove what they keep of the user; one that is offline, and can get a
-   * new token by itself, does not notice: only the issuer can keep it out.
+   * Signs the user out on all devices, and here like `signOut`. Rejects with a `ChatError` if the request failed; the user is then still
+   * signed in. Connected devices remove the user's data. A device that is offline and has a refresh token does not notice: only the
+   * issuer can end its session.
    */
   signOutEverywhere(): Promise<void>;
-  /** Does not wait for the next try. */
+  /** Reconnects now instead of at `retryAt`. */
   reconnect(): void;
 
-  /** Opens the direct conversation with somebody, or finds it. */
+  /** Opens the direct conversation with a user, or finds it. Returns its id. */
   open(person: PersonRef): Promise<string>;
-  /** Makes sure that a conversation and its latest messages are in the state. Not there, or not the user's: `ChatError` with NOT_FOUND. */
+  /** Loads a conversation and its latest messages. `ChatError` NOT_FOUND if it does not exist or is not the user's. */
   load(conversationId: string): Promise<void>;
-  /** Loads a page of older messages in front of those in the state. */
+  /** Loads a page of messages older than those in the state. */
   loadOlder(conversationId: string, limit?: number): Promise<void>;
 
   /**
-   * Keeps all loaded messages of a conversation while it is shown; returns the way to stop that. Of a conversation that nobody
-   * retains only the latest are kept, and older ones are loaded again when they are asked for.
+   * Keeps all loaded messages of a conversation while it is shown; returns a function that releases it. Of other conversations only the
+   * latest messages stay in memory.
    */
   retain(conversationId: string): () => void;
 
-  /** Sends a message, now or as soon as there is a connection. Returns its tempId. */
+  /** Queues a message, which is sent as soon as there is a connection. Returns its tempId. */
   send(conversationId: string, content: string): string;
   /** Sends a failed message again. */
   retry(tempId: string): void;
-  /** Gives an unsent message up, failed or still waiting. One that is on its way at this moment may arrive. */
+  /** Discards an unsent message, failed or waiting. One that is being sent at this moment may still arrive. */
   discard(tempId: string): void;
 
-  /** Keeps what is written and not sent yet; blank removes it. All tabs of the user see it. */
+  /** Saves the draft of a conversation; a blank one removes it. Shared by all tabs. */
   setDraft(conversationId: string, content: string): void;
 
-  /** Says that everything up to a number was read; without one, all that was loaded. */
+  /** Marks messages up to a number as read; without one, all that are loaded. */
   markRead(conversationId: string, upTo?: number): void;
-  /** Call it at each keystroke: says often enough, and not more often, that the user is writing. */
+  /** Sends a typing indicator. Call it at each keystroke: it is throttled. */
   typing(conversationId: string): void;
-  /** The user has stopped writing. Sending a message says so by itself. */
+  /** Ends the typing indicator. Sending a message does so by itself. */
   stopTyping(conversationId: string): void;
 
   block(person: PersonRef): Promise<void>;
   unblock(person: PersonRef): Promise<void>;
 
-  /** The REST side, for what the state does not keep. */
+  /** The REST API, for what the state does not hold. */
   readonly api: ChatApi;
 }
 
-/** A request that the server has refused, or that could not be made. */
+/** A request that the server has rejected, or that could not be made. */
 export class ChatError extends Error {
   override readonly name = 'ChatError';
 

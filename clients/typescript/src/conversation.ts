@@ -4,7 +4,7 @@ import type { Conversation, Member, Message, MessagePage } from './wire.js';
 
 type Cursors = Pick<Member, 'userId' | 'readUpTo' | 'deliveredUpTo'> & Partial<Member>;
 
-/** Takes in a message, live or as an answer: what it says, and its number. */
+/** Applies one message, live or as an answer: its content and its number. */
 export function applyMessage(known: ConversationState, message: Message): ConversationState {
   const next = withMessages(known, [message]);
   const own = next.messages[indexOf(next.messages, message.seq)] ?? message;
@@ -12,8 +12,8 @@ export function applyMessage(known: ConversationState, message: Message): Conver
 }
 
 /**
- * Takes in what lies past the number `after`, up to the last number that came. Numbers that are missing in between are
- * not missed: of a message that was changed twice there is only its latest state.
+ * Applies the part of a sync past the number `after`. Numbers missing in between are no gap: of a message that was changed twice,
+ * a sync has the latest state only.
  */
 export function applySync(known: ConversationState, after: number, messages: readonly Message[]): ConversationState {
   const next = messages.reduce(
@@ -25,9 +25,9 @@ export function applySync(known: ConversationState, after: number, messages: rea
   return advance(reaches > next.position ? { ...next, position: reaches } : next, []);
 }
 
-/** Takes in a page of history in front of the number `before`. */
+/** Adds a page of history before the number `before`. */
 export function prependPage(known: ConversationState, before: number, page: MessagePage): ConversationState {
-  // Between this page and what is there others would be missing.
+  // There would be a gap between this page and what is loaded.
   if (before < known.loadedFrom) return known;
   const first = page.messages[0];
   const from = page.hasMore && first ? first.seq : 1;
@@ -35,22 +35,22 @@ export function prependPage(known: ConversationState, before: number, page: Mess
   return { ...known, history: 'idle', loadedFrom, messages: insert(known.messages, page.messages, loadedFrom) };
 }
 
-/** Lets go of all but the latest messages: they are loaded again like any older ones. */
+/** Drops all but the latest messages: they can be loaded again as history. */
 export function trim(known: ConversationState, keep: number): ConversationState {
   if (known.messages.length <= keep) return known;
   const messages = known.messages.slice(-keep);
   return { ...known, messages, loadedFrom: messages[0]!.seq };
 }
 
-/** Begins anew at the number `seq`, with the latest messages: what lies between is not asked for one by one. */
+/** Restarts at the number `seq` with the latest messages, instead of filling a long gap. */
 export function resetTo(known: ConversationState, seq: number, page: MessagePage): ConversationState {
   if (known.position >= seq) return known;
-  // What lies past it was told live, or is going to be.
+  // Messages past it were received live.
   const live = known.messages.filter((message) => message.seq > seq);
   return advance(prependPage({ ...known, messages: live, position: seq, loadedFrom: seq + 1 }, seq + 1, page), []);
 }
 
-/** What can be told of a conversation, of which the newer is kept, whatever the order. */
+/** Merges what is known of a conversation, in whatever order it arrives: the newer value wins. */
 export function merge(
   known: ConversationState,
   news: Partial<Pick<Conversation, 'seq' | 'lastMessage' | 'updatedAt' | 'unread'>> & { readonly cursors?: readonly Cursors[] },
@@ -65,17 +65,17 @@ export function merge(
     : { ...known, members, seq, updatedAt, unread, ...(lastMessage && { lastMessage }) };
 }
 
-/** Cursors never go back; names are as they were told last. */
+/** Cursors never go back; of names the latest ones count. */
 function mergeCursors(known: readonly Member[], news: readonly Cursors[]): readonly Member[] {
   let changed = false;
   const members = known.map((member) => {
-    const told = news.find((other) => other.userId === member.userId);
-    if (!told) return member;
+    const update = news.find((other) => other.userId === member.userId);
+    if (!update) return member;
     const next = {
       ...member,
-      ...told,
-      readUpTo: Math.max(member.readUpTo, told.readUpTo),
-      deliveredUpTo: Math.max(member.deliveredUpTo, told.deliveredUpTo),
+      ...update,
+      readUpTo: Math.max(member.readUpTo, update.readUpTo),
+      deliveredUpTo: Math.max(member.deliveredUpTo, update.deliveredUpTo),
     };
     if (shallowEqual(member, next)) return member;
     changed = true;
@@ -89,7 +89,7 @@ function withMessages(known: ConversationState, news: readonly Message[]): Conve
   return messages === known.messages ? known : { ...known, messages };
 }
 
-/** Puts messages in their places, each in its latest state; those in front of `from` are loaded another time. */
+/** Inserts messages in order, each in its latest state; those before `from` are left to be loaded as history. */
 function insert(known: readonly Message[], news: readonly Message[], from: number): readonly Message[] {
   let messages: Message[] | undefined;
   for (const message of news) {
@@ -105,7 +105,7 @@ function insert(known: readonly Message[], news: readonly Message[], from: numbe
   return messages ?? known;
 }
 
-/** Where a number is, or belongs. New messages come last, so that is looked at first. */
+/** The index of a number, or where to insert it. New messages are usually last, so the end is checked first. */
 function indexOf(messages: readonly Message[], seq: number): number {
   let low = 0;
   let high = messages.length;
@@ -118,7 +118,7 @@ function indexOf(messages: readonly Message[], seq: number): number {
   return low;
 }
 
-/** Of two states of one message the later; the tempId is not in each of them. */
+/** The later of two states of a message; only one of them may have the tempId. */
 function newer(known: Message | undefined, message: Message): Message {
   if (!known) return message;
   const [next, other] = message.changedSeq > known.changedSeq ? [message, known] : [known, message];
@@ -131,7 +131,7 @@ function later(known: Message | undefined, message: Message | undefined): Messag
   return message.seq > known.seq ? message : known;
 }
 
-/** Moves the position past everything that was seen without a gap. */
+/** Advances the position past all numbers that were seen without a gap. */
 function advance(known: ConversationState, seen: readonly number[]): ConversationState {
   let { position } = known;
   const outOfOrder = [...new Set([...known.outOfOrder, ...seen])].filter((seq) => seq > position).sort((a, b) => a - b);

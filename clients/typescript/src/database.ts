@@ -1,4 +1,4 @@
-/** A database of IndexedDB, opened when it is first needed, and again after it failed or a newer version took its place. */
+/** An IndexedDB database, opened on first use, and again after a failure or a version change. */
 export class Database {
   readonly #open: () => Promise<IDBDatabase>;
   readonly #store: string;
@@ -11,7 +11,7 @@ export class Database {
         const request = factory.open(name, 1);
         request.onupgradeneeded = () => create(request.result);
         request.onsuccess = () => {
-          // A newer version in another tab must not wait for this one.
+          // Do not block a newer version in another tab.
           request.result.onversionchange = () => {
             request.result.close();
             this.#opening = undefined;
@@ -22,12 +22,12 @@ export class Database {
       });
   }
 
-  /** One transaction. Resolves with the result of the last request, once all of it is committed. */
+  /** Runs one transaction. Resolves with the result of its last request once it has committed. */
   async run<Result>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest<Result> | undefined): Promise<Result | undefined> {
     const transaction = (await this.#opened()).transaction(this.#store, mode);
     const request = ask(transaction.objectStore(this.#store));
     return new Promise((resolve, reject) => {
-      // Not when the request is done: what is promised to be kept must have been committed.
+      // Not in onsuccess: only a committed transaction is durable.
       transaction.oncomplete = () => resolve(request?.result);
       transaction.onerror = transaction.onabort = () => reject(transaction.error);
     });

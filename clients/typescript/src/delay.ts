@@ -1,4 +1,4 @@
-/** Waits; less long if the signal says so. */
+/** Waits, or until the signal is aborted. */
 export function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) {
@@ -16,7 +16,7 @@ export function delay(milliseconds: number, signal?: AbortSignal): Promise<void>
   });
 }
 
-/** Gives something up that takes too long, also where it does not heed the signal. */
+/** Rejects after a time-out, even if the operation ignores the signal. */
 export function withTimeout<Result>(milliseconds: number, run: (signal: AbortSignal) => Promise<Result>, late?: () => void): Promise<Result> {
   const controller = new AbortController();
   return new Promise((resolve, reject) => {

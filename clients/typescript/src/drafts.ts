@@ -1,7 +1,7 @@
 import { webStorage, type KeyValueStore } from './webStorage.js';
 import type { Draft } from './state.js';
 
-/** Keeps what was written and not sent, by user and conversation, over reloads and sign-ins. */
+/** Stores drafts by user and conversation, across reloads and sign-ins. */
 export interface DraftStorage {
   /** A user's drafts, by conversation. */
   load(userId: string): Readonly<Record<string, Draft>>;
@@ -12,7 +12,7 @@ export interface DraftStorage {
 
 const prefixOf = (userId: string) => `chat.draft.${userId}.`;
 
-/** In localStorage, which all tabs share; in memory where that is blocked, full or not there. */
+/** Drafts in localStorage, shared by all tabs; in memory if that is blocked, full or missing. */
 export function localDraftStorage(storage: KeyValueStore = webStorage('localStorage')): DraftStorage {
   const get = (key: string): Draft | undefined => parsed(storage.get(key));
   return {
@@ -35,7 +35,7 @@ export function localDraftStorage(storage: KeyValueStore = webStorage('localStor
   };
 }
 
-/** Whoever can write to the storage can write anything. */
+/** Anything may be in the storage. */
 function parsed(value: string | null): Draft | undefined {
   if (value === null) return undefined;
   try {

@@ -1,13 +1,13 @@
 /**
- * Runs alone among all tabs, where the browser has locks. Nobody waits for ever: a tab that was put to rest, or hangs, may
- * hold the lock, so that after `patience` milliseconds it is taken away.
+ * Runs under a lock that all tabs share, where the browser has Web Locks. A suspended or hanging tab may hold it, so after `timeout`
+ * milliseconds the lock is stolen.
  */
-export async function exclusively<Result>(name: string, patience: number, run: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+export async function exclusively<Result>(name: string, timeout: number, run: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
   const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
   if (!locks) return run();
   const waiting = new AbortController();
   const giveUp = () => waiting.abort();
-  const timer = setTimeout(giveUp, patience);
+  const timer = setTimeout(giveUp, timeout);
   signal?.addEventListener('abort', giveUp);
   let running: Promise<Result> | undefined;
   const hold = () => {
@@ -18,7 +18,7 @@ export async function exclusively<Result>(name: string, patience: number, run: (
   try {
     return await locks.request(name, { signal: waiting.signal }, hold);
   } catch (failure) {
-    // Failed itself; or taken away meanwhile, and then it goes on all the same.
+    // It has failed, or its lock was stolen while it ran: then let it finish.
     if (running) return running;
     if (signal?.aborted) throw failure;
     return await locks.request(name, { steal: true }, hold).catch(() => running ?? run());

@@ -1,18 +1,18 @@
-/** Whether there is a network, as far as the device can tell. A hint: it knows nothing of the way to this server. */
+/** Whether the device has a network. A hint only: it says nothing about the route to this server. */
 export interface Network {
   isOnline(): boolean;
-  /** Calls back when that changes, and when the page is looked at again or wakes up. Returns the way to stop that. */
+  /** Calls the listener when that changes, and when the page becomes visible or resumes. Returns a function that unsubscribes. */
   subscribe(listener: () => void): () => void;
 }
 
-/** The browser's own events; elsewhere there always is a network. */
+/** The network by the browser's events; elsewhere it is always online. */
 export function browserNetwork(): Network {
   const target = globalThis as Partial<Pick<Window, 'addEventListener' | 'removeEventListener' | 'document' | 'navigator'>>;
   return {
     isOnline: () => target.navigator?.onLine !== false,
     subscribe(listener) {
       const { document } = target;
-      // A page that wakes up may hold a socket that died while it slept.
+      // A page that resumes may hold a socket that died meanwhile.
       const look = () => {
         if (document?.visibilityState === 'visible') listener();
       };

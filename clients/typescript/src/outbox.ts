@@ -1,18 +1,18 @@
 import { Database } from './database.js';
 import type { OutboxEntry } from './state.js';
 
-/** Keeps unsent messages over reloads. */
+/** Stores unsent messages across reloads. */
 export interface OutboxStorage {
   /** A user's entries, oldest first. */
   load(userId: string): Promise<OutboxEntry[]>;
   /** Whether an entry is still there: another tab may have sent it. */
   has(tempId: string): Promise<boolean>;
-  /** Adds an entry, or puts it in the place of the one with its tempId. */
+  /** Adds an entry, or replaces the one with its tempId. */
   put(entry: OutboxEntry): Promise<void>;
   remove(tempId: string): Promise<void>;
 }
 
-/** Keeps them as long as the page lives. */
+/** Unsent messages in memory, as long as the page lives. */
 export function memoryStorage(): OutboxStorage {
   const entries = new Map<string, OutboxEntry>();
   return {
@@ -23,7 +23,7 @@ export function memoryStorage(): OutboxStorage {
   };
 }
 
-/** Keeps them in IndexedDB: shared by all tabs, and still there after a reload. */
+/** Unsent messages in IndexedDB: shared by all tabs, and still there after a reload. */
 export function indexedDbStorage(name = 'chat-outbox', factory: IDBFactory = indexedDB): OutboxStorage {
   const database = new Database(factory, name, 'entries', (created) =>
     created.createObjectStore('entries', { keyPath: 'tempId' }).createIndex('userId', 'userId'),

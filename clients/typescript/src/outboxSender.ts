@@ -12,24 +12,23 @@ import type { WireError } from './wire.js';
 const firstRetry = 1_000;
 const maxRetry = 30_000;
 
-/** What the sender tells the chat. */
+/** What the sender reports. */
 export interface OutboxObserver {
   failed(entry: OutboxEntry, error: WireError): void;
-  /** What is in the storage has changed: the other tabs are to read it again. */
+  /** The storage has changed: other tabs have to read it again. */
   stored(): void;
 }
 
-/** A conversation whose outbox is being sent. */
+/** The loop that sends a conversation's entries. */
 interface SendLoop {
-  /** Ends a pause between two tries. */
+  /** Ends the delay between two attempts. */
   wake: AbortController;
 }
 
 /**
- * Brings the outbox to the server: in each conversation one message after the other, in their order, each again and again
- * under its tempId until it is acknowledged or refused for good. What holds one conversation up holds up no other. All tabs of
- * a user share the outbox and see what the others put into it; a tempId makes it harmless that two tabs send the same, and a
- * lock makes it rare.
+ * Sends the outbox: within a conversation one message at a time, in order, each retried under its tempId (the idempotency key) until
+ * it is acknowledged or rejected permanently. Conversations do not block each other. All tabs of a user share the outbox; a lock makes
+ * it rare that two of them send the same message, and the tempId makes it harmless.
  */
 export class OutboxSender {
   readonly #store: Store;
@@ -37,19 +36,19 @@ export class OutboxSender {
   readonly #storage: OutboxStorage;
   readonly #timing: Timing;
   readonly #observer: OutboxObserver;
-  /** What is being stored. */
+  /** Writes in progress. */
   readonly #puts = new Map<string, Promise<void>>();
-  /** What is in the storage, as far as this tab knows: what is missing there was settled by another tab. */
+  /** What the storage holds, as far as this tab knows. What is missing there was sent or discarded by another tab. */
   readonly #stored = new Set<string>();
-  /** What is being removed from the storage. */
+  /** Removals in progress. */
   readonly #removing = new Set<string>();
-  /** For each question that the storage has not answered: what has left the outbox since. */
+  /** For each load in progress: what has left the outbox since it began. */
   readonly #loads = new Set<Set<string>>();
   readonly #loops = new Map<string, SendLoop>();
   readonly #rate = new SendRate();
   #outbox: readonly OutboxEntry[] = [];
   #session: AbortController | undefined;
-  /** Operations that the storage has not answered in time: it is not asked again before it has. */
+  /** Storage operations that have timed out and not finished: no other is started before they have. */
   #pendingTimeouts = 0;
 
   constructor(store: Store, connection: Connection, storage: OutboxStorage, timing: Timing, observer: OutboxObserver) {
@@ -61,17 +60,17 @@ export class OutboxSender {
     store.subscribe(() => this.#onStateChange());
   }
 
-  /** Reads what all tabs share: what was left unsent before a reload or by another tab, and what another tab has settled. */
+  /** Reads the shared storage: what was left unsent before a reload or by another tab, and what another tab has removed. */
   async restore(userId: string): Promise<void> {
     const before = [...this.#stored];
-    // What leaves before the answer is there may still be in the answer.
+    // What is removed before the load finishes may still be in its result.
     const left = new Set(this.#removing);
     this.#loads.add(left);
     let entries: OutboxEntry[];
     try {
       entries = await this.#runStorage(() => this.#storage.load(userId));
     } catch {
-      // A browser without storage, in private mode for one: messages live as long as the page, and the state says so.
+      // No storage, as in some private modes: messages live as long as the page, and the state says so.
       return;
     } finally {
       this.#loads.delete(left);
@@ -83,11 +82,11 @@ export class OutboxSender {
     for (const tempId of found) if (!left.has(tempId)) this.#stored.add(tempId);
     for (const tempId of gone) this.#stored.delete(tempId);
     this.#store.dispatch({ type: 'restored', entries: entries.filter(({ tempId }) => !left.has(tempId)), gone });
-    // Acknowledged long since: the page was closed before the storage had let go of it.
+    // Acknowledged already: the page was closed before it could be removed.
     for (const { tempId } of entries) if (!left.has(tempId) && !this.#isInOutbox(tempId)) this.#remove(tempId);
   }
 
-  /** Lets go of everything of a user's, also of what is just being stored. */
+  /** Removes everything of a user, including what is being written at this moment. */
   async clear(userId: string): Promise<void> {
     await Promise.all(this.#puts.values());
     this.#stored.clear();
@@ -119,7 +118,7 @@ export class OutboxSender {
     this.#loops.get(entry.conversationId)?.wake.abort();
   }
 
-  /** Sends what waits, in each conversation in which that is not under way. */
+  /** Starts a loop for each conversation that has something to send and no loop yet. */
   run(): void {
     if (!this.#connection.isOnline || !this.#session) return;
     for (const entry of this.#store.getState().outbox)
@@ -132,8 +131,8 @@ export class OutboxSender {
 
   async #sendAll(conversationId: string): Promise<void> {
     const session = this.#session!.signal;
-    const lane: SendLoop = { wake: new AbortController() };
-    this.#loops.set(conversationId, lane);
+    const loop: SendLoop = { wake: new AbortController() };
+    this.#loops.set(conversationId, loop);
     let wait = firstRetry;
     for (let entry = this.#next(conversationId); entry && !session.aborted; entry = this.#next(conversationId)) {
       const { tempId, userId } = entry;
@@ -141,7 +140,7 @@ export class OutboxSender {
       const pause = await exclusively(
         `chat-outbox-${userId}-${conversationId}`,
         this.#timing.lockTimeout,
-        // Meanwhile another tab may have sent it, and another one be the first.
+        // Another tab may have sent it while this one waited for the lock.
         async () => (this.#next(conversationId)?.tempId === tempId && !session.aborted ? this.#sendOne(entry!) : 0),
         session,
       ).catch((failure: unknown) => {
@@ -151,21 +150,21 @@ export class OutboxSender {
       });
       if (pause === 0) wait = firstRetry;
       else if (!session.aborted) {
-        lane.wake = new AbortController();
-        const end = () => lane.wake.abort();
+        loop.wake = new AbortController();
+        const end = () => loop.wake.abort();
         session.addEventListener('abort', end);
-        await delay(pause === 'later' ? wait : pause, lane.wake.signal);
+        await delay(pause === 'later' ? wait : pause, loop.wake.signal);
         session.removeEventListener('abort', end);
         wait = Math.min(maxRetry, wait * 2);
       }
     }
 
     this.#loops.delete(conversationId);
-    // A connection may have come, or an entry, while the last round was ending.
+    // A connection or an entry may have arrived while the loop was ending.
     this.run();
   }
 
-  /** Waits until the server's rate has room for one more. All conversations share it, as they do at the server. */
+  /** Waits for the server's rate limit, which all conversations share. */
   async #waitForRate(session: AbortSignal): Promise<void> {
     do {
       const wait = this.#rate.take(this.#store.getState().me?.limits?.messagesPerSecond ?? Infinity);
@@ -173,7 +172,7 @@ export class OutboxSender {
     } while (this.#rate.isHeld && !session.aborted);
   }
 
-  /** Sends one entry; returns for how long not to send in its conversation. */
+  /** Sends one entry; returns how long to wait before the next one of its conversation. */
   async #sendOne(entry: OutboxEntry): Promise<number | 'later'> {
     const { tempId, conversationId, content } = entry;
     if (await this.#isSentElsewhere(tempId)) {
@@ -181,10 +180,10 @@ export class OutboxSender {
       return 0;
     }
 
-    // Meanwhile it may have been discarded, and something older have turned up.
+    // It may have been discarded meanwhile, or an older entry restored.
     if (this.#next(conversationId)?.tempId !== tempId) return 0;
 
-    // A frame that is too large ends the connection for good, and would do so after each reload.
+    // A frame that is too large closes the connection for good, and would do so again after each reload.
     const maxFrameBytes = this.#store.getState().me?.limits?.maxFrameBytes ?? Infinity;
     const frame = { type: 'message.send', id: '0000000000', payload: { conversationId, content, tempId } };
     if (new TextEncoder().encode(JSON.stringify(frame)).length > maxFrameBytes) {
@@ -194,17 +193,17 @@ export class OutboxSender {
 
     try {
       await this.#connection.request('message.send', { conversationId, content, tempId });
-      // The answer has taken it out of the outbox, unless that was for another person's conversation of the same name.
+      // Usually the reducer has removed it already, when the answer came in.
       this.#store.dispatch({ type: 'discarded', tempId });
       return 0;
     } catch (failure) {
       if (!(failure instanceof ChatError)) throw failure;
       if (failure.retryable) {
-        // One is told why it waits, and may discard it.
+        // The user sees why it waits, and may discard it.
         if (failure.code !== 'OFFLINE') this.#store.dispatch({ type: 'delayed', tempId, error: failure.code });
         const { retryAfterMs } = failure.details;
         if (failure.code !== 'RATE_LIMITED') return retryAfterMs ?? 'later';
-        // Other devices use the same rate up: what was told is when there is room for one, and each refusal counts.
+        // Other devices share the limit: `retryAfterMs` is when there is room for one message, and each rejection counts.
         this.#rate.hold(Math.max(retryAfterMs ?? 0, firstRetry));
         return 0;
       }
@@ -235,7 +234,7 @@ export class OutboxSender {
         () => {
           this.#stored.add(tempId);
           this.#observer.stored();
-          // A tab that was closed may have left something older, and had no time to say so.
+          // A tab that was closed may have left something older without reporting it.
           return this.restore(entry.userId);
         },
         () => {},
@@ -243,37 +242,37 @@ export class OutboxSender {
       .then(() => {
         if (this.#puts.get(tempId) !== put) return;
         this.#puts.delete(tempId);
-        // Settled while it was being stored.
+        // It left the outbox while it was being written.
         if (this.#removing.has(tempId)) this.#remove(tempId);
       });
     this.#puts.set(tempId, put);
   }
 
-  /** The storage lets go of it. */
+  /** Removes an entry from the storage. */
   #remove(tempId: string): void {
     this.#removing.add(tempId);
     for (const left of this.#loads) left.add(tempId);
     this.#stored.delete(tempId);
-    // Just being stored: after that.
+    // After the write in progress.
     if (this.#puts.has(tempId)) return;
     this.#runStorage(() => this.#storage.remove(tempId)).then(
       () => {
         this.#removing.delete(tempId);
         this.#observer.stored();
       },
-      // Tried again when the storage works again. What stays by mistake is sent once more, and its tempId makes that harmless.
+      // Retried when the storage works again. What stays by mistake is sent once more, which its tempId makes harmless.
       () => {},
     );
   }
 
-  /** Whether another tab has seen to it. */
+  /** Whether another tab has sent or discarded it. */
   async #isSentElsewhere(tempId: string): Promise<boolean> {
     await this.#puts.get(tempId);
     if (!this.#stored.has(tempId)) return false;
     return this.#runStorage(() => this.#storage.has(tempId)).then((has) => !has, () => false);
   }
 
-  /** Runs after each change of the state: sends what is new, and lets the storage go of what has left the outbox. */
+  /** Runs after each change of the state: sends new entries, and removes from the storage what has left the outbox. */
   #onStateChange(): void {
     const { outbox, me } = this.#store.getState();
     if (outbox === this.#outbox) return;
@@ -281,7 +280,7 @@ export class OutboxSender {
     this.#outbox = outbox;
     const left = new Set(outbox.map((entry) => entry.tempId));
     for (const { tempId, userId, conversationId } of before) {
-      // Another user's entries have not been settled: they wait in the storage for their return.
+      // Another user's entries stay in the storage until that user is back.
       if (left.has(tempId) || userId !== me?.userId) continue;
       this.#loops.get(conversationId)?.wake.abort();
       this.#remove(tempId);
@@ -290,7 +289,7 @@ export class OutboxSender {
     this.run();
   }
 
-  /** Asks the storage, which may fail or, as IndexedDB does at times, never answer. The state says whether it works. */
+  /** Runs a storage operation, which may fail or, as IndexedDB sometimes does, never finish. The state says whether it works. */
   async #runStorage<Result>(run: () => Promise<Result>): Promise<Result> {
     if (this.#pendingTimeouts > 0) throw new Error('The storage does not answer.');
     const asked = run();
@@ -308,7 +307,7 @@ export class OutboxSender {
     this.#pendingTimeouts++;
     const end = () => {
       if (--this.#pendingTimeouts > 0) return;
-      // It works again: what it could not take meanwhile is stored now.
+      // It works again: write what was queued meanwhile.
       for (const entry of this.#store.getState().outbox) this.#put(entry);
       for (const tempId of this.#removing) this.#remove(tempId);
     };

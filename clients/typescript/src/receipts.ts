@@ -4,20 +4,20 @@ import type { ConversationState } from './state.js';
 import type { Store } from './store.js';
 
 /**
- * Tells the others how far this user has come: delivered by itself, read when the application says so. Numbers gather
- * for a moment, so that a hundred messages make one receipt. What could not be said is said on the next connection.
+ * Sends receipts: delivered automatically, read when the application says so. They are collected for a moment, so that a hundred
+ * messages make one receipt, and what could not be sent is sent on the next connection.
  */
 export class Receipts {
   readonly #store: Store;
   readonly #connection: Connection;
   readonly #timing: Timing;
-  /** What was said on this connection. */
+  /** Delivery cursors that were sent on this connection. */
   readonly #delivered = new Map<string, number>();
-  /** What the user has read, and the server has not confirmed. */
+  /** Read cursors that the server has not confirmed yet. */
   readonly #read = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isSending = false;
-  /** The conversations when they were last looked at: unless these change there is nothing new to say. */
+  /** The conversations at the last check: unless they change there is nothing to send. */
   #lastSeen: Readonly<Record<string, ConversationState>> = {};
 
   constructor(store: Store, connection: Connection, timing: Timing) {
@@ -35,7 +35,7 @@ export class Receipts {
     this.#schedule();
   }
 
-  /** Another user, or none. */
+  /** For another user, or none. */
   reset(): void {
     this.#read.clear();
     clearTimeout(this.#timer);
@@ -66,8 +66,8 @@ export class Receipts {
     for (const conversation of Object.values(conversations)) {
       if (conversation === before[conversation.id]) continue;
       const upTo = lastReceived(conversation, me?.userId);
-      const said = Math.max(this.#delivered.get(conversation.id) ?? 0, this.#ownCursor(conversation, 'deliveredUpTo'), this.#read.get(conversation.id) ?? 0);
-      if (upTo > said && this.#connection.send('message.delivered', { conversationId: conversation.id, upTo }))
+      const acknowledged = Math.max(this.#delivered.get(conversation.id) ?? 0, this.#ownCursor(conversation, 'deliveredUpTo'), this.#read.get(conversation.id) ?? 0);
+      if (upTo > acknowledged && this.#connection.send('message.delivered', { conversationId: conversation.id, upTo }))
         this.#delivered.set(conversation.id, upTo);
     }
   }
@@ -82,7 +82,7 @@ export class Receipts {
         this.#confirmed(conversationId, upTo);
       } catch (failure) {
         if (!(failure instanceof ChatError)) throw failure;
-        // Said again on the next connection, or soon. What is refused for good is no longer asked for.
+        // Retried soon, or on the next connection. What is rejected permanently is dropped.
         if (failure.retryable) wait = Math.max(wait ?? 0, failure.details.retryAfterMs ?? 1000);
         else this.#confirmed(conversationId, upTo);
       }
@@ -104,7 +104,7 @@ export class Receipts {
   }
 }
 
-/** The number of the last message of somebody else's that this device has, with all before it. */
+/** The number of the last message from others up to which this device has everything. */
 function lastReceived({ messages, position, lastMessage, unread }: ConversationState, me: string | undefined): number {
   for (let at = messages.length - 1; at >= 0; at--) {
     const message = messages[at]!;

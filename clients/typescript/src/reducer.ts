@@ -4,58 +4,58 @@ import { shallowEqual } from './shallowEqual.js';
 import { initialState, type ChatState, type ConnectionState, type ConversationState, type Draft, type Me, type OutboxEntry } from './state.js';
 import type { BlockAdded, Conversation, ErrorCode, Message, MessagePage, ServerEvent, SyncConversation, UserStatus } from './wire.js';
 
-/** Everything that can happen to the state. `since` is the state's `clock` when an answer was asked for. */
+/** Everything that can change the state. `since` is the state's `clock` at the time of the request. */
 export type Action =
   | { readonly type: 'connection'; readonly connection: ConnectionState }
-  /** It is known who is going to be signed in. */
+  /** The user is known, but not signed in yet. */
   | { readonly type: 'identified'; readonly userId: string }
   | { readonly type: 'signedIn'; readonly me: Me; readonly epoch: string }
   | { readonly type: 'event'; readonly event: ServerEvent; readonly now: number }
-  /** A part of a sync that was asked for with the number `after`. */
+  /** A part of the answer to a sync from the number `after`. */
   | { readonly type: 'synced'; readonly after: number; readonly part: SyncConversation; readonly since: number }
-  /** Conversations as they are on the server. */
+  /** Conversations as the server has them. */
   | { readonly type: 'listed'; readonly conversations: readonly Conversation[]; readonly isLast: boolean; readonly since: number }
-  /** A conversation is loaded afresh, with its latest messages: too much has happened since. */
+  /** A conversation was reloaded with its latest messages, because the gap was too long. */
   | { readonly type: 'replaced'; readonly conversation: Conversation; readonly page: MessagePage; readonly since: number }
-  /** Messages in front of the number `before`. */
+  /** Messages before the number `before`. */
   | { readonly type: 'history'; readonly conversationId: string; readonly before: number; readonly page: MessagePage }
   | { readonly type: 'loading'; readonly conversationId: string; readonly history: ConversationState['history'] }
-  /** What was missed before this connection has come. */
+  /** Everything that was missed before this connection is in the state. */
   | { readonly type: 'caughtUp' }
-  /** Older messages are let go of. */
+  /** Older messages are dropped from memory. */
   | { readonly type: 'trimmed'; readonly conversationId: string; readonly keep: number }
   | { readonly type: 'blocks'; readonly blocks: readonly BlockAdded[] }
-  /** Presence of people of whom nothing was told yet. */
+  /** Presence of users for whom it is not known yet. */
   | { readonly type: 'presence'; readonly users: readonly UserStatus[] }
-  /** What is in the storage, and what was and is not any more: another tab has settled it. */
+  /** The contents of the storage, and what has gone from it because another tab has sent or discarded it. */
   | { readonly type: 'restored'; readonly entries: readonly OutboxEntry[]; readonly gone?: readonly string[] }
-  /** What was kept of the conversations when there was a connection last. */
+  /** The cached conversations. */
   | { readonly type: 'recalled'; readonly epoch: string; readonly conversations: readonly ConversationState[] }
-  /** It is not there any more, or not the user's. */
+  /** It no longer exists, or is no longer the user's. */
   | { readonly type: 'gone'; readonly conversationId: string }
   | { readonly type: 'storage'; readonly isWorking: boolean }
   | { readonly type: 'queued'; readonly entry: OutboxEntry }
   | { readonly type: 'failed'; readonly tempId: string; readonly error: ErrorCode }
-  /** It could not be sent this time, and is going to be tried again. */
+  /** It could not be sent this time, and will be retried. */
   | { readonly type: 'delayed'; readonly tempId: string; readonly error: ErrorCode }
   | { readonly type: 'retried'; readonly tempId: string }
   | { readonly type: 'discarded'; readonly tempId: string }
-  /** All drafts of the user, or the one of a conversation. */
+  /** All drafts of the user; below, the one of a conversation. */
   | { readonly type: 'drafts'; readonly drafts: Readonly<Record<string, Draft>> }
   | { readonly type: 'draft'; readonly conversationId: string; readonly draft: Draft | undefined }
   | { readonly type: 'signedOut' }
-  /** Who was last told to be writing before this moment is not any more. */
+  /** Typing indicators from before this moment expire. */
   | { readonly type: 'typingExpired'; readonly before: number };
 
 /**
- * The next state. Pure. Events may come in any order, more than once, or not at all: numbers decide what is news and
- * show what is missing, and what is missing comes by a sync. In the end the state is that of a fresh load.
+ * The next state. Pure. Events may arrive in any order, more than once, or not at all: their numbers tell what is new and where a gap
+ * is, and a sync fills gaps. In the end the state is the same as after a fresh load.
  */
 export function reduce(state: ChatState, action: Action): ChatState {
   switch (action.type) {
     case 'connection':
       if (action.connection.status === 'online') return { ...state, connection: action.connection };
-      // Nobody says any more who has stopped writing.
+      // Without a connection, nothing would end the typing indicators.
       return { ...state, connection: action.connection, isCaughtUp: false, typing: empty(state.typing) };
     case 'caughtUp':
       return state.isCaughtUp ? state : { ...state, isCaughtUp: true };
@@ -67,9 +67,9 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return applyEvent(state, action.event, action.now);
     case 'synced': {
       const { conversation, messages, hasMore } = action.part;
-      // Nothing was said in it: the list, which comes before any sync, has it for whoever is to see it.
+      // It has no message: the list, which comes before any sync, has it for whoever may see it.
       if (!state.conversations[conversation.id] && conversation.seq === 0) return state;
-      // Unknown so far, and all of it is here: nothing is left to load. If not, its history is loaded like any other's.
+      // New, and complete: there is no history left to load.
       if (!state.conversations[conversation.id] && action.after === 0 && !hasMore)
         state = putConversation(state, { ...created(conversation), position: 0, loadedFrom: 1 });
       state = upsertConversation(state, conversation, action.since);
@@ -80,7 +80,7 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return action.isLast && !state.listed ? { ...state, listed: true } : state;
     }
     case 'recalled': {
-      // What the server has said already is newer.
+      // What came from the server is newer than the cache.
       if (state.listed || (state.epoch !== null && state.epoch !== action.epoch)) return state;
       for (const conversation of action.conversations)
         if (!state.conversations[conversation.id]) state = putConversation(state, { ...conversation, outOfOrder: [], history: 'idle', unreadTold: 0 });
@@ -113,7 +113,7 @@ export function reduce(state: ChatState, action: Action): ChatState {
       const gone = new Set(action.gone);
       const held = state.outbox
         .filter((entry) => !gone.has(entry.tempId))
-        // Another tab may have failed with it, or try it again.
+        // In another tab it may have failed, or be retried.
         .map((entry) => (stored.get(entry.tempId)?.status ?? entry.status) === entry.status ? entry : stored.get(entry.tempId)!);
       const known = new Set(held.map((entry) => entry.tempId));
       const outbox = [...held, ...[...stored.values()].filter((entry) => !known.has(entry.tempId))].sort(byAge);
@@ -144,14 +144,14 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return { ...initialState, connection: state.connection, clock: state.clock };
     case 'typingExpired': {
       for (const [conversationId, typists] of Object.entries(state.typing))
-        for (const [userId, told] of Object.entries(typists))
-          if (told < action.before) state = stopTyping(state, conversationId, userId);
+        for (const [userId, startedAt] of Object.entries(typists))
+          if (startedAt < action.before) state = stopTyping(state, conversationId, userId);
       return state;
     }
   }
 }
 
-/** The conversations in which something is missing. */
+/** Conversations in which changes are missing. */
 export function conversationsWithGaps(state: ChatState): readonly ConversationState[] {
   return Object.values(state.conversations).filter((conversation) => conversation.seq > conversation.position);
 }
@@ -159,9 +159,9 @@ export function conversationsWithGaps(state: ChatState): readonly ConversationSt
 function signedIn(state: ChatState, me: Me, epoch: string): ChatState {
   const { connection, clock } = state;
   if (state.me && state.me.userId !== me.userId) return { ...initialState, connection, clock, me, epoch };
-  // Another lineage of the database: its numbers mean something else. What was never sent is still to be sent.
+  // Another epoch of the database: its numbers mean something else. Unsent messages are still to be sent.
   if (state.epoch !== null && state.epoch !== epoch) return { ...initialState, connection, clock, me, epoch, outbox: state.outbox, drafts: state.drafts };
-  // Whatever was told on the connection before, and could not be placed, is older than what is asked for now.
+  // Pending events of the previous connection are older than what is about to be loaded.
   return { ...state, me, epoch, presenceHasMore: false, typing: empty(state.typing), pendingEvents: empty(state.pendingEvents) };
 }
 
@@ -175,7 +175,7 @@ function applyEvent(state: ChatState, event: ServerEvent, now: number): ChatStat
     }
     case 'conversation.updated': {
       const { conversationId, lastMessage, seq } = event.payload;
-      // It lacks the tempId of an own message: that comes with the message itself.
+      // It lacks the tempId of the user's own message, which comes with the message itself.
       const isWhole = lastMessage?.changedSeq === seq && lastMessage.senderId !== state.me?.userId;
       return updateConversation(state, conversationId, event, (known) => (isWhole ? applyMessage(known, lastMessage) : merge(known, { seq })));
     }
@@ -223,12 +223,12 @@ function applyEvent(state: ChatState, event: ServerEvent, now: number): ChatStat
     case 'block.removed':
       return { ...state, clock: state.clock + 1, blocks: without(state.blocks, event.payload.userId) };
     default:
-      // Answers that somebody waits for, and events of a later version.
+      // Answers to requests, and events of a later version.
       return state;
   }
 }
 
-/** Applies an event to its conversation, or keeps it until the conversation is known. */
+/** Applies an event to its conversation, or queues it until the conversation is known. */
 function updateConversation(
   state: ChatState, conversationId: string, event: ServerEvent, apply: (known: ConversationState, clock: number) => ConversationState,
 ): ChatState {
@@ -238,7 +238,7 @@ function updateConversation(
   return { ...state, clock, pendingEvents: { ...state.pendingEvents, [conversationId]: [...(state.pendingEvents[conversationId] ?? []), event] } };
 }
 
-/** Takes over a conversation as the server has it. */
+/** Adds or updates a conversation as the server has it. */
 function upsertConversation(state: ChatState, view: Conversation, since: number): ChatState {
   const known = state.conversations[view.id];
   if (known) {
@@ -265,7 +265,7 @@ const created = (view: Conversation): ConversationState => ({
   unreadTold: 0,
 });
 
-/** What was acknowledged is no longer on its way. */
+/** Removes from the outbox what these messages acknowledge. */
 function removeAcknowledged(state: ChatState, messages: readonly Message[]): ChatState {
   if (state.outbox.length === 0) return state;
   const outbox = state.outbox.filter((entry) => !messages.some((message) => isAnswerTo(message, entry)));

@@ -1,4 +1,4 @@
-/** A fault of the application's: it is to be seen there, and must not end the work here. */
+/** Reports an error thrown by the application's own code, without failing here. */
 export function report(failure: unknown): void {
   const { reportError } = globalThis as { reportError?: (failure: unknown) => void };
   if (reportError) reportError(failure);

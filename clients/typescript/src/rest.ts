@@ -7,7 +7,7 @@ import type {
   StatusBulk, UnreadSummary,
 } from './wire.js';
 
-/** The server's REST side, with the types of its answers. Failures are `ChatError`s. */
+/** The REST API. Calls reject with a `ChatError`. */
 export interface ChatApi {
   conversations(query?: { limit?: number; cursor?: string }): Promise<ConversationPage>;
   conversation(conversationId: string): Promise<Conversation>;
@@ -19,7 +19,7 @@ export interface ChatApi {
   block(userId: string): Promise<BlockAdded>;
   unblock(userId: string): Promise<BlockRemoved>;
   presence(userIds: readonly string[]): Promise<StatusBulk>;
-  /** Makes all tokens of the user void. `Chat.signOutEverywhere` also removes what this device keeps. */
+  /** Revokes all tokens of the user. `Chat.signOutEverywhere` also removes their data from this device. */
   signOutEverywhere(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ const noContent = 204;
 
 type Query = Record<string, string | number | undefined>;
 
-/** The status is what is left to go by where a proxy has answered in the server's place. */
+/** For answers without problem details, as from a proxy. */
 const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
   400: 'VALIDATION_ERROR', 401: 'UNAUTHORIZED', 403: 'FORBIDDEN', 404: 'NOT_FOUND', 409: 'LIMIT_REACHED', 429: 'RATE_LIMITED',
 };
@@ -68,7 +68,7 @@ export function createApi(
       const token = await tokenOf({});
       ({ response, text } = await ask(url, method, body, token));
       if (response.status === 401) {
-        // What the cache took for good is not: once more with another, if there is one.
+        // The cached token is not accepted: retry once with another, if there is one.
         const other = await tokenOf({ refused: token });
         if (other !== token) ({ response, text } = await ask(url, method, body, other));
       }

@@ -1,12 +1,12 @@
 import type { ChatState, ConversationState, OutboxEntry } from './state.js';
 import type { ErrorCode, Member, Message } from './wire.js';
 
-/** How far an own message has come. */
+/** The delivery status of the user's own message. */
 export type DeliveryStatus = 'sending' | 'sent' | 'delivered' | 'read' | 'failed';
 
-/** One line of a conversation: a message, or one that is still on its way. */
+/** One line of a conversation: a message, or one that is being sent. */
 export interface TimelineItem {
-  /** Stays the same from the first keystroke of `send` to the message's last status: a key for lists. */
+  /** Stays the same from `send` on, whatever the status: a key for lists. */
   readonly key: string;
   readonly senderId: string;
   readonly isOwn: boolean;
@@ -14,7 +14,7 @@ export interface TimelineItem {
   readonly content: string;
   /** RFC 3339. */
   readonly at: string;
-  /** Only of own messages. */
+  /** Only for the user's own messages. */
   readonly status?: DeliveryStatus;
   /** The server's message; absent until it is acknowledged. */
   readonly message?: Message;
@@ -26,7 +26,7 @@ export interface TimelineItem {
 
 const none: readonly never[] = [];
 
-/** Remembers the last answer for each owner: the same input gives the same object, so that nothing is drawn twice. */
+/** Memoizes by identity: the same input gives the same object, so that nothing is rendered twice. */
 function memo<Input extends object, Result>(compute: (input: Input) => Result): (input: Input) => Result {
   const known = new WeakMap<Input, Result>();
   return (input) => {
@@ -52,7 +52,7 @@ const summed = memo((conversations: ChatState['conversations']): number =>
 /** All conversations, latest activity first. */
 export const conversationsOf = (state: ChatState): readonly ConversationState[] => sorted(state.conversations);
 
-/** Those with people in whose names the text is, whatever its case; all of them for a blank one. */
+/** Conversations with people whose name contains the text, ignoring case; all of them if it is blank. */
 export function conversationsLike(state: ChatState, text: string): readonly ConversationState[] {
   const wanted = text.trim().toLocaleLowerCase();
   const all = conversationsOf(state);
@@ -66,17 +66,17 @@ export function conversationsLike(state: ChatState, text: string): readonly Conv
 /** Unread messages over all conversations. */
 export const totalUnreadOf = (state: ChatState): number => summed(state.conversations);
 
-/** What is not sent yet, oldest first: waiting or failed. Ask before a sign-out discards it. */
+/** Unsent messages, oldest first, waiting or failed. Ask before a sign-out discards them. */
 export const unsentOf = (state: ChatState): readonly OutboxEntry[] => state.outbox;
 
-/** What the user has written in a conversation and not sent. */
+/** The draft of a conversation. */
 export const draftOf = (state: ChatState, conversationId: string): string => state.drafts[conversationId]?.content ?? '';
 
-/** The other one of a direct conversation. */
+/** The other member of a direct conversation. */
 export const peerOf = (conversation: ConversationState, me: string | undefined): Member | undefined =>
   conversation.kind === 'direct' ? conversation.members.find((member) => member.userId !== me) : undefined;
 
-/** Who is writing in a conversation, as user ids. */
+/** Who is typing in a conversation, as user ids. */
 export function typistsOf(state: ChatState, conversationId: string): readonly string[] {
   const typing = state.typing[conversationId];
   return typing ? typists(typing) : none;
@@ -87,7 +87,7 @@ const typists = memo((typing: Readonly<Record<string, number>>): readonly string
 /** Whether there are older messages than those in the state. */
 export const hasOlder = (conversation: ConversationState): boolean => conversation.loadedFrom > 1;
 
-/** How far a message of the user's own has come: what holds for all others. */
+/** The delivery status of the user's own message: the least that holds for all other members. */
 export function deliveryStatusOf(message: Message, conversation: ConversationState, me: string): DeliveryStatus {
   let status: DeliveryStatus = 'read';
   for (const member of conversation.members) {
@@ -98,7 +98,7 @@ export function deliveryStatusOf(message: Message, conversation: ConversationSta
   return status;
 }
 
-/** The messages of a conversation and behind them what is still on its way, in the order to be shown. */
+/** The messages of a conversation, followed by those being sent, in display order. */
 export function timelineOf(state: ChatState, conversationId: string): readonly TimelineItem[] {
   const conversation = state.conversations[conversationId];
   const me = state.me?.userId ?? '';
@@ -106,7 +106,7 @@ export function timelineOf(state: ChatState, conversationId: string): readonly T
   const known = timelines.get(conversation);
   if (known && known.outbox === state.outbox && known.me === me) return known.items;
   const pending = pendingOf(state.outbox, conversationId);
-  // Another conversation's outbox has changed: this one's items are still the same.
+  // Only another conversation's entries have changed.
   const items =
     known && known.me === me && known.pending === pending
       ? known.items

@@ -1,21 +1,21 @@
-/** Sends that may go at once after a quiet time. */
+/** Sends that are allowed at once after an idle time. */
 const burst = 20;
 
 /**
- * Spreads sends over time. An outbox that was filled without a connection would otherwise be refused as a flood, and a
- * connection with too many refusals is closed for good.
+ * Paces sends below the server's rate limit. Otherwise an outbox that was filled offline would be rate limited, and a connection with
+ * too many errors is closed for good.
  */
 export class SendRate {
-  /** When the next send may go if all that took a turn before it do. */
+  /** When the next send is allowed. */
   #next = -Infinity;
   #heldUntil = -Infinity;
 
-  /** Whether the server has refused something since, and nothing is to go yet. */
+  /** Whether the server has rate limited a send, so that none is allowed yet. */
   get isHeld(): boolean {
     return performance.now() < this.#heldUntil;
   }
 
-  /** Takes a turn; returns for how many milliseconds to wait for it. */
+  /** Reserves the next slot; returns how many milliseconds to wait for it. */
   take(perSecond: number): number {
     const now = performance.now();
     const between = 1_000 / perSecond;
@@ -24,7 +24,7 @@ export class SendRate {
     return Math.max(0, turn - now);
   }
 
-  /** Nothing goes for so many milliseconds, and what goes then begins one by one. Whoever waits for a turn takes another. */
+  /** Blocks all sends for so many milliseconds, without a burst afterwards. Whoever waits for a slot reserves another. */
   hold(milliseconds: number): void {
     this.#heldUntil = Math.max(this.#heldUntil, performance.now() + milliseconds);
     this.#next = this.#heldUntil;

@@ -1,4 +1,4 @@
-/** Whether two flat objects or lists hold the same. */
+/** Whether two objects or arrays hold the same values, one level deep. */
 export function shallowEqual(a: object | undefined, b: object | undefined): boolean {
   if (a === b) return true;
   if (!a || !b) return false;

@@ -2,7 +2,7 @@ import { reduce, type Action } from './reducer.js';
 import { report } from './report.js';
 import { initialState, type ChatState } from './state.js';
 
-/** Holds the state, and tells of its changes. */
+/** Holds the state, and notifies subscribers of changes. */
 export class Store {
   #state: ChatState = initialState;
   readonly #listeners = new Set<() => void>();
@@ -10,7 +10,7 @@ export class Store {
   readonly getState = (): ChatState => this.#state;
 
   readonly subscribe = (listener: () => void): (() => void) => {
-    // Each subscription is one of its own, also of one function twice.
+    // A wrapper, so that the same function can subscribe twice.
     const own = () => listener();
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);

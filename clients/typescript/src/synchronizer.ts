@@ -11,14 +11,14 @@ const maxPages = 5;
 const maxDelay = 30_000;
 const settleTime = 500;
 
-/** More than this in one conversation is not fetched one by one: it begins anew at its latest messages. */
+/** A longer gap in one conversation is not filled: it is reloaded with its latest messages. */
 const maxGap = 1000;
 
-/** What surrounds an entry of a sync in its frame, and what is in a frame besides entries, in bytes. */
+/** Bytes that surround an entry of a sync in its frame, and those of a frame without entries. */
 const entryBytes = '"":,'.length;
 const frameBytes = 300;
 
-/** What to sync in frames of so many bytes: ranges of ids that leave none out, known or not. */
+/** Splits a sync into frames of at most so many bytes: ranges of ids that together cover all, known or not. */
 export function splitIntoFrames(known: Readonly<Record<string, number>>, maxFrameBytes: number): Synchronize[] {
   const parts: Record<string, number>[] = [{}];
   const lasts: string[] = [];
@@ -44,8 +44,8 @@ export function splitIntoFrames(known: Readonly<Record<string, number>>, maxFram
 }
 
 /**
- * Sees to it that the state is what the server has: after each connection, and whenever a number shows that something
- * is missing. All of it can be repeated and can fail at any point; what failed is tried again.
+ * Keeps the state in sync with the server: after each connection, and whenever a number shows a gap. Every step is idempotent, may fail
+ * at any point, and is retried.
  */
 export class Synchronizer {
   readonly #store: Store;
@@ -55,7 +55,7 @@ export class Synchronizer {
   #session: AbortController | undefined;
   #isReady = false;
   #isFillingGaps = false;
-  /** Conversations that are being fetched, or that could not be had. */
+  /** Conversations that are being fetched, or could not be. */
   readonly #fetching = new Set<string>();
 
   constructor(store: Store, connection: Connection, api: ChatApi, timing: Timing) {
@@ -81,7 +81,7 @@ export class Synchronizer {
     this.#isReady = false;
   }
 
-  /** Takes over a conversation that was asked for since the clock showed `since`, and who is there of its members. */
+  /** Adds a conversation that was requested at clock `since`, and the presence of its members. */
   async add(conversation: Conversation, since: number): Promise<void> {
     this.#store.dispatch({ type: 'listed', conversations: [conversation], isLast: false, since });
     const { me, presence } = this.#store.getState();
@@ -92,8 +92,8 @@ export class Synchronizer {
   }
 
   async #recover(session: AbortSignal): Promise<void> {
-    // What is missing in what is shown comes first. Without the list a sync would bring every conversation from its
-    // beginning; so the first time the list comes first, and a sync finds little to add.
+    // Gaps in what is shown come first. Without the list, however, a sync would bring every conversation from its beginning: the
+    // first time, the list comes first.
     if (this.#store.getState().listed) await this.#retryUntilDone(session, () => this.#sync());
     const listed = new Set<string>();
     await this.#retryUntilDone(session, () => this.#list(session, listed));
@@ -117,7 +117,7 @@ export class Synchronizer {
     } while (cursor !== undefined);
   }
 
-  /** What was known before and is not in the list: it may be gone, or have changed its place while the list was read. */
+  /** Checks what was known and is not in the list: it may be gone, or have moved while the list was read. */
   async #checkUnlisted(session: AbortSignal, listed: ReadonlySet<string>): Promise<void> {
     for (const id of Object.keys(this.#store.getState().conversations))
       if (!listed.has(id)) {
@@ -139,19 +139,19 @@ export class Synchronizer {
     do {
       ({ clock } = this.#store.getState());
       ({ blocks } = await this.#api.blocks());
-      // Somebody was blocked meanwhile: the answer may not know it yet.
+      // A block was added or removed meanwhile, which the answer may lack.
     } while (this.#blocksChangedAt > clock);
     this.#store.dispatch({ type: 'blocks', blocks });
   }
 
   #blocksChangedAt = 0;
 
-  /** A block was told live. */
+  /** A block was added or removed live. */
   blocksChanged(): void {
     this.#blocksChangedAt = this.#store.getState().clock;
   }
 
-  /** One sync over all that is known. */
+  /** One sync over all known conversations. */
   async #sync(): Promise<void> {
     const { conversations, clock, me } = this.#store.getState();
     const known: Record<string, number> = {};
@@ -179,7 +179,7 @@ export class Synchronizer {
     const loadedFrom = this.#store.getState().conversations[conversationId]?.loadedFrom ?? 0;
     const conversation = await this.#api.conversation(conversationId);
     let page: MessagePage = { messages: [], hasMore: conversation.seq > 0 };
-    // As far back as before, so that nothing vanishes from under the reader's eyes, if that is not too far.
+    // As far back as before, within limits, so that nothing disappears while it is being read.
     for (let pages = 0; page.hasMore && pages < maxPages && (page.messages[0]?.seq ?? Infinity) > loadedFrom; pages++) {
       const older = await this.#api.messages(conversationId, { before: page.messages[0]?.seq ?? conversation.seq + 1, limit: pageSize });
       page = { messages: [...older.messages, ...page.messages], hasMore: older.hasMore };
@@ -196,7 +196,7 @@ export class Synchronizer {
     if (!this.#isFillingGaps && conversationsWithGaps(this.#store.getState()).length > 0) void this.#fillGaps(session);
   }
 
-  /** Somebody has begun a conversation. */
+  /** Another user has opened a conversation. */
   async #fetchUnknown(conversationId: string, session: AbortSignal): Promise<void> {
     if (this.#fetching.has(conversationId)) return;
     this.#fetching.add(conversationId);
@@ -204,13 +204,13 @@ export class Synchronizer {
       const since = this.#store.getState().clock;
       await this.add(await this.#api.conversation(conversationId), since);
     });
-    // One that could not be had stays in the set, or it would be asked for again at every change.
+    // One that could not be fetched stays in the set, or it would be requested again at every change.
     if (this.#store.getState().conversations[conversationId]) this.#fetching.delete(conversationId);
   }
 
   /**
-   * Asks for what is missing until nothing is. The server does not send again what it has pushed on this connection;
-   * so where a sync brings nothing, and nothing comes by itself, the conversation is loaded afresh.
+   * Syncs until there is no gap. The server does not send again what it has pushed on this connection, so if a sync brings nothing new,
+   * the conversation is reloaded.
    */
   async #fillGaps(session: AbortSignal): Promise<void> {
     this.#isFillingGaps = true;
@@ -227,7 +227,7 @@ export class Synchronizer {
     }
 
     this.#isFillingGaps = false;
-    // The next connection may have found this one still at work.
+    // A new connection may have been opened while this loop was running.
     this.#onStateChange();
   }
 
@@ -235,7 +235,7 @@ export class Synchronizer {
     return Object.values(this.#store.getState().conversations).reduce((sum, { position }) => sum + position, 0);
   }
 
-  /** Repeats what may fail, until it succeeds, the connection is gone, or there is no sense in it. */
+  /** Retries until it succeeds, the connection is closed, or the failure is permanent. */
   async #retryUntilDone(session: AbortSignal, run: () => Promise<void>): Promise<void> {
     for (let wait = 1000; !session.aborted; wait = Math.min(maxDelay, wait * 2)) {
       try {
@@ -243,7 +243,7 @@ export class Synchronizer {
         return;
       } catch (failure) {
         if (!(failure instanceof ChatError)) throw failure;
-        // Not there, or not the user's any more.
+        // It no longer exists, or is no longer the user's.
         if (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND') return;
         if (!session.aborted) await delay(failure.details.retryAfterMs ?? wait, session);
       }

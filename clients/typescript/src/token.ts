@@ -1,4 +1,4 @@
-/** What a JWT says of itself. Read to plan with, never to trust. */
+/** The claims of a JWT, unverified: for scheduling only. */
 export interface Claims {
   readonly sub?: string;
   /** In seconds since 1970. */
@@ -6,7 +6,7 @@ export interface Claims {
   readonly iat?: number;
 }
 
-/** The claims of a token; nothing if it is not a JWT. */
+/** The claims of a token; empty if it is not a JWT. */
 export function claimsOf(token: string): Claims {
   try {
     const [, body = ''] = token.split('.');
@@ -23,23 +23,23 @@ export function claimsOf(token: string): Claims {
   }
 }
 
-/** What is asked of a source of tokens. */
+/** A request to a token source. */
 export interface TokenRequest {
-  /** The server does not take this one, or not much longer: an answer from a cache must be another. */
+  /** The server rejects this token, or will soon: return another one, not the cached one. */
   readonly refused?: string;
 }
 
 /**
- * A token for the user, from a cache where that is good. Rejects with `SignInRequiredError` where there will be none without
- * the user; after any other failure it is called again later.
+ * Returns an access token, from a cache if possible. Rejects with `SignInRequiredError` if the user has to sign in again; after any
+ * other failure it is called again later.
  */
 export type TokenSource = (request?: TokenRequest) => Promise<string>;
 
-/** There is no token any more: the refresh token was refused (`invalid_grant`), or the user has signed out. Ends the session. */
+/** The user has to sign in again: the refresh token was rejected (`invalid_grant`), or they have signed out. */
 export class SignInRequiredError extends Error {
   override readonly name = 'SignInRequiredError';
 }
 
-/** By name, too: a page may hold two copies of this package. */
+/** Compares by name, too: a page may contain two copies of this package. */
 export const isSignInRequired = (failure: unknown): failure is SignInRequiredError =>
   failure instanceof SignInRequiredError || (failure instanceof Error && failure.name === 'SignInRequiredError');

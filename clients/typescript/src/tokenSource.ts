@@ -1,50 +1,50 @@
 import { exclusively } from './lock.js';
 import { claimsOf, isSignInRequired, SignInRequiredError, type TokenSource } from './token.js';
 
-/** What a token is had from, as an application stores it; with more of its own. */
+/** A session as the application stores it: the access token, and whatever is needed to refresh it. */
 export interface TokenSession {
   readonly token: string;
-  /** When this device got the token, in milliseconds since 1970 by its own clock. */
+  /** When this device received the token, in milliseconds since 1970 by its own clock. */
   readonly receivedAt: number;
 }
 
 export interface TokenSourceOptions<Session extends TokenSession> {
-  /** One name for all tabs that share the session: of the lock around a refresh. */
+  /** Name of the lock around a refresh; the same in all tabs that share the session. */
   readonly name: string;
-  /** The session as this tab knows it; null: signed out. */
+  /** The session as this tab knows it; null if signed out. */
   read(): Session | null;
-  /** The session as all tabs know it: asked under the lock, before a refresh. `read`, if it is absent. */
+  /** The latest session of all tabs; called under the lock, before a refresh. Default: `read`. */
   latest?(): Promise<Session | null>;
-  /** Stores what a refresh has given, for all tabs. Never called after a sign-out. */
+  /** Stores a refreshed session for all tabs. Never called after a sign-out. */
   write(session: Session): void;
   /**
-   * Gets another token; undefined where there is no way to. Rejects with `SignInRequiredError` where there never will be one
-   * (`invalid_grant`), with anything else where it may work later.
+   * Gets another token; undefined if that is not possible. Rejects with `SignInRequiredError` if it never will be (`invalid_grant`), and
+   * with anything else if it may work later.
    */
   refresh(session: Session): Promise<Omit<Session, 'receivedAt'> | undefined>;
-  /** How long before its end a token is replaced, in milliseconds; at most half of its life. 120,000. */
+  /** How long before its expiry a token is refreshed, in milliseconds; at most half its lifetime. 120,000. */
   readonly renewBefore?: number;
 }
 
-/** For a refresh of another tab, which ends by itself. */
+/** How long to wait for another tab's refresh. */
 const lockTimeout = 15_000;
-/** A refresh that failed is not tried again at each request. */
+/** A failed refresh is not retried at each request. */
 const retryAfter = 10_000;
-/** Of what does not say when it was issued, and by this clock has ended before it came. */
+/** Assumed for a token without `iat` that, by this device's clock, expired before it was received. */
 const minLifetime = 60_000;
 
-/** How long a token lives and has left, by its own word: the clock of this device may be wrong, but it goes on evenly. */
+/** A token's lifetime and what is left of it, by its own claims: this device's clock may be wrong, but its intervals are not. */
 export function lifetimeOf({ token, receivedAt }: TokenSession, now: number): { readonly whole: number; readonly left: number } {
   const { exp, iat } = claimsOf(token);
   if (exp === undefined) return { whole: Infinity, left: Infinity };
   const whole = iat !== undefined && exp > iat ? (exp - iat) * 1000 : Math.max(minLifetime, exp * 1000 - receivedAt);
-  // The clock was set back: nobody knows how old it is.
+  // The clock was set back: the token's age is unknown.
   return { whole, left: now < receivedAt ? 0 : whole - (now - receivedAt) };
 }
 
 /**
- * Tokens for `createChat`, from a session that all tabs share: refreshed in time, by one tab at a time, since a refresh token
- * that is used twice ends the session with many issuers. A refresh that comes back after a sign-out is dropped.
+ * A token source for `createChat`, over a session that all tabs share: refreshed in time, by one tab at a time, since with many issuers
+ * a refresh token that is used twice ends the session. A refresh that completes after a sign-out is discarded.
  */
 export function createTokenSource<Session extends TokenSession>(options: TokenSourceOptions<Session>): TokenSource {
   let renewal: { readonly of: string; readonly token: Promise<string> } | undefined;
@@ -60,7 +60,7 @@ export function createTokenSource<Session extends TokenSession>(options: TokenSo
         fresh = await options.refresh(latest);
       } catch (failure) {
         const now = isSignInRequired(failure) ? await (options.latest ?? options.read)() : undefined;
-        // Another tab was faster, and knew nothing of the lock.
+        // Another tab was faster, without the lock.
         if (now && now.token !== latest.token) return now.token;
         throw failure;
       }
@@ -94,7 +94,7 @@ export function createTokenSource<Session extends TokenSession>(options: TokenSo
     } catch (failure) {
       if (isSignInRequired(failure)) throw failure;
       failedAt = Date.now();
-      // Good for a moment yet: time enough to try again.
+      // Still valid for a moment: there is time for another attempt.
       if (mayWait) return session.token;
       throw failure;
     }

@@ -2,7 +2,7 @@ import type { Timing } from './client.js';
 import type { Connection } from './connection.js';
 import type { Store } from './store.js';
 
-/** Says that the user is writing, and forgets who was, if the end of it got lost. */
+/** Sends typing indicators, and expires those of others whose end was lost. */
 export class TypingSignals {
   readonly #store: Store;
   readonly #connection: Connection;
@@ -17,7 +17,7 @@ export class TypingSignals {
     store.subscribe(() => this.#scheduleExpiry());
   }
 
-  /** The server takes it for granted for six seconds: so it need not be said at each keystroke. */
+  /** Throttled: on the server an indicator lasts six seconds. */
   start(conversationId: string): void {
     const saidAt = this.#sentAt.get(conversationId);
     if (saidAt !== undefined && Date.now() - saidAt < this.#timing.typingEvery) return;
@@ -39,12 +39,12 @@ export class TypingSignals {
 
   #scheduleExpiry(): void {
     if (this.#timer) return;
-    const told = Object.values(this.#store.getState().typing).flatMap((typists) => Object.values(typists));
-    if (told.length === 0) return;
+    const startedAt = Object.values(this.#store.getState().typing).flatMap((typists) => Object.values(typists));
+    if (startedAt.length === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#store.dispatch({ type: 'typingExpired', before: Date.now() - this.#timing.typingLasts + 1 });
       this.#scheduleExpiry();
-    }, Math.max(0, Math.min(...told) + this.#timing.typingLasts - Date.now()));
+    }, Math.max(0, Math.min(...startedAt) + this.#timing.typingLasts - Date.now()));
   }
 }

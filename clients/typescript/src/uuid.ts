@@ -1,7 +1,6 @@
 /**
- * A random UUID (RFC 9562, version 4). `crypto.randomUUID` is there in secure contexts only: over plain http from another
- * machine it is missing, and `getRandomValues` is not. React Native has neither without a polyfill; an id is no secret, so that
- * `Math.random` will do there.
+ * A random UUID (RFC 9562, version 4). `crypto.randomUUID` exists in secure contexts only, `getRandomValues` everywhere in browsers.
+ * React Native has neither without a polyfill; ids are no secrets, so `Math.random` is enough there.
  */
 export function uuid(): string {
   const { crypto } = globalThis as { crypto?: Partial<Crypto> };

@@ -1,21 +1,21 @@
-/** A part of localStorage or sessionStorage that never throws. */
+/** A key-value storage that never throws. */
 export interface KeyValueStore {
   get(key: string): string | null;
-  /** Whether the value will outlive the page: false where storage is blocked or full, and the page's memory holds it. */
+  /** Returns whether the value was stored: if not, because storage is blocked or full, it is kept in memory. */
   set(key: string, value: string): boolean;
   remove(key: string): void;
-  /** The keys that begin like this. */
+  /** The keys with this prefix. */
   keys(prefix: string): string[];
 }
 
 type Area = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
 
 /**
- * The browser's key-value storage, guarded: reading the property, each read and each write may throw (blocked by policy or
- * by the user, full, or not there at all). What cannot be stored is kept in memory, as long as the page lives.
+ * localStorage or sessionStorage without exceptions: accessing the property, each read and each write may throw (blocked by policy or
+ * by the user, full, or missing). What cannot be stored is kept in memory.
  */
 export function webStorage(area: 'localStorage' | 'sessionStorage', from: Partial<Record<typeof area, Area>> = globalThis): KeyValueStore {
-  // Null: removed here, though the storage may still say otherwise.
+  // Null: removed, although the storage may still have it.
   const memory = new Map<string, string | null>();
 
   function attempt<Result>(run: (storage: Area) => Result): Result | undefined {

@@ -1,11 +1,11 @@
 /**
- * What goes over the wire, in TypeScript: docs/protocol.md in types. `test/wire.test.ts` compares this file with
- * docs/asyncapi.yaml and docs/openapi.json, field by field, so that they cannot drift apart.
+ * The wire format in TypeScript types; see docs/protocol.md. `test/wire.test.ts` compares this file with docs/asyncapi.yaml and
+ * docs/openapi.json, field by field.
  *
  * Ids are UUIDs in lower case; times are RFC 3339 in UTC with milliseconds, so that they compare as strings.
  */
 
-/** Why a request was not carried out. A closed list; the connection lives on. */
+/** Why a request was rejected. A closed list; the connection stays open. */
 export type ErrorCode =
   | 'INVALID_MESSAGE'
   | 'UNKNOWN_EVENT'
@@ -23,7 +23,7 @@ export type ErrorCode =
 export interface Message {
   readonly id: string;
   readonly conversationId: string;
-  /** The number it was born with. */
+  /** Its number in the conversation. */
   readonly seq: number;
   /** The number of its latest change. */
   readonly changedSeq: number;
@@ -36,7 +36,7 @@ export interface Message {
   readonly tempId?: string;
 }
 
-/** Somebody in a conversation, and how far they have come. */
+/** A member of a conversation, with their cursors. */
 export interface Member {
   readonly userId: string;
   readonly username?: string;
@@ -102,7 +102,7 @@ export interface WireError {
 }
 
 export interface MessageSent {
-  /** Empty where the send had none. */
+  /** Empty if the send had none. */
   readonly tempId: string;
   readonly message: Message;
 }
@@ -194,12 +194,12 @@ export interface SyncDone {
 }
 
 export interface Pong {
-  /** What the ping carried, as it was; the server's time in milliseconds since 1970 where it carried nothing. */
+  /** As in the ping; the server's time in milliseconds since 1970 if that had none. */
   readonly timestamp: unknown;
   readonly serverTime: string;
 }
 
-/** What the server says, by `type`. */
+/** Events from the server, by `type`. */
 export interface ServerEvents {
   auth_success: AuthSuccess;
   auth_failed: AuthFailed;
@@ -233,14 +233,14 @@ export interface Ping {
 export interface SendMessage {
   readonly conversationId: string;
   readonly content: string;
-  /** 1 to 64 characters. Makes the send repeatable. */
+  /** 1 to 64 characters. The idempotency key of the send. */
   readonly tempId?: string;
   readonly type?: 'text';
 }
 
 export interface ReadMessages {
   readonly conversationId: string;
-  /** Left out: everything. */
+  /** Default: everything. */
   readonly upTo?: number;
 }
 
@@ -249,18 +249,18 @@ export interface ReceiveMessages {
   readonly upTo: number;
 }
 
-/** One of the two names the other person. */
+/** A user, by one of the two. */
 export interface PersonRef {
   readonly userId?: string;
   readonly username?: string;
 }
 
 export interface Synchronize {
-  /** For each conversation that the client knows, the last number it has seen. */
+  /** The last number seen, for each known conversation. */
   readonly conversations: Readonly<Record<string, number>>;
-  /** Asks only for conversations whose id comes after this one: for more of them than fit into one frame. */
+  /** Only conversations whose id is greater than this one: for more of them than fit into one frame. */
   readonly after?: string;
-  /** Asks only for conversations up to and including this id. */
+  /** Only conversations whose id is at most this one. */
   readonly until?: string;
 }
 
@@ -268,7 +268,7 @@ export interface Typing {
   readonly conversationId: string;
 }
 
-/** What a client says, by `type`. */
+/** Events from clients, by `type`. */
 export interface ClientEvents {
   auth: Auth;
   ping: Ping;
@@ -282,14 +282,14 @@ export interface ClientEvents {
   'typing.stop': Typing;
 }
 
-/** One frame. A direct answer carries the `id` of the event it answers; what comes unasked has none. */
+/** One frame. An answer carries the `id` of the event it answers; other events have none. */
 export interface Envelope<Type extends string = string, Payload = unknown> {
   readonly type: Type;
   readonly id?: string;
   readonly payload: Payload;
 }
 
-/** One event of the server's, told apart by `type`. */
+/** An event from the server, discriminated by `type`. */
 export type ServerEvent = { [Type in keyof ServerEvents]: Envelope<Type, ServerEvents[Type]> }[keyof ServerEvents];
 
 /** `GET /chat/conversations` */
@@ -303,7 +303,7 @@ export interface ConversationPage {
 export interface MessagePage {
   /** Ascending by `seq`. */
   readonly messages: readonly Message[];
-  /** Whether there is more in the direction that was asked for. */
+  /** Whether there is more in the requested direction. */
   readonly hasMore: boolean;
 }
 
@@ -323,7 +323,7 @@ export interface UnreadSummary {
   readonly conversations: readonly UnreadConversation[];
 }
 
-/** What REST says of a request that was not carried out: problem details (RFC 9457). */
+/** A rejected REST request: problem details (RFC 9457). */
 export interface Problem {
   readonly type: string;
   readonly title: string;

@@ -145,7 +145,7 @@ test('where the browser does not allow notifications the settings say so', async
   await choice.click();
   await soon(() => choice.isDisabled()).toBe(true);
   expect(await choice.isChecked()).toBe(false);
-  await alice.page.getByText('The browser does not allow this page to.').waitFor();
+  await alice.page.getByText('The browser blocks notifications for this page.').waitFor();
 });
 
 test('the browser asks before a page is closed that has something to send, and not otherwise', async () => {

@@ -167,12 +167,12 @@ describe('one person', () => {
     await alice.page.getByRole('button', { name: 'New conversation' }).first().click();
     await alice.page.getByRole('dialog').getByLabel('Name').fill('nobody at all');
     await alice.page.keyboard.press('Enter');
-    await alice.page.getByText('Nobody here is called “nobody at all”.').waitFor();
+    await alice.page.getByText('There is no user called “nobody at all”.').waitFor();
     await alice.page.keyboard.press('Escape');
     await alice.page.getByRole('dialog').waitFor({ state: 'detached' });
 
     await alice.page.goto(`${stage.url}/c/66cfdbe9-8f7a-4c6e-9d56-0d9e6d0a4f11`);
-    await alice.page.getByText('There is no such conversation').waitFor();
+    await alice.page.getByText('Conversation not found').waitFor();
   });
 
   test('chooses light or dark, and the page remembers', async () => {
@@ -207,7 +207,7 @@ describe('a block', () => {
 
     await alice.say('refused');
     await alice.seesStatus('refused', 'failed');
-    await alice.message('refused').getByText('Not sent. You cannot write to this person.').waitFor();
+    await alice.message('refused').getByText('Not sent. You cannot message this person.').waitFor();
     await soon(() => alice.status.textContent()).toMatch(/^(Offline|Last seen .*)$/);
     await alice.say('refused for good');
     await alice.seesStatus('refused for good', 'failed');

@@ -21,8 +21,8 @@ async function refuse({ page }: Person, type: string, code: string): Promise<voi
 
 describe('a block that fails', () => {
   test.each([
-    ['RATE_LIMITED', 'Blocking did not work. That was too much at once. Wait a moment, then try again.'],
-    ['LIMIT_REACHED', 'Blocking did not work. You have as many of these as the server allows.'],
+    ['RATE_LIMITED', 'Blocking failed. Too many requests. Wait a moment, then try again.'],
+    ['LIMIT_REACHED', 'Blocking failed. You have reached a limit of this server.'],
   ])('says why (%s), beside the presence and for a while', async (code, words) => {
     const { alice } = await stage.pair();
     await refuse(alice, 'block.add', code);
@@ -41,7 +41,7 @@ describe('a block that fails', () => {
     await alice.changeBlock();
     await alice.page.locator('.notice').waitFor();
     await refuse(alice, 'block.remove', 'UNAVAILABLE');
-    const words = 'Unblocking did not work. The server cannot do this at the moment. Try again soon.';
+    const words = 'Unblocking failed. The server is temporarily unavailable. Try again soon.';
     await alice.page.locator('.notice').getByRole('button', { name: 'Unblock' }).click();
     await alice.page.locator('.toast').getByText(words).waitFor();
     await alice.page.getByRole('button', { name: 'Your menu' }).click();
@@ -99,7 +99,7 @@ test('an address that leads nowhere shows the page, with a way back', async () =
   for (const path of ['/no/such/page', '/c/', '/settings']) {
     const answer = await alice.page.goto(stage.url + path);
     expect(answer!.headers()['content-type']).toContain('text/html');
-    await alice.page.getByRole('heading', { name: 'There is nothing here' }).waitFor();
+    await alice.page.getByRole('heading', { name: 'Page not found' }).waitFor();
     await alice.page.getByRole('button', { name: 'Back to the conversations' }).click();
     await alice.page.getByText('No conversations yet').waitFor();
   }

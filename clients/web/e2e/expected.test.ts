@@ -167,14 +167,14 @@ describe('settings', () => {
   test('whom one has blocked is listed, and can be let in again', async () => {
     const { alice, bob } = await stage.pair();
     await open(alice);
-    await alice.page.getByText('You have blocked nobody.').waitFor();
+    await alice.page.getByText('You have not blocked anybody.').waitFor();
     await alice.page.keyboard.press('Escape');
     await alice.changeBlock();
     await alice.page.locator('.notice').waitFor();
     await open(alice);
     await alice.page.getByRole('dialog').getByText(bob.name).waitFor();
     await alice.page.getByRole('dialog').getByRole('button', { name: `Unblock ${bob.name}` }).click();
-    await alice.page.getByText('You have blocked nobody.').waitFor();
+    await alice.page.getByText('You have not blocked anybody.').waitFor();
     await alice.page.keyboard.press('Escape');
     await alice.composer.waitFor();
   });

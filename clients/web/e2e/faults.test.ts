@@ -128,7 +128,7 @@ describe('signing out', () => {
     await alice.say('another');
     await alice.page.getByRole('button', { name: 'Your menu' }).click();
     await alice.page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
-    const dialog = alice.page.getByRole('dialog', { name: '2 messages are not sent' });
+    const dialog = alice.page.getByRole('dialog', { name: '2 messages have not been sent' });
     await dialog.getByRole('button', { name: 'Stay signed in' }).click();
     await dialog.waitFor({ state: 'detached' });
     await alice.seesStatus('a secret', 'sending');

@@ -106,7 +106,7 @@ test('signing out everywhere asks first, and ends all devices of the person for 
   await desk.page.route('**/chat/sessions', (route) => route.abort(), { times: 1 });
   await (await ask()).getByRole('button', { name: 'Sign out everywhere' }).click();
   const failed = desk.page.getByRole('dialog', { name: 'Sign out everywhere' });
-  await failed.getByText('Signing out everywhere did not work. The server cannot be reached.').waitFor();
+  await failed.getByText('Signing out everywhere failed. The server cannot be reached.').waitFor();
   await failed.getByRole('button', { name: 'Try again' }).click();
 
   for (const page of [desk.page, phone.page, second]) {

@@ -1,5 +1,4 @@
-// Builds the page again and compares it with what is committed in src/Chat/wwwroot: what people are served is what is
-// written here, and nothing else.
+// Builds the page and compares it with what is committed in src/Chat/wwwroot, so that what is served is what is in the sources.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

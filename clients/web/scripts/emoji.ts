@@ -2,15 +2,15 @@ import { createRequire } from 'node:module';
 import type { Plugin } from 'vite';
 
 /**
- * `virtual:emoji` and `virtual:emoji-<language>`: what the page needs of emojibase's data, in their order. A group is a
- * string with a line for each emoji: the emoji and its shortcodes there, its name and what else finds it here.
+ * `virtual:emoji` and `virtual:emoji-<language>`: the part of emojibase's data that the page needs, in the same order. A group is a
+ * string with a line for each emoji: the emoji and its shortcodes in the first, its name and other search words in the second.
  */
 const prefix = 'virtual:emoji';
-/** Of Unicode's emoji those that the devices of today can draw. */
+/** The latest emoji version that current devices can display. */
 const newest = 15.1;
-/** What is drawn as an emoji anyway needs nobody to say so. */
+/** The variation selector is not needed where emoji presentation is the default. */
 const needless = /(\p{Emoji_Presentation})\uFE0F/gu;
-/** Parts that others are made of: skin tones, hair. */
+/** Components of other emoji: skin tones, hair. */
 const components = 2;
 const groups = [0, 1, 3, 4, 5, 6, 7, 8, 9];
 
@@ -34,7 +34,7 @@ function entriesOf(language: string): readonly (readonly Entry[])[] {
   return groups.map((group) => known.filter((entry) => entry.group === group).toSorted((one, other) => one.order - other.order));
 }
 
-/** GitHub's come first, since they are what people know; a shortcode means one emoji only. */
+/** GitHub's shortcodes come first, since they are the best known; each shortcode belongs to one emoji only. */
 function shortcodes(): string[] {
   const sources = ['github', 'emojibase'].map((name) => load(`emojibase-data/en/shortcodes/${name}.json`) as Shortcodes);
   const entries = entriesOf('en');

@@ -16,13 +16,13 @@ export function App() {
   return userId === null ? <SignIn /> : <SignedIn key={userId} userId={userId} />;
 }
 
-/** Messages stay on this device only where the person has said that they stay signed in on it. */
+/** Messages are cached only on devices on which the user has chosen to stay signed in. */
 function cacheOf(userId: string): ConversationCache | undefined {
   if (typeof indexedDB === 'undefined') return undefined;
   const cache = indexedDbCache();
   if (isRemembered()) return cache;
-  // An earlier sign-in of theirs may have been one to stay.
-  cache.clear(userId).catch((failure: unknown) => console.warn('What an earlier sign-in has kept could not be removed.', failure));
+  // An earlier sign-in may have chosen otherwise.
+  cache.clear(userId).catch((failure: unknown) => console.warn('The cache of an earlier sign-in could not be removed.', failure));
   return undefined;
 }
 
@@ -32,7 +32,7 @@ function SignedIn({ userId }: { userId: string }) {
     return createChat({ url: location.origin + base, token, userId, ...(cache && { cache }) });
   });
   useEffect(() => {
-    // Here, in another window of the same browser, or on all devices.
+    // Here, in another window of this browser, or on all devices.
     const unsubscribe = client.on('signedOut', ({ everywhere }) => {
       forgetEmoji(userId);
       endSession(everywhere ? strings.signIn.revoked : null);

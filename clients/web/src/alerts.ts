@@ -3,7 +3,7 @@ import { useChat, useChatState, useMessageAlerts, useUnreadTitle } from 'chat-re
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 import { base } from './base.ts';
 import { shortened } from './format.ts';
-import { isInFront } from './hooks.ts';
+import { isWindowActive } from './hooks.ts';
 import { isolated, nameOf } from './people.ts';
 import { go, pathOf } from './router.ts';
 import { changeSettings, settings } from './settings.ts';
@@ -13,7 +13,7 @@ const longestText = 200;
 
 const permissionListeners = new Set<() => void>();
 
-/** Whether the browser lets the page notify; undefined where it cannot at all. */
+/** Whether the browser allows notifications; undefined if it does not support them. */
 const permission = (): NotificationPermission | undefined => ('Notification' in window ? Notification.permission : undefined);
 
 export const useNotificationPermission = (): NotificationPermission | undefined =>
@@ -22,7 +22,7 @@ export const useNotificationPermission = (): NotificationPermission | undefined 
     return () => permissionListeners.delete(listener);
   }, permission);
 
-/** Asks the browser, which asks the person: only after they have asked for it. */
+/** Asks for permission to show notifications. Call it only when the user has requested that. */
 export async function turnOnNotifications(): Promise<void> {
   const answer = await Notification.requestPermission();
   changeSettings({ notifies: answer === 'granted' });
@@ -31,9 +31,9 @@ export async function turnOnNotifications(): Promise<void> {
 
 let audio: AudioContext | undefined;
 
-/** Two short notes, made here: there is no file to load. */
+/** Two short notes, synthesized: there is no file to load. */
 export function playSound(): void {
-  // Before anybody has touched the page the browser would keep it for later.
+  // Before the first user gesture the browser would delay the sound.
   if (typeof AudioContext === 'undefined' || navigator.userActivation?.hasBeenActive === false) return;
   audio ??= new AudioContext();
   if (audio.state === 'suspended') void audio.resume();
@@ -56,17 +56,17 @@ async function workerNotifies(title: string, options: NotificationOptions): Prom
   await registration?.showNotification(title, options);
 }
 
-/** Tells of new messages by a notification and a sound, where the person has asked for that and looks elsewhere. */
+/** Shows a notification and plays a sound for new messages, if enabled and the window is inactive. */
 export function useAlerts(shown: string | null): void {
   const me = useChatState((state) => state.me?.userId);
   const notifications = useRef(new Map<string, Notification>());
 
   useMessageAlerts({
     onMessage({ conversationId, content }, conversation) {
-      if (isInFront() && shown === conversationId) return;
+      if (isWindowActive() && shown === conversationId) return;
       const { notifies, sounds } = settings();
       if (sounds) playSound();
-      if (!notifies || permission() !== 'granted' || isInFront()) return;
+      if (!notifies || permission() !== 'granted' || isWindowActive()) return;
       const name = isolated(nameOf(peerOf(conversation, me)));
       const path = pathOf(conversationId);
       const options = { body: shortened(content, longestText), tag: conversationId, icon: `${base}icon-192.png`, data: path };
@@ -74,7 +74,7 @@ export function useAlerts(shown: string | null): void {
       try {
         notification = new Notification(name, options);
       } catch {
-        // On Android only the worker may, and leads back by itself.
+        // On Android only a service worker can show notifications; it handles the click itself.
         void workerNotifies(name, options);
         return;
       }
@@ -91,7 +91,7 @@ export function useAlerts(shown: string | null): void {
     },
   });
 
-  // Nobody is signed in any more.
+  // Signed out.
   useEffect(() => {
     const all = notifications.current;
     return () => {
@@ -101,7 +101,7 @@ export function useAlerts(shown: string | null): void {
   }, []);
 }
 
-/** Shows what is unread where one sees it from elsewhere: in the title, in the tab's picture, and on an installed page's own. */
+/** Shows the unread count in the title, the favicon and the app badge. */
 export function useUnreadMarks(shown: string | null): void {
   const { totalUnread, me } = useChat();
   const name = useChatState((state) => {
@@ -118,11 +118,11 @@ export function useUnreadMarks(shown: string | null): void {
 
   useEffect(() => {
     if (!('setAppBadge' in navigator)) return;
-    // Where the page is not installed there is nothing to put it on.
+    // Only installed apps have a badge.
     navigator.setAppBadge(totalUnread).catch((failure: unknown) => console.debug(failure));
   }, [totalUnread]);
 
-  // Nobody is signed in any more.
+  // Signed out.
   useEffect(
     () => () => {
       document.querySelector<HTMLLinkElement>('link[rel="icon"]')!.href = `${base}favicon.svg`;

@@ -1,2 +1,2 @@
-/** The path under which the page lives: `/`, or `/chat-page/` behind a proxy. The program itself lies one folder below. */
+/** The base path of the page: `/`, or `/chat-page/` behind a proxy. The script is one folder below. */
 export const base = new URL(/* @vite-ignore */ '..', import.meta.url).pathname;

@@ -6,12 +6,12 @@ export interface Emoji {
   readonly text: string;
   readonly codes: readonly string[];
   readonly name: string;
-  /** What a search finds it by: shortcodes, then the name, then other words. */
+  /** Search terms: shortcodes, then the name, then other words. */
   readonly words: readonly string[];
 }
 
 export interface EmojiSet {
-  /** Of their names, which not every language of the page has. */
+  /** The language of the names, which are not available in every language. */
   readonly language: string;
   readonly groups: readonly (readonly Emoji[])[];
   readonly byCode: ReadonlyMap<string, Emoji>;
@@ -31,7 +31,7 @@ const plain = (text: string): string => text.normalize('NFD').replace(marks, '')
 
 let loading: Promise<EmojiSet> | undefined;
 
-/** All emoji; loaded when first asked for, and asked for again where that failed. */
+/** All emoji, loaded on first use, and again after a failure. */
 export function loadEmoji(): Promise<EmojiSet> {
   loading ??= load().catch((failure: unknown) => {
     loading = undefined;
@@ -56,7 +56,7 @@ async function load(): Promise<EmojiSet> {
   return { language, groups, byCode };
 }
 
-/** All emoji, once they are wanted and there. */
+/** All emoji, loaded once they are wanted. */
 export function useEmoji(wanted: boolean): { readonly set: EmojiSet | undefined; readonly hasFailed: boolean } {
   const [set, setSet] = useState<EmojiSet>();
   const [hasFailed, setFailed] = useState(false);
@@ -73,7 +73,7 @@ export function useEmoji(wanted: boolean): { readonly set: EmojiSet | undefined;
   return { set, hasFailed };
 }
 
-/** The emoji that fit best: by shortcode, by a part of a shortcode, by other words. All words asked for must fit. */
+/** The best matches: by shortcode, by part of a shortcode, by other words. All search words must match. */
 export function findEmoji(set: EmojiSet, query: string, most: number): readonly Emoji[] {
   const wanted = plain(query).split(/\s+/).filter((word) => word !== '');
   if (wanted.length === 0) return [];
@@ -90,21 +90,21 @@ export function findEmoji(set: EmojiSet, query: string, most: number): readonly 
 
 function rankOf({ codes, words }: Emoji, wanted: string): number {
   if (codes.includes(wanted)) return 0;
-  // Of all that begin so the one of which most is there.
+  // Of several with the same prefix, the closest in length.
   const length = Math.min(...codes.filter((code) => code.startsWith(wanted)).map((code) => code.length));
   if (length < Infinity) return 1 + length / 100;
   if (codes.some((code) => code.includes(`_${wanted}`))) return 2;
   return words.some((word) => word.startsWith(wanted)) ? 3 : -1;
 }
 
-/** In code a colon is a colon. */
+/** No shortcodes within code. */
 const isCode = (text: string): boolean => (text.match(/`/g)?.length ?? 0) % 2 === 1;
 
 const opened = /(?<![\p{L}\p{N}:/]):([\p{L}\p{N}_+-]{2,32})$/u;
 const closed = /(?<![\p{L}\p{N}:/]):([a-z0-9_+-]{1,64}):$/iu;
 
 interface Typed {
-  /** Where its first colon stands. */
+  /** Index of the first colon. */
   readonly at: number;
   readonly name: string;
 }
@@ -114,17 +114,17 @@ function typedAs(pattern: RegExp, text: string): Typed | undefined {
   return match && !isCode(text.slice(0, match.index)) ? { at: match.index, name: match[1]!.toLowerCase() } : undefined;
 }
 
-/** What somebody is about to name, by the text in front of the caret: `:smi`. */
+/** The unfinished shortcode before the caret, such as `:smi`. */
 export const openedCode = (text: string): Typed | undefined => typedAs(opened, text);
 
-/** What somebody has named: `:smile:`. */
+/** The complete shortcode before the caret, such as `:smile:`. */
 export const closedCode = (text: string): Typed | undefined => typedAs(closed, text);
 
 const mostRecent = 24;
 const storage = webStorage('localStorage');
 const keyOf = (userId: string): string => `chat.emoji.${userId}`;
 
-/** What somebody has chosen of late on this device, the latest first. */
+/** A user's recent emoji on this device, latest first. */
 export function recentEmoji(userId: string): readonly string[] {
   return (storage.get(keyOf(userId)) ?? '').split(' ').filter((text) => text !== '');
 }

@@ -1,6 +1,6 @@
 import { locale, strings } from './strings.ts';
 
-/** Formatters are made when they are first asked for, in the language of the strings. */
+/** Formatters are created on first use, in the language of the page. */
 const formatters = new Map<string, Intl.DateTimeFormat>();
 function format(at: Date, options: Intl.DateTimeFormatOptions): string {
   const timeZone = zone();
@@ -10,7 +10,7 @@ function format(at: Date, options: Intl.DateTimeFormatOptions): string {
   return formatter.format(at);
 }
 
-/** Where the device is now: a formatter stays in the zone in which it was made, and a page outlives a flight. */
+/** The current time zone: a formatter keeps the one it was created with, and a page may stay open on a journey. */
 function zone(): string {
   if (Math.abs(Date.now() - zoneAt) > 1000) {
     zoneAt = Date.now();
@@ -21,20 +21,20 @@ function zone(): string {
 let zoneAt = -Infinity;
 let zoneName = '';
 
-/** 14:05, or 2:05 PM where one says so. */
+/** 14:05, or 2:05 PM, by locale. */
 export const timeOfDay = (at: Date): string => format(at, { timeStyle: 'short' });
 
 /** Monday, 3 March 2025 at 14:05. */
 export const fullTime = (at: Date): string => format(at, { dateStyle: 'full', timeStyle: 'short' });
 
-/** The calendar day that somebody here sees, as a number that compares. */
+/** The local calendar day as a sortable number. */
 export const dayOf = (at: Date): number => Math.round(Date.UTC(at.getFullYear(), at.getMonth(), at.getDate()) / 86_400_000);
 
-/** 3 March, and with the year where it is not this one. */
+/** 3 March; with the year if it is not the current one. */
 const dayInYear = (at: Date, now: Date, month: 'long' | 'short'): string =>
   format(at, { day: 'numeric', month, ...(at.getFullYear() !== now.getFullYear() && { year: 'numeric' }) });
 
-/** What stands between two days: Today, Yesterday, Monday, 3 March, 3 March 2024. */
+/** The label of a day divider: Today, Yesterday, Monday, 3 March, 3 March 2024. */
 export function dayLabel(at: Date, now: Date): string {
   const ago = dayOf(now) - dayOf(at);
   if (ago === 0) return strings.times.today;
@@ -43,7 +43,7 @@ export function dayLabel(at: Date, now: Date): string {
   return dayInYear(at, now, 'long');
 }
 
-/** What fits into a list: 14:05, Mon, 3 Mar, 03/03/2024. */
+/** A short time for the list: 14:05, Mon, 3 Mar, 03/03/2024. */
 export function shortTime(at: Date, now: Date): string {
   const ago = dayOf(now) - dayOf(at);
   if (ago <= 0) return timeOfDay(at);
@@ -51,7 +51,7 @@ export function shortTime(at: Date, now: Date): string {
   return at.getFullYear() === now.getFullYear() ? dayInYear(at, now, 'short') : format(at, { dateStyle: 'short' });
 }
 
-/** When somebody was last seen, as one would say it. */
+/** A relative time, as for "last seen". */
 export function ago(at: Date, now: Date): string {
   const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
   if (minutes < 1) return strings.times.justNow;
@@ -64,10 +64,10 @@ export function ago(at: Date, now: Date): string {
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-/** The first character as a person sees it: a flag or a letter with its marks is one. */
+/** The first grapheme: a flag, or a letter with combining marks. */
 const firstOf = (word: string): string => graphemes.segment(word)[Symbol.iterator]().next().value?.segment ?? '?';
 
-/** At most so many characters, none of them cut in two. */
+/** Truncates to so many graphemes. */
 export function shortened(text: string, length: number): string {
   if (text.length <= length) return text;
   let end = 0;
@@ -78,14 +78,14 @@ export function shortened(text: string, length: number): string {
   return text.slice(0, end);
 }
 
-/** One or two letters for somebody without a picture. */
+/** One or two initials for the avatar. */
 export function initials(name: string): string {
   const words = name.trim().split(/[\s._-]+/u).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
   return letters.map((word) => firstOf(word ?? '?')).join('').toLocaleUpperCase(locale);
 }
 
-/** A number from 0 to 7 that stays with somebody. */
+/** A stable number from 0 to 7 for an id. */
 export function shadeOf(id: string): number {
   let hash = 0;
   for (let index = 0; index < id.length; index++) hash = (Math.imul(hash, 31) + id.charCodeAt(index)) | 0;

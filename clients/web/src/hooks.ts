@@ -1,17 +1,17 @@
 import { useWindowActive } from 'chat-react';
 import { useEffect, useState, useSyncExternalStore } from 'react';
 
-/** The present, which moves on by itself. */
-export function useNow(every = 30_000): Date {
+/** The current time, updated at an interval. */
+export function useNow(interval = 30_000): Date {
   const [now, setNow] = useState(() => new Date());
   useEffect(() => {
-    const timer = setInterval(() => setNow(new Date()), every);
+    const timer = setInterval(() => setNow(new Date()), interval);
     return () => clearInterval(timer);
-  }, [every]);
+  }, [interval]);
   return now;
 }
 
-/** True once the value has been true for a while: what is over in a moment is not worth a word. */
+/** True once the value has been true for some time: short interruptions are not shown. */
 export function useDelayedTrue(value: boolean, milliseconds: number): boolean {
   const [lasting, setLasting] = useState(false);
   useEffect(() => {
@@ -37,7 +37,7 @@ export function useMedia(query: string): boolean {
 let openDialogs = 0;
 const dialogListeners = new Set<() => void>();
 
-/** A modal dialog hides what is behind it: nothing of that is read. */
+/** A modal dialog covers the messages: they are not marked as read meanwhile. */
 export function dialogOpened(): () => void {
   openDialogs++;
   for (const listener of dialogListeners) listener();
@@ -52,11 +52,11 @@ const subscribeToDialogs = (listener: () => void) => {
   return () => dialogListeners.delete(listener);
 };
 
-/** Whether somebody looks at this window. */
-export const isInFront = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
+/** Whether the window is visible and has the focus. */
+export const isWindowActive = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
 
-/** Whether somebody looks at this window, with nothing in front of it. */
-export function useClearView(): boolean {
+/** Whether the window is active and no dialog covers it. */
+export function useUncoveredWindow(): boolean {
   const isCovered = useSyncExternalStore(subscribeToDialogs, () => openDialogs > 0);
   return useWindowActive() && !isCovered;
 }
@@ -66,24 +66,24 @@ interface Announcement {
   readonly text: string;
 }
 
-const heard = new Set<(announcement: Announcement) => void>();
+const announcementListeners = new Set<(announcement: Announcement) => void>();
 let announced = 0;
 
-/** Says something to those who read with their ears. */
+/** Announces a text to screen readers. */
 export function announce(text: string): void {
   const announcement = { id: ++announced, text };
-  for (const listener of heard) listener(announcement);
+  for (const listener of announcementListeners) listener(announcement);
 }
 
 const remembered = 5;
 
-/** The latest announcements. Each is an element of its own, so that the same text is read out twice if it is said twice. */
+/** The latest announcements, with an id each: the same text announced twice is read out twice. */
 export function useAnnouncements(): readonly Announcement[] {
   const [all, setAll] = useState<readonly Announcement[]>([]);
   useEffect(() => {
     const add = (announcement: Announcement) => setAll((known) => [...known.slice(1 - remembered), announcement]);
-    heard.add(add);
-    return () => void heard.delete(add);
+    announcementListeners.add(add);
+    return () => void announcementListeners.delete(add);
   }, []);
   return all;
 }

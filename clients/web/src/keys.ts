@@ -3,16 +3,16 @@ import type { VirtualizerHandle } from 'virtua';
 import type { Row } from './rows.ts';
 
 interface MessageKeys {
-  /** The row that has the focus, or is to get it. */
+  /** The row that has the focus, or would get it. */
   readonly current: number | undefined;
   focusLast(): void;
   readonly onKeyDown: (event: KeyboardEvent) => void;
   readonly onBlur: (event: FocusEvent) => void;
 }
 
-/** Moves from message to message: up and down, to the first and the last that are there. */
+/** Keyboard navigation between messages: up and down, to the first and the last that are loaded. */
 export function useMessageKeys(rows: readonly Row[], list: RefObject<VirtualizerHandle | null>, scroller: RefObject<HTMLElement | null>): MessageKeys {
-  // By its key, since older messages move all numbers.
+  // By key, since loading older messages changes indexes.
   const [key, setKey] = useState<string>();
   const at = key === undefined ? -1 : rows.findIndex((row) => row.key === key);
 
@@ -39,7 +39,7 @@ export function useMessageKeys(rows: readonly Row[], list: RefObject<Virtualizer
         : event.key === 'End' ? move(rows.length - 1, -1)
         : undefined;
       if (moved === undefined) return;
-      // Past the last message one is back where one writes.
+      // After the last message comes the composer.
       if (!moved && event.key === 'ArrowDown') document.querySelector<HTMLElement>('.composer textarea')?.focus();
       event.preventDefault();
     },

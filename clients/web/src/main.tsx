@@ -23,20 +23,20 @@ await loadStrings(navigator.languages);
 document.documentElement.lang = locale;
 document.documentElement.dir = direction();
 restoreSession();
-if (new URLSearchParams(location.search).has('state')) await comeBack();
+if (new URLSearchParams(location.search).has('state')) await completeSignIn();
 createRoot(document.getElementById('root')!).render(<App />);
-// In development the files change under their names.
+// The dev server's files have no hashes, so they cannot be cached.
 if (import.meta.env.PROD) startWorker().catch((failure: unknown) => console.error(failure));
 
-/** Back from the issuer, with a code or with an error. */
-async function comeBack(): Promise<void> {
+/** Completes a sign-in after the redirect from the issuer, with a code or an error. */
+async function completeSignIn(): Promise<void> {
   try {
     const [{ oidc }, { finish }] = await Promise.all([fetchClientInfo(), import('./session/oidc.ts')]);
     const done = oidc && (await finish(oidc));
     if (done) startSession({ token: done.token, rememberMe: done.rememberMe, ...(done.refreshToken !== undefined && { refreshToken: done.refreshToken }) });
     go(done?.path ?? '/', true);
   } catch (failure) {
-    // The console says more to whoever sets this up; a person can only try again.
+    // The console has the details for whoever configures this; a user can only try again.
     console.error(failure);
     endSession(strings.signIn.issuerFailed);
     history.replaceState(null, '', '/');

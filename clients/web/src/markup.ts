@@ -1,19 +1,19 @@
-/** A part of a message. Their texts, put together, are the message as it was typed. */
+/** A part of a message. Joined, the texts of all parts are the message as it was typed. */
 export type Part =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'link'; readonly text: string; readonly href: string }
-  /** Set off by marks, which stay in the text so that a copy is what was typed. */
+  /** Delimited by marks, which stay in the text so that copying gives what was typed. */
   | { readonly kind: 'code' | 'block'; readonly open: string; readonly text: string; readonly close: string }
   | { readonly kind: 'bold' | 'italic'; readonly open: string; readonly parts: readonly Part[]; readonly close: string };
 
 const fence = /```\n?([\s\S]+?)\n?```/;
 const inlineCode = /(?<!`)`(?=[^`\n]*[^`\s])([^`\n]+)`(?!`)/;
-// Not within a word: snake_case_names and 2*3*4 are what they are.
+// Not within a word: snake_case_names and 2*3*4 stay as they are.
 const bold = /(?<![\p{L}\p{N}*_])\*(?![\s*])([^*\n]*?[^\s*])\*(?![\p{L}\p{N}*])/u;
 const italic = /(?<![\p{L}\p{N}*_])_(?![\s_])([^_\n]*?[^\s_])_(?![\p{L}\p{N}_])/u;
 const link = /(?<![\p{L}\p{N}@/.:])(?:https?:\/\/|mailto:)[^\s<>"`\u0000-\u001f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/iu;
 
-/** Reads what a person marked. Whatever is not understood is text. */
+/** Parses a message. Whatever is not recognized is plain text. */
 export function partsOf(text: string): readonly Part[] {
   return split(text, [fenced, coded, linked, marked('bold', bold), marked('italic', italic)]);
 }
@@ -26,7 +26,7 @@ interface Found {
 
 type Finder = (text: string, inner: (text: string) => readonly Part[]) => Found | null;
 
-/** Takes the finders in their order: what stands in code is no link, what stands in a link is not bold. */
+/** Applies the finders in order: no links within code, no bold within links. */
 function split(text: string, finders: readonly Finder[]): readonly Part[] {
   const [finder, ...rest] = finders;
   if (text === '') return [];
@@ -75,7 +75,7 @@ const marked =
     return { at: match.index, length: match[0].length, part: { kind, open: mark, parts: inner(match[1]!), close: mark } };
   };
 
-/** A full stop behind an address ends the sentence, and a bracket belongs to it only if it was opened there. */
+/** A full stop after a URL ends the sentence, and a closing bracket belongs to the URL only if it was opened there. */
 function trimmed(address: string): string {
   for (;;) {
     const last = address.at(-1)!;
@@ -88,7 +88,7 @@ function trimmed(address: string): string {
 
 const count = (text: string, letter: string): number => text.split(letter).length - 1;
 
-/** The address if it is one that may be followed, and says where it leads: no name and password in front of the host. */
+/** The URL if it is safe to link: an allowed scheme, and no credentials before the host. */
 function addressOf(text: string): string | null {
   if (!URL.canParse(text)) return null;
   const url = new URL(text);
@@ -101,7 +101,7 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 const emoji = /^(?:\p{Extended_Pictographic}|\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3)/u;
 const mostBig = 3;
 
-/** Whether a message is one, two or three emoji and nothing else: these are drawn big. */
+/** Whether a message consists of one to three emoji, which are shown large. */
 export function isBig(text: string): boolean {
   if (text.length > 64) return false;
   const all = [...graphemes.segment(text.trim())].map(({ segment }) => segment).filter((segment) => segment.trim() !== '');

@@ -1,21 +1,21 @@
 import { useSyncExternalStore, type MouseEvent } from 'react';
 import { base } from './base.ts';
 
-/** What an address of the page shows. */
+/** What a path shows. */
 export type Route = { readonly kind: 'list' } | { readonly kind: 'conversation'; readonly id: string } | { readonly kind: 'unknown' };
 
-/** Kept with each entry of the history: where the person came from. */
+/** State of each history entry: the previous path. */
 interface Entry {
   readonly from?: string;
 }
 
-/** Below this width one sees the list or a conversation, not both. */
+/** Below this width either the list or a conversation is shown. */
 export const narrow = '(max-width: 719px)';
 
 const listeners = new Set<() => void>();
 const home = '/';
 
-/** The path below the base. A step back takes the browser a moment; here it is done at once. */
+/** The current path below the base. Updated at once, also while `history.back()` is still pending. */
 let path = currentPath();
 
 function currentPath(): string {
@@ -44,12 +44,12 @@ export function routeOf(of: string): Route {
 
 export const pathOf = (conversationId: string): string => `/c/${conversationId}`;
 
-/** For links: a path with the base in front. */
+/** The href of a path, with the base. */
 export const addressOf = (to: string): string => base + to.slice(1);
 
 /**
- * Shows a path. In a narrow window one conversation takes the place of another, so that the way back leads to the list;
- * in a wide one, where the list is always there, each is a step of its own.
+ * Navigates to a path. In a narrow window a conversation replaces another one in the history, so that back leads to the list; in a wide
+ * one, where the list is always visible, each is an entry of its own.
  */
 export function go(to: string, replace = false): void {
   if (to !== path || replace) {
@@ -60,7 +60,7 @@ export function go(to: string, replace = false): void {
   show(to);
 }
 
-/** From a conversation to the list: where that is a step back it is taken back, so that the device's own way back leads on from there. */
+/** From a conversation to the list: goes back in the history if the list is the previous entry. */
 export function leave(): void {
   if (!matchMedia(narrow).matches) return go(home);
   if ((history.state as Entry | null)?.from !== home) return go(home, true);
@@ -68,7 +68,7 @@ export function leave(): void {
   history.back();
 }
 
-/** For links: a plain click stays on the page, any other is the browser's. */
+/** Click handler of links: navigates on a plain click, and leaves all others to the browser. */
 export function follow(event: MouseEvent<HTMLAnchorElement>): void {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();

@@ -1,18 +1,18 @@
 import type { TimelineItem } from 'chat-client';
 import { dayLabel, dayOf } from './format.ts';
 
-/** One line of the list of messages, as it is drawn. */
+/** A row of the message list. */
 export type Row =
   | { readonly kind: 'top' | 'end' | 'unread'; readonly key: string }
   | { readonly kind: 'day'; readonly key: string; readonly label: string }
   | { readonly kind: 'message'; readonly key: string; readonly item: TimelineItem; readonly first: boolean; readonly last: boolean };
 
-/** Messages of one person within this time stand together. */
+/** Messages of one sender within this time form a group. */
 const together = 5 * 60_000;
 
 /**
- * Puts days, the unread divider, top and end around the messages.
- * @param readUpTo The number after which the divider stands, before the first message of somebody else's; null for none.
+ * Adds day dividers, the unread divider, the top and the end to the messages.
+ * @param readUpTo The number after which the divider is placed, before the first message from others; null for none.
  */
 export function rowsOf(items: readonly TimelineItem[], readUpTo: number | null, now: Date): Row[] {
   const rows: Row[] = [{ kind: 'top', key: 'top' }];
@@ -44,7 +44,7 @@ export function rowsOf(items: readonly TimelineItem[], readUpTo: number | null, 
   return rows;
 }
 
-// The message before a divider ends its group.
+// A divider ends the group before it.
 function closeLast(rows: Row[]): void {
   for (let index = rows.length - 1; index >= 0; index--) {
     const row = rows[index]!;

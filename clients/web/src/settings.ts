@@ -2,12 +2,12 @@ import { useSyncExternalStore } from 'react';
 
 export type TextSize = 'small' | 'normal' | 'large' | 'larger';
 
-/** What a person has chosen on this device. */
+/** The user's settings on this device. */
 export interface Settings {
   readonly textSize: TextSize;
-  /** Whether Enter sends. Undefined: it does where there is a keyboard, and makes a line on a phone. */
+  /** Whether Enter sends. Undefined: yes on devices with a keyboard, no on phones. */
   readonly enterSends?: boolean;
-  /** Whether new messages are told of by a notification, and by a sound. */
+  /** Whether new messages show a notification, and play a sound. */
   readonly notifies: boolean;
   readonly sounds: boolean;
 }
@@ -17,7 +17,7 @@ const defaults: Settings = { textSize: 'normal', notifies: false, sounds: false 
 const listeners = new Set<() => void>();
 let current = stored();
 
-/** A browser may refuse its storage, or keep what another version wrote. */
+/** Storage may be blocked, or contain what another version wrote. */
 function stored(): Settings {
   try {
     return { ...defaults, ...(JSON.parse(localStorage.getItem(key) ?? '{}') as Partial<Settings>) };
@@ -33,7 +33,7 @@ export function changeSettings(change: Partial<Settings>): void {
   try {
     localStorage.setItem(key, JSON.stringify(current));
   } catch {
-    // It lasts as long as the page.
+    // Then it lasts as long as the page.
   }
   applySettings();
   for (const listener of listeners) listener();
@@ -43,7 +43,7 @@ export function applySettings(): void {
   document.documentElement.dataset.textSize = current.textSize;
 }
 
-// Another window of the same browser has changed them.
+// Changed in another window of this browser.
 window.addEventListener('storage', (event) => {
   if (event.key !== key) return;
   current = stored();

@@ -1,7 +1,7 @@
 import { en, type Strings } from './locales/en.ts';
 import { setNumbers } from './plurals.ts';
 
-/** Loaded when asked for; English is in the first load, since it is what is shown where nothing fits. */
+/** Loaded on demand. English, the fallback, is in the first load. */
 const others: Record<string, () => Promise<Strings>> = {
   ar: async () => (await import('./locales/ar.ts')).ar,
   de: async () => (await import('./locales/de.ts')).de,
@@ -11,13 +11,13 @@ const others: Record<string, () => Promise<Strings>> = {
 
 const rightToLeft = new Set(['ar']);
 
-/** Everything that the page says. Set once before anything is drawn, so read it while drawing and not at the top of a module. */
+/** All strings of the page. Set once before the first render: read it while rendering, not at the top of a module. */
 export let strings: Strings = en;
 
-/** The language of the strings, with the region that the person prefers: for dates and numbers. */
+/** The language of the strings with the user's preferred region, for dates and numbers. */
 export let locale = 'en';
 
-/** Takes the first of the person's languages that the page speaks. */
+/** Loads the first of the user's languages that is available. */
 export async function loadStrings(languages: readonly string[]): Promise<void> {
   locale = languages.find((tag) => languageOf(tag) === 'en' || others[languageOf(tag)] !== undefined) ?? 'en';
   setNumbers(locale);
@@ -25,7 +25,7 @@ export async function loadStrings(languages: readonly string[]): Promise<void> {
   strings = (await others[language]?.()) ?? en;
 }
 
-/** The direction in which the language is read. */
+/** The writing direction of the language. */
 export const direction = (): 'ltr' | 'rtl' => (rightToLeft.has(languageOf(locale)) ? 'rtl' : 'ltr');
 
 export const languageOf = (tag: string): string => tag.split('-', 1)[0]!.toLowerCase();

@@ -6,7 +6,7 @@ const key = 'chat.theme';
 const listeners = new Set<() => void>();
 let theme: Theme = stored();
 
-/** A browser may refuse its storage; then a choice lasts as long as the page. */
+/** Storage may be blocked; then a choice lasts as long as the page. */
 function stored(): Theme {
   try {
     const value = localStorage.getItem(key);
@@ -16,11 +16,11 @@ function stored(): Theme {
   }
 }
 
-/** Shows the page as it was last chosen; the style sheet follows the attribute, or else the system. */
+/** Applies the chosen theme: the style sheet follows the attribute, or else the system. */
 export function applyTheme(): void {
   if (theme === 'system') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  // The browser's own bars: each of the two colours has the media query under which it holds.
+  // The browser's own bars: one meta element for each colour scheme, with its media query.
   for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]')) {
     const scheme = (meta.dataset.scheme ??= meta.media.includes('dark') ? 'dark' : 'light');
     meta.media = theme === 'system' ? `(prefers-color-scheme: ${scheme})` : theme === scheme ? 'all' : 'not all';

@@ -5,11 +5,11 @@ interface TrustedTypes {
   createPolicy(name: string, rules: { createScriptURL: () => string }): { createScriptURL(address: string): string };
 }
 
-/** Has a worker keep the page for times without a network. Where there is none (plain http, a private window) all else works. */
+/** Registers the service worker, which caches the page. Without one (plain http, a private window) everything else works. */
 export async function startWorker(): Promise<void> {
   if (!('serviceWorker' in navigator)) return;
   const { trustedTypes } = window as { trustedTypes?: TrustedTypes };
-  // The one address that the page may make a program of.
+  // The only script URL that the Trusted Types policy allows.
   const address = trustedTypes?.createPolicy('chat-worker', { createScriptURL: () => `${base}sw.js` }).createScriptURL('') ?? `${base}sw.js`;
   navigator.serviceWorker.addEventListener('message', ({ data }: MessageEvent<{ type?: unknown; path?: unknown }>) => {
     if (data.type === 'open' && typeof data.path === 'string' && routeOf(data.path).kind === 'conversation') go(data.path);

@@ -1,13 +1,13 @@
 /**
- * Keeps the page itself, so that it opens without a network, and leads from a notification to its conversation. It asks
- * for nothing that the page does not ask for, and keeps nothing that anybody wrote.
+ * Caches the page itself, so that it opens offline, and opens the conversation of a notification. It requests nothing that the page does
+ * not request, and caches no messages.
  */
 const worker = self as unknown as ServiceWorkerGlobalScope;
 
 const cacheName = 'chat-page';
-/** Where the page lives; all its addresses are one document. */
+/** The base URL of the page; all its paths are one document. */
 const base = new URL('.', worker.location.href);
-/** After that the page of last time is shown. */
+/** After this time-out the cached page is shown. */
 const patience = 3_000;
 const isAsset = (url: URL) => url.origin === base.origin && url.pathname.startsWith(`${base.pathname}assets/`);
 
@@ -30,7 +30,7 @@ worker.addEventListener('fetch', (event) => {
   else if (request.mode === 'navigate' && isPage(url)) event.respondWith(page(event));
 });
 
-/** What was loaded before this worker was there: a language, say. */
+/** Assets that were loaded before this worker was active, such as a language. */
 worker.addEventListener('message', (event) => {
   const addresses: unknown = event.data;
   if (!Array.isArray(addresses)) return;
@@ -49,7 +49,7 @@ const isPage = ({ pathname }: URL): boolean => {
   return path === '' || path === 'index.html' || path?.startsWith('c/') === true;
 };
 
-/** The newest page; where there is no answer, or none of the server's own, that of last time. */
+/** The current page from the server; the cached one if there is no answer, or none from the server itself. */
 async function page(event: FetchEvent): Promise<Response> {
   const cache = await caches.open(cacheName);
   try {
@@ -66,7 +66,7 @@ async function page(event: FetchEvent): Promise<Response> {
   }
 }
 
-/** The name of an asset changes with what is in it: one that is there is the right one. */
+/** The name of an asset has a hash of its content: a cached one is always current. */
 async function asset(request: Request): Promise<Response> {
   const cache = await caches.open(cacheName);
   const known = await cache.match(request);
@@ -76,7 +76,7 @@ async function asset(request: Request): Promise<Response> {
   return answer;
 }
 
-/** First what the page is made of, then the page: what is kept is always whole. What an older page needed goes. */
+/** Caches the assets before the page, so that the cache is always complete, and removes those of older pages. */
 async function keep(answer: Response): Promise<void> {
   const cache = await caches.open(cacheName);
   const text = await answer.clone().text();

@@ -1,15 +1,15 @@
 import { initials, shadeOf } from '../format.ts';
 
 interface AvatarProps {
-  /** Whose shade it is. */
+  /** Determines the colour. */
   id: string;
   name: string;
   size?: 'small' | 'large';
-  /** Shows the dot; who reads with the ears is told elsewhere. */
+  /** Shows the presence dot, which is hidden from screen readers. */
   online?: boolean;
 }
 
-/** Initials, since a picture would be a request to somebody else's server. */
+/** Initials instead of a picture, which would be a request to a third party. */
 export function Avatar({ id, name, size, online }: AvatarProps) {
   return (
     <span className={`avatar ${size ?? ''}`} data-shade={shadeOf(id)} data-initials={initials(name)} aria-hidden="true">

@@ -7,11 +7,11 @@ import { EmojiPicker } from './EmojiPicker.tsx';
 import { Icon } from './Icon.tsx';
 import { useEmojiCompletion } from './useEmojiCompletion.tsx';
 
-/** From here on one is told how much room is left; and it is said aloud at each of these. */
+/** The counter is shown from here on, and announced at each of these steps. */
 const shownFrom = 200;
-const saidAt = [200, 100, 50, 20, 0];
+const announcedAt = [200, 100, 50, 20, 0];
 
-/** What an input method's key is called where the browser does not say that it is composing (WebKit 165004). */
+/** The keyCode during composition in browsers whose `isComposing` is wrong (WebKit 165004). */
 const composingKeyCode = 229;
 
 export interface ComposerHandle {
@@ -20,20 +20,20 @@ export interface ComposerHandle {
 
 interface ComposerProps {
   name: string;
-  /** Who writes. */
+  /** The user, for their recent emoji. */
   userId: string;
-  /** What was written before, and not sent. */
+  /** The saved draft. */
   draft: string;
   maxLength: number;
   onSend: (content: string) => void;
-  /** After every change: to keep the draft, and to say that somebody types. */
+  /** After every change: to save the draft, and for the typing indicator. */
   onDraft: (draft: string) => void;
-  /** Up, in an empty box. */
+  /** Arrow up in an empty box. */
   onUp: () => void;
   ref?: Ref<ComposerHandle>;
 }
 
-/** Whether a key writes something, or pastes. The space bar moves on in what one reads, and presses buttons. */
+/** Whether a key types or pastes text. Not the space bar, which scrolls and presses buttons. */
 function isWriting(event: globalThis.KeyboardEvent): boolean {
   const commands = event.ctrlKey || event.metaKey;
   if (commands && !event.altKey && event.key.toLowerCase() === 'v') return true;
@@ -41,10 +41,10 @@ function isWriting(event: globalThis.KeyboardEvent): boolean {
   return event.key === 'Dead' || (event.key !== ' ' && [...event.key].length === 1);
 }
 
-/** What is sent of what was written: without empty lines around it, and with the indentation of its first line. */
+/** The text to send: without blank lines around it, but with the indentation of its first line. */
 const outgoing = (text: string): string => text.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
 
-/** Where one writes. Lengths count as the server counts: code points. */
+/** The message box. Lengths are counted in code points, as on the server. */
 export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp, ref }: ComposerProps) {
   const words = strings.composer;
   const [content, setContent] = useState(draft);
@@ -56,20 +56,20 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
   const maySend = cleaned.trim() !== '' && left >= 0;
   useImperativeHandle(ref, () => ({ focus: () => box.current?.focus({ preventScroll: true }) }));
 
-  // Where the style sheet's field-sizing is not known, the box grows by this.
+  // For browsers without field-sizing.
   useEffect(() => {
     if (!box.current || CSS.supports('field-sizing', 'content')) return;
     box.current.style.height = 'auto';
     box.current.style.height = `${box.current.scrollHeight}px`;
   }, [content]);
 
-  // With a mouse one wants to write at once; on a phone the keyboard would hide what was opened.
+  // Not on phones, where the keyboard would cover the conversation.
   useEffect(() => {
     box.current?.setSelectionRange(box.current.value.length, box.current.value.length);
     if (matchMedia('(hover: hover)').matches) box.current?.focus({ preventScroll: true });
   }, []);
 
-  // Wherever one is in the page, what one types is a message: the key that was pressed arrives here, too.
+  // Typing anywhere in the page goes to the message box, including the key that was pressed.
   useEffect(() => {
     const onKeyDown = (event: globalThis.KeyboardEvent) => {
       if (event.defaultPrevented || !isWriting(event) || document.querySelector('dialog[open], .menu, .emoji-picker')) return;
@@ -80,10 +80,10 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
     return () => document.removeEventListener('keydown', onKeyDown);
   }, []);
 
-  const said = useRef(left);
+  const previousLeft = useRef(left);
   useEffect(() => {
-    const passed = saidAt.some((step) => said.current > step && left <= step) || (said.current >= 0 && left < 0);
-    said.current = left;
+    const passed = announcedAt.some((step) => previousLeft.current > step && left <= step) || (previousLeft.current >= 0 && left < 0);
+    previousLeft.current = left;
     if (passed) announce(left < 0 ? words.over(-left) : words.left(left));
   }, [left, words]);
 
@@ -92,7 +92,7 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
     onDraft(value);
   };
 
-  /** As if it had been typed, so that it can be undone. */
+  /** Inserts as if typed, so that it can be undone. */
   const replace = (from: number, to: number, text: string) => {
     const field = box.current!;
     const { selectionStart: caret } = field;
@@ -110,7 +110,7 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
     change(event.target.value);
     const { inputType, isComposing } = event.nativeEvent as InputEvent;
     if (!isComposing && (inputType === 'insertText' || inputType === 'insertCompositionText')) completion.onWritten();
-    // A shortcode that came back is selected, and would be gone with the next key.
+    // Undo selects the restored shortcode, which the next key would replace.
     const { selectionEnd } = event.target;
     if (inputType === 'historyUndo') event.target.setSelectionRange(selectionEnd, selectionEnd);
   };
@@ -133,7 +133,7 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
       return onUp();
     }
     if (event.key !== 'Enter' || event.shiftKey || event.altKey) return;
-    // Ctrl or ⌘ and Enter send in any case.
+    // Ctrl or ⌘ with Enter always sends.
     if (!enterSends && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     send();
@@ -169,7 +169,7 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
           {...completion.box}
           ref={box}
           rows={1}
-          // Empty it has the page's direction, and so has what stands there instead.
+          // While empty, the placeholder has the page's direction.
           dir={content === '' ? undefined : 'auto'}
           value={content}
           placeholder={words.placeholder}
@@ -194,7 +194,7 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
         </button>
         {left < shownFrom && <p className={left < 0 ? 'count over' : 'count'}>{left < 0 ? words.over(-left) : words.left(left)}</p>}
       </div>
-      {/* On a phone a press on the button must not take the keyboard away. */}
+      {/* On phones the button must not take the focus, or the keyboard closes. */}
       <button type="submit" className="send" hidden={cleaned.trim() === ''} disabled={!maySend} aria-label={words.send} title={words.send} onPointerDown={(event) => event.preventDefault()}>
         <Icon name="up" size={22} />
       </button>

@@ -3,7 +3,7 @@ import { useChat, useChatState, useConversation, useDraft, usePresence, useUnrea
 import { useEffect, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import { ago } from '../format.ts';
-import { announce, useClearView, useNow } from '../hooks.ts';
+import { announce, useUncoveredWindow, useNow } from '../hooks.ts';
 import { failureOf, isolated, nameOf } from '../people.ts';
 import { go, leave } from '../router.ts';
 import { strings } from '../strings.ts';
@@ -19,39 +19,39 @@ import { MessagesSkeleton } from './Skeletons.tsx';
 const defaultMaxLength = 4000;
 const errorDuration = 6000;
 
-/** One conversation: who it is with, what was said, and where one writes. */
+/** A conversation: header, messages and composer. */
 export function ConversationPane({ id }: { id: string }) {
   const words = strings.conversation;
   const { client, me, connection } = useChat();
   const view = useConversation(id);
   const { conversation, peer, items, isBlocked, stopTyping } = view;
-  const attention = useClearView();
-  const isWatching = useChatState((state) => state.isCaughtUp) && attention;
-  const divider = useUnreadDivider(view, attention);
+  const isActive = useUncoveredWindow();
+  const isWatching = useChatState((state) => state.isCaughtUp) && isActive;
+  const divider = useUnreadDivider(view, isActive);
   const [draft, setDraft] = useDraft(id);
   const presence = usePresence(peer?.userId);
   const [error, setError] = useState<string>();
   const [asksToBlock, setAsksToBlock] = useState(false);
   const list = useRef<MessageListHandle>(null);
-  const called = nameOf(peer);
-  // In sentences.
-  const name = isolated(called);
+  const displayName = nameOf(peer);
+  // For use in sentences.
+  const name = isolated(displayName);
 
-  // What comes while one looks is said aloud.
+  // Announce messages that arrive while the conversation is open.
   const newest = items[items.length - 1];
-  const heard = useRef<string>(undefined);
+  const lastAnnounced = useRef<string>(undefined);
   const isLoaded = divider.isLoaded;
   useEffect(() => {
     if (!isLoaded) return;
-    if (newest && heard.current !== undefined && heard.current !== newest.key && !newest.isOwn) announce(words.announced(name, newest.content));
-    heard.current = newest?.key ?? '';
+    if (newest && lastAnnounced.current !== undefined && lastAnnounced.current !== newest.key && !newest.isOwn) announce(words.announced(name, newest.content));
+    lastAnnounced.current = newest?.key ?? '';
   }, [isLoaded, newest, name, words]);
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      // Menus and dialogs take it first.
+      // Menus and dialogs handle it first.
       if (event.key !== 'Escape' || event.defaultPrevented || event.isComposing || document.querySelector('dialog[open]')) return;
-      // At once, so that the next key finds the focus in the list and not nowhere.
+      // Synchronously, so that the next key finds the focus in the list.
       flushSync(leave);
       document.querySelector<HTMLElement>(`[data-conversation="${CSS.escape(id)}"]`)?.focus();
     };
@@ -59,7 +59,7 @@ export function ConversationPane({ id }: { id: string }) {
     return () => document.removeEventListener('keydown', onKeyDown);
   }, [id]);
 
-  // Whoever goes elsewhere has stopped writing here, with a draft or without.
+  // Leaving the conversation ends the typing indicator, even with a draft.
   useEffect(() => stopTyping, [stopTyping]);
 
   useEffect(() => {
@@ -93,10 +93,10 @@ export function ConversationPane({ id }: { id: string }) {
         <button type="button" className="icon-button phone-only" aria-label={words.back} title={words.back} onClick={leave}>
           <Icon name="back" />
         </button>
-        <Avatar id={peer?.userId ?? id} name={called} size="small" online={presence?.online === true && connection.status === 'online'} />
+        <Avatar id={peer?.userId ?? id} name={displayName} size="small" online={presence?.online === true && connection.status === 'online'} />
         <div className="bar-title">
           <h1>
-            <bdi>{called}</bdi>
+            <bdi>{displayName}</bdi>
           </h1>
           <p>
             <Status presence={presence} typing={view.typists.length > 0} known={connection.status === 'online'} />
@@ -131,7 +131,7 @@ export function ConversationPane({ id }: { id: string }) {
           name={name}
           readUpTo={own?.readUpTo ?? 0}
           divider={divider}
-          attention={attention}
+          isActive={isActive}
           isWatching={isWatching}
         />
       ) : (
@@ -181,7 +181,7 @@ export function ConversationPane({ id }: { id: string }) {
 function Status({ presence, typing, known }: { presence: UserStatus | undefined; typing: boolean; known: boolean }) {
   const words = strings.conversation;
   const now = useNow();
-  // Without a connection nobody knows who is there.
+  // Presence is unknown without a connection.
   if (!known) return '\u00a0';
   if (typing) return words.typing;
   if (presence?.online) return words.online;

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import type { DeliveryStatus } from 'chat-client';
 import { strings } from '../strings.ts';
 
-// Told apart by their form and not by colour alone: clock, one tick, two ticks, and two heavier ones in a tint.
+// Different shapes, not only colours: a clock, one tick, two ticks, and two heavier ones in a tint.
 const drawings: Record<DeliveryStatus, ReactNode> = {
   sending: (
     <>
@@ -21,7 +21,7 @@ const drawings: Record<DeliveryStatus, ReactNode> = {
   ),
 };
 
-/** How far a message of one's own has come. */
+/** The delivery status of the user's own message. */
 export function DeliveryStatusIcon({ status }: { status: DeliveryStatus }) {
   const label = strings.message.statuses[status];
   return (

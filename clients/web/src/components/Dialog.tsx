@@ -6,15 +6,15 @@ import { Icon } from './Icon.tsx';
 interface DialogProps {
   title: string;
   onClose: () => void;
-  /** For what closes it from within. */
+  /** For content that closes the dialog. */
   ref?: RefObject<HTMLDialogElement | null>;
   className?: string;
-  /** Whether it has buttons of its own that close it. */
+  /** Whether the content has buttons that close it. */
   hasButtons?: boolean;
   children: ReactNode;
 }
 
-/** A modal dialog. Esc and a click beside it close it, and the focus goes back to where it was. */
+/** A modal dialog. Esc and a click outside close it, and the focus returns to where it was. */
 export function Dialog({ title, onClose, ref, className, hasButtons, children }: DialogProps) {
   const own = useRef<HTMLDialogElement>(null);
   const dialog = ref ?? own;
@@ -26,7 +26,7 @@ export function Dialog({ title, onClose, ref, className, hasButtons, children }:
     const closed = dialogOpened();
     return () => {
       closed();
-      // The browser gives the focus back only where the dialog was closed before it was taken away.
+      // The browser restores the focus only if the dialog is closed before it is removed.
       if (before?.isConnected && (document.activeElement === document.body || document.activeElement === null)) before.focus();
     };
   }, [dialog]);
@@ -44,7 +44,7 @@ export function Dialog({ title, onClose, ref, className, hasButtons, children }:
       <div className="dialog-body">
         <h2 id={id}>{title}</h2>
         {children}
-        {/* The last, so that what the dialog is for gets the focus. */}
+        {/* Last, so that the content gets the initial focus. */}
         {!hasButtons && (
           <button type="button" className="icon-button dialog-close" aria-label={strings.dialog.close} title={strings.dialog.close} onClick={() => dialog.current?.close()}>
             <Icon name="close" />
@@ -58,7 +58,7 @@ export function Dialog({ title, onClose, ref, className, hasButtons, children }:
 interface ConfirmProps {
   title: string;
   children: ReactNode;
-  /** What the button says that does it. */
+  /** Label of the confirming button. */
   confirm: string;
   cancel: string;
   danger?: boolean;
@@ -66,7 +66,7 @@ interface ConfirmProps {
   onClose: () => void;
 }
 
-/** Asks before something is done that one may not have meant. */
+/** Asks for confirmation. */
 export function Confirm({ title, children, confirm, cancel, danger, onConfirm, onClose }: ConfirmProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   return (

@@ -6,19 +6,19 @@ import { Icon } from './Icon.tsx';
 
 const mostFound = 120;
 
-/** What stands for a group; the first is what was chosen of late. */
+/** The icon of each group; the first group are the recent ones. */
 const faces = ['🕘', '😀', '👋', '🐻', '🍔', '✈️', '⚽', '💡', '❤️', '🏁'];
 
 interface EmojiPickerProps {
   id: string;
   userId: string;
-  /** The button that opens and closes it. */
+  /** The button that opens and closes the picker. */
   opener: RefObject<HTMLElement | null>;
   onChoose: (emoji: Emoji) => void;
   onClose: (returnFocus: boolean) => void;
 }
 
-/** All emoji, by group and by what one looks for. */
+/** A picker for emoji, with groups and a search. */
 export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPickerProps) {
   const words = strings.emoji;
   const { set, hasFailed } = useEmoji(true);
@@ -35,7 +35,7 @@ export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPick
   const all = set?.groups.flat();
   const shown = !set ? [] : isSearching ? findEmoji(set, query, mostFound) : group > 0 ? set.groups[group - 1]! : recent.flatMap((text) => all!.find((emoji) => emoji.text === text) ?? []);
 
-  // Without a keyboard the one on the screen would cover what was opened.
+  // On devices without a keyboard the on-screen one would cover the picker.
   useEffect(() => (hasKeyboard ? search.current : panel.current)?.focus({ preventScroll: true }), [hasKeyboard]);
 
   const close = useRef(onClose);
@@ -74,7 +74,7 @@ export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPick
     event.preventDefault();
     if (to < 0 && event.key === 'ArrowUp') search.current?.focus();
     else if (to >= 0 && to < all.length) focus(to);
-    // From a full line to the end of one that is not.
+    // From a full row to the end of a shorter one.
     else if (event.key === 'ArrowDown') focus(all.length - 1);
   };
 
@@ -103,13 +103,13 @@ export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPick
     } else if (event.key === 'Enter' || (event.key === ' ' && !inSearch)) {
       const emoji = inSearch ? (isSearching ? shown[0] : undefined) : shown[options().indexOf(event.target as HTMLElement)];
       if (emoji) onChoose(emoji);
-      // Never the form around it.
+      // Not the surrounding form.
       if (emoji || inSearch) event.preventDefault();
     } else if (inSearch && event.key === 'ArrowDown') {
       event.preventDefault();
       focus(0);
     } else if (!inSearch && [...event.key].length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      // Whatever one types here is looked for; the key arrives there, too.
+      // Typing goes to the search field, including the key that was pressed.
       search.current?.focus();
     }
   };

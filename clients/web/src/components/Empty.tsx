@@ -6,11 +6,11 @@ interface EmptyProps {
   title: string;
   hint: string;
   isAlert?: boolean;
-  /** What one can do about it. */
+  /** Actions. */
   children?: ReactNode;
 }
 
-/** Where there is nothing to show: why, and what to do. */
+/** An empty state: why it is empty, and what to do. */
 export function Empty({ icon, title, hint, isAlert, children }: EmptyProps) {
   const Title = isAlert ? 'h1' : 'h2';
   return (

@@ -3,7 +3,7 @@ import { Dialog } from './Dialog.tsx';
 
 const control = /Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘' : 'Ctrl';
 
-/** The keys that do something. */
+/** The keyboard shortcuts. */
 export function Help({ onClose }: { onClose: () => void }) {
   const words = strings.help;
   const keys: [string, string][] = [

@@ -27,10 +27,10 @@ const drawings = {
 
 export type IconName = keyof typeof drawings;
 
-/** These point to where one comes from or goes to, which is the other side where one reads from right to left. */
+/** Icons with a direction, which are mirrored in right-to-left languages. */
 const directed = new Set<IconName>(['back', 'leave']);
 
-/** A drawing beside a text that says the same; never alone. */
+/** A decorative icon beside a label; never alone. */
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
   return (
     <svg className={directed.has(name) ? 'icon directed' : 'icon'} style={{ width: `${size / 16}rem`, height: `${size / 16}rem` }} viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">

@@ -7,11 +7,11 @@ export interface MenuItem {
   icon: IconName;
   onSelect: () => void;
   danger?: boolean;
-  /** One of a group of which one is chosen. */
+  /** For radio items. */
   checked?: boolean;
 }
 
-/** Groups, with a line between them. */
+/** Groups, separated by lines. */
 export type MenuGroups = { label?: string; items: MenuItem[] }[];
 
 interface MenuProps {
@@ -21,7 +21,7 @@ interface MenuProps {
   className?: string;
 }
 
-/** A button and its menu, by the menu button pattern of the WAI-ARIA practices. */
+/** A menu button, after the WAI-ARIA authoring practices. */
 export function Menu({ label, button, groups, className = 'icon-button' }: MenuProps) {
   const [open, setOpen] = useState(false);
   const id = useId();
@@ -66,15 +66,15 @@ interface MenuListProps {
   id?: string;
   label: string;
   groups: MenuGroups;
-  /** What the menu belongs to: it stands below it, or above where there is no room. */
+  /** The menu opens below this element, or above it if there is no room. */
   anchor: HTMLElement;
-  /** Whether the focus is to go back to where it was. */
+  /** Whether to return the focus to where it was. */
   onClose: (returnFocus: boolean) => void;
 }
 
 const margin = 8;
 
-/** An open menu. It lies above everything, wherever its button stands, and never leaves the window. */
+/** An open menu, above everything else and always within the window. */
 export function MenuList({ id, label, groups, anchor, onClose }: MenuListProps) {
   const list = useRef<HTMLDivElement>(null);
   const close = useRef(onClose);
@@ -100,7 +100,7 @@ export function MenuList({ id, label, groups, anchor, onClose }: MenuListProps) 
     const closeOutside = (event: Event) => {
       if (event.target instanceof Node && !list.current?.contains(event.target) && !anchor.contains(event.target)) close.current(false);
     };
-    // It would stay behind where its button goes away.
+    // The menu would stay behind when its button scrolls away.
     const closeWithScroll = (event: Event) => {
       if (event.target instanceof Node && event.target.contains(anchor)) close.current(false);
     };
@@ -161,7 +161,7 @@ export function MenuList({ id, label, groups, anchor, onClose }: MenuListProps) 
         </div>
       ))}
     </div>,
-    // Within the landmark, so that nothing of the page is outside of one.
+    // Within the main landmark, as axe requires of all content.
     document.querySelector('.app') ?? document.body,
   );
 }

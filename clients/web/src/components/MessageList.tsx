@@ -13,39 +13,38 @@ import { messageMenu } from './messageMenu.ts';
 import { Beginning, EndOfList, MessageRow, type MessageActions } from './MessageRow.tsx';
 
 const page = 200;
-/** Older messages are asked for before one has come to the end of those that are there. */
+/** Older messages are loaded this far before the top. */
 const ahead = 1500;
 const slack = 40;
-/** What is seen above the unread divider. */
+/** Space above the unread divider. */
 const above = 80;
-/** Once no row has changed its height for so long, all around the divider are measured. */
+/** When no row has changed its height for this long, all rows around the divider have been measured. */
 const measured = 150;
 
 interface MessageListProps {
   view: ConversationView;
   conversation: ConversationState;
   name: string;
-  /** How far the user has read. */
+  /** The user's read cursor. */
   readUpTo: number;
   divider: UnreadDivider;
-  /** Whether the user looks at the window: only then is anything read. */
-  attention: boolean;
-  /** Whether what comes now is live, and the user looks at it. */
+  /** Whether the window is active: only then are messages marked as read. */
+  isActive: boolean;
+  /** Whether new messages are live and the window is active. */
   isWatching: boolean;
   ref?: Ref<MessageListHandle>;
 }
 
 export interface MessageListHandle {
-  /** Gives the focus to the last message. */
+  /** Focuses the last message. */
   focusLast(): void;
 }
 
 /**
- * The messages, of which only those in sight are in the page. It stays at the end while one is at the end, and stays
- * where it is while one reads elsewhere, whatever comes before or behind. What came while nobody looked does not push
- * its own beginning out of sight.
+ * The virtualized message list. It sticks to the end while the user is there, and holds its position while they read elsewhere, whatever
+ * is added before or after. Messages that arrive while the window is inactive do not scroll past the unread divider.
  */
-export function MessageList({ view, conversation, name, readUpTo, divider, attention, isWatching, ref }: MessageListProps) {
+export function MessageList({ view, conversation, name, readUpTo, divider, isActive, isWatching, ref }: MessageListProps) {
   const { items, hasOlder, isLoadingOlder, loadOlder, markRead, typists } = view;
   const words = strings.conversation;
   const today = useNow(60_000).toDateString();
@@ -53,13 +52,13 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const [isAtEnd, setAtEnd] = useState(true);
-  /** Whether the list moves on with its end. */
+  /** Whether the list sticks to its end. */
   const follows = useRef(true);
-  /** Whether something has come that nobody looked at, and that has not been in view to its end. */
+  /** Whether messages arrived unwatched that have not been scrolled through yet. */
   const holds = useRef(true);
   const lastTop = useRef(0);
   const placed = useRef(false);
-  /** Runs while the list is being placed at the unread divider: each height that is measured moves it. */
+  /** Runs while the list is being scrolled to the unread divider: each measured height moves it. */
   const placing = useRef<ReturnType<typeof setTimeout>>(undefined);
   const stopPlacing = useCallback(() => {
     clearTimeout(placing.current);
@@ -67,7 +66,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
   }, []);
   if (!isWatching) holds.current = true;
 
-  // Older messages keep the distance to the end, newer ones the distance to the top.
+  // Prepending keeps the distance to the end, appending the distance to the top.
   const first = items[0]?.key;
   const before = useRef(first);
   const prepends = before.current !== first && items.some((item) => item.key === before.current);
@@ -80,8 +79,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
     setAtEnd(value);
   }, []);
 
-  // Neither this nor the divider by the list's own means: they go on until all is measured, and whoever scrolls
-  // meanwhile would be thrown back.
+  // Not by the virtualizer's own scrolling, which continues until everything is measured and would override the user's.
   const toDivider = useCallback(() => {
     const unread = rows.findIndex((row) => row.kind === 'unread');
     if (!scroller.current || unread < 0) return;
@@ -95,7 +93,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   }, []);
 
-  /** Goes on to the end, but no further than the unread divider where that was not seen yet. */
+  /** Scrolls to the end, but not past an unread divider that was not seen yet. */
   const keepUp = useCallback(() => {
     const element = scroller.current;
     if (!element || !follows.current || !placed.current || placing.current !== undefined) return;
@@ -111,31 +109,31 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
   const look = useCallback(() => {
     const element = scroller.current;
     if (!element || !list.current || !placed.current) return;
-    // The page's own numbers: the list's are a moment old.
+    // From the DOM: the virtualizer's values are a moment old.
     const { scrollTop, scrollHeight, clientHeight } = element;
     const isBottom = scrollHeight - clientHeight - scrollTop < slack;
-    // Whoever is at the end leaves it by going up, and not because something grew.
+    // Only scrolling up leaves the end, not content that grew.
     if (isBottom || scrollTop < lastTop.current) setFollows(isBottom);
     lastTop.current = scrollTop;
     if (scrollTop < ahead && hasOlder && !isLoadingOlder && conversation.history !== 'failed') void loadOlder(page).catch(() => undefined);
     if (isBottom && isWatching) holds.current = false;
-    if (!attention || conversation.unread === 0) return;
+    if (!isActive || conversation.unread === 0) return;
     const seq = isBottom ? lastSeen(rows, rows.length - 1) : lastSeen(rows, lastInView(list.current, rows.length, scrollTop, clientHeight));
     if (seq > readUpTo) markRead(seq);
-  }, [rows, attention, isWatching, conversation.unread, conversation.history, hasOlder, isLoadingOlder, readUpTo, loadOlder, markRead, setFollows]);
+  }, [rows, isActive, isWatching, conversation.unread, conversation.history, hasOlder, isLoadingOlder, readUpTo, loadOlder, markRead, setFollows]);
 
-  // Whatever moves the list without its reader: heights that were guessed, messages, a keyboard that opens, a box that
-  // grows. First on with the end, so that what was moved is not taken for somebody who scrolls up.
+  // Resizes without the user's scrolling: estimated heights, messages, an on-screen keyboard, a growing composer. Stick to the end
+  // first, so that the movement is not mistaken for scrolling up.
   const settle = () => {
     if (placing.current !== undefined) toDivider();
     keepUp();
     look();
     keepUp();
-    // At an edge the list draws nothing new before the next scroll event, and its own correction may not have caused one.
+    // At an edge the virtualizer renders nothing new before the next scroll event, and its own correction may not have caused one.
     if (scroller.current?.scrollTop === 0 && !scroller.current.querySelector('.beginning')) scroller.current.scrollTop = 1;
   };
 
-  // The first time: at the unread divider, or at the end. Later: to the end with what one has sent oneself.
+  // On the first render scroll to the unread divider or the end; later, to the end after the user has sent something.
   const newest = items[items.length - 1];
   const known = useRef(newest?.key);
   const fresh = useRef<string>(undefined);
@@ -169,7 +167,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
     return () => observer.disconnect();
   }, []);
 
-  // Once a frame: to look at each message of a burst would mark each as read, and draw once more for that.
+  // Once per frame: otherwise each message of a burst would send a receipt and render again.
   useEffect(() => {
     const frame = requestAnimationFrame(() => settled.current());
     return () => cancelAnimationFrame(frame);
@@ -245,7 +243,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
             holds.current = false;
             stopPlacing();
             toEnd();
-            // The button goes away with the distance, and the focus must not go with it.
+            // The button disappears at the end of the list, and the focus must not be lost with it.
             scroller.current?.focus({ preventScroll: true });
           }}
         >
@@ -270,7 +268,7 @@ export function MessageList({ view, conversation, name, readUpTo, divider, atten
 
 const none: readonly number[] = [];
 
-/** The number of the last message at or above a row. */
+/** The number of the last message at or before a row. */
 function lastSeen(rows: readonly Row[], from: number): number {
   for (let index = from; index >= 0; index--) {
     const row = rows[index];
@@ -279,7 +277,7 @@ function lastSeen(rows: readonly Row[], from: number): number {
   return 0;
 }
 
-/** The last row of which one sees the end, or half a window of one that is longer than the window. */
+/** The last row whose end is visible, or half a viewport of a row that is taller than the viewport. */
 function lastInView(list: VirtualizerHandle, length: number, top: number, height: number): number {
   const index = Math.min(list.findItemIndex(top + height - 1), length - 1);
   const start = list.getItemOffset(index);

@@ -7,22 +7,22 @@ import { Icon } from './Icon.tsx';
 import { DeliveryStatusIcon } from './DeliveryStatusIcon.tsx';
 import { MessageText } from './MessageText.tsx';
 
-/** What one can do with a message. Stays the same while the messages change. */
+/** Actions on a message. The object is stable while messages change. */
 export interface MessageActions {
   readonly retry: (tempId: string) => void;
   readonly discard: (tempId: string) => void;
-  /** Opens its menu at an element. */
+  /** Opens the menu at an element. */
   readonly openMenu: (item: TimelineItem, anchor: HTMLElement) => void;
 }
 
 interface MessageRowProps {
   item: TimelineItem;
-  /** The first and the last of those that stand together. */
+  /** The first and the last of a group. */
   first: boolean;
   last: boolean;
-  /** It has come while one looked. */
+  /** It arrived while the list was open. */
   fresh: boolean;
-  /** The one that the keys move from. */
+  /** The target of keyboard navigation. */
   current: boolean;
   name: string;
   actions: MessageActions;
@@ -31,7 +31,7 @@ interface MessageRowProps {
 const longPress = 500;
 const moveTolerance = 8;
 
-/** One message. What it says is text, and is never read as anything else. */
+/** One message. Its content is only ever rendered as text. */
 export const MessageRow = memo(function MessageRow({ item, first, last, fresh, current, name, actions }: MessageRowProps) {
   const words = strings.message;
   const row = useRef<HTMLDivElement>(null);
@@ -39,7 +39,7 @@ export const MessageRow = memo(function MessageRow({ item, first, last, fresh, c
   const press = useLongPress(() => actions.openMenu(item, more.current!));
   const failed = item.status === 'failed';
   const big = isBig(item.content);
-  // When it was sent stands at the last of a group; elsewhere it shows beside the message one points at.
+  // The time is shown at the last message of a group, and on hover at the others.
   const isStamped = last || failed || item.status === 'sending';
 
   useEffect(() => {
@@ -92,7 +92,7 @@ export const MessageRow = memo(function MessageRow({ item, first, last, fresh, c
   );
 });
 
-/** A finger that stays where it is for a while. A mouse has its own button, and the browser's own menu. */
+/** A long press by touch. A mouse has a button for the menu. */
 function useLongPress(act: () => void) {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const from = useRef({ x: 0, y: 0 });
@@ -110,7 +110,7 @@ function useLongPress(act: () => void) {
     onPointerUp: stop,
     onPointerCancel: stop,
     onContextMenu(event: MouseEvent) {
-      // The browser's answer to the same finger.
+      // The browser's own context menu for the long press.
       if ((event.nativeEvent as globalThis.PointerEvent).pointerType === 'touch') event.preventDefault();
     },
   };
@@ -123,7 +123,7 @@ interface BeginningProps {
   onRetry: () => void;
 }
 
-/** What stands above the oldest message that is there. Always of the same height, so that nothing jumps. */
+/** Shown above the oldest loaded message. Its height is fixed, so that nothing jumps. */
 export function Beginning({ name, state, isEmpty, onRetry }: BeginningProps) {
   const words = strings.conversation;
   if (state === 'idle' || state === 'loading')
@@ -149,7 +149,7 @@ export function Beginning({ name, state, isEmpty, onRetry }: BeginningProps) {
   );
 }
 
-/** Somebody is writing, or nothing but room. */
+/** The typing indicator, or the space for it. */
 export function EndOfList({ typing, name }: { typing: boolean; name: string }) {
   return (
     <div className="row first end">

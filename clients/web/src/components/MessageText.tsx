@@ -1,7 +1,7 @@
 import { memo, useMemo } from 'react';
 import { partsOf, type Part } from '../markup.ts';
 
-/** What a message says, as elements of ours around its text: nothing of it is ever read as markup. */
+/** The content of a message as React elements around its text: it is never parsed as HTML. */
 export const MessageText = memo(function MessageText({ content }: { content: string }) {
   const parts = useMemo(() => partsOf(content), [content]);
   return (

@@ -15,7 +15,7 @@ import { NoConversations, Sidebar } from './Sidebar.tsx';
 
 type OpenDialog = 'start' | 'settings' | 'help';
 
-/** Everything, once somebody has signed in. */
+/** The whole page after the sign-in. */
 export function Messenger() {
   const route = routeOf(usePath());
   const conversationId = route.kind === 'conversation' ? route.id : null;
@@ -37,7 +37,7 @@ export function Messenger() {
       const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
       if (!event.altKey || event.ctrlKey || event.metaKey || step === undefined || document.querySelector('dialog[open]')) return;
       event.preventDefault();
-      // With Shift only those in which something is unread; around the end of the list and on.
+      // With Shift only unread ones; wraps around.
       const at = conversations.findIndex(({ id }) => id === conversationId);
       for (let moved = 1; moved <= conversations.length; moved++) {
         const next = conversations.at((Math.max(at, step < 0 ? 0 : -1) + step * moved) % conversations.length)!;
@@ -61,7 +61,7 @@ export function Messenger() {
     return () => window.removeEventListener('keydown', onKeyDown);
   }, []);
 
-  // The field that had the focus went away with the sign-in.
+  // The focused field of the sign-in page is gone.
   const app = useRef<HTMLElement>(null);
   useEffect(() => {
     if (document.activeElement === document.body) app.current?.focus({ preventScroll: true });
@@ -93,33 +93,33 @@ export function Messenger() {
   );
 }
 
-/** Beside the list, where no conversation is chosen. */
+/** Shown beside the list when no conversation is open. */
 function Nothing({ onStart }: { onStart: () => void }) {
   const { conversations, isLoading } = useConversations();
   const isNarrow = useMedia(narrow);
-  // There the list has the window to itself.
+  // There the list fills the window.
   if (isNarrow) return null;
   if (conversations.length > 0) return <Empty icon="bubble" title={strings.conversation.none} hint={strings.conversation.noneHint} />;
   return isLoading ? null : <NoConversations onStart={onStart} />;
 }
 
-/** How it stands with the connection, when that is worth a word. */
+/** Shows connection problems. */
 function ConnectionBanner() {
   const { client, connection } = useChat();
   const { status } = connection;
-  const away = useDelayedTrue(status !== 'online' && status !== 'rejected', status === 'offline' ? 0 : 1200);
+  const isDisconnected = useDelayedTrue(status !== 'online' && status !== 'rejected', status === 'offline' ? 0 : 1200);
   const isStored = useChatState((state) => state.isOutboxStored);
   const isAtRisk = useUnsent().length > 0 && !isStored;
   const was = useRef(false);
   const words = strings.connection;
 
   useEffect(() => {
-    if (away) was.current = true;
+    if (isDisconnected) was.current = true;
     else if (was.current && status === 'online') {
       was.current = false;
       announce(words.back);
     }
-  }, [away, status, words.back]);
+  }, [isDisconnected, status, words.back]);
 
   if (status === 'rejected')
     return (
@@ -132,10 +132,10 @@ function ConnectionBanner() {
         )}
       </div>
     );
-  // There from the beginning, since only what changes in a living region is read out.
+  // Always rendered: screen readers announce only changes within an existing live region.
   return (
-    <div className={away || isAtRisk ? 'banner' : 'banner hidden'} role="status">
-      {(away || isAtRisk) && (
+    <div className={isDisconnected || isAtRisk ? 'banner' : 'banner hidden'} role="status">
+      {(isDisconnected || isAtRisk) && (
         <>
           <Icon name="offline" size={16} />
           <span>{isAtRisk ? words.notKept : status === 'offline' ? words.offline : status === 'reconnecting' || connection.attempt > 0 ? words.reconnecting : words.connecting}</span>

@@ -8,10 +8,10 @@ import { Avatar } from './Avatar.tsx';
 import { Confirm } from './Dialog.tsx';
 import { Menu } from './Menu.tsx';
 
-/** What is asked before a sign-out, or after one that failed. */
+/** The question before a sign-out, or after one that failed. */
 type Question = 'unsent' | 'everywhere' | { readonly failure: string };
 
-/** One's own picture, and behind it everything that is about oneself. */
+/** The user's avatar, which opens the account menu. */
 export function OwnMenu({ onSettings, onHelp }: { onSettings: () => void; onHelp: () => void }) {
   const { client, me } = useChat();
   const unsent = useUnsent().length;
@@ -20,13 +20,13 @@ export function OwnMenu({ onSettings, onHelp }: { onSettings: () => void; onHelp
   const name = ownName();
 
   const signOut = () => {
-    // What cannot be removed from a storage that fails is not worth staying for: the session has ended by then.
+    // The session has ended; only removing data from a failing storage did not work.
     client.signOut().catch((failure: unknown) => console.error(failure));
   };
 
   const signOutEverywhere = () => {
     client.signOutEverywhere().catch((failure: unknown) => {
-      // By then the session has ended, or else it is still there to try again.
+      // A ChatError: still signed in. Anything else: signed out, as above.
       if (failure instanceof ChatError) setQuestion({ failure: failureOf(strings.signOut.everywhereFailed, failure) });
       else console.error(failure);
     });

@@ -9,7 +9,7 @@ import { setTheme, useTheme, type Theme } from '../theme.ts';
 import { Avatar } from './Avatar.tsx';
 import { Dialog } from './Dialog.tsx';
 
-/** What a person may choose, and whom they have blocked. */
+/** The settings, and the list of blocked people. */
 export function Settings({ onClose }: { onClose: () => void }) {
   const words = strings.settings;
   const theme = useTheme();

@@ -21,7 +21,7 @@ interface SidebarProps {
   onHelp: () => void;
 }
 
-/** The conversations, with what finds one, starts one, and one's own menu. */
+/** The list of conversations, with search, a button for a new one, and the account menu. */
 export function Sidebar({ chosen, onStart, onSettings, onHelp }: SidebarProps) {
   const words = strings.list;
   const [filter, setFilter] = useState('');
@@ -76,7 +76,7 @@ function ConversationList({ chosen, filter, list, onStart }: ConversationListPro
   const isNarrow = useMedia(narrow);
   const now = useNow();
 
-  // One stop for the Tab key: the chosen conversation, or the first; the arrows do the rest.
+  // A roving tabindex: the open conversation or the first one; the arrow keys move on.
   const stop = conversations.some((conversation) => conversation.id === chosen) ? chosen : conversations[0]?.id;
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -90,7 +90,7 @@ function ConversationList({ chosen, filter, list, onStart }: ConversationListPro
 
   if (all.length === 0) {
     if (isLoading) return <ListSkeleton />;
-    // In a wide window the pane beside says it.
+    // In a wide window the pane beside it shows this.
     return isNarrow ? <NoConversations onStart={onStart} /> : <div className="conversations" />;
   }
   if (conversations.length === 0)
@@ -110,7 +110,7 @@ function ConversationList({ chosen, filter, list, onStart }: ConversationListPro
   );
 }
 
-/** The first thing that somebody new sees. */
+/** What a new user sees first. */
 export function NoConversations({ onStart }: { onStart: () => void }) {
   return (
     <Empty icon="bubble" title={strings.list.empty} hint={strings.list.emptyHint}>

@@ -1,6 +1,6 @@
 import { strings } from '../strings.ts';
 
-/** In place of conversations that are being loaded. */
+/** Placeholder for conversations that are being loaded. */
 export function ListSkeleton() {
   return (
     <div className="conversations" role="status" aria-label={strings.loading}>
@@ -14,7 +14,7 @@ export function ListSkeleton() {
   );
 }
 
-/** In place of messages that are being loaded. */
+/** Placeholder for messages that are being loaded. */
 export function MessagesSkeleton() {
   return (
     <div className="messages skeletons" role="status" aria-label={strings.loading}>

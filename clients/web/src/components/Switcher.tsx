@@ -12,7 +12,7 @@ import { Icon } from './Icon.tsx';
 const most = 8;
 const longestName = 256;
 
-/** Goes to a conversation by a part of a name, or starts one with somebody whose username one knows. */
+/** Opens a conversation by part of a name, or starts one by username. */
 export function Switcher({ onClose }: { onClose: () => void }) {
   const words = strings.start;
   const client = useChatClient();

@@ -5,7 +5,7 @@ import { strings } from '../strings.ts';
 import type { MenuGroups } from './Menu.tsx';
 import type { MessageActions } from './MessageRow.tsx';
 
-/** What can be done with a message, under the full date of it. */
+/** The menu of a message, headed by its full date. */
 export function messageMenu(item: TimelineItem, actions: MessageActions): MenuGroups {
   const words = strings.message;
   return [
@@ -29,7 +29,7 @@ async function copy(text: string): Promise<void> {
     await navigator.clipboard.writeText(text);
     announce(strings.message.copied);
   } catch {
-    // Over plain http there is no clipboard, and a person may have refused it.
+    // There is no clipboard over plain http, and the user may have denied it.
     announce(strings.message.copyFailed);
   }
 }

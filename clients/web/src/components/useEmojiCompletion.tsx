@@ -2,11 +2,11 @@ import { useId, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, t
 import { closedCode, findEmoji, loadEmoji, openedCode, useEmoji, type Emoji } from '../emoji.ts';
 import { useMedia } from '../hooks.ts';
 
-/** In a low window, as a phone's on its side, the box in which one writes stays in view. */
-const offeredIn = { low: 3, any: 6 };
+/** Fewer in a low window, such as a phone in landscape, so that the composer stays visible. */
+const maxOffers = { low: 3, any: 6 };
 
 interface Completion {
-  /** For the box in which one writes. */
+  /** Props for the textarea. */
   readonly box: {
     readonly 'aria-autocomplete': 'list';
     readonly 'aria-controls'?: string;
@@ -16,20 +16,20 @@ interface Completion {
     readonly onCompositionEnd: () => void;
   };
   readonly list: ReactNode;
-  /** True if the key was for the list. */
+  /** Returns true if the list has handled the key. */
   onKeyDown(event: KeyboardEvent): boolean;
-  /** Something was written, not pasted, deleted or undone. */
+  /** Text was typed, not pasted, deleted or undone. */
   onWritten(): void;
 }
 
-/** Offers emoji while one types `:smi`, and puts one where one has typed `:smile:`. */
+/** Suggests emoji for `:smi`, and replaces `:smile:`. */
 export function useEmojiCompletion(box: RefObject<HTMLTextAreaElement | null>, replace: (from: number, to: number, text: string) => void, onTaken: (emoji: Emoji) => void): Completion {
   const id = useId();
   const [typed, setTyped] = useState<{ readonly at: number; readonly name: string }>();
   const [chosen, setChosen] = useState(0);
-  /** Where one does not want to be offered anything. */
+  /** Index at which the suggestions were dismissed. */
   const dismissed = useRef<number>(undefined);
-  const most = useMedia('(max-height: 30rem)') ? offeredIn.low : offeredIn.any;
+  const most = useMedia('(max-height: 30rem)') ? maxOffers.low : maxOffers.any;
   const { set } = useEmoji(typed !== undefined);
   const found = useMemo(() => (typed && set ? findEmoji(set, typed.name, most) : []), [typed, set, most]);
   const isOpen = found.length > 0;
@@ -61,10 +61,10 @@ export function useEmojiCompletion(box: RefObject<HTMLTextAreaElement | null>, r
     loadEmoji().then(
       ({ byCode }) => {
         const emoji = byCode.get(code.name);
-        // It may have come late, and meanwhile somebody wrote on.
+        // The data may have loaded late, while the user went on typing.
         if (emoji && box.current?.value.startsWith(written, code.at)) replace(code.at, code.at + written.length, emoji.text);
       },
-      (failure: unknown) => console.warn('The emoji could not be loaded: a shortcode stays as it was typed.', failure),
+      (failure: unknown) => console.warn('The emoji could not be loaded: the shortcode stays as typed.', failure),
     );
   };
 
@@ -85,7 +85,7 @@ export function useEmojiCompletion(box: RefObject<HTMLTextAreaElement | null>, r
             role="option"
             aria-selected={index === chosen}
             onPointerMove={() => setChosen(index)}
-            // The focus stays where one writes.
+            // Keep the focus in the textarea.
             onPointerDown={(event) => event.preventDefault()}
             onClick={() => take(emoji)}
           >
