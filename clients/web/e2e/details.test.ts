@@ -195,7 +195,7 @@ test('where the storage is full or blocked, the page works and says that nothing
   await alice.startWith(bob);
   await page.context().setOffline(true);
   await alice.say('not kept');
-  await alice.banner.getByText('This browser stores nothing here').waitFor();
+  await alice.banner.getByText('This browser blocks storage').waitFor();
   await page.context().setOffline(false);
   await alice.seesStatus('not kept', 'sent');
 });

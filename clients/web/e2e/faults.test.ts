@@ -205,7 +205,7 @@ test('nothing leaves its box in a small window, however long a name is', async (
   await alice.page.getByRole('button', { name: 'New conversation' }).first().click();
   await alice.page.getByRole('dialog').getByLabel('Name').fill('z'.repeat(200));
   await alice.page.keyboard.press('Enter');
-  await alice.page.getByRole('alert').filter({ hasText: 'Nobody here' }).waitFor();
+  await alice.page.getByRole('alert').filter({ hasText: 'There is no user' }).waitFor();
   await isWithin('dialog, dialog *');
   expect(await alice.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
 });
