@@ -3,7 +3,7 @@ import { memo, StrictMode, type ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Chat, Conversation, Message } from 'chat-client';
 import { ChatProvider, useWindowActive, useChat, useChatState, useConversation, useConversations, useDraft, usePresence, useUnsent } from '../src/index.js';
-import { bench, politely, userId, type FakeSocket } from '../../typescript/test/fake.js';
+import { createTestChat, answerDefaults, userId, type FakeSocket } from '../../typescript/test/fakes.js';
 
 const other = '00000000-0000-4000-8000-000000000002';
 const message = (seq: number, own: Partial<Message> = {}): Message => ({
@@ -22,17 +22,17 @@ let page: () => unknown;
 
 beforeEach(async () => {
   page = () => ({ messages: [message(1), message(2)], hasMore: false });
-  ({ chat, last } = bench({
+  ({ chat, last } = createTestChat({
     rest: (path) => {
       if (path === '/chat/conversations') return { conversations: [view('c', 2), view('d', 1)] };
       if (path === '/chat/conversations/c/messages') return page();
       return undefined;
     },
     answer: (socket, event) => {
-      if (event.type === 'block.add') socket.say('block.added', { userId: other, blockedAt: '2026-01-01T00:00:00.000Z' }, event.id);
+      if (event.type === 'block.add') socket.push('block.added', { userId: other, blockedAt: '2026-01-01T00:00:00.000Z' }, event.id);
       else if (event.type === 'message.read')
-        socket.say('message.read_ack', { conversationId: 'c', markedCount: 2, upTo: event.payload.upTo!, readAt: '', unread: 0, totalUnread: 1 }, event.id);
-      else politely(socket, event);
+        socket.push('message.read_ack', { conversationId: 'c', markedCount: 2, upTo: event.payload.upTo!, readAt: '', unread: 0, totalUnread: 1 }, event.id);
+      else answerDefaults(socket, event);
     },
   }));
 });
@@ -56,23 +56,23 @@ async function connect() {
 
 const waitForSocket = () => waitFor(() => expect(last()).toBeDefined());
 
-test('without a provider the hooks say what is missing', () => {
+test('hooks without a provider throw a helpful error', () => {
   expect(() => renderHook(() => useChat())).toThrow('There is no <ChatProvider>');
 });
 
 describe('useChat', () => {
-  test('shows the connection, who is signed in, and what is unread', async () => {
+  test('returns the connection, the user and the unread count', async () => {
     const { result } = renderHook(() => useChat(), { wrapper });
     expect(result.current).toMatchObject({ client: chat, connection: { status: 'idle' }, me: null, totalUnread: 0 });
     await connect();
     expect(result.current).toMatchObject({ connection: { status: 'online' }, me: { userId }, totalUnread: 3 });
-    act(() => last().end(1006));
+    act(() => last().serverCloses(1006));
     expect(result.current.connection).toMatchObject({ status: 'reconnecting', closeCode: 1006 });
   });
 });
 
 describe('useChatState', () => {
-  test('takes a selector that builds, and draws again only when what it builds holds something else', async () => {
+  test('takes a selector that builds objects, and renders again only when their values change', async () => {
     await connect();
     let drawn = 0;
     const flat = renderHook(() => (drawn++, useChatState((state) => ({ ids: Object.keys(state.conversations).length, me: state.me?.userId }))), { wrapper });
@@ -93,7 +93,7 @@ describe('useChatState', () => {
   });
 });
 
-test('useWindowActive: nobody looks at a hidden window', () => {
+test('useWindowActive is false without the focus', () => {
   const focus = vi.spyOn(document, 'hasFocus').mockReturnValue(true);
   const { result } = renderHook(() => useWindowActive());
   expect(result.current).toBe(true);
@@ -104,7 +104,7 @@ test('useWindowActive: nobody looks at a hidden window', () => {
 });
 
 describe('useDraft', () => {
-  test('keeps what is written, and draws only the conversation in which it is', async () => {
+  test('saves a draft, and renders only its own conversation', async () => {
     await connect();
     const { result } = renderHook(() => useDraft('c'), { wrapper });
     let drawn = 0;
@@ -129,30 +129,30 @@ test('useUnsent shows what a sign-out would discard', async () => {
 });
 
 describe('useConversations', () => {
-  test('lists them, latest activity first, and moves one up that something happens in', async () => {
+  test('lists conversations by latest activity, and reorders them', async () => {
     const { result } = renderHook(() => useConversations(), { wrapper });
     expect(result.current).toEqual({ conversations: [], isLoading: true });
     await connect();
     expect(result.current.isLoading).toBe(false);
     expect(result.current.conversations.map(({ id }) => id)).toEqual(['c', 'd']);
-    act(() => last().say('message.new', { message: message(2, { conversationId: 'd', sentAt: '2026-01-09T00:00:00.000Z' }) }));
+    act(() => last().push('message.new', { message: message(2, { conversationId: 'd', sentAt: '2026-01-09T00:00:00.000Z' }) }));
     expect(result.current.conversations.map(({ id }) => id)).toEqual(['d', 'c']);
   });
 });
 
 describe('usePresence', () => {
-  test('knows who is there', async () => {
+  test('tracks presence', async () => {
     const { result } = renderHook(() => usePresence(other), { wrapper });
     await connect();
     expect(result.current).toBeUndefined();
-    act(() => last().say('user.online', { userId: other, onlineAt: '2026-01-01T00:00:00.000Z' }));
+    act(() => last().push('user.online', { userId: other, onlineAt: '2026-01-01T00:00:00.000Z' }));
     expect(result.current).toEqual({ userId: other, online: true });
-    act(() => last().say('user.offline', { userId: other, lastSeenAt: '2026-01-01T00:00:01.000Z' }));
+    act(() => last().push('user.offline', { userId: other, lastSeenAt: '2026-01-01T00:00:01.000Z' }));
     expect(result.current).toEqual({ userId: other, online: false, lastSeenAt: '2026-01-01T00:00:01.000Z' });
   });
 });
 
-test('a filter finds people by a part of their name, whatever its case', async () => {
+test('a filter matches part of a name, ignoring case', async () => {
   await connect();
   const { result, rerender } = renderHook(({ filter }) => useConversations(filter), { wrapper, initialProps: { filter: ' bO' } });
   expect(result.current.conversations).toHaveLength(2);
@@ -162,7 +162,7 @@ test('a filter finds people by a part of their name, whatever its case', async (
 });
 
 describe('useConversation', () => {
-  test('lets go of old messages when it is shown no more', async () => {
+  test('drops old messages after the last unmount', async () => {
     const all = Array.from({ length: 500 }, (_, at) => message(at + 1));
     page = () => ({ messages: all, hasMore: false });
     await connect();
@@ -179,19 +179,19 @@ describe('useConversation', () => {
     expect(chat.getState().conversations['c']!.messages.map(({ seq }) => seq)).toEqual(all.map(({ seq }) => seq));
   });
 
-  test('loads, and shows what comes', async () => {
+  test('loads messages, and shows live ones', async () => {
     await connect();
     const { result } = renderHook(() => useConversation('c'), { wrapper });
     await waitFor(() => expect(result.current.items.map(({ content }) => content)).toEqual(['text 1', 'text 2']));
     expect(result.current).toMatchObject({ peer: { name: 'Bob' }, hasOlder: false, isLoadingOlder: false, isBlocked: false, error: undefined });
-    act(() => last().say('typing.update', { conversationId: 'c', userId: other, typing: true }));
+    act(() => last().push('typing.update', { conversationId: 'c', userId: other, typing: true }));
     expect(result.current.typists).toEqual([other]);
-    act(() => last().say('message.new', { message: message(3) }));
+    act(() => last().push('message.new', { message: message(3) }));
     expect(result.current.items).toHaveLength(3);
     expect(result.current.typists).toEqual([]);
   });
 
-  test('sends, and marks what was sent, delivered and read', async () => {
+  test('sends, and shows the delivery status', async () => {
     await connect();
     const { result } = renderHook(() => useConversation('c'), { wrapper });
     await waitFor(() => expect(result.current.items).toHaveLength(2));
@@ -203,15 +203,15 @@ describe('useConversation', () => {
     expect(mine()).toMatchObject({ key: tempId, content: 'hello', status: 'sending', isOwn: true });
     const sending = () => last().sent.findLast(({ type }) => type === 'message.send');
     await waitFor(() => expect(sending()).toMatchObject({ payload: { content: 'hello', tempId } }));
-    act(() => last().say('message.sent', { tempId, message: message(3, { senderId: userId, content: 'hello', tempId }) }, sending()!.id));
+    act(() => last().push('message.sent', { tempId, message: message(3, { senderId: userId, content: 'hello', tempId }) }, sending()!.id));
     expect(mine()).toMatchObject({ key: tempId, status: 'sent' });
-    act(() => last().say('message.delivered_update', { conversationId: 'c', upTo: 3, userId: other, deliveredAt: '' }));
+    act(() => last().push('message.delivered_update', { conversationId: 'c', upTo: 3, userId: other, deliveredAt: '' }));
     expect(mine().status).toBe('delivered');
-    act(() => last().say('message.read_update', { conversationId: 'c', messageIds: [], upTo: 3, readBy: other, readAt: '' }));
+    act(() => last().push('message.read_update', { conversationId: 'c', messageIds: [], upTo: 3, readBy: other, readAt: '' }));
     expect(mine().status).toBe('read');
   });
 
-  test('a refused message can be tried again and given up', async () => {
+  test('a rejected message can be retried and discarded', async () => {
     await connect();
     const { result } = renderHook(() => useConversation('c'), { wrapper });
     act(() => void result.current.send('no'));
@@ -220,7 +220,7 @@ describe('useConversation', () => {
       const sends = () => last().sent.filter(({ type }) => type === 'message.send');
       const before = refused++;
       await waitFor(() => expect(sends()).toHaveLength(before + 1));
-      act(() => last().say('error', { code: 'BLOCKED', message: '', retryable: false }, sends().at(-1)!.id));
+      act(() => last().push('error', { code: 'BLOCKED', message: '', retryable: false }, sends().at(-1)!.id));
       await waitFor(() => expect(result.current.items.at(-1)).toMatchObject({ status: 'failed', error: 'BLOCKED' }));
     };
     await refuse();
@@ -241,14 +241,14 @@ describe('useConversation', () => {
     expect(last().sent.find(({ type }) => type === 'message.read')!.payload).toEqual({ conversationId: 'c', upTo: 2 });
   });
 
-  test('says when the other one is blocked', async () => {
+  test('shows whether the peer is blocked', async () => {
     await connect();
     const { result } = renderHook(() => useConversation('c'), { wrapper });
     await act(() => chat.block({ userId: other }));
     expect(result.current.isBlocked).toBe(true);
   });
 
-  test('says why there is nothing to show', async () => {
+  test('returns the error of a failed load', async () => {
     await connect();
     const { result, rerender } = renderHook(({ id }) => useConversation(id), { wrapper, initialProps: { id: 'nowhere' } });
     await waitFor(() => expect(result.current.error).toMatchObject({ code: 'NOT_FOUND' }));
@@ -257,20 +257,20 @@ describe('useConversation', () => {
     await waitFor(() => expect(result.current.items).toHaveLength(2));
   });
 
-  test('a page that fails for want of a connection comes with the next one', async () => {
+  test('a page that failed offline is loaded after reconnecting', async () => {
     page = () => new Response('', { status: 502 });
     await connect();
     const { result } = renderHook(() => useConversation('c'), { wrapper });
     await waitFor(() => expect(result.current.conversation!.history).toBe('failed'));
     page = () => ({ messages: [message(1), message(2)], hasMore: false });
-    act(() => last().end(1006));
+    act(() => last().serverCloses(1006));
     await act(async () => chat.reconnect());
     await waitForSocket();
     act(() => last().open());
     await waitFor(() => expect(result.current.items).toHaveLength(2));
   });
 
-  test('a new message draws itself, and no other line again', async () => {
+  test('a new message does not render other items again', async () => {
     await connect();
     const drawn: string[] = [];
     const Line = memo(function Line({ item }: { item: { content: string } }) {
@@ -284,14 +284,14 @@ describe('useConversation', () => {
     render(<View />, { wrapper });
     await screen.findByText('text 2');
     drawn.length = 0;
-    act(() => last().say('message.new', { message: message(3) }));
+    act(() => last().push('message.new', { message: message(3) }));
     expect(drawn).toEqual(['text 3']);
-    act(() => last().say('user.online', { userId: other, onlineAt: '' }));
-    act(() => last().say('notification.unread', { conversationId: 'd', unread: 5, totalUnread: 5 }));
+    act(() => last().push('user.online', { userId: other, onlineAt: '' }));
+    act(() => last().push('notification.unread', { conversationId: 'd', unread: 5, totalUnread: 5 }));
     expect(drawn).toEqual(['text 3']);
   });
 
-  test('text is text', async () => {
+  test('content is rendered as text', async () => {
     page = () => ({ messages: [message(2, { content: '<b onclick="alert(1)">bold</b>' })], hasMore: false });
     await connect();
     function View() {
@@ -302,13 +302,13 @@ describe('useConversation', () => {
     expect(container.querySelector('b')).toBeNull();
   });
 
-  test('works in strict mode, and lets go of what it listened to', async () => {
+  test('works in strict mode, and unsubscribes on unmount', async () => {
     await connect();
     const strict = ({ children }: { children: ReactNode }) => <StrictMode>{wrapper({ children })}</StrictMode>;
     const { result, unmount } = renderHook(() => useConversation('c'), { wrapper: strict });
     await waitFor(() => expect(result.current.items).toHaveLength(2));
     unmount();
-    act(() => last().say('message.new', { message: message(3) }));
+    act(() => last().push('message.new', { message: message(3) }));
     expect(result.current.items).toHaveLength(2);
   });
 });

@@ -1,7 +1,7 @@
 import { IDBFactory } from 'fake-indexeddb';
 import { describe, expect, test, vi } from 'vitest';
 import { indexedDbCache, timelineOf, type ConversationState } from '../src/index.js';
-import { bench, politely, userId, type FakeSocket } from './fake.js';
+import { createTestChat, answerDefaults, userId, type FakeSocket } from './fakes.js';
 
 const other = '00000000-0000-4000-8000-000000000002';
 const member = (id: string) => ({ userId: id, role: 'member' as const, readUpTo: 0, deliveredUpTo: 0, name: id });
@@ -25,16 +25,16 @@ function world() {
     if (id === undefined || seqs[id] === undefined) return undefined;
     return more ? { messages: all(id), hasMore: false } : view(id);
   };
-  const answer = (socket: FakeSocket, event: Parameters<typeof politely>[1]) => {
-    if (event.type !== 'sync') return politely(socket, event);
+  const answer = (socket: FakeSocket, event: Parameters<typeof answerDefaults>[1]) => {
+    if (event.type !== 'sync') return answerDefaults(socket, event);
     const known = event.payload.conversations;
     for (const id of Object.keys(seqs))
       if (seqs[id]! > (known[id] ?? 0))
-        socket.say('sync.conversation', { conversation: view(id), messages: all(id).filter(({ seq }) => seq > (known[id] ?? 0)), hasMore: false } as never, event.id);
-    return socket.say('sync.done', { conversations: 0 }, event.id);
+        socket.push('sync.conversation', { conversation: view(id), messages: all(id).filter(({ seq }) => seq > (known[id] ?? 0)), hasMore: false } as never, event.id);
+    return socket.push('sync.done', { conversations: 0 }, event.id);
   };
-  const open = (own: Parameters<typeof bench>[0] = {}) => {
-    const made = bench({ userId, cache: cache(), rest, answer, timing: { cacheDelay: 1 }, ...own });
+  const open = (own: Parameters<typeof createTestChat>[0] = {}) => {
+    const made = createTestChat({ userId, cache: cache(), rest, answer, timing: { cacheDelay: 1 }, ...own });
     made.chat.start();
     const texts = (id: string) => timelineOf(made.chat.getState(), id).map(({ content }) => content);
     return { ...made, texts, ids: () => Object.keys(made.chat.getState().conversations).sort() };
@@ -54,7 +54,7 @@ function world() {
   return { seqs, cache, open, offline, visit, kept };
 }
 
-test('the next page has the last conversations before it has a connection, and catches up from there', async () => {
+test('cached conversations are shown before there is a connection, and synchronized afterwards', async () => {
   const { seqs, open, offline, visit } = world();
   (await visit()).chat.stop();
   const without = offline();
@@ -76,11 +76,11 @@ test('the next page has the last conversations before it has a connection, and c
   next.chat.stop();
 });
 
-test('another lineage of the database makes what was kept worthless', async () => {
+test('another epoch of the database invalidates the cache', async () => {
   const { seqs, open, visit } = world();
   (await visit()).chat.stop();
   seqs.a = 1;
-  const next = open({ answer: (socket, event) => (event.type === 'auth' ? socket.accept('another') : politely(socket, event)) });
+  const next = open({ answer: (socket, event) => (event.type === 'auth' ? socket.accept('another') : answerDefaults(socket, event)) });
   await vi.waitFor(() => expect(next.texts('a')).toHaveLength(3));
   next.last().open();
   await vi.waitFor(() => expect(next.chat.getState()).toMatchObject({ isCaughtUp: true, epoch: 'another' }));
@@ -89,7 +89,7 @@ test('another lineage of the database makes what was kept worthless', async () =
   next.chat.stop();
 });
 
-describe('nothing is left', () => {
+describe('the cache is cleared', () => {
   test('after a sign-out', async () => {
     const { visit, kept } = world();
     const page = await visit();
@@ -97,17 +97,17 @@ describe('nothing is left', () => {
     expect(await kept()).toEqual([]);
   });
 
-  test('where the server does not take the sign-in any more', async () => {
+  test('when the server rejects the sign-in', async () => {
     const { visit, kept } = world();
     const page = await visit();
-    page.last().end(4501);
-    page.last().end(4501);
+    page.last().serverCloses(4501);
+    page.last().serverCloses(4501);
     await vi.waitFor(() => expect(page.status()).toBe('rejected'));
     await vi.waitFor(async () => expect(await kept()).toEqual([]));
     page.chat.stop();
   });
 
-  test('and nobody sees what is another person\'s', async () => {
+  test('and another user does not see it', async () => {
     const { cache, open, visit } = world();
     (await visit()).chat.stop();
     const stranger = open({ userId: other, token: () => new Promise(() => {}) });
@@ -118,13 +118,13 @@ describe('nothing is left', () => {
   });
 });
 
-test('what is kept is bounded: the latest fifty conversations, and of each the latest fifty messages', async () => {
+test('the cache is bounded: the latest fifty conversations with their latest fifty messages', async () => {
   const { seqs, visit, kept } = world();
   for (let count = 0; count < 60; count++) seqs[`old${count}`] = 1;
   seqs.a = 50;
   const page = await visit();
   const late = message('a', 51);
-  page.last().say('message.new', { message: late });
+  page.last().push('message.new', { message: late });
   await vi.waitFor(async () => expect((await kept()).find(({ id }) => id === 'a')?.seq).toBe(51));
   const all = await kept();
   expect(all).toHaveLength(50);
@@ -133,7 +133,7 @@ test('what is kept is bounded: the latest fifty conversations, and of each the l
   page.chat.stop();
 });
 
-test('a storage that fails or never answers holds nothing up', async () => {
+test('a storage that fails or hangs blocks nothing', async () => {
   const { open } = world();
   const failing = () => Promise.reject(new Error('denied'));
   for (const stuck of [failing, () => new Promise<never>(() => {})]) {

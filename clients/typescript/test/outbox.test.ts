@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { indexedDbStorage, memoryStorage, type OutboxEntry } from '../src/index.js';
 import type { WireError } from '../src/wire.js';
-import { bench, fakeLocks, fakeTabs, politely, userId, type FakeSocket } from './fake.js';
+import { createTestChat, fakeLocks, fakeTabs, answerDefaults, userId, type FakeSocket } from './fakes.js';
 
 const entry = (tempId: string, own: Partial<OutboxEntry> = {}): OutboxEntry => ({
   tempId, userId, conversationId: 'c', content: `text ${tempId}`, createdAt: '2026-01-01T00:00:00.000Z', status: 'sending', ...own,
@@ -12,7 +12,7 @@ describe.each([
   ['in memory', () => memoryStorage()],
   ['in IndexedDB', () => indexedDbStorage(`test-${Math.random()}`)],
 ])('a storage %s', (_, make) => {
-  test('gives back a user\'s entries, oldest first', async () => {
+  test('returns a user\'s entries, oldest first', async () => {
     const storage = make();
     await storage.put(entry('b', { createdAt: '2026-01-01T00:00:02.000Z' }));
     await storage.put(entry('a', { createdAt: '2026-01-01T00:00:03.000Z' }));
@@ -22,7 +22,7 @@ describe.each([
     expect(await storage.load('nobody')).toEqual([]);
   });
 
-  test('keeps one entry a tempId, and lets it go', async () => {
+  test('keeps one entry per tempId, and removes it', async () => {
     const storage = make();
     await storage.put(entry('a'));
     await storage.put(entry('a', { status: 'failed', error: 'BLOCKED' }));
@@ -34,7 +34,7 @@ describe.each([
   });
 });
 
-test('what is in IndexedDB is there for the next page', async () => {
+test('entries in IndexedDB survive the page', async () => {
   await indexedDbStorage('shared').put(entry('a'));
   expect(await indexedDbStorage('shared').load(userId)).toEqual([entry('a')]);
 });
@@ -51,22 +51,22 @@ describe('the outbox', () => {
   type Send = { readonly content: string; readonly tempId?: string };
 
   /** A chat whose server answers sends as it is told to; by default it takes them all. */
-  async function sending(answer: (send: Send, count: number) => Partial<WireError> | 'nothing' | undefined, own: Parameters<typeof bench>[0] = {}) {
+  async function sending(answer: (send: Send, count: number) => Partial<WireError> | 'nothing' | undefined, own: Parameters<typeof createTestChat>[0] = {}) {
     const sent: string[] = [];
     const stored: string[] = [];
-    const made = bench({
+    const made = createTestChat({
       ...own,
       answer: (socket: FakeSocket, event) => {
-        if (event.type !== 'message.send') return politely(socket, event);
+        if (event.type !== 'message.send') return answerDefaults(socket, event);
         const { content, tempId, conversationId } = event.payload;
         sent.push(content);
         const refusal = answer(event.payload, sent.length);
         if (refusal === 'nothing') return;
-        if (refusal) return socket.say('error', { code: 'INTERNAL_ERROR', message: '', retryable: false, ...refusal }, event.id);
+        if (refusal) return socket.push('error', { code: 'INTERNAL_ERROR', message: '', retryable: false, ...refusal }, event.id);
         if (!stored.includes(tempId!)) stored.push(tempId!);
         const seq = stored.indexOf(tempId!) + 1;
         const message = { id: `m${seq}`, conversationId, seq, changedSeq: seq, senderId: userId, type: 'text' as const, content, sentAt: '2026-01-01T00:00:00.000Z', tempId: tempId! };
-        socket.say('message.sent', { tempId: tempId!, message }, event.id);
+        socket.push('message.sent', { tempId: tempId!, message }, event.id);
       },
     });
     made.chat.start();
@@ -76,7 +76,7 @@ describe('the outbox', () => {
     return { ...made, sent, outbox: () => made.chat.getState().outbox };
   }
 
-  test.each(['UNAVAILABLE', 'RATE_LIMITED'] as const)('%s: waits as long as it is told to, and goes on in order', async (code) => {
+  test.each(['UNAVAILABLE', 'RATE_LIMITED'] as const)('%s: waits for retryAfterMs, then continues in order', async (code) => {
     const { chat, sent, outbox } = await sending((_, count) => (count <= 2 ? { code, retryable: true, retryAfterMs: 1_200 } : undefined));
     chat.send('c', 'one');
     chat.send('c', 'two');
@@ -89,7 +89,7 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test('a full outbox goes no faster than the server takes it', async () => {
+  test('a full outbox is paced below the rate limit', async () => {
     const { chat, sent, outbox } = await sending(() => undefined);
     // The fake server takes 1,000 a second.
     for (let number = 0; number < 200; number++) chat.send(`${number % 3}`, `${number}`);
@@ -103,7 +103,7 @@ describe('the outbox', () => {
     expect(sent).toHaveLength(200);
   });
 
-  test('one refusal for the rate holds every conversation up, and few of many are refused', async () => {
+  test('one RATE_LIMITED pauses every conversation, so that few of many sends are rejected', async () => {
     let isFull = true;
     const { chat, sent, outbox } = await sending(() => (isFull ? { code: 'RATE_LIMITED', retryable: true, retryAfterMs: 5 } : undefined));
     for (let number = 0; number < 500; number++) chat.send(`${number % 50}`, `${number}`);
@@ -115,7 +115,7 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test.each(['VALIDATION_ERROR', 'BLOCKED', 'FORBIDDEN', 'INTERNAL_ERROR'] as const)('%s: has failed, and the next one goes', async (code) => {
+  test.each(['VALIDATION_ERROR', 'BLOCKED', 'FORBIDDEN', 'INTERNAL_ERROR'] as const)('%s: fails the message, and sends the next one', async (code) => {
     const { chat, sent, outbox } = await sending(({ content }) => (content === 'bad' ? { code } : undefined));
     const failures: string[] = [];
     chat.on('outbox.failed', ({ entry: { content }, error }) => failures.push(`${content}: ${error.code}`));
@@ -136,7 +136,7 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test('no answer: the same again under the same tempId', async () => {
+  test('without an answer a message is resent under the same tempId', async () => {
     const tempIds: (string | undefined)[] = [];
     const { chat, outbox } = await sending(({ tempId }, count) => {
       tempIds.push(tempId);
@@ -151,13 +151,13 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test('the connection breaks: what was not acknowledged goes first on the next one', async () => {
+  test('after a disconnect the unacknowledged message is sent first', async () => {
     let isMute = true;
     const { chat, sent, last } = await sending(() => (isMute ? 'nothing' : undefined));
     chat.send('c', 'one');
     chat.send('c', 'two');
     await pass();
-    last().end(1006);
+    last().serverCloses(1006);
     isMute = false;
     chat.send('c', 'three');
     await pass(500);
@@ -166,7 +166,7 @@ describe('the outbox', () => {
     expect(sent).toEqual(['one', 'one', 'two', 'three']);
   });
 
-  test('what another tab has sent already is not sent', async () => {
+  test('a message that another tab has sent is not sent again', async () => {
     const storage = memoryStorage();
     await storage.put(entry('a'));
     await storage.put(entry('b', { createdAt: '2026-01-02T00:00:00.000Z' }));
@@ -179,7 +179,7 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test('failed messages are still there after a reload, and not sent by themselves', async () => {
+  test('failed messages survive a reload, and are not resent automatically', async () => {
     const storage = memoryStorage();
     const first = await sending(() => ({ code: 'BLOCKED' }), { storage });
     first.chat.send('c', 'one');
@@ -194,7 +194,7 @@ describe('the outbox', () => {
     expect(await storage.load(userId)).toEqual([]);
   });
 
-  test('a storage that fails costs nothing but the reload', async () => {
+  test('with a failing storage messages are sent, but do not survive a reload', async () => {
     const broken = { load: async () => Promise.reject(new Error()), has: async () => Promise.reject(new Error()), put: async () => Promise.reject(new Error()), remove: async () => Promise.reject(new Error()) };
     const { chat, sent, outbox } = await sending(() => undefined, { storage: broken });
     chat.send('c', 'one');
@@ -203,7 +203,7 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test('tabs take turns where the browser has locks', async () => {
+  test('tabs take turns by Web Locks', async () => {
     const held: string[] = [];
     let turn: Promise<unknown> = Promise.resolve();
     vi.stubGlobal('navigator', {
@@ -228,7 +228,7 @@ describe('the outbox', () => {
     expect(new Set(held)).toEqual(new Set([`chat-outbox-${userId}-c`]));
   });
 
-  test('what is refused for now holds up its conversation alone, says why, and can be discarded', async () => {
+  test('a temporarily rejected message blocks its own conversation only, shows the error, and can be discarded', async () => {
     const { chat, sent, outbox } = await sending(({ content }) => (content === 'stuck' ? { code: 'UNAVAILABLE', retryable: true } : undefined));
     const tempId = chat.send('c', 'stuck');
     chat.send('c', 'behind it');
@@ -245,7 +245,7 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test('what waits is sent at once when one asks for it', async () => {
+  test('retry ends the back-off of a waiting message', async () => {
     let isAway = true;
     const { chat, sent, outbox } = await sending(() => (isAway ? { code: 'UNAVAILABLE', retryable: true, retryAfterMs: 3600_000 } : undefined));
     const tempId = chat.send('c', 'one');
@@ -257,10 +257,10 @@ describe('the outbox', () => {
     expect(outbox()).toEqual([]);
   });
 
-  test('what a tab left unsent is shown and sent by another at once, before later messages', async () => {
+  test('messages left by a closed tab are shown and sent by another one, before later messages', async () => {
     const [storage, tabs] = [memoryStorage(), fakeTabs()];
     const open = await sending(({ content }) => (content === 'early' ? { code: 'UNAVAILABLE', retryable: true, retryAfterMs: 500 } : undefined), { storage, tabs });
-    const closed = bench({ userId, storage, tabs, answer: () => {} });
+    const closed = createTestChat({ userId, storage, tabs, answer: () => {} });
     closed.chat.start();
     await pass();
     closed.chat.send('c', 'from the tunnel');
@@ -275,10 +275,10 @@ describe('the outbox', () => {
     expect(open.outbox().map(({ content }) => content)).toEqual(['early', 'late']);
   });
 
-  test('all tabs show what one of them sends, discards and fails with', async () => {
+  test('all tabs show what one of them sends, discards or fails to send', async () => {
     const [storage, tabs] = [memoryStorage(), fakeTabs()];
     const offline = () => {
-      const made = bench({ userId, storage, tabs, answer: () => {} });
+      const made = createTestChat({ userId, storage, tabs, answer: () => {} });
       made.chat.start();
       return made.chat;
     };
@@ -300,7 +300,7 @@ describe('the outbox', () => {
     expect(await storage.load(userId)).toHaveLength(2);
   });
 
-  test('what was discarded while the storage was asked does not come back', async () => {
+  test('a message that is discarded during a load does not reappear', async () => {
     const inner = memoryStorage();
     let isSlow = false;
     const answers: (() => void)[] = [];
@@ -313,7 +313,7 @@ describe('the outbox', () => {
       },
     };
     const tabs = fakeTabs();
-    const { chat } = bench({ userId, storage, tabs, answer: () => {} });
+    const { chat } = createTestChat({ userId, storage, tabs, answer: () => {} });
     chat.start();
     const tempId = chat.send('c', 'never mind');
     await pass();
@@ -329,9 +329,9 @@ describe('the outbox', () => {
     expect(await inner.load(userId)).toEqual([]);
   });
 
-  test('the order of sending is kept over a reload, also within a millisecond and where the clock is set back', async () => {
+  test('the order of sending survives a reload, even within a millisecond and after the clock was set back', async () => {
     const storage = memoryStorage();
-    const first = bench({ userId, storage, answer: () => {} });
+    const first = createTestChat({ userId, storage, answer: () => {} });
     const contents = Array.from({ length: 20 }, (_, at) => `${at}`);
     for (const content of contents) {
       first.chat.send('c', content);
@@ -343,7 +343,7 @@ describe('the outbox', () => {
     expect(sent).toEqual(contents);
   });
 
-  test('a storage that never answers: sent after three seconds, the next ones at once, and the state says so', async () => {
+  test('a hanging storage delays the first message by three seconds, the next ones not at all, and shows in the state', async () => {
     let release = () => {};
     const inner = memoryStorage();
     const held = new Promise<void>((resolve) => (release = resolve));
@@ -376,7 +376,7 @@ describe('the outbox', () => {
     expect((await inner.load(userId)).map(({ content }) => content)).toEqual(['three']);
   });
 
-  test('indexedDB.open that never answers does not keep messages back', async () => {
+  test('a hanging indexedDB.open does not block sending', async () => {
     const storage = indexedDbStorage('hanging', { open: () => ({}) } as unknown as IDBFactory);
     const { chat, sent } = await sending(() => undefined, { storage });
     chat.send('c', 'one');
@@ -385,7 +385,7 @@ describe('the outbox', () => {
     expect(chat.getState().isOutboxStored).toBe(false);
   });
 
-  test('a tab that hangs with the lock keeps nobody waiting for more than five seconds', async () => {
+  test('a hanging tab holds the lock for at most five seconds', async () => {
     vi.stubGlobal('navigator', { onLine: true, locks: fakeLocks() });
     void navigator.locks.request(`chat-outbox-${userId}-c`, {}, () => new Promise(() => {})).catch(() => {});
     const { chat, sent } = await sending(() => undefined);

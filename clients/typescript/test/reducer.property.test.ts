@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { conversationsWithGaps, reduce } from '../src/reducer.js';
 import { initialState, type ChatState } from '../src/state.js';
 import type { ServerEvent } from '../src/wire.js';
-import { apply, essence, fresh, loadAll, reconnect, signIn, syncAll, tell, World, type Deed } from './world.js';
+import { apply, essence, fresh, loadAll, reconnect, signIn, syncAll, tell, ServerModel, type Step } from './serverModel.js';
 
 const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 300) };
 
 const kinds = ['mine', 'theirs', 'iRead', 'theyRead', 'iReceive', 'theyReceive'] as const;
-const deed = (what: readonly Deed['what'][]): fc.Arbitrary<Deed> =>
+const deed = (what: readonly Step['what'][]): fc.Arbitrary<Step> =>
   fc.record({ where: fc.nat(2), what: fc.constantFrom(...what), howFar: fc.nat(50) });
 const story = fc.array(deed(kinds), { maxLength: 40 });
 const storyWithChanges = fc.array(deed([...kinds, 'change']), { maxLength: 40 });
@@ -31,11 +31,11 @@ function shuffled(events: readonly ServerEvent[], fates: readonly { times: numbe
 const chore = fc.constantFrom('list', 'staleList', 'history', 'staleHistory', 'sync', 'reconnect');
 const chores = fc.array(fc.record({ at: fc.nat(60), what: chore, size: fc.integer({ min: 1, max: 5 }) }), { maxLength: 8 });
 
-describe('whatever arrives, in whatever order', () => {
-  test('after the next connection the state is that of a fresh load', () => {
+describe('events in any order, repeated or lost', () => {
+  test('the state after a reconnect equals that of a fresh load', () => {
     fc.assert(
       fc.property(story, fc.array(fate, { minLength: 1, maxLength: 60 }), chores, fc.integer({ min: 1, max: 5 }), (deeds, fates, plan, limit) => {
-        const world = new World();
+        const world = new ServerModel();
         let state = signIn(initialState);
         const answers: (() => void)[] = [];
         const told = deeds.map((deed, at) => {
@@ -75,10 +75,10 @@ describe('whatever arrives, in whatever order', () => {
     );
   });
 
-  test('numbers alone show what is missing: a sync completes the messages', () => {
+  test('gaps are detected by number alone, and a sync fills them', () => {
     fc.assert(
       fc.property(story, story, fc.array(fate, { minLength: 1, maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (before, after, fates, limit) => {
-        const world = new World();
+        const world = new ServerModel();
         for (const deed of before) world.happen(deed);
         let state = loadAll(reconnect(initialState, world, 100), world, 100);
         state = tell(state, shuffled(after.flatMap((deed) => world.happen(deed)), fates));
@@ -94,10 +94,10 @@ describe('whatever arrives, in whatever order', () => {
     );
   });
 
-  test('changed messages end in their latest state', () => {
+  test('changed messages end up in their latest state', () => {
     fc.assert(
       fc.property(storyWithChanges, storyWithChanges, fc.array(fate, { minLength: 1, maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (before, after, fates, limit) => {
-        const world = new World();
+        const world = new ServerModel();
         for (const deed of before) world.happen(deed);
         let state = loadAll(reconnect(initialState, world, 100), world, 100);
         state = tell(state, shuffled(after.flatMap((deed) => world.happen(deed)), fates));
@@ -108,10 +108,10 @@ describe('whatever arrives, in whatever order', () => {
     );
   });
 
-  test('the same events twice over change nothing', () => {
+  test('events are idempotent', () => {
     fc.assert(
       fc.property(story, (deeds) => {
-        const world = new World();
+        const world = new ServerModel();
         const state = reconnect(initialState, world, 100);
         const events = deeds.flatMap((deed) => world.happen(deed)).filter(({ type }) => !['notification.unread', 'message.read_ack'].includes(type));
         const listed = apply(state, { type: 'listed', conversations: world.list(), isLast: true, since: 0 });
@@ -125,10 +125,10 @@ describe('whatever arrives, in whatever order', () => {
     );
   });
 
-  test('an event touches its own conversation, and nothing else', () => {
+  test('an event changes its own conversation only', () => {
     fc.assert(
       fc.property(story, deed(kinds), (deeds, last) => {
-        const world = new World();
+        const world = new ServerModel();
         for (const earlier of deeds) world.happen(earlier);
         const before = loadAll(reconnect(initialState, world, 100), world, 100);
         const after: ChatState = tell(before, world.happen(last));
@@ -148,7 +148,7 @@ describe('whatever arrives, in whatever order', () => {
     );
   });
 
-  test('the state is never changed in place', () => {
+  test('the state is immutable', () => {
     const freeze = (value: unknown): void => {
       if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return;
       Object.freeze(value);
@@ -156,7 +156,7 @@ describe('whatever arrives, in whatever order', () => {
     };
     fc.assert(
       fc.property(story, fc.array(fate, { minLength: 1, maxLength: 60 }), (deeds, fates) => {
-        const world = new World();
+        const world = new ServerModel();
         let state = signIn(initialState);
         for (const event of shuffled(deeds.flatMap((one) => world.happen(one)), fates)) {
           freeze(state);

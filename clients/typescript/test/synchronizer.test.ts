@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { initialState, timelineOf, type Conversation, type Message } from '../src/index.js';
 import { splitIntoFrames } from '../src/synchronizer.js';
 import { reduce } from '../src/reducer.js';
-import { bench, politely, userId, type FakeSocket } from './fake.js';
+import { createTestChat, answerDefaults, userId, type FakeSocket } from './fakes.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -10,7 +10,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+const advance = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 
 const other = '00000000-0000-4000-8000-000000000002';
 const message = (seq: number, own: Partial<Message> = {}): Message => ({
@@ -24,10 +24,10 @@ const view = (seq: number, own: Partial<Conversation> = {}): Conversation => ({
 });
 
 /** A server with one conversation that a test can change. */
-async function serving(own: Parameters<typeof bench>[0] = {}) {
+async function serving(own: Parameters<typeof createTestChat>[0] = {}) {
   const world = { seq: 3, epoch: 'epoch', conversations: undefined as Conversation[] | Promise<Conversation[]> | undefined };
   const asked: string[] = [];
-  const made = bench({
+  const made = createTestChat({
     rest: async (path) => {
       asked.push(path);
       if (path === '/chat/conversations') return { conversations: (await world.conversations) ?? [view(world.seq)] };
@@ -38,21 +38,21 @@ async function serving(own: Parameters<typeof bench>[0] = {}) {
     },
     answer: (socket: FakeSocket, event) => {
       if (event.type === 'auth') return socket.accept(world.epoch);
-      if (event.type !== 'sync') return politely(socket, event);
+      if (event.type !== 'sync') return answerDefaults(socket, event);
       asked.push('sync');
       const after = event.payload.conversations['c'] ?? 0;
       if (world.seq > after) {
         const messages = Array.from({ length: Math.min(200, world.seq - after) }, (_, at) => message(after + at + 1));
-        socket.say('sync.conversation', { conversation: view(world.seq), messages, hasMore: world.seq - after > 200 }, event.id);
+        socket.push('sync.conversation', { conversation: view(world.seq), messages, hasMore: world.seq - after > 200 }, event.id);
       }
-      socket.say('sync.done', { conversations: world.seq > after ? 1 : 0 }, event.id);
+      socket.push('sync.done', { conversations: world.seq > after ? 1 : 0 }, event.id);
     },
     ...own,
   });
   const open = async () => {
-    await pass();
+    await advance();
     made.last().open();
-    await pass();
+    await advance();
   };
   made.chat.start();
   await open();
@@ -62,73 +62,73 @@ async function serving(own: Parameters<typeof bench>[0] = {}) {
   return { ...made, world, asked, open, texts, room: () => made.chat.getState().conversations['c']! };
 }
 
-test('a number that skips is asked for, once it had time to come by itself', async () => {
+test('a gap is synchronized after gapDelay', async () => {
   const { world, last, asked, texts } = await serving();
   world.seq = 5;
-  last().say('message.new', { message: message(5) });
-  await pass(49);
+  last().push('message.new', { message: message(5) });
+  await advance(49);
   expect(asked).not.toContain('sync');
-  await pass(1);
+  await advance(1);
   expect(texts()).toEqual([1, 2, 3, 4, 5]);
   expect(asked).toEqual(['sync']);
 });
 
-test('numbers that come in the wrong order are not asked for', async () => {
+test('numbers out of order are no gap', async () => {
   const { world, last, asked, texts } = await serving();
   world.seq = 5;
-  last().say('message.new', { message: message(5) });
-  last().say('message.new', { message: message(4) });
-  await pass(1000);
+  last().push('message.new', { message: message(5) });
+  last().push('message.new', { message: message(4) });
+  await advance(1000);
   expect(texts()).toEqual([1, 2, 3, 4, 5]);
   expect(asked).toEqual([]);
 });
 
-test('what comes in parts is asked for until there is no more', async () => {
+test('a sync is repeated while hasMore is true', async () => {
   const { world, last, open, asked, texts } = await serving();
-  last().end(1006);
+  last().serverCloses(1006);
   world.seq = 603;
-  await pass(500);
+  await advance(500);
   await open();
-  await pass(100);
+  await advance(100);
   expect(texts()).toEqual(Array.from({ length: 603 }, (_, at) => at + 1));
   expect(asked.filter((what) => what === 'sync').length).toBeGreaterThanOrEqual(3);
 });
 
-test('a gap of thousands is not filled: the conversation begins anew at its end', async () => {
+test('a gap of thousands is not filled: the conversation is reloaded at its end', async () => {
   const { world, last, open, texts, room } = await serving();
-  last().end(1006);
+  last().serverCloses(1006);
   world.seq = 5000;
-  await pass(500);
+  await advance(500);
   await open();
-  await pass(100);
+  await advance(100);
   expect(texts().at(-1)).toBe(5000);
   expect(room()).toMatchObject({ position: 5000, outOfOrder: [] });
   expect(room().loadedFrom).toBe(texts()[0]);
 });
 
-test('what arrives while a conversation is loaded afresh is kept', async () => {
+test('live messages that arrive during a reload are kept', async () => {
   const { world, last, texts, room } = await serving();
-  last().end(1006);
+  last().serverCloses(1006);
   world.seq = 5000;
-  await pass(500);
+  await advance(500);
   last().open();
-  last().say('message.new', { message: message(5001) });
-  last().say('message.new', { message: message(5003) });
-  await pass(40);
+  last().push('message.new', { message: message(5001) });
+  last().push('message.new', { message: message(5003) });
+  await advance(40);
   expect(texts().slice(-3)).toEqual([5000, 5001, 5003]);
   expect(room()).toMatchObject({ position: 5001, outOfOrder: [5003] });
   world.seq = 5003;
-  await pass(2000);
+  await advance(2000);
   expect(texts().slice(-3)).toEqual([5001, 5002, 5003]);
 });
 
-test('a part that begins past what is known leaves the gap in front of it', () => {
+test('a sync part past the known position leaves the gap before it', () => {
   const known = reduce(initialState, { type: 'listed', conversations: [view(3)], isLast: true, since: 0 });
   const next = reduce(known, { type: 'synced', after: 5, part: { conversation: view(6), messages: [message(6)], hasMore: false }, since: 0 });
   expect(next.conversations['c']).toMatchObject({ position: 3, seq: 6, outOfOrder: [6] });
 });
 
-test('a sync shows no conversation in which nothing was said, unless the list has it', () => {
+test('a sync does not add an empty conversation, unless it is in the list', () => {
   const part = { conversation: view(0), messages: [], hasMore: false };
   expect(reduce(initialState, { type: 'synced', after: 0, part, since: 0 }).conversations).toEqual({});
   const listed = reduce(initialState, { type: 'listed', conversations: [view(0)], isLast: true, since: 0 });
@@ -137,10 +137,10 @@ test('a sync shows no conversation in which nothing was said, unless the list ha
   expect(reduce(initialState, { type: 'synced', after: 0, part: written, since: 0 }).conversations).toHaveProperty('c');
 });
 
-test('a block that is made while the blocks are loaded is not lost', async () => {
+test('a block that is added while blocks are loaded is not lost', async () => {
   let answer = (): void => {};
   let asked = 0;
-  const { chat, last } = bench({
+  const { chat, last } = createTestChat({
     rest: (path) => {
       if (path !== '/chat/blocks') return undefined;
       // The first answer was made before the block.
@@ -150,23 +150,23 @@ test('a block that is made while the blocks are loaded is not lost', async () =>
     },
   });
   chat.start();
-  await pass();
+  await advance();
   last().open();
-  await pass();
-  last().say('block.added', { userId: other, blockedAt: '2026-01-01T00:00:00.000Z' });
+  await advance();
+  last().push('block.added', { userId: other, blockedAt: '2026-01-01T00:00:00.000Z' });
   answer();
-  await pass();
+  await advance();
   expect(Object.keys(chat.getState().blocks)).toEqual([other]);
   expect(asked).toBe(2);
 });
 
-test('another epoch: everything is dropped and loaded afresh, but what was not sent', async () => {
+test('another epoch reloads everything and keeps unsent messages', async () => {
   const { chat, world, last, open, asked, room } = await serving();
-  last().end(1012);
+  last().serverCloses(1012);
   chat.send('c', 'still to be sent');
   world.seq = 1;
   world.epoch = 'another';
-  await pass(500);
+  await advance(500);
   await open();
   expect(chat.getState().epoch).toBe('another');
   expect(room()).toMatchObject({ seq: 1, position: 1, messages: [] });
@@ -174,80 +174,80 @@ test('another epoch: everything is dropped and loaded afresh, but what was not s
   expect(chat.getState().outbox).toHaveLength(1);
 });
 
-test('more conversations than fit into a frame are asked for in parts: no frame is sent that would end the connection', async () => {
+test('a sync of many conversations is split into frames below maxFrameBytes', async () => {
   const { world, sockets, last, open, asked, chat, room } = await serving();
   const many = Array.from({ length: 2000 }, (_, at) => view(1, { id: `${at}`.padStart(36, '0') }));
   world.conversations = [view(3), ...many];
-  last().end(1006);
-  await pass(500);
+  last().serverCloses(1006);
+  await advance(500);
   await open();
-  last().end(1006);
+  last().serverCloses(1006);
   world.seq = 4;
   world.conversations = [view(4), ...many];
   asked.length = 0;
-  await pass(5000);
+  await advance(5000);
   await open();
-  await pass(5000);
+  await advance(5000);
   expect(room().position).toBe(4);
   expect(Math.max(...sockets.flatMap(({ sent }) => sent.map((event) => JSON.stringify(event).length)))).toBeLessThan(65_536);
   expect(asked.filter((what) => what === 'sync').length).toBeGreaterThan(2);
   expect(chat.getState().connection.status).toBe('online');
 }, 20_000);
 
-test('a list that fails is asked for again', async () => {
+test('a failed list request is retried', async () => {
   let isAway = true;
-  const { chat, last } = bench({
+  const { chat, last } = createTestChat({
     rest: (path) => (path === '/chat/conversations' && isAway ? Response.json({ code: 'UNAVAILABLE', retryable: true, retryAfterMs: 300 }, { status: 503 }) : undefined),
   });
   chat.start();
-  await pass();
+  await advance();
   last().open();
-  await pass(1000);
+  await advance(1000);
   expect(chat.getState().listed).toBe(false);
   isAway = false;
-  await pass(300);
+  await advance(300);
   expect(chat.getState().listed).toBe(true);
 });
 
-test('an answer that was overtaken does not bring an old unread number back', async () => {
+test('a stale answer does not overwrite a newer unread count', async () => {
   const { world, last, open, room } = await serving();
-  last().end(1006);
+  last().serverCloses(1006);
   let answer = (): void => {};
   const asked = new Promise<void>((resolve) => (answer = resolve));
   world.conversations = asked.then(() => [view(3, { unread: 3 })]);
-  await pass(500);
+  await advance(500);
   await open();
-  last().say('notification.unread', { conversationId: 'c', unread: 7, totalUnread: 7 });
+  last().push('notification.unread', { conversationId: 'c', unread: 7, totalUnread: 7 });
   answer();
-  await pass();
+  await advance();
   expect(room().unread).toBe(7);
 
   // Asked for after it was told: the answer counts.
   world.conversations = [view(3, { unread: 2 })];
-  last().end(1006);
-  await pass(1000);
+  last().serverCloses(1006);
+  await advance(1000);
   await open();
   expect(room().unread).toBe(2);
 });
 
-test('delivered is said once for many, and again only for what is new', async () => {
+test('delivery receipts are batched, and sent only for new messages', async () => {
   const { last, world } = await serving();
   const said = () => last().sent.filter(({ type }) => type === 'message.delivered').map(({ payload }) => payload);
-  await pass(200);
+  await advance(200);
   expect(said()).toEqual([{ conversationId: 'c', upTo: 3 }]);
-  for (let seq = 4; seq <= 20; seq++) last().say('message.new', { message: message((world.seq = seq)) });
-  await pass(200);
-  last().say('message.new', { message: message((world.seq = 21), { senderId: userId }) });
-  await pass(1000);
+  for (let seq = 4; seq <= 20; seq++) last().push('message.new', { message: message((world.seq = seq)) });
+  await advance(200);
+  last().push('message.new', { message: message((world.seq = 21), { senderId: userId }) });
+  await advance(1000);
   expect(said()).toEqual([{ conversationId: 'c', upTo: 3 }, { conversationId: 'c', upTo: 20 }]);
 });
 
-test('typing is said every few seconds, and its end once', async () => {
+test('typing is throttled, and its end sent once', async () => {
   const { chat, last } = await serving();
   const said = () => last().sent.map(({ type }) => type).filter((type) => type.startsWith('typing'));
   for (let stroke = 0; stroke < 50; stroke++) {
     chat.typing('c');
-    await pass(100);
+    await advance(100);
   }
   expect(said()).toEqual(['typing.start', 'typing.start']);
   chat.stopTyping('c');
@@ -258,16 +258,16 @@ test('typing is said every few seconds, and its end once', async () => {
   expect(said().slice(3)).toEqual(['typing.start', 'typing.stop']);
 });
 
-test('somebody whose end of writing got lost is not shown as writing for ever', async () => {
+test('a typing indicator whose end was lost expires', async () => {
   const { chat, last } = await serving();
-  last().say('typing.update', { conversationId: 'c', userId: other, typing: true });
-  await pass(59_000);
+  last().push('typing.update', { conversationId: 'c', userId: other, typing: true });
+  await advance(59_000);
   expect(chat.getState().typing['c']).toBeDefined();
-  await pass(1_100);
+  await advance(1_100);
   expect(chat.getState().typing['c']).toBeUndefined();
 });
 
-test('a listener that throws is in nobody\'s way', async () => {
+test('a throwing listener does not affect others', async () => {
   const { chat, last } = await serving();
   const thrown: unknown[] = [];
   vi.stubGlobal('reportError', (failure: unknown) => thrown.push(failure));
@@ -276,18 +276,18 @@ test('a listener that throws is in nobody\'s way', async () => {
     throw new Error('a fault');
   });
   const stop = chat.on('message.new', ({ message: { content } }) => heard.push(content));
-  last().say('message.new', { message: message(4) });
+  last().push('message.new', { message: message(4) });
   stop();
-  last().say('message.new', { message: message(5) });
+  last().push('message.new', { message: message(5) });
   vi.unstubAllGlobals();
   expect(heard).toEqual(['4']);
   expect(thrown).toHaveLength(2);
 });
 
-test('a conversation that nobody shows keeps its latest messages', async () => {
+test('a conversation that is not retained keeps its latest messages only', async () => {
   const { chat, last } = await serving();
   const tell = (from: number, to: number) => {
-    for (let seq = from; seq <= to; seq++) last().say('message.new', { message: message(seq) });
+    for (let seq = from; seq <= to; seq++) last().push('message.new', { message: message(seq) });
   };
   const count = () => chat.getState().conversations['c']!.messages.length;
   const release = chat.retain('c');
@@ -301,7 +301,7 @@ test('a conversation that nobody shows keeps its latest messages', async () => {
   expect(chat.getState().conversations['c']!).toMatchObject({ position: 2_500, seq: 2_500 });
 });
 
-test('a subscriber that throws at each change stops neither the others nor the connection', async () => {
+test('a throwing subscriber affects neither other subscribers nor the connection', async () => {
   vi.stubGlobal('reportError', () => {});
   const { chat, sockets, last, status } = await serving();
   let heard = 0;
@@ -312,17 +312,17 @@ test('a subscriber that throws at each change stops neither the others nor the c
     throw new Error('a fault');
   });
   chat.subscribe(() => heard++);
-  last().end(1006);
-  await pass(1000);
+  last().serverCloses(1006);
+  await advance(1000);
   last().open();
-  await pass();
+  await advance();
   vi.unstubAllGlobals();
   expect(sockets).toHaveLength(2);
   expect(status()).toBe('online');
   expect(heard).toBeGreaterThan(1);
 });
 
-test('what does not fit into one frame is asked for in ranges that leave no id out', () => {
+test('splitIntoFrames covers all ids by contiguous ranges', () => {
   const id = (number: number) => `00000000-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
   const known = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [id((at * 7919) % 5000), at * 1000]));
   const limit = 65_536;
@@ -339,7 +339,7 @@ test('what does not fit into one frame is asked for in ranges that leave no id o
   for (const part of parts) for (const one of Object.keys(part.conversations)) expect(within(part, one)).toBe(true);
 });
 
-test('what fits into one frame is asked for in one, without a range', () => {
+test('splitIntoFrames needs no range for a single frame', () => {
   expect(splitIntoFrames({ b: 2, a: 1 }, 65_536)).toEqual([{ conversations: { a: 1, b: 2 } }]);
   expect(splitIntoFrames({}, Infinity)).toEqual([{ conversations: {} }]);
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createTokenSource, exclusively, SignInRequiredError, type TokenSession } from '../src/index.js';
-import { fakeLocks } from './fake.js';
+import { fakeLocks } from './fakes.js';
 
 interface Session extends TokenSession {
   readonly refreshToken: string;
@@ -13,7 +13,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
   vi.useRealTimers();
 });
-const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+const advance = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 
 /** An issuer whose refresh tokens work once; what is used twice ends the session. Tokens live ten minutes by its own clock. */
 function issuer(clockAhead = 0) {
@@ -55,131 +55,131 @@ function browser(at = issuer()) {
   return { at, shared, tab };
 }
 
-describe('a source of tokens', () => {
-  test('answers from its cache until two minutes before the end', async () => {
+describe('createTokenSource', () => {
+  test('returns the cached token until two minutes before expiry', async () => {
     const { at, shared, tab } = browser();
     const token = tab();
     const first = shared.session!.token;
-    await pass(479_000);
+    await advance(479_000);
     expect(await token()).toBe(first);
-    await pass(2_000);
+    await advance(2_000);
     const asked = token();
-    await pass(100);
+    await advance(100);
     expect(await asked).toBe(shared.session!.token);
     expect(shared.session!.token).not.toBe(first);
     expect(at.asked()).toBe(1);
   });
 
-  test.each([-600, 600, -36_000, 36_000])('takes no account of a device whose clock is %i seconds off', async (seconds) => {
+  test.each([-600, 600, -36_000, 36_000])('is unaffected by a device clock that is %i seconds off', async (seconds) => {
     const { at, tab } = browser(issuer(-seconds * 1000));
     const token = tab();
     for (let request = 0; request < 100; request++) {
       const asked = token();
-      await pass(100);
+      await advance(100);
       await asked;
-      await pass(23_900);
+      await advance(23_900);
     }
     // Just under forty minutes of requests, and tokens that are used for eight.
     expect(at.asked()).toBe(4);
   });
 
-  test('is asked past its cache for what the server does not take, once for all who ask', async () => {
+  test('refreshes a refused token once for all concurrent callers', async () => {
     const { at, shared, tab } = browser();
     const token = tab();
     const refused = shared.session!.token;
     const asked = Promise.all([token({ refused }), token({ refused }), token({ refused })]);
-    await pass(100);
+    await advance(100);
     expect(new Set(await asked)).toEqual(new Set([shared.session!.token]));
     // Somebody who comes late with the old one.
     expect(await token({ refused })).toBe(shared.session!.token);
     expect(at.asked()).toBe(1);
   });
 
-  test('two tabs do not use a refresh token twice', async () => {
+  test('two tabs never use a refresh token twice', async () => {
     const { at, tab } = browser();
     const tabs = [tab(), tab(), tab()];
     for (let round = 0; round < 20; round++) {
-      await pass(300_000);
+      await advance(300_000);
       const asked = Promise.all(tabs.map((token) => token()));
-      await pass(1_000);
+      await advance(1_000);
       expect(new Set(await asked).size).toBe(1);
     }
     expect(at.asked()).toBeLessThanOrEqual(20);
   });
 
-  test('a refresh does not undo a sign-out that came meanwhile', async () => {
+  test('a refresh does not undo a sign-out during it', async () => {
     const { shared, tab } = browser();
     const token = tab();
-    await pass(500_000);
+    await advance(500_000);
     const asked = expect(token()).rejects.toBeInstanceOf(SignInRequiredError);
-    await pass(50);
+    await advance(50);
     shared.session = null;
-    await pass(100);
+    await advance(100);
     await asked;
     expect(shared.session).toBeNull();
     await expect(token()).rejects.toBeInstanceOf(SignInRequiredError);
   });
 
-  test('fails for good where the refresh token is refused', async () => {
+  test('rejects permanently if the refresh token is rejected', async () => {
     const { shared, tab } = browser();
     shared.session = { ...shared.session!, refreshToken: 'stolen' };
-    await pass(590_000);
+    await advance(590_000);
     const asked = expect(tab()()).rejects.toBeInstanceOf(SignInRequiredError);
-    await pass(100);
+    await advance(100);
     await asked;
   });
 
-  test('an issuer that is away costs nothing while the token is good, and is not asked at each request', async () => {
+  test('an unavailable issuer has no effect while the token is valid, and is not called for each request', async () => {
     const { at, shared, tab } = browser();
     const token = tab();
     at.isDown = true;
-    await pass(500_000);
+    await advance(500_000);
     for (let request = 0; request < 10; request++) {
       const asked = token();
-      await pass(100);
+      await advance(100);
       expect(await asked).toBe(shared.session!.token);
     }
     expect(at.asked()).toBe(1);
-    await pass(100_000);
+    await advance(100_000);
     const asked = expect(token()).rejects.toThrow('Failed to fetch');
-    await pass(100);
+    await advance(100);
     await asked;
     at.isDown = false;
     const again = token();
-    await pass(100);
+    await advance(100);
     expect(await again).toBe(shared.session!.token);
   });
 
-  test('without a way to refresh, what there is', async () => {
+  test('without a way to refresh, returns the current token', async () => {
     const session = { token: 'opaque', receivedAt: 0 };
     const token = createTokenSource({ name: 's', read: () => session, write: () => {}, refresh: async () => undefined });
     expect(await token()).toBe('opaque');
     expect(await token({ refused: 'opaque' })).toBe('opaque');
   });
 
-  test('the new session does not get the old one\'s token', async () => {
+  test('a new session does not get the token of the old one', async () => {
     const { at, shared, tab } = browser();
     const token = tab();
-    await pass(500_000);
+    await advance(500_000);
     const old = token().catch(() => 'none');
-    await pass(50);
+    await advance(50);
     shared.session = { ...at.issue(), token: 'somebody else\'s' };
     expect(await token()).toBe('somebody else\'s');
-    await pass(100);
+    await advance(100);
     await old;
     expect(shared.session.token).toBe('somebody else\'s');
   });
 });
 
-describe('a lock among tabs', () => {
-  test('is taken away from a tab that does not let go', async () => {
+describe('exclusively', () => {
+  test('steals the lock from a tab that does not release it', async () => {
     vi.stubGlobal('navigator', { locks: fakeLocks() });
     let finish = (_: string) => {};
     const hanging = exclusively('l', 5_000, () => new Promise<string>((resolve) => (finish = resolve)));
     const waiting = exclusively('l', 5_000, async () => 'second');
-    await pass(4_999);
+    await advance(4_999);
     const third = exclusively('l', 5_000, async () => 'third');
-    await pass(1);
+    await advance(1);
     expect(await waiting).toBe('second');
     expect(await third).toBe('third');
     // The first has its own result all the same.
@@ -187,7 +187,7 @@ describe('a lock among tabs', () => {
     expect(await hanging).toBe('first');
   });
 
-  test('the failure of what ran is the caller\'s, and who gives up has not run', async () => {
+  test('passes failures on to the caller, and does not run after an abort', async () => {
     vi.stubGlobal('navigator', { locks: fakeLocks() });
     await expect(exclusively('l', 5_000, async () => Promise.reject(new Error('its own')))).rejects.toThrow('its own');
     void exclusively('l', 5_000, () => new Promise(() => {}));
@@ -199,7 +199,7 @@ describe('a lock among tabs', () => {
     expect(hasRun).toBe(false);
   });
 
-  test.each([undefined, {}, { locks: { request: async () => Promise.reject(new DOMException('denied', 'SecurityError')) } }])('%j: where there are none, nothing waits', async (navigator) => {
+  test.each([undefined, {}, { locks: { request: async () => Promise.reject(new DOMException('denied', 'SecurityError')) } }])('%j: runs at once without Web Locks', async (navigator) => {
     vi.stubGlobal('navigator', navigator);
     expect(await exclusively('l', 5_000, async () => 'done')).toBe('done');
   });

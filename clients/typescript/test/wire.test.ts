@@ -102,7 +102,7 @@ describe('the socket', () => {
   const fromClient = sorted(operations.filter(({ action }) => action === 'receive').flatMap(({ messages }) => names(messages)));
   const fromServer = sorted(operations.flatMap(({ action, messages, reply }) => [...(action === 'send' ? names(messages) : []), ...names(reply?.messages)]));
 
-  test('has the same events in both', () => {
+  test('has the same events in both directions of the contract', () => {
     expect(sorted(eventsOf('ClientEvents').keys())).toEqual(fromClient);
     expect(sorted(eventsOf('ServerEvents').keys())).toEqual(fromServer);
     expect(sorted([...fromClient, ...fromServer])).toEqual(sorted(Object.keys(asyncApi.components.messages)));
@@ -137,16 +137,16 @@ describe('REST', () => {
     expect(JSON.parse(shape)).toEqual(shapeOfSchema(openApi, answer));
   });
 
-  test('signing out everywhere has no body', () => {
+  test('DELETE /chat/sessions answers without a body', () => {
     expect(openApi.paths['/chat/sessions'].delete.responses['204']).not.toHaveProperty('content');
   });
 
-  test('names a person as the socket does', () => {
+  test('identifies a person like the socket does', () => {
     const body = openApi.paths['/chat/conversations'].post.requestBody.content['application/json'].schema as Schema;
     expect(shapeOfType(named('PersonRef'))).toEqual(shapeOfSchema(openApi, body));
   });
 
-  test('problems', () => {
+  test('problem details', () => {
     expect(shapeOfType(named('Problem'))).toEqual(shapeOfSchema(openApi, openApi.components.schemas.ProblemDetails as Schema));
   });
 });

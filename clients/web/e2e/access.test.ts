@@ -1,8 +1,8 @@
 import type { BrowserContextOptions } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { soon, unique, useBrowser, violations } from './people.ts';
+import { eventually, uniqueName, useBrowserStage, violations } from './people.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 
 const phone = { width: 390, height: 844 };
 const desktop = { width: 1280, height: 800 };
@@ -14,12 +14,12 @@ const looks: [string, BrowserContextOptions][] = [
 ];
 
 describe.each(looks)('%s', (_, look) => {
-  test('axe finds nothing in any state', async () => {
+  test('axe finds no violation in any state', async () => {
     const page = await stage.open('/', look);
     await page.getByLabel('Username').waitFor();
     expect(await violations(page), 'sign in').toEqual([]);
 
-    const alice = await stage.enter(unique('alice'), look);
+    const alice = await stage.enter(uniqueName('alice'), look);
     await alice.page.getByText('No conversations yet').waitFor();
     expect(await violations(alice.page), 'empty').toEqual([]);
     await alice.page.getByRole('button', { name: 'New conversation' }).first().click();
@@ -34,14 +34,14 @@ describe.each(looks)('%s', (_, look) => {
     expect(await violations(alice.page), 'help').toEqual([]);
     await alice.page.keyboard.press('Escape');
 
-    const bob = await stage.enter(unique('bob'));
+    const bob = await stage.enter(uniqueName('bob'));
     await alice.startWith(bob.name);
     await alice.say('one');
     await alice.seesStatus('one', 'delivered');
     await bob.go(alice.name);
     await bob.say('two');
     // The others hear of it at most once in two seconds.
-    await soon(async () => {
+    await eventually(async () => {
       await bob.composer.press('t');
       return alice.page.getByRole('img', { name: `${bob.name} is typing` }).count();
     }).toBe(1);
@@ -66,8 +66,8 @@ describe.each(looks)('%s', (_, look) => {
   });
 });
 
-test('everything goes without a mouse', async () => {
-  const [bob, carol] = [unique('bob'), unique('carol')];
+test('everything works without a mouse', async () => {
+  const [bob, carol] = [uniqueName('bob'), uniqueName('carol')];
   await Promise.all([stage.token(bob), stage.token(carol)]);
   const page = await stage.open();
   const press = (...keys: string[]) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
@@ -75,15 +75,15 @@ test('everything goes without a mouse', async () => {
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.closest('a')?.querySelector('.name')?.textContent ?? document.activeElement?.id);
 
   // The field has the focus already.
-  await soon(focused).toBe('credential');
-  await page.keyboard.type(unique('alice'));
+  await eventually(focused).toBe('credential');
+  await page.keyboard.type(uniqueName('alice'));
   await press('Enter');
   for (const name of [bob, carol]) {
     await page.getByRole('button', { name: 'New conversation' }).first().waitFor();
     await press('Control+k');
     await page.keyboard.type(name);
     await press('Enter');
-    await soon(focused).toBe(`Message to ${name}`);
+    await eventually(focused).toBe(`Message to ${name}`);
     await page.keyboard.type(`hello ${name}`);
     await press('Enter');
     // The list is in the order in which the server took them.
@@ -101,7 +101,7 @@ test('everything goes without a mouse', async () => {
   await press('ArrowDown');
   expect(await focused()).toBe(bob);
   await press('ArrowDown', 'ArrowUp', 'Home', 'End', 'Enter');
-  await soon(focused).toBe(`Message to ${bob}`);
+  await eventually(focused).toBe(`Message to ${bob}`);
 
   // The menu, by its arrows; Esc gives the focus back.
   await press('Shift+Tab', 'Shift+Tab');

@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { soon, unique, useBrowser, type Person } from './people.ts';
+import { eventually, uniqueName, useBrowserStage, type Person } from './people.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 
 interface Shown {
   title: string;
@@ -67,11 +67,11 @@ async function turnOn(person: Person, ...switches: string[]): Promise<void> {
   await person.page.getByRole('button', { name: 'Your menu' }).click();
   await person.page.getByRole('menuitem', { name: 'Settings' }).click();
   for (const name of switches) await person.page.getByRole('switch', { name }).click();
-  for (const name of switches) await soon(() => person.page.getByRole('switch', { name }).isChecked()).toBe(true);
+  for (const name of switches) await eventually(() => person.page.getByRole('switch', { name }).isChecked()).toBe(true);
   await person.page.keyboard.press('Escape');
 }
 
-test('whoever asks for it is notified of what comes while they look elsewhere, and a click leads there', async () => {
+test('notifications are shown while the window is inactive, if enabled, and a click opens the conversation', async () => {
   const { alice, bob, path } = await stage.pair();
   await watch(bob.page);
   await bob.page.reload();
@@ -83,7 +83,7 @@ test('whoever asks for it is notified of what comes while they look elsewhere, a
   expect(await watched(bob, ({ canNotify }) => canNotify)).toBe('default');
   await lookAway(bob);
   await alice.say('before');
-  await soon(() => bob.line(alice.name).locator('.badge').textContent()).toBe('1');
+  await eventually(() => bob.line(alice.name).locator('.badge').textContent()).toBe('1');
   await lookBack(bob);
   await turnOn(bob, 'Notify me of new messages', 'Play a sound');
 
@@ -94,7 +94,7 @@ test('whoever asks for it is notified of what comes while they look elsewhere, a
   await lookAway(bob);
   const tones = await watched(bob, ({ tones }) => tones);
   await alice.say('are you there?');
-  await soon(() => watched(bob, ({ shown }) => shown.map(({ title, body }) => `${title}: ${body}`))).toEqual([`${alice.name}: are you there?`]);
+  await eventually(() => watched(bob, ({ shown }) => shown.map(({ title, body }) => `${title}: ${body}`))).toEqual([`${alice.name}: are you there?`]);
   expect(await watched(bob, ({ tones }) => tones)).toBe(tones + 2);
   expect(await watched(bob, ({ badge }) => badge)).toBe(1);
   expect(await bob.page.title()).toBe(`(1) ${alice.name} · Chat`);
@@ -107,15 +107,15 @@ test('whoever asks for it is notified of what comes while they look elsewhere, a
   });
   await lookBack(bob);
   await watched(bob, ({ shown }) => shown[0]!.onclick!());
-  await soon(async () => new URL(bob.page.url()).pathname).toBe(path);
+  await eventually(async () => new URL(bob.page.url()).pathname).toBe(path);
   await alice.seesStatus('are you there?', 'read');
   expect(await watched(bob, ({ shown }) => shown[0]!.isClosed)).toBe(true);
-  await soon(() => bob.page.title()).toBe(`${alice.name} · Chat`);
-  await soon(() => watched(bob, ({ badge }) => badge)).toBe(0);
+  await eventually(() => bob.page.title()).toBe(`${alice.name} · Chat`);
+  await eventually(() => watched(bob, ({ badge }) => badge)).toBe(0);
   expect(await bob.page.locator('link[rel=icon]').getAttribute('href')).toBe('/favicon.svg');
 });
 
-test('a notification goes when its message is read elsewhere, and is not shown where another window shows it', async () => {
+test('a notification closes when its message is read elsewhere, and is not shown if another window shows it', async () => {
   const { alice, bob, path } = await stage.pair();
   await watch(bob.page);
   await bob.page.reload();
@@ -130,25 +130,25 @@ test('a notification goes when its message is read elsewhere, and is not shown w
   await alice.say('read by nobody');
   // On a busy machine it may have been there for a moment.
   const open = () => watched(bob, ({ shown }) => shown.flatMap(({ body, isClosed }) => (isClosed ? [] : [body])));
-  await soon(open).toEqual(['read by nobody']);
+  await eventually(open).toEqual(['read by nobody']);
   await lookBack(other);
-  await soon(open).toEqual([]);
+  await eventually(open).toEqual([]);
 });
 
-test('where the browser does not allow notifications the settings say so', async () => {
-  const alice = await stage.enter(unique('alice'));
+test('the settings say if the browser blocks notifications', async () => {
+  const alice = await stage.enter(uniqueName('alice'));
   await watch(alice.page, 'denied');
   await alice.page.reload();
   await alice.page.getByRole('button', { name: 'Your menu' }).click();
   await alice.page.getByRole('menuitem', { name: 'Settings' }).click();
   const choice = alice.page.getByRole('switch', { name: 'Notify me of new messages' });
   await choice.click();
-  await soon(() => choice.isDisabled()).toBe(true);
+  await eventually(() => choice.isDisabled()).toBe(true);
   expect(await choice.isChecked()).toBe(false);
   await alice.page.getByText('The browser blocks notifications for this page.').waitFor();
 });
 
-test('the browser asks before a page is closed that has something to send, and not otherwise', async () => {
+test('the browser asks before closing only while messages are unsent', async () => {
   const { alice } = await stage.pair();
   await alice.say('sent');
   await alice.seesStatus('sent', 'read');
@@ -162,10 +162,10 @@ test('the browser asks before a page is closed that has something to send, and n
   await alice.say('not sent');
   await alice.seesStatus('not sent', 'sending');
   await alice.page.close({ runBeforeUnload: true });
-  await soon(async () => stage.asked).toBe(before + 1);
+  await eventually(async () => stage.asked).toBe(before + 1);
 });
 
-test('what one types anywhere is a message; commands, menus and fields keep their keys', async () => {
+test('typing anywhere goes to the composer; commands, menus and fields keep their keys', async () => {
   const { alice } = await stage.pair();
   const blur = () => alice.page.evaluate(() => (document.activeElement as HTMLElement).blur());
   await blur();

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { isSignedInAs, Person, signIn, soon, unique, useBrowser } from './people.ts';
+import { isSignedInAs, Person, signIn, eventually, uniqueName, useBrowserStage } from './people.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 
 describe('two people', () => {
-  test('chat: what one sends the other sees, and marks tell how far it has come', async () => {
-    const [alice, bob] = await Promise.all([stage.enter(unique('alice')), stage.enter(unique('bob'))]);
+  test('exchange messages, and see their delivery status', async () => {
+    const [alice, bob] = await Promise.all([stage.enter(uniqueName('alice')), stage.enter(uniqueName('bob'))]);
     await alice.startWith(bob.name);
 
     await alice.say('hello');
@@ -23,10 +23,10 @@ describe('two people', () => {
     expect(await bob.texts()).toEqual(['hello', 'hello yourself']);
   });
 
-  test('a message to somebody who is away is sent, and delivered when they come', async () => {
-    const bob = unique('bob');
+  test('a message to an offline user is sent, and delivered when they connect', async () => {
+    const bob = uniqueName('bob');
     await stage.token(bob);
-    const alice = await stage.enter(unique('alice'));
+    const alice = await stage.enter(uniqueName('alice'));
     await alice.startWith(bob);
     await alice.say('are you there?');
     await alice.seesStatus('are you there?', 'sent');
@@ -45,20 +45,20 @@ describe('two people', () => {
 
     await alice.composer.fill('');
     await bob.page.getByRole('img', { name: `${alice.name} is typing` }).waitFor({ state: 'detached' });
-    await soon(() => bob.status.textContent()).toBe('Online');
+    await eventually(() => bob.status.textContent()).toBe('Online');
   });
 
-  test('see each other come and go', async () => {
+  test('see each other\'s presence', async () => {
     const { alice, bob } = await stage.pair();
-    await soon(() => alice.status.textContent()).toBe('Online');
+    await eventually(() => alice.status.textContent()).toBe('Online');
     expect(await alice.line(bob.name).locator('.dot').count()).toBe(1);
 
     await bob.page.close();
-    await soon(() => alice.status.textContent()).toBe('Last seen just now');
+    await eventually(() => alice.status.textContent()).toBe('Last seen just now');
     expect(await alice.line(bob.name).locator('.dot').count()).toBe(0);
   });
 
-  test('count what is unread, and show where it begins', async () => {
+  test('see the unread count and the unread divider', async () => {
     const { alice, bob } = await stage.pair();
     await alice.say('before');
     await bob.sees('before');
@@ -67,18 +67,18 @@ describe('two people', () => {
 
     for (const text of ['one', 'two', 'three']) await alice.say(text);
     await bob.line(alice.name).getByText('3 unread').waitFor();
-    await soon(() => bob.page.title()).toBe('(3) Chat');
+    await eventually(() => bob.page.title()).toBe('(3) Chat');
     await alice.seesStatus('three', 'delivered');
 
     await bob.go(alice.name);
     await bob.sees('three');
     const order = await bob.page.locator('.row .text, .divider.unread').allTextContents();
     expect(order).toEqual(['before', 'New', 'one', 'two', 'three']);
-    await soon(() => bob.page.title()).toBe(`${alice.name} · Chat`);
+    await eventually(() => bob.page.title()).toBe(`${alice.name} · Chat`);
     await alice.seesStatus('three', 'read');
   });
 
-  test('find everything again after a reload, a draft too', async () => {
+  test('find everything after a reload, including a draft', async () => {
     const { alice, bob } = await stage.pair();
     await alice.say('kept');
     await bob.say('kept, too');
@@ -91,7 +91,7 @@ describe('two people', () => {
     expect(await alice.composer.inputValue()).toBe('not sent yet');
   });
 
-  test('write lines, and nothing that is only blanks', async () => {
+  test('can write several lines, but nothing blank', async () => {
     const { alice, bob } = await stage.pair();
     await alice.composer.fill('   ');
     await alice.composer.press('Enter');
@@ -123,11 +123,11 @@ describe('one person', () => {
     for (const window of [alice, other, bob]) expect((await window.texts()).toSorted()).toEqual(['from the first', 'from the second', 'to both']);
   });
 
-  test('in two windows can be two people, unless they keep the sign-in', async () => {
+  test('in two windows can be two users, unless the sign-in is remembered', async () => {
     const alice = await stage.enter();
     const second = await stage.openIn(alice.page.context());
     await second.getByLabel('Keep me signed in on this device').check();
-    const other = unique('somebody');
+    const other = uniqueName('somebody');
     await signIn(second, other);
 
     await alice.page.reload();
@@ -142,8 +142,8 @@ describe('one person', () => {
     await third.getByLabel('Username').waitFor();
   });
 
-  test('signs in with a token, and is told when it is none or not accepted', async () => {
-    const name = unique('somebody');
+  test('signs in with a token, with an error if it is invalid or rejected', async () => {
+    const name = uniqueName('somebody');
     const page = await stage.open();
     await page.getByRole('button', { name: 'Use a token instead' }).click();
     await page.getByLabel('Token').fill('nonsense');
@@ -161,7 +161,7 @@ describe('one person', () => {
     await isSignedInAs(page, name);
   });
 
-  test('is told when nobody has the name, and when a conversation is not there', async () => {
+  test('sees an error for an unknown username or conversation', async () => {
     const alice = await stage.enter();
     await alice.page.getByText('No conversations yet').waitFor();
     await alice.page.getByRole('button', { name: 'New conversation' }).first().click();
@@ -175,7 +175,7 @@ describe('one person', () => {
     await alice.page.getByText('Conversation not found').waitFor();
   });
 
-  test('chooses light or dark, and the page remembers', async () => {
+  test('chooses a theme, which is remembered', async () => {
     const alice = await stage.enter(undefined, { colorScheme: 'light' });
     const ground = () => alice.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
     const light = await ground();
@@ -195,7 +195,7 @@ describe('one person', () => {
 });
 
 describe('a block', () => {
-  test('stops both, is not shown to the other, and can be taken back; a refused message can be sent again or discarded', async () => {
+  test('stops both, is hidden from the other, and can be removed; a rejected message can be retried or discarded', async () => {
     const { alice, bob } = await stage.pair();
     await alice.say('before');
     await bob.sees('before');
@@ -208,7 +208,7 @@ describe('a block', () => {
     await alice.say('refused');
     await alice.seesStatus('refused', 'failed');
     await alice.message('refused').getByText('Not sent. You cannot message this person.').waitFor();
-    await soon(() => alice.status.textContent()).toMatch(/^(Offline|Last seen .*)$/);
+    await eventually(() => alice.status.textContent()).toMatch(/^(Offline|Last seen .*)$/);
     await alice.say('refused for good');
     await alice.seesStatus('refused for good', 'failed');
     await alice.message('refused for good').getByRole('button', { name: 'Discard' }).click();
@@ -220,6 +220,6 @@ describe('a block', () => {
     await bob.sees('refused');
     await alice.seesStatus('refused', 'read');
     expect(await bob.texts()).toEqual(['before', 'refused']);
-    await soon(() => alice.status.textContent()).toBe('Online');
+    await eventually(() => alice.status.textContent()).toBe('Online');
   });
 });

@@ -1,10 +1,10 @@
 import type { WebSocketRoute } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { fill, Person, signIn, soon, unique, useBrowser } from './people.ts';
+import { fill, Person, signIn, eventually, uniqueName, useBrowserStage } from './people.ts';
 
 /** The small things that were wrong once, each with its right value. */
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 
 /** Answers an event in the server's place. */
 async function refuse({ page }: Person, type: string, code: string): Promise<void> {
@@ -23,20 +23,20 @@ describe('a block that fails', () => {
   test.each([
     ['RATE_LIMITED', 'Blocking failed. Too many requests. Wait a moment, then try again.'],
     ['LIMIT_REACHED', 'Blocking failed. You have reached a limit of this server.'],
-  ])('says why (%s), beside the presence and for a while', async (code, words) => {
+  ])('shows why (%s) for some time', async (code, words) => {
     const { alice } = await stage.pair();
     await refuse(alice, 'block.add', code);
     await alice.composer.waitFor();
-    await soon(() => alice.status.textContent()).toBe('Online');
+    await eventually(() => alice.status.textContent()).toBe('Online');
     await alice.changeBlock();
     const alert = alice.page.getByRole('alert');
-    await soon(() => alert.allTextContents()).toEqual([words]);
+    await eventually(() => alert.allTextContents()).toEqual([words]);
     expect(await alice.status.textContent()).toBe('Online');
     await alert.waitFor({ state: 'detached' });
     expect(await alice.composer.count()).toBe(1);
   });
 
-  test('and so does one that cannot be taken back, in the conversation and in the settings', async () => {
+  test('shows why unblocking failed, in the conversation and in the settings', async () => {
     const { alice } = await stage.pair();
     await alice.changeBlock();
     await alice.page.locator('.notice').waitFor();
@@ -51,7 +51,7 @@ describe('a block that fails', () => {
   });
 });
 
-test('the picture in a button has the colour of its words, in light and dark', async () => {
+test('icons in buttons have the colour of the label, in light and dark', async () => {
   for (const colorScheme of ['light', 'dark'] as const) {
     const alice = await stage.enter(undefined, { colorScheme });
     const colors = await alice.page.locator('.button.primary').first().evaluate((button) => [getComputedStyle(button).color, getComputedStyle(button.querySelector('svg')!).stroke]);
@@ -59,7 +59,7 @@ test('the picture in a button has the colour of its words, in light and dark', a
   }
 });
 
-test('a line of the list is read as one would say it', async () => {
+test('a list row has a readable accessible name', async () => {
   const { alice, bob } = await stage.pair();
   await alice.say('first');
   await bob.sees('first');
@@ -70,12 +70,12 @@ test('a line of the list is read as one would say it', async () => {
   await bob.page.keyboard.press('Escape');
   await alice.say('second');
   await alice.say('third');
-  await soon(() => read(bob, alice.name)).toMatch(/third ?, 2 unread messages/);
+  await eventually(() => read(bob, alice.name)).toMatch(/third ?, 2 unread messages/);
   expect(await read(bob, alice.name)).not.toMatch(/2 2|Sent You/);
 });
 
-test('"Loading older messages…" is said where older ones are asked for, and not at the first opening', async () => {
-  const [name, bob] = [unique('alice'), unique('bob')];
+test('"Loading older messages…" is announced when older ones are loaded, not at the first opening', async () => {
+  const [name, bob] = [uniqueName('alice'), uniqueName('bob')];
   await stage.token(name);
   const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
   await fill(stage, bob, id, Array.from({ length: 30 }, (_, index) => `line ${index + 1}`));
@@ -94,7 +94,7 @@ test('"Loading older messages…" is said where older ones are asked for, and no
   expect(await alice.page.evaluate(() => (window as unknown as { said: string[] }).said)).toEqual([]);
 });
 
-test('an address that leads nowhere shows the page, with a way back', async () => {
+test('an unknown address shows the page, with a link back', async () => {
   const alice = await stage.enter();
   for (const path of ['/no/such/page', '/c/', '/settings']) {
     const answer = await alice.page.goto(stage.url + path);
@@ -105,8 +105,8 @@ test('an address that leads nowhere shows the page, with a way back', async () =
   }
 });
 
-test('the focus stays where one reads after the way to the latest message', async () => {
-  const [name, bob] = [unique('alice'), unique('bob')];
+test('the focus stays in the list after going to the latest message', async () => {
+  const [name, bob] = [uniqueName('alice'), uniqueName('bob')];
   await stage.token(name);
   const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
   await fill(stage, bob, id, Array.from({ length: 120 }, (_, index) => `line ${index + 1}`));
@@ -121,7 +121,7 @@ test('the focus stays where one reads after the way to the latest message', asyn
   expect(await alice.page.evaluate(() => document.activeElement?.className)).toBe('scroller');
 });
 
-test('marks piled upon a letter stay in their own bubble, row and head', async () => {
+test('stacked combining marks stay within their bubble, row and header', async () => {
   const piled = `Z${'\u0336\u0310\u033e\u0359'.repeat(40)}`;
   const { alice, bob } = await stage.pair();
   await alice.say('a neighbour above');
@@ -141,7 +141,7 @@ test.each([
   ['en-GB', /^\d\d:\d\d$/, /^\w+,? \d{1,2} \w+ \d{4} at \d\d:\d\d$/],
   ['en-US', /^\d{1,2}:\d\d\s[AP]M$/, /^\w+, \w+ \d{1,2}, \d{4} at \d{1,2}:\d\d\s[AP]M$/],
   ['de', /^\d\d:\d\d$/, /^\w+, \d{1,2}\. \S+ \d{4} um \d\d:\d\d$/],
-])('times are as one writes them in %s, with the full date where one points', async (locale, short, full) => {
+])('times are formatted for %s, with the full date on hover', async (locale, short, full) => {
   const { alice, path } = await stage.pair();
   await alice.say('when?');
   await alice.seesStatus('when?', 'read');
@@ -153,8 +153,8 @@ test.each([
   expect(await stamp.getAttribute('title')).toMatch(full);
 });
 
-test('an empty conversation is its opener\'s alone, until something is said', async () => {
-  const [name, other] = [unique('alice'), unique('bob')];
+test('an empty conversation is visible to its opener only, until there is a message', async () => {
+  const [name, other] = [uniqueName('alice'), uniqueName('bob')];
   await stage.token(other);
   const bob = await stage.enter(other);
   await bob.page.getByText('No conversations yet').waitFor();
@@ -177,7 +177,7 @@ test('an empty conversation is its opener\'s alone, until something is said', as
   await bob.line(name).getByText('hello').waitFor();
 });
 
-test('where the storage is full or blocked, the page works and says that nothing is kept', async () => {
+test('with full or blocked storage the page works, and warns that nothing is stored', async () => {
   const page = await stage.open('/', { serviceWorkers: 'block' });
   await page.context().addInitScript(() => {
     const denied = () => {
@@ -187,9 +187,9 @@ test('where the storage is full or blocked, the page works and says that nothing
     IDBFactory.prototype.open = denied;
   });
   await page.reload();
-  const name = unique('alice');
+  const name = uniqueName('alice');
   await signIn(page, name);
-  const bob = unique('bob');
+  const bob = uniqueName('bob');
   await stage.token(bob);
   const alice = new Person(stage, page, name);
   await alice.startWith(bob);

@@ -1,15 +1,15 @@
 import type { BrowserContextOptions } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { soon, unique, useBrowser, violations, type Person } from './people.ts';
+import { eventually, uniqueName, useBrowserStage, violations, type Person } from './people.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 const button = (person: Person) => person.page.locator('.emoji-button');
 const picker = (person: Person) => person.page.locator('.emoji-picker');
 const options = (person: Person) => picker(person).getByRole('option');
 const offers = (person: Person) => person.page.locator('.emoji-offers').getByRole('option');
-const written = (person: Person) => soon(() => person.composer.inputValue());
+const written = (person: Person) => eventually(() => person.composer.inputValue());
 
-test('the data is loaded only when it is asked for, and from here', async () => {
+test('the data is loaded on demand, from the server itself', async () => {
   const { alice } = await stage.pair();
   const asked: string[] = [];
   alice.page.on('request', (request) => asked.push(new URL(request.url()).pathname));
@@ -22,7 +22,7 @@ test('the data is loaded only when it is asked for, and from here', async () => 
   expect(asked.filter((path) => path.includes('emoji'))).toHaveLength(2);
 });
 
-test('a shortcode becomes an emoji at its closing colon, can be undone, and is left alone in code and in words', async () => {
+test('a shortcode becomes an emoji at its closing colon, can be undone, and is ignored in code and within words', async () => {
   const { alice, bob } = await stage.pair();
   await alice.composer.pressSequentially('Done :tada: now');
   await written(alice).toBe('Done 🎉 now');
@@ -52,10 +52,10 @@ test('a shortcode becomes an emoji at its closing colon, can be undone, and is l
   await written(alice).toBe('before ❤️!after');
 });
 
-test('what one begins to name is offered: the arrows choose, Enter and Tab take, Escape leaves it', async () => {
+test('suggestions: arrows select, Enter and Tab insert, Escape dismisses', async () => {
   const { alice } = await stage.pair();
   await alice.composer.pressSequentially('hello :smi');
-  await soon(() => offers(alice).count()).toBe(6);
+  await eventually(() => offers(alice).count()).toBe(6);
   expect(await offers(alice).first().textContent()).toContain(':smile:');
   const chosen = () => alice.composer.evaluate((box) => document.getElementById(box.getAttribute('aria-activedescendant') ?? '')?.textContent);
   expect(await chosen()).toContain('😄');
@@ -72,7 +72,7 @@ test('what one begins to name is offered: the arrows choose, Enter and Tab take,
   await alice.composer.pressSequentially(' :rock');
   await offers(alice).first().waitFor();
   await alice.composer.press('Escape');
-  await soon(() => offers(alice).count()).toBe(0);
+  await eventually(() => offers(alice).count()).toBe(0);
   await alice.composer.pressSequentially('et');
   expect(await offers(alice).count()).toBe(0);
   await alice.composer.pressSequentially(' :rocket');
@@ -90,7 +90,7 @@ test('what one begins to name is offered: the arrows choose, Enter and Tab take,
   await alice.sees('🍕');
 });
 
-test('the picker by keyboard alone: it looks for words, moves by arrows, and writes where the caret was', async () => {
+test('the picker by keyboard: search, arrows, and insertion at the caret', async () => {
   const { alice } = await stage.pair();
   const { page } = alice;
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
@@ -100,7 +100,7 @@ test('the picker by keyboard alone: it looks for words, moves by arrows, and wri
   expect(await focused()).toBe('Emoji');
   await page.keyboard.press('Enter');
   await options(alice).first().waitFor();
-  await soon(focused).toBe('Search emoji');
+  await eventually(focused).toBe('Search emoji');
   expect(await violations(alice.page)).toEqual([]);
 
   await page.keyboard.press('ArrowDown');
@@ -125,7 +125,7 @@ test('the picker by keyboard alone: it looks for words, moves by arrows, and wri
   // What one types is looked for, wherever the focus is.
   await page.keyboard.type('octopus');
   expect(await focused()).toBe('Search emoji');
-  await soon(() => options(alice).count()).toBe(1);
+  await eventually(() => options(alice).count()).toBe(1);
   await page.keyboard.press('Enter');
   await written(alice).toBe('a🐙b');
   expect(await picker(alice).count()).toBe(0);
@@ -135,7 +135,7 @@ test('the picker by keyboard alone: it looks for words, moves by arrows, and wri
 
   // What was chosen comes first the next time; Escape closes the picker and not the conversation.
   await button(alice).click();
-  await soon(() => options(alice).count()).toBe(1);
+  await eventually(() => options(alice).count()).toBe(1);
   expect(await options(alice).first().getAttribute('aria-label')).toBe('octopus');
   await page.keyboard.type('zzzz');
   await picker(alice).getByText('No emoji found.').waitFor();
@@ -151,7 +151,7 @@ test('the picker by keyboard alone: it looks for words, moves by arrows, and wri
   await picker(alice).waitFor({ state: 'detached' });
 });
 
-test('a sign-out takes away what was chosen of late', async () => {
+test('a sign-out removes the recent emoji', async () => {
   const { alice, path } = await stage.pair();
   await button(alice).click();
   await options(alice).first().click();
@@ -176,8 +176,8 @@ const looks: [string, BrowserContextOptions][] = [
   ['a low window', { viewport: { width: 1024, height: 420 }, hasTouch: true, isMobile: true }],
 ];
 
-test.each(looks)('by touch every target is 44 px, nothing leaves the window, and axe finds nothing: %s', async (_, options) => {
-  const [name, bob] = [unique('alice'), unique('bob')];
+test.each(looks)('touch targets are 44 px, nothing overflows the window, and axe finds no violation: %s', async (_, options) => {
+  const [name, bob] = [uniqueName('alice'), uniqueName('bob')];
   await stage.token(bob);
   const { id } = await stage.api<{ id: string }>(name, 'POST', '/chat/conversations', { username: bob });
   const page = await stage.open(`/c/${id}`, options);
@@ -200,7 +200,7 @@ test.each(looks)('by touch every target is 44 px, nothing leaves the window, and
 
   await page.locator('.emoji-tabs [role=tab]').last().tap();
   await page.locator('.emoji-list [role=option]').first().tap();
-  await soon(() => page.locator('.composer textarea').inputValue()).toBe('🏁');
+  await eventually(() => page.locator('.composer textarea').inputValue()).toBe('🏁');
   await page.locator('.composer textarea').pressSequentially(':smi');
   await page.locator('.emoji-offers [role=option]').first().waitFor();
   const offered = await page.locator('.emoji-offers [role=option]').evaluateAll((all) => all.map((element) => element.getBoundingClientRect().height));
@@ -208,8 +208,8 @@ test.each(looks)('by touch every target is 44 px, nothing leaves the window, and
   expect(await violations(page)).toEqual([]);
 });
 
-test('names are looked for in the language of the page', async () => {
-  const [name, bob] = [unique('alice'), unique('bob')];
+test('the search uses names in the language of the page', async () => {
+  const [name, bob] = [uniqueName('alice'), uniqueName('bob')];
   await stage.token(bob);
   const { id } = await stage.api<{ id: string }>(name, 'POST', '/chat/conversations', { username: bob });
   const page = await stage.open(`/c/${id}`, { locale: 'de' });
@@ -223,7 +223,7 @@ test('names are looked for in the language of the page', async () => {
   expect(await page.locator('.emoji-list').getAttribute('lang')).toBe('de');
 });
 
-test('where the data cannot be loaded, the picker says so and what was typed stays', async () => {
+test('if the data cannot be loaded, the picker says so and typed text stays', async () => {
   const { alice } = await stage.pair({ serviceWorkers: 'block' });
   await alice.page.route('**/assets/*emoji*', (route) => route.abort());
   await button(alice).click();

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { soon, unique, useBrowser } from './people.ts';
+import { eventually, uniqueName, useBrowserStage } from './people.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 
-test('Alt and the arrows go from conversation to conversation, with Shift to the next unread', async () => {
-  const name = unique('alice');
-  const others = [unique('one'), unique('two'), unique('three')];
+test('Alt and the arrow keys switch conversations, with Shift to the next unread one', async () => {
+  const name = uniqueName('alice');
+  const others = [uniqueName('one'), uniqueName('two'), uniqueName('three')];
   await stage.token(name);
   for (const other of others) {
     const { id } = await stage.api<{ id: string }>(other, 'POST', '/chat/conversations', { username: name });
@@ -16,14 +16,14 @@ test('Alt and the arrows go from conversation to conversation, with Shift to the
   const alice = await stage.enter(name);
   await alice.line(others[2]!).click();
   const open = () => alice.page.locator('section h1').textContent();
-  await soon(open).toBe(others[2]);
+  await eventually(open).toBe(others[2]);
   await alice.page.keyboard.press('Alt+ArrowDown');
-  await soon(open).toBe(others[1]);
+  await eventually(open).toBe(others[1]);
   await alice.page.keyboard.press('Alt+ArrowUp');
-  await soon(open).toBe(others[2]);
+  await eventually(open).toBe(others[2]);
   await alice.page.keyboard.press('Alt+Shift+ArrowDown');
-  await soon(open).toBe(others[0]);
+  await eventually(open).toBe(others[0]);
   await alice.page.keyboard.press('Alt+ArrowDown');
-  await soon(open).toBe(others[2]);
+  await eventually(open).toBe(others[2]);
   expect(await alice.composer.inputValue()).toBe('');
 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Person, signIn, soon, useBrowser } from './people.ts';
+import { Person, signIn, eventually, useBrowserStage } from './people.ts';
 import { startServer, type TestServer } from './server.ts';
 
 /** What the service worker is for: the page opens while the server is away. */
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 let server: TestServer;
 
 beforeAll(async () => {
@@ -19,13 +19,13 @@ const kept = ({ page }: Person) =>
     return (await cache.keys()).map(({ url }) => new URL(url).pathname);
   });
 
-test('the page opens without the server, in its own language, and what one writes goes out later', async () => {
+test('the page opens offline, in its language, and messages are sent later', async () => {
   const { alice: bob, path } = await stage.pair();
   const name = bob.name;
   const german = await stage.openIn(await bob.page.context().browser()!.newContext({ locale: 'de' }));
   await german.getByLabel('Benutzername').waitFor();
-  await soon(() => german.evaluate(async () => (await (await caches.open('chat-page')).keys()).some(({ url }) => url.includes('/assets/de-')))).toBe(true);
-  await soon(() => kept(bob)).toContain('/');
+  await eventually(() => german.evaluate(async () => (await (await caches.open('chat-page')).keys()).some(({ url }) => url.includes('/assets/de-')))).toBe(true);
+  await eventually(() => kept(bob)).toContain('/');
 
   await server.kill();
   await german.reload();
@@ -65,7 +65,7 @@ const stored = ({ page }: Person) =>
     return JSON.stringify(found);
   });
 
-test('the last conversations are there without the server, where one stays signed in, and go with the sign-out', async () => {
+test('the latest conversations are readable offline if the sign-in is remembered, and removed by a sign-out', async () => {
   const { alice: bob, bob: peer, path } = await stage.pair();
   await bob.page.context().close();
   const page = await stage.open(path);
@@ -76,8 +76,8 @@ test('the last conversations are there without the server, where one stays signe
   await alice.sees('the last word');
   await alice.say('and mine');
   await peer.sees('and mine');
-  await soon(() => kept(alice)).toContain('/');
-  await soon(() => stored(alice)).toContain('and mine');
+  await eventually(() => kept(alice)).toContain('/');
+  await eventually(() => stored(alice)).toContain('and mine');
 
   await server.kill();
   await page.reload();
@@ -95,14 +95,14 @@ test('the last conversations are there without the server, where one stays signe
   await server.start();
   await alice.seesStatus('from a tunnel', 'read');
   expect(await alice.texts()).toEqual(['the last word', 'and mine', 'from a tunnel']);
-  await soon(() => stored(alice)).toContain('from a tunnel');
+  await eventually(() => stored(alice)).toContain('from a tunnel');
   await page.getByRole('button', { name: 'Your menu' }).click();
   await page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
   await page.getByLabel('Username').waitFor();
   expect(await stored(alice)).not.toContain('the last word');
 });
 
-test('where one does not stay signed in no message stays on the device', async () => {
+test('without a remembered sign-in no message is stored on the device', async () => {
   const { alice, bob } = await stage.pair();
   await alice.say('for nobody else');
   await bob.sees('for nobody else');
@@ -114,13 +114,13 @@ test('where one does not stay signed in no message stays on the device', async (
   expect(await stored(alice)).not.toContain('for nobody else');
 });
 
-test('the worker keeps the page and what it is made of, and nothing that anybody wrote', async () => {
+test('the service worker caches the page and its assets, and no messages', async () => {
   const { alice, bob } = await stage.pair();
   await alice.say('not for keeping');
   await bob.sees('not for keeping');
   await alice.page.reload();
   await alice.sees('not for keeping');
-  await soon(() => kept(alice)).toContain('/');
+  await eventually(() => kept(alice)).toContain('/');
   expect((await kept(alice)).filter((address) => address !== '/' && !address.startsWith('/assets/'))).toEqual([]);
   // Whatever is asked for and is not the page is the server's to answer.
   expect(await alice.page.evaluate(async () => (await fetch('/health/ready')).status)).toBe(200);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { soon, useBrowser } from './people.ts';
+import { eventually, useBrowserStage } from './people.ts';
 import { startServer, type TestServer } from './server.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 let server: TestServer;
 
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.end());
 
-test('a server that is killed and comes back: what was written meanwhile arrives once, in its order', async () => {
+test('messages written while the server is down arrive once and in order', async () => {
   const { alice, bob } = await stage.pair();
   await alice.say('before');
   await bob.sees('before');
@@ -36,7 +36,7 @@ test('a server that is killed and comes back: what was written meanwhile arrives
   expect(await alice.texts()).toEqual(['before', ...meanwhile, 'after']);
 });
 
-test('without a network one is told, and what was written goes out when it is back', async () => {
+test('being offline is shown, and messages are sent when the network is back', async () => {
   const { alice, bob } = await stage.pair();
 
   await alice.page.context().setOffline(true);
@@ -48,11 +48,11 @@ test('without a network one is told, and what was written goes out when it is ba
   await alice.page.context().setOffline(false);
   await bob.sees('written in a tunnel');
   await alice.seesStatus('written in a tunnel', 'read');
-  await soon(() => alice.banner.count()).toBe(0);
+  await eventually(() => alice.banner.count()).toBe(0);
   expect(await bob.texts()).toEqual(['written in a tunnel']);
 });
 
-test('what was not sent when the page was closed is sent when it is open again', async () => {
+test('messages left unsent by a closed page are sent when it is reopened', async () => {
   const { alice, bob, path } = await stage.pair();
   await alice.page.context().setOffline(true);
   await alice.banner.waitFor();

@@ -5,7 +5,7 @@ import { chromium, type Browser, type BrowserContext, type BrowserContextOptions
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
 /** A browser for the tests of a file. After each test nobody's page may have broken a rule, and all are closed. */
-export function useBrowser(url = inject('url')): Stage {
+export function useBrowserStage(url = inject('url')): Stage {
   let browser: Browser;
   const stage = new Stage(() => browser, url);
   beforeAll(async () => {
@@ -36,12 +36,12 @@ let count = 0;
 const run = `${Date.now() % 10_000_000}${(process.env.VITEST_POOL_ID ?? '0').padStart(2, '0')}`;
 
 /** A name that nobody else has. */
-export const unique = (name: string): string => `${name}-${run}-${count++}`;
+export const uniqueName = (name: string): string => `${name}-${run}-${count++}`;
 
 /** What a test plays on. */
 export class Stage {
   private readonly contexts: BrowserContext[] = [];
-  private readonly faults: string[] = [];
+  private readonly errors: string[] = [];
   /** How often a browser has asked whether somebody really wants to go. */
   asked = 0;
   private readonly tokens = new Map<string, string>();
@@ -64,7 +64,7 @@ export class Stage {
   async openIn(context: BrowserContext, path = '/'): Promise<Page> {
     const page = await context.newPage();
     page.setDefaultTimeout(30_000);
-    await page.exposeFunction('__fault', (fault: string) => this.faults.push(fault));
+    await page.exposeFunction('__fault', (fault: string) => this.errors.push(fault));
     await page.addInitScript(() => {
       const tell = (window as unknown as { __fault: (fault: string) => void }).__fault;
       document.addEventListener('securitypolicyviolation', (event) => tell(`${event.violatedDirective} refused ${event.blockedURI || 'inline'} ${event.sample}`));
@@ -76,19 +76,19 @@ export class Stage {
         void dialog.accept();
         return;
       }
-      this.faults.push(`a dialog: ${dialog.message()}`);
+      this.errors.push(`a dialog: ${dialog.message()}`);
       void dialog.dismiss();
     });
-    page.on('pageerror', (error) => this.faults.push(`an error: ${error.stack ?? error.message}`));
+    page.on('pageerror', (error) => this.errors.push(`an error: ${error.stack ?? error.message}`));
     page.on('request', (request) => {
-      if (new URL(request.url()).origin !== this.url) this.faults.push(`a request to ${request.url()}`);
+      if (new URL(request.url()).origin !== this.url) this.errors.push(`a request to ${request.url()}`);
     });
     await page.goto(this.url + path);
     return page;
   }
 
   /** Somebody with a window, signed in. */
-  async enter(name = unique('somebody'), options: BrowserContextOptions = {}, path = '/'): Promise<Person> {
+  async enter(name = uniqueName('somebody'), options: BrowserContextOptions = {}, path = '/'): Promise<Person> {
     const page = await this.open(path, options);
     await signIn(page, name);
     return new Person(this, page, name);
@@ -96,7 +96,7 @@ export class Stage {
 
   /** Two people with a conversation, which both have open. */
   async pair(options: BrowserContextOptions = {}): Promise<{ alice: Person; bob: Person; path: string }> {
-    const [alice, bob] = [unique('alice'), unique('bob')];
+    const [alice, bob] = [uniqueName('alice'), uniqueName('bob')];
     await this.token(bob);
     const { id } = await this.api<{ id: string }>(alice, 'POST', '/chat/conversations', { username: bob });
     const path = `/c/${id}`;
@@ -127,13 +127,13 @@ export class Stage {
   }
 
   /** What the pages have done that they must not; empty from then on. */
-  takeFaults(): string[] {
-    return this.faults.splice(0);
+  takeErrors(): string[] {
+    return this.errors.splice(0);
   }
 
   async clear(): Promise<void> {
     await Promise.all(this.contexts.splice(0).map((context) => context.close()));
-    expect(this.takeFaults()).toEqual([]);
+    expect(this.takeErrors()).toEqual([]);
   }
 }
 
@@ -255,7 +255,7 @@ export async function fill(stage: Stage, sender: string, conversationId: string,
 }
 
 /** Whether something becomes true soon. */
-export const soon = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 30_000, interval: 50 });
+export const eventually = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 30_000, interval: 50 });
 
 /** What axe finds, by WCAG 2.2 AA and its own best practices. */
 export async function violations(page: Page): Promise<string[]> {

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { fill, soon, unique, useBrowser, type Person } from './people.ts';
+import { fill, eventually, uniqueName, useBrowserStage, type Person } from './people.ts';
 
 /** Where one begins to read, what stays where it is, and what counts as read. */
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 const numbered = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name} ${index + 1}`);
 
 /** A conversation in which so many messages were read, and so many not. */
 async function unreadConversation(read: number, unread: number): Promise<{ alice: string; bob: string; id: string }> {
-  const [alice, bob] = [unique('alice'), unique('bob')];
+  const [alice, bob] = [uniqueName('alice'), uniqueName('bob')];
   await stage.token(alice);
   const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: alice });
   if (read > 0) await fill(stage, bob, id, numbered('old', read));
@@ -24,7 +24,7 @@ async function together(): Promise<{ alice: Person; bob: Person; id: string }> {
   const { alice: name, bob: other, id } = await unreadConversation(40, 0);
   const [alice, bob] = await Promise.all([stage.enter(name, {}, `/c/${id}`), stage.enter(other, {}, `/c/${id}`)]);
   await Promise.all([alice.sees('old 40'), bob.sees('old 40')]);
-  await soon(() => alice.status.textContent()).toBe('Online');
+  await eventually(() => alice.status.textContent()).toBe('Online');
   // A round trip: whatever was missed has come before it.
   await bob.say('here');
   await alice.sees('here');
@@ -68,64 +68,64 @@ describe.each([
       return [...document.querySelectorAll<HTMLElement>('.row[data-seq]')].filter((row) => row.getBoundingClientRect().bottom <= bottom + 4).reduce((most, row) => Math.max(most, Number(row.dataset.seq)), 0);
     });
     expect(lastInView).toBeLessThan(read + unread);
-    await soon(async () => (await cursorOf(name, id)).unread).toBeLessThanOrEqual(read + unread - lastInView + 1);
+    await eventually(async () => (await cursorOf(name, id)).unread).toBeLessThanOrEqual(read + unread - lastInView + 1);
     expect((await cursorOf(name, id)).unread).toBeGreaterThanOrEqual(read + unread - lastInView - 1);
 
     // Reading on to the end marks the rest.
-    await soon(async () => {
+    await eventually(async () => {
       await alice.scroller.evaluate((element) => element.scrollBy(0, element.clientHeight));
       return (await cursorOf(name, id)).unread;
     }).toBe(0);
   });
 });
 
-test('what fits into the window is all in view, with the divider, and read', async () => {
+test('unread messages that fit into the window are all visible, with the divider, and read', async () => {
   const { alice: name, bob, id } = await unreadConversation(100, 3);
   const alice = await stage.enter(name);
   await alice.line(bob).click();
   await alice.sees('new 3');
   await isAtDivider(alice);
-  await soon(async () => (await cursorOf(name, id)).unread).toBe(0);
+  await eventually(async () => (await cursorOf(name, id)).unread).toBe(0);
 });
 
 test.each([
   ['forty lines', Array.from({ length: 40 }, (_, index) => `line ${index + 1}`).join('\n')],
   ['four thousand characters', 'many words '.repeat(363)],
-])('who is at the end stays there when the other sends %s', async (_, long) => {
+])('the list sticks to the end when the other sends %s', async (_, long) => {
   const { alice, bob } = await together();
   const distance = () => alice.scroller.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
-  await soon(distance).toBeLessThan(2);
+  await eventually(distance).toBeLessThan(2);
   await bob.say(long.trim());
   await alice.page.locator('.row', { hasText: long.slice(0, 12) }).last().waitFor();
-  await soon(distance).toBeLessThan(2);
+  await eventually(distance).toBeLessThan(2);
   await bob.say('and this');
   await alice.sees('and this');
-  await soon(distance).toBeLessThan(2);
+  await eventually(distance).toBeLessThan(2);
   expect(await alice.page.locator('.to-bottom').count()).toBe(0);
   await bob.seesStatus('and this', 'read');
 });
 
-test('what was missed while offline does not run past one who looks at the window', async () => {
+test('messages missed offline do not scroll past the divider in an active window', async () => {
   const { alice, bob, id } = await together();
 
   await alice.page.context().setOffline(true);
   await alice.banner.waitFor();
   await fill(stage, bob.name, id, numbered('new', 50));
   await alice.page.context().setOffline(false);
-  await soon(() => alice.banner.count()).toBe(0);
+  await eventually(() => alice.banner.count()).toBe(0);
   await isAtDivider(alice);
   await alice.page.getByRole('button', { name: /new message/ }).waitFor();
   expect((await cursorOf(alice.name, id)).unread).toBeGreaterThan(20);
 
   await alice.page.getByRole('button', { name: /new message/ }).click();
-  await soon(() => alice.page.title()).toBe(`${bob.name} · Chat`);
+  await eventually(() => alice.page.title()).toBe(`${bob.name} · Chat`);
   // From here on it is live again: no divider for what one sees come.
   await bob.say('live');
   await alice.sees('live');
   expect((await alice.page.locator('.row .text, .divider.unread').allTextContents()).slice(-2)).not.toContain('New');
 });
 
-test('what comes while the window is behind others waits at its beginning', async () => {
+test('messages that arrive in an inactive window wait at the first one', async () => {
   const { alice, bob, id } = await together();
   // Headless windows all have the focus: the page is told of another.
   await alice.page.evaluate(() => {
@@ -133,18 +133,18 @@ test('what comes while the window is behind others waits at its beginning', asyn
     window.dispatchEvent(new Event('blur'));
   });
   await fill(stage, bob.name, id, numbered('new', 50));
-  await soon(() => alice.page.title()).toBe(`(50) ${bob.name} · Chat`);
+  await eventually(() => alice.page.title()).toBe(`(50) ${bob.name} · Chat`);
   await isAtDivider(alice);
   await alice.page.evaluate(() => {
     Reflect.deleteProperty(document, 'hasFocus');
     window.dispatchEvent(new Event('focus'));
   });
-  await soon(async () => (await cursorOf(alice.name, id)).unread).toBeLessThan(50);
+  await eventually(async () => (await cursorOf(alice.name, id)).unread).toBeLessThan(50);
   await isAtDivider(alice);
   expect((await cursorOf(alice.name, id)).unread).toBeGreaterThan(20);
 });
 
-test('a signature of typing goes with the connection', async () => {
+test('the typing indicator disappears with the connection', async () => {
   const { alice, bob } = await stage.pair();
   await bob.composer.pressSequentially('hal');
   await alice.page.getByRole('img', { name: `${bob.name} is typing` }).waitFor();

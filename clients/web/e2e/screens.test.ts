@@ -2,11 +2,11 @@ import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { soon, unique, useBrowser } from './people.ts';
+import { eventually, uniqueName, useBrowserStage } from './people.ts';
 
 /** Pictures of the main states, to look at: test-results/screens. Those in docs/screenshots are chosen from them. */
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 const folder = fileURLToPath(new URL('../../test-results/screens/', import.meta.url));
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
@@ -87,7 +87,7 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
     await shoot(me.page, 'offline');
     await me.page.context().setOffline(false);
     await me.seesStatus('I am in the tunnel', 'read');
-    await soon(() => me.banner.count()).toBe(0);
+    await eventually(() => me.banner.count()).toBe(0);
 
     await maya.changeBlock();
     await maya.page.locator('.notice').waitFor();
@@ -119,7 +119,7 @@ const others: [string, BrowserContextOptions][] = [
 ];
 
 test.each(others)('the list, a conversation, its menu and the settings: %s', async (look, options) => {
-  const [name, bob, carol] = [unique('alice'), unique('bob'), 'Konstantin-Alexander Freiherr von und zu Hohenfels'];
+  const [name, bob, carol] = [uniqueName('alice'), uniqueName('bob'), 'Konstantin-Alexander Freiherr von und zu Hohenfels'];
   const page = await stage.open('/', options);
   await page.locator('#credential').fill(name);
   await page.keyboard.press('Enter');

@@ -1,15 +1,15 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { Person, signIn, soon, unique, useBrowser, violations } from './people.ts';
+import { Person, signIn, eventually, uniqueName, useBrowserStage, violations } from './people.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 
 const signInPage = (page: Page) => page.getByLabel('Username');
 const isOnline = (page: Page) => page.locator('.app').waitFor();
 
 /** Somebody in two windows of one browser, signed in to stay. */
 async function twice() {
-  const name = unique('twice');
+  const name = uniqueName('twice');
   const one = await stage.open();
   await one.getByLabel('Keep me signed in').check();
   await signIn(one, name);
@@ -24,7 +24,7 @@ async function signOut(page: Page): Promise<void> {
   await signInPage(page).waitFor();
 }
 
-test('who signs out in one window has signed out in all, and stays so', async () => {
+test('signing out in one window signs out all, also after a reload', async () => {
   const { one, two } = await twice();
   await signOut(one);
   await signInPage(two).waitFor();
@@ -35,11 +35,11 @@ test('who signs out in one window has signed out in all, and stays so', async ()
   await signInPage(await stage.openIn(one.context())).waitFor();
 });
 
-test('two windows can be two people, and one of them signing out is not the other', async () => {
+test('two windows can be two users, who sign out separately', async () => {
   const { name, one } = await twice();
   const other = await stage.openIn(one.context());
   await signOut(other);
-  await signIn(other, unique('other'));
+  await signIn(other, uniqueName('other'));
   const third = await stage.openIn(one.context());
   await signInPage(third).waitFor();
   expect(name).not.toBe('');
@@ -70,8 +70,8 @@ const kept = (page: Page) =>
     return JSON.stringify([databases, { ...localStorage }, { ...sessionStorage }]);
   });
 
-test('signing out everywhere asks first, and ends all devices of the person for good, with all that they keep', async () => {
-  const name = unique('everywhere');
+test('signing out everywhere asks first, ends all sessions of the user, and removes their data', async () => {
+  const name = uniqueName('everywhere');
   const bob = await stage.enter();
   const desk = new Person(stage, await stage.open(), name);
   const phone = new Person(stage, await stage.open(), name);
@@ -87,7 +87,7 @@ test('signing out everywhere asks first, and ends all devices of the person for 
   await phone.sees('something said');
   await phone.composer.fill('half a thought');
   // Kept for times without a network by then.
-  await soon(async () => (await kept(phone.page)).includes('something said')).toBe(true);
+  await eventually(async () => (await kept(phone.page)).includes('something said')).toBe(true);
   expect(await kept(phone.page)).toContain('half a thought');
   let renewals = 0;
   await phone.page.context().route('**/dev/token', (route) => (renewals++, route.fallback()));
@@ -112,7 +112,7 @@ test('signing out everywhere asks first, and ends all devices of the person for 
   for (const page of [desk.page, phone.page, second]) {
     await signInPage(page).waitFor();
     expect(await page.getByRole('alert').textContent()).toBe('You are signed out on all devices. Sign in again.');
-    for (const left of ['something said', 'half a thought', '"token"']) await soon(async () => (await kept(page)).includes(left)).toBe(false);
+    for (const left of ['something said', 'half a thought', '"token"']) await eventually(async () => (await kept(page)).includes(left)).toBe(false);
   }
   await phone.page.reload();
   await signInPage(phone.page).waitFor();
@@ -145,7 +145,7 @@ async function issuer(context: BrowserContext, name: string) {
 
 /** A session whose token is to be replaced at once, in each window that opens. */
 async function worn(keep: boolean) {
-  const name = unique('worn');
+  const name = uniqueName('worn');
   const token = await stage.token(name);
   const first = await stage.open();
   await signInPage(first).waitFor();
@@ -156,11 +156,11 @@ async function worn(keep: boolean) {
   return { at, context, first };
 }
 
-test('two windows that need a new token at the same time ask for one', async () => {
+test('windows that need a new token at the same time refresh once', async () => {
   const { at, context } = await worn(true);
   const pages = await Promise.all([stage.openIn(context), stage.openIn(context), stage.openIn(context)]);
   await Promise.all(pages.map(isOnline));
-  await soon(() => pages[0]!.evaluate(() => localStorage.getItem('chat.session')?.includes('"refreshToken":"1"'))).toBe(true);
+  await eventually(() => pages[0]!.evaluate(() => localStorage.getItem('chat.session')?.includes('"refreshToken":"1"'))).toBe(true);
   for (const page of pages) {
     await page.reload();
     await isOnline(page);
@@ -168,7 +168,7 @@ test('two windows that need a new token at the same time ask for one', async () 
   expect(at).toEqual({ refreshes: 1, isOver: false });
 });
 
-test('a sign-in that the issuer has ended is asked for again, also after a reload', async () => {
+test('a session that the issuer has ended asks to sign in, also after a reload', async () => {
   const { at, context } = await worn(true);
   at.isOver = true;
   const page = await stage.openIn(context);
@@ -178,7 +178,7 @@ test('a sign-in that the issuer has ended is asked for again, also after a reloa
   await signInPage(page).waitFor();
 });
 
-test('a renewal that comes back after a sign-out does not undo it', async () => {
+test('a token refresh that completes after a sign-out does not undo it', async () => {
   const { context, first } = await worn(true);
   let release = () => {};
   const held = new Promise<void>((resolve) => (release = resolve));
@@ -198,8 +198,8 @@ test('a renewal that comes back after a sign-out does not undo it', async () => 
   expect(await page.evaluate(() => localStorage.getItem('chat.session'))).toBeNull();
 });
 
-test('a browser without storage, whose database hangs, over plain http: one chats all the same', async () => {
-  const bob = await stage.enter(unique('bob'));
+test('chatting works without storage, with a hanging IndexedDB, over plain http', async () => {
+  const bob = await stage.enter(uniqueName('bob'));
   const page = await stage.open();
   await page.addInitScript(() => {
     for (const area of ['localStorage', 'sessionStorage'])
@@ -215,7 +215,7 @@ test('a browser without storage, whose database hangs, over plain http: one chat
     Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });
   });
   await page.reload();
-  const name = unique('alice');
+  const name = uniqueName('alice');
   await signIn(page, name);
   const alice = new Person(stage, page, name);
   await alice.startWith(bob.name);

@@ -1,8 +1,8 @@
 import { writeFileSync, mkdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { fill, soon, unique, useBrowser } from './people.ts';
+import { fill, eventually, uniqueName, useBrowserStage } from './people.ts';
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 const budget = 150 * 1024;
 const lines = (at: number): string => (at % 7 === 0 ? `message ${at}\n${'and more of it '.repeat(at % 11)}` : `message ${at}`);
 
@@ -15,7 +15,7 @@ function report(name: string, value: number): void {
   writeFileSync(new URL('browser-figures.json', folder), JSON.stringify(figures, null, 2));
 }
 
-test('the first load is small, all from here, and drawn soon', async () => {
+test('the first load is small, from the server itself, and painted soon', async () => {
   const page = await stage.open('/client.json');
   const session = await page.context().newCDPSession(page);
   await session.send('Network.enable');
@@ -36,10 +36,10 @@ test('the first load is small, all from here, and drawn soon', async () => {
   expect(bytes).toBeLessThan(8 * 1024);
 });
 
-test('ten thousand messages scroll at the speed of the screen, and history grows upward without a jump', { timeout: 240_000 }, async () => {
+test('ten thousand messages scroll smoothly, and history loads without a jump', { timeout: 240_000 }, async () => {
   const total = 10_000;
-  const bob = unique('bob');
-  const name = unique('alice');
+  const bob = uniqueName('bob');
+  const name = uniqueName('alice');
   await stage.token(name);
   const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
   await fill(stage, bob, id, Array.from({ length: total }, (_, index) => lines(index + 1)));
@@ -121,9 +121,9 @@ test('ten thousand messages scroll at the speed of the screen, and history grows
   await alice.sees('one more');
 });
 
-test('who reads further up is not moved by what comes, but told of it', async () => {
-  const bob = unique('bob');
-  const name = unique('alice');
+test('new messages do not move a user who reads further up, but are counted', async () => {
+  const bob = uniqueName('bob');
+  const name = uniqueName('alice');
   await stage.token(name);
   const { id } = await stage.api<{ id: string }>(bob, 'POST', '/chat/conversations', { username: name });
   await fill(stage, bob, id, Array.from({ length: 120 }, (_, index) => lines(index + 1)));
@@ -133,7 +133,7 @@ test('who reads further up is not moved by what comes, but told of it', async ()
   await alice.page.locator('.row .text').first().waitFor();
   await alice.scroller.evaluate((element) => (element.scrollTop = element.scrollHeight));
   await alice.sees('message 120');
-  await soon(() => alice.page.title()).toBe(`${bob} · Chat`);
+  await eventually(() => alice.page.title()).toBe(`${bob} · Chat`);
 
   await alice.scroller.evaluate((element) => element.scrollBy(0, -1200));
   await alice.page.getByRole('button', { name: 'Go to the latest message' }).waitFor();
@@ -147,5 +147,5 @@ test('who reads further up is not moved by what comes, but told of it', async ()
   await alice.page.getByRole('button', { name: '2 new messages' }).click();
   await alice.sees('second');
   await alice.page.getByRole('button', { name: '2 new messages' }).waitFor({ state: 'detached' });
-  await soon(() => alice.page.title()).toBe(`${bob} · Chat`);
+  await eventually(() => alice.page.title()).toBe(`${bob} · Chat`);
 });

@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import { closedCode, findEmoji, loadEmoji, openedCode } from '../src/emoji.ts';
 
-describe('what is taken for a shortcode', () => {
+describe('shortcodes', () => {
   test.each([
     [':smi', { at: 0, name: 'smi' }],
     ['so :Smi', { at: 3, name: 'smi' }],
     ['(:läch', { at: 1, name: 'läch' }],
     ['`done` :smi', { at: 7, name: 'smi' }],
-  ])('%j begins one', (text, typed) => expect(openedCode(text)).toEqual(typed));
-  test.each([':D', 'note:smi', 'http://smi', '::smi', '`:smi', ':smi ', ':smi:'])('%j begins none', (text) => expect(openedCode(text)).toBeUndefined());
-  test('a closing colon ends one, and not within a word, a time or code', () => {
+  ])('%j starts one', (text, typed) => expect(openedCode(text)).toEqual(typed));
+  test.each([':D', 'note:smi', 'http://smi', '::smi', '`:smi', ':smi ', ':smi:'])('%j starts none', (text) => expect(openedCode(text)).toBeUndefined());
+  test('a closing colon completes one, but not within a word, a time or code', () => {
     expect(closedCode('so :+1:')).toEqual({ at: 3, name: '+1' });
     for (const text of ['10:30:', 'x:tada:', '`:tada:', ':ta da:', '::']) expect(closedCode(text)).toBeUndefined();
   });
 });
 
-test('every emoji has a name and a shortcode, and a shortcode means one emoji', async () => {
+test('every emoji has a name and a shortcode, and shortcodes are unique', async () => {
   const { groups, byCode } = await loadEmoji();
   const all = groups.flat();
   expect(groups).toHaveLength(9);
@@ -27,7 +27,7 @@ test('every emoji has a name and a shortcode, and a shortcode means one emoji', 
   expect(['tada', '+1', 'heart', 'smile'].map((code) => byCode.get(code)?.text)).toEqual(['🎉', '👍', '❤️', '😄']);
 });
 
-test('what fits best comes first: the shortcode, its beginning, a part of it, then other words', async () => {
+test('matches are ranked: shortcode, its prefix, a part of it, then other words', async () => {
   const set = await loadEmoji();
   const found = (query: string, most = 3) => findEmoji(set, query, most).map(({ text }) => text);
   expect(found('heart')[0]).toBe('❤️');

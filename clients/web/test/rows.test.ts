@@ -18,7 +18,7 @@ function item(isOwn: boolean, at: Date): TimelineItem {
 const drawn = (items: TimelineItem[], readUpTo: number | null) =>
   rowsOf(items, readUpTo, now).map((row) => (row.kind === 'message' ? `${row.first ? '[' : ''}${row.key}${row.last ? ']' : ''}` : row.kind === 'day' ? row.label : row.kind));
 
-test('messages of one person stand together, until time, day, divider or the other one comes between', () => {
+test('messages of one sender form a group, until time, day, divider or the other sender ends it', () => {
   seq = 0;
   const at = (day: number, hour: number, minute: number) => new Date(2026, 0, day, hour, minute);
   const items = [item(false, at(30, 9, 0)), item(false, at(30, 9, 1)), item(false, at(30, 9, 30)), item(true, at(30, 9, 31)), item(false, at(31, 9, 0)), item(false, at(31, 9, 1)), item(false, at(31, 9, 2))];
@@ -28,13 +28,13 @@ test('messages of one person stand together, until time, day, divider or the oth
   expect(drawn([], 0)).toEqual(['top', 'end']);
 });
 
-test('the divider never stands before what one has written oneself', () => {
+test('the divider is never placed before the user\'s own message', () => {
   seq = 0;
   const items = [item(true, now), item(false, now)];
   expect(drawn(items, 0)).toEqual(['top', 'Today', '[1]', 'unread', '[2]', 'end']);
 });
 
-test('times are said as one would say them', () => {
+test('relative times', () => {
   expect(ago(new Date(2026, 0, 31, 11, 59, 30), now)).toBe('just now');
   expect(ago(new Date(2026, 0, 31, 11, 59), now)).toBe('1 minute ago');
   expect(ago(new Date(2026, 0, 31, 8, 5), now)).toBe('today at 08:05');
@@ -43,12 +43,12 @@ test('times are said as one would say them', () => {
   expect(dayLabel(new Date(2025, 11, 24), now)).toBe('24 December 2025');
 });
 
-test('initials are whole characters of any script', () => {
+test('initials are whole graphemes of any script', () => {
   expect(initials('🇦🇷 fútbol')).toBe('🇦🇷F');
   expect(['Maya Lind', 'jonas', '👩‍🚀 x', 'نور', ' ', 'a.b_c'].map(initials)).toEqual(['ML', 'J', '👩‍🚀X', 'ن', '?', 'AC']);
 });
 
-test('what is shortened is not cut within a character', () => {
+test('truncation does not split graphemes', () => {
   expect(shortened('ab👩‍🚀cd', 3)).toBe('ab');
   expect(shortened('ab👩‍🚀cd', 7)).toBe('ab👩‍🚀');
   expect(shortened('short', 200)).toBe('short');

@@ -3,7 +3,7 @@ import { createChat, totalUnreadOf, type ChatError, type WireError } from '../..
 import { couple, device, lines, statuses, options, person, signed, stored, texts, until } from './people.js';
 
 describe('two people', () => {
-  test('talk, and see how far the other one has come', async () => {
+  test('exchange messages and see their delivery status', async () => {
     const { a, b, id, alice, bob } = await couple();
     a.send(id, 'hello');
     expect(statuses(a, id)).toEqual(['sending']);
@@ -21,7 +21,7 @@ describe('two people', () => {
     expect(lines(a, id).map((line) => [line.senderId, line.isOwn])).toEqual([[alice.userId, true], [bob.userId, false]]);
   });
 
-  test('a line keeps its key from the first moment to its last mark', async () => {
+  test('a timeline item keeps its key through all statuses', async () => {
     const { a, id } = await couple();
     const tempId = a.send(id, 'hello');
     const before = lines(a, id)[0]!;
@@ -30,7 +30,7 @@ describe('two people', () => {
     expect(before.key).toBe(tempId);
   });
 
-  test('see each other come and go', async () => {
+  test('see each other\'s presence', async () => {
     const { a, b, bob } = await couple();
     await until(a, (state) => state.presence[bob.userId]?.online === true);
     b.stop();
@@ -40,7 +40,7 @@ describe('two people', () => {
     await until(a, (state) => state.presence[bob.userId]?.online === true);
   });
 
-  test('see each other write, for as long as they do', async () => {
+  test('see each other typing, for as long as they do', async () => {
     const { a, b, id, bob } = await couple();
     b.typing(id);
     await until(a, (state) => state.typing[id]?.[bob.userId] !== undefined);
@@ -52,7 +52,7 @@ describe('two people', () => {
     await until(a, (state) => state.typing[id] === undefined);
   });
 
-  test('a message ends the writing', async () => {
+  test('a message ends the typing indicator', async () => {
     const { a, b, id, bob } = await couple();
     b.typing(id);
     await until(a, (state) => state.typing[id]?.[bob.userId] !== undefined);
@@ -60,7 +60,7 @@ describe('two people', () => {
     await until(a, (state) => texts(a, id).length === 1 && state.typing[id] === undefined);
   });
 
-  test('one blocks the other, and takes it back', async () => {
+  test('one blocks and unblocks the other', async () => {
     const { a, b, id, alice, bob } = await couple();
     await until(a, (state) => state.presence[bob.userId]?.online === true);
     await a.block({ userId: bob.userId });
@@ -82,7 +82,7 @@ describe('two people', () => {
     await until(b, (state) => state.outbox.length === 0 && lines(b, id)[0]?.message !== undefined);
   });
 
-  test('a block is seen by the other devices of whoever made it, and after a reload', async () => {
+  test('a block is visible on the blocker\'s other devices, and after a reload', async () => {
     const { a, alice, bob } = await couple();
     const phone = await device(alice);
     await a.block({ username: bob.name });
@@ -108,7 +108,7 @@ describe('sending', () => {
     ['too long', 'x'.repeat(4001)],
     ['more than a frame can hold', '\u0001'.repeat(20_000)],
     ['half a character', 'a\ud800b'],
-  ])('what is %s fails, can be dropped, and is in nobody else\'s way', async (_, content) => {
+  ])('a message that is %s fails, can be discarded, and blocks no other', async (_, content) => {
     const { a, b, id } = await couple();
     const tempId = a.send(id, content);
     a.send(id, 'after it');
@@ -120,7 +120,7 @@ describe('sending', () => {
     await until(a, (state) => state.outbox.length === 0);
   });
 
-  test('to a conversation of others fails', async () => {
+  test('to another user\'s conversation fails', async () => {
     const { id } = await couple();
     const stranger = await device(await person('stranger'));
     const tempId = stranger.send(id, 'let me in');
@@ -129,7 +129,7 @@ describe('sending', () => {
     await expect(stranger.load(id)).rejects.toMatchObject({ code: 'NOT_FOUND' } satisfies Partial<ChatError>);
   });
 
-  test('text stays as it was', async () => {
+  test('text is stored unchanged', async () => {
     const { a, b, id } = await couple();
     const text = '<img src=x onerror=alert(1)> & "quotes" \u202e \u0001 👩‍👩‍👧 \n new line';
     a.send(id, text);
@@ -139,7 +139,7 @@ describe('sending', () => {
 });
 
 describe('conversations', () => {
-  test('somebody is written to by a stranger, and sees the conversation come', async () => {
+  test('a new conversation appears at its other member', async () => {
     const [alice, bob] = await Promise.all([person('alice'), person('bob')]);
     const [a, b] = await Promise.all([device(alice), device(bob)]);
     const id = await a.open({ userId: bob.userId });
@@ -152,14 +152,14 @@ describe('conversations', () => {
     expect(texts(b, id)).toEqual(['we have not met']);
   });
 
-  test('opening one that is there finds it', async () => {
+  test('opening an existing one returns it', async () => {
     const { a, b, id, alice } = await couple();
     expect(await b.open({ username: alice.name })).toBe(id);
     expect(await a.open({ username: alice.name }).catch((failure: ChatError) => failure.code)).toBe('VALIDATION_ERROR');
     expect(await a.open({ username: 'nobody of this name' }).catch((failure: ChatError) => failure.code)).toBe('NOT_FOUND');
   });
 
-  test('history comes page by page, from a device that was never there before', async () => {
+  test('history is loaded page by page on a new device', async () => {
     const { a, id, bob } = await couple();
     const said = Array.from({ length: 130 }, (_, number) => `message ${number}`);
     for (const text of said) a.send(id, text);
@@ -179,7 +179,7 @@ describe('conversations', () => {
     expect(await stored(b, id)).toEqual([...said, 'meanwhile']);
   });
 
-  test('two devices of one person show the same', async () => {
+  test('two devices of one user show the same', async () => {
     const { a, b, id, alice } = await couple();
     const phone = await device(alice);
     a.send(id, 'from the desk');
@@ -193,7 +193,7 @@ describe('conversations', () => {
     await until(a, (state) => state.conversations[id]!.unread === 0);
   });
 
-  test('signing out everywhere ends every device of the person, and nobody else\'s', async () => {
+  test('signing out everywhere ends all sessions of the user, and of nobody else', async () => {
     const { a, b, id, alice } = await couple();
     let asked = 0;
     const phone = await device(alice, { token: async () => (asked++, alice.token) });

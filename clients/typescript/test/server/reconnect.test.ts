@@ -26,8 +26,8 @@ function sockets() {
 const isOnlineState = (state: ChatState) => state.connection.status === 'online';
 const isOnline = (chat: Chat) => isOnlineState(chat.getState());
 
-describe('coming back', () => {
-  test('the server is killed: what was said meanwhile arrives once, and in order', { timeout: 120_000 }, async () => {
+describe('reconnecting', () => {
+  test('after the server was killed, messages sent meanwhile arrive once and in order', { timeout: 120_000 }, async () => {
     const { a, b, id, bob } = await couple();
     a.send(id, 'before');
     await until(b, () => texts(b, id).length === 1);
@@ -52,7 +52,7 @@ describe('coming back', () => {
     await until(a, () => lines(a, id).filter((line) => line.isOwn).every((line) => line.status !== 'sent'));
   });
 
-  test('the answer to a send is lost: it is sent again, and is there once', async () => {
+  test('a send whose answer was lost is repeated, and stored once', async () => {
     const { alice, b, id } = await couple();
     const { made, WebSocket: Tapped } = sockets();
     const a = await device(alice, { WebSocket: Tapped });
@@ -73,7 +73,7 @@ describe('coming back', () => {
     expect(await stored(b, id)).toEqual(['did you get this?']);
   });
 
-  test('an event is lost: the next number shows it, and it is fetched', async () => {
+  test('a lost event is detected by the next number, and fetched', async () => {
     const { b, id, alice } = await couple();
     const { made, WebSocket: Tapped } = sockets();
     const a = await device(alice, { WebSocket: Tapped });
@@ -89,7 +89,7 @@ describe('coming back', () => {
     expect(made).toHaveLength(1);
   });
 
-  test('away for a thousand messages: all of them come, some hundred at a time', { timeout: 60_000 }, async () => {
+  test('hundreds of missed messages arrive in several sync parts', { timeout: 60_000 }, async () => {
     const { a, b, id } = await couple();
     a.send(id, 'before');
     await until(b, () => texts(b, id).length === 1);
@@ -105,7 +105,7 @@ describe('coming back', () => {
     await until(b, (state) => state.conversations[id]!.unread === 451);
   });
 
-  test('receipts that were given meanwhile are there, too', async () => {
+  test('receipts given during a disconnect arrive', async () => {
     const { a, b, id } = await couple();
     a.send(id, 'one');
     await until(b, () => texts(b, id).length === 1);
@@ -117,7 +117,7 @@ describe('coming back', () => {
     await until(a, () => statuses(a, id)[0] === 'read');
   });
 
-  test('what is read while there is no connection is told later', async () => {
+  test('messages read offline are reported later', async () => {
     const { a, b, id } = await couple();
     a.send(id, 'one');
     await until(b, (state) => state.conversations[id]?.unread === 1);
@@ -128,7 +128,7 @@ describe('coming back', () => {
     await until(b, (state) => state.conversations[id]!.unread === 0);
   });
 
-  test('the other end is gone without a word: that is noticed', async () => {
+  test('a half-open connection is detected', async () => {
     const { alice, b, id } = await couple();
     const { made, WebSocket: Tapped } = sockets();
     const a = await device(alice, { WebSocket: Tapped, timing: { ...options(alice).timing, pingAfter: 300, pingTimeout: 300 } });
@@ -143,7 +143,7 @@ describe('coming back', () => {
     await until(a, (state) => state.conversations[id]?.unread === 1);
   });
 
-  test('unsent messages outlive the page', async () => {
+  test('unsent messages survive the page', async () => {
     const { alice, b, id } = await couple();
     const storage = memoryStorage();
     let hasToken = true;
@@ -167,7 +167,7 @@ describe('coming back', () => {
     expect(await stored(after, id)).toEqual(['written in a tunnel']);
   });
 
-  test('two tabs with the same outbox send it once', async () => {
+  test('two tabs with the same outbox send each message once', async () => {
     const { alice, b, id } = await couple();
     const storage = memoryStorage();
     for (const tempId of ['one', 'two', 'three'])
@@ -184,7 +184,7 @@ describe('coming back', () => {
 });
 
 describe('tokens', () => {
-  test('a token that is not valid is asked for once more, and then nothing is tried again', async () => {
+  test('an invalid token is requested once more, then the connection is rejected', async () => {
     let asked = 0;
     const chat = createChat({ ...options({ name: '', userId: '', token: '' }), token: async () => `${asked++}` });
     chat.start();
@@ -194,7 +194,7 @@ describe('tokens', () => {
     chat.stop();
   });
 
-  test('a fresh token is given on the living connection', async () => {
+  test('a fresh token is presented on the live connection', async () => {
     const { alice, b, id } = await couple();
     const { made, WebSocket: Tapped } = sockets();
     let asked = 0;
@@ -207,7 +207,7 @@ describe('tokens', () => {
     expect(made).toHaveLength(1);
   });
 
-  test('a token that runs out unrenewed ends the connection, and a fresh one brings it back', async () => {
+  test('an expired token closes the connection, and a fresh one reopens it', async () => {
     const { alice, b, id } = await couple();
     const closes: (number | undefined)[] = [];
     const { made, WebSocket: Tapped } = sockets();

@@ -7,13 +7,13 @@ export const me = '00000000-0000-4000-8000-000000000001';
 export const other = '00000000-0000-4000-8000-000000000002';
 
 /** What happens in the world, as numbers a generator can make: which conversation, what, and how far. */
-export interface Deed {
+export interface Step {
   readonly where: number;
   readonly what: 'mine' | 'theirs' | 'change' | 'iRead' | 'theyRead' | 'iReceive' | 'theyReceive';
   readonly howFar: number;
 }
 
-interface Room {
+interface StoredConversation {
   readonly id: string;
   readonly messages: Map<string, Message>;
   seq: number;
@@ -22,12 +22,12 @@ interface Room {
 }
 
 /** What a server would hold, kept as simply as can be; and the events that it would push to one of my devices. */
-export class World {
-  readonly #rooms = new Map<string, Room>();
+export class ServerModel {
+  readonly #rooms = new Map<string, StoredConversation>();
   #time = 0;
 
   /** Does something, and returns what my device is told of it. */
-  happen({ where, what, howFar }: Deed): ServerEvent[] {
+  happen({ where, what, howFar }: Step): ServerEvent[] {
     const room = this.#room(`room-${where}`);
     const conversationId = room.id;
     switch (what) {
@@ -89,7 +89,7 @@ export class World {
       });
   }
 
-  #said(room: Room, message: Message): ServerEvent[] {
+  #said(room: StoredConversation, message: Message): ServerEvent[] {
     room.messages.set(message.id, message);
     const { tempId: _, ...shared } = message;
     const told = message.senderId === me ? message : shared;
@@ -100,7 +100,7 @@ export class World {
     ];
   }
 
-  #room(id: string): Room {
+  #room(id: string): StoredConversation {
     let room = this.#rooms.get(id);
     if (!room) {
       const start = () => ({ readUpTo: 0, deliveredUpTo: 0 });
@@ -111,7 +111,7 @@ export class World {
     return room;
   }
 
-  #view(room: Room): Conversation {
+  #view(room: StoredConversation): Conversation {
     const lastMessage = this.#last(room, true);
     return {
       id: room.id,
@@ -124,12 +124,12 @@ export class World {
     };
   }
 
-  #unread(room: Room) {
+  #unread(room: StoredConversation) {
     const { readUpTo } = room.cursors[me]!;
     return { unread: [...room.messages.values()].filter((message) => message.senderId !== me && message.seq > readUpTo).length, totalUnread: 0 };
   }
 
-  #last(room: Room, isForMe: boolean): Message | undefined {
+  #last(room: StoredConversation, isForMe: boolean): Message | undefined {
     const last = this.#sorted(room.id).at(-1);
     if (!last || isForMe) return last;
     const { tempId: _, ...shared } = last;
@@ -159,7 +159,7 @@ export const tell = (state: ChatState, events: readonly ServerEvent[]): ChatStat
   events.reduce((next, event) => reduce(next, { type: 'event', event, now: 0 }), state);
 
 /** What the client does until nothing is missing. Fails if that does not come to an end. */
-export function syncAll(state: ChatState, world: World, limit: number): ChatState {
+export function syncAll(state: ChatState, world: ServerModel, limit: number): ChatState {
   for (let round = 0; ; round++) {
     if (round > 1000) throw new Error('The sync does not come to an end.');
     const known = Object.fromEntries(Object.values(state.conversations).map(({ id, position }) => [id, position]));
@@ -170,7 +170,7 @@ export function syncAll(state: ChatState, world: World, limit: number): ChatStat
 }
 
 /** A new connection: the list, and what is missing. */
-export function reconnect(state: ChatState, world: World, limit: number): ChatState {
+export function reconnect(state: ChatState, world: ServerModel, limit: number): ChatState {
   state = signIn(state);
   const wasListed = state.listed;
   if (wasListed) state = syncAll(state, world, limit);
@@ -179,7 +179,7 @@ export function reconnect(state: ChatState, world: World, limit: number): ChatSt
 }
 
 /** Loads each conversation to its beginning. */
-export function loadAll(state: ChatState, world: World, limit: number): ChatState {
+export function loadAll(state: ChatState, world: ServerModel, limit: number): ChatState {
   for (const id of Object.keys(state.conversations))
     while (state.conversations[id]!.loadedFrom > 1) {
       const before = state.conversations[id]!.loadedFrom;
@@ -194,4 +194,4 @@ export const essence = (state: ChatState) =>
     .map(({ unreadTold: _, history: __, outOfOrder: ahead, position, ...rest }) => ({ ...rest, isWhole: ahead.length === 0 && position === rest.seq }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 
-export const fresh = (world: World) => loadAll(reconnect(initialState, world, 100), world, 100);
+export const fresh = (world: ServerModel) => loadAll(reconnect(initialState, world, 100), world, 100);

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Person, signIn, soon, unique, useBrowser } from './people.ts';
+import { Person, signIn, eventually, uniqueName, useBrowserStage } from './people.ts';
 
 /** What went wrong once, each with its right value. */
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 const small = { viewport: { width: 320, height: 640 }, isMobile: true, hasTouch: true };
 
-describe('time and ticks are never over text', () => {
+describe('time and ticks never overlap text', () => {
   const texts = {
     arabic: 'مرحبا بك',
     hebrew: 'שלום לך',
@@ -37,7 +37,7 @@ describe('time and ticks are never over text', () => {
       await alice.page.locator('.row.own').last().locator('[data-status=sent], [data-status=delivered], [data-status=read]').waitFor();
       await bob.composer.fill(text);
       await bob.page.getByRole('button', { name: 'Send', exact: true }).click();
-      await soon(() => alice.page.locator('.row[data-seq]').last().evaluate((row) => row.classList.contains('own'))).toBe(false);
+      await eventually(() => alice.page.locator('.row[data-seq]').last().evaluate((row) => row.classList.contains('own'))).toBe(false);
     }
     const overlaps = await alice.page.evaluate(() =>
       [...document.querySelectorAll('.row[data-seq] .content')].flatMap((content) => {
@@ -54,23 +54,23 @@ describe('time and ticks are never over text', () => {
 });
 
 describe('a draft', () => {
-  test('is there again after the session has run out, in a new window and to its owner alone', async () => {
+  test('is restored after the session has expired, in a new window, for its owner only', async () => {
     const { alice, path } = await stage.pair();
     await alice.composer.fill('half a thought');
     // As when the token is refused.
     await alice.page.evaluate(() => sessionStorage.clear());
     await alice.page.reload();
     await alice.page.getByLabel('Username').waitFor();
-    await signIn(alice.page, unique('somebody'));
+    await signIn(alice.page, uniqueName('somebody'));
     expect(await alice.page.getByText('half a thought').count()).toBe(0);
 
     const again = await stage.openIn(alice.page.context(), path);
     await signIn(again, alice.name);
     const person = new Person(stage, again, alice.name);
-    await soon(() => person.composer.inputValue()).toBe('half a thought');
+    await eventually(() => person.composer.inputValue()).toBe('half a thought');
   });
 
-  test('is in the list, and gone after a deliberate sign-out', async () => {
+  test('is shown in the list, and removed by a deliberate sign-out', async () => {
     const { alice, bob, path } = await stage.pair();
     await alice.composer.fill('half a thought');
     await alice.page.keyboard.press('Escape');
@@ -86,7 +86,7 @@ describe('a draft', () => {
     expect(await alice.composer.inputValue()).toBe('');
   });
 
-  test('is gone on writing at its end', async () => {
+  test('is continued at its end', async () => {
     const { alice, bob } = await stage.pair();
     await alice.composer.fill('half');
     await alice.page.keyboard.press('Escape');
@@ -95,7 +95,7 @@ describe('a draft', () => {
     expect(await alice.composer.inputValue()).toBe('half a thought');
   });
 
-  test('that one leaves does not go on as typing', async () => {
+  test('that is left ends the typing indicator', async () => {
     const { alice, bob } = await stage.pair();
     await alice.composer.pressSequentially('half');
     await bob.page.getByRole('img', { name: `${alice.name} is typing` }).waitFor();
@@ -108,7 +108,7 @@ describe('signing out', () => {
   test('in one window signs out the others', async () => {
     const page = await stage.open();
     await page.getByLabel('Keep me signed in on this device').check();
-    await signIn(page, unique('alice'));
+    await signIn(page, uniqueName('alice'));
     const second = await stage.openIn(page.context());
     await second.locator('.app').waitFor();
     await page.getByRole('button', { name: 'Your menu' }).click();
@@ -120,7 +120,7 @@ describe('signing out', () => {
     expect(await second.evaluate(() => JSON.stringify({ ...localStorage }) + JSON.stringify({ ...sessionStorage }))).not.toContain('token');
   });
 
-  test('asks when something is not sent, and leaves nothing of it behind', async () => {
+  test('asks if messages are unsent, and removes them', async () => {
     const { alice, bob } = await stage.pair();
     await alice.page.context().setOffline(true);
     await alice.banner.waitFor();
@@ -164,7 +164,7 @@ describe('signing out', () => {
   });
 });
 
-test('Enter that confirms a word of an input method sends nothing, also where it comes behind the composition', async () => {
+test('Enter that confirms an IME composition does not send, even if it follows compositionend', async () => {
   const { alice } = await stage.pair();
   await alice.composer.fill('にほん');
   await alice.composer.evaluate((box) => {
@@ -178,9 +178,9 @@ test('Enter that confirms a word of an input method sends nothing, also where it
   expect(await alice.composer.inputValue()).toBe('にほん');
 });
 
-test('nothing leaves its box in a small window, however long a name is', async () => {
-  const long = `w${'x'.repeat(40)}${unique('')}`.padEnd(59, 'y');
-  const name = unique('alice');
+test('long names do not overflow in a small window', async () => {
+  const long = `w${'x'.repeat(40)}${uniqueName('')}`.padEnd(59, 'y');
+  const name = uniqueName('alice');
   await Promise.all([stage.token(long), stage.token(name)]);
   const { id } = await stage.api<{ id: string }>(name, 'POST', '/chat/conversations', { username: long });
   const alice = await stage.enter(name, small, `/c/${id}`);
@@ -210,7 +210,7 @@ test('nothing leaves its box in a small window, however long a name is', async (
   expect(await alice.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
 });
 
-test('the history is what a person did: back from a conversation by its arrow, the device leads on from the list', async () => {
+test('history: after the back arrow of a conversation, the browser\'s back leaves the list', async () => {
   const { alice: one, bob } = await stage.pair();
   await one.page.context().close();
   const alice = await stage.enter(one.name, small);
@@ -219,7 +219,7 @@ test('the history is what a person did: back from a conversation by its arrow, t
   const path = new URL(alice.page.url()).pathname;
   await alice.page.getByRole('button', { name: 'Back to the conversations' }).click();
   await alice.line(bob.name).waitFor();
-  await soon(async () => new URL(alice.page.url()).pathname).toBe('/');
+  await eventually(async () => new URL(alice.page.url()).pathname).toBe('/');
   await alice.page.goForward();
   await alice.composer.waitFor();
   await alice.page.goBack();
@@ -228,21 +228,21 @@ test('the history is what a person did: back from a conversation by its arrow, t
   expect(new URL(alice.page.url()).pathname).not.toBe(path);
 });
 
-test('a forged token is refused in words that fit', async () => {
+test('a forged token is rejected with a fitting message', async () => {
   const page = await stage.open();
   await page.getByRole('button', { name: 'Use a token instead' }).click();
-  await page.getByLabel('Token').fill((await stage.token(unique('somebody'))).replace(/\.[^.]*$/, '.bm90IHRoZSBzaWduYXR1cmU'));
+  await page.getByLabel('Token').fill((await stage.token(uniqueName('somebody'))).replace(/\.[^.]*$/, '.bm90IHRoZSBzaWduYXR1cmU'));
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('The server did not accept this sign-in. Sign in again.').waitFor();
 });
 
-test('what is said twice is said aloud twice, and room is counted aloud at steps alone', async () => {
+test('repeated text is announced twice, and the character counter only at steps', async () => {
   const { alice, bob } = await stage.pair();
-  await soon(() => alice.status.textContent()).toBe('Online');
+  await eventually(() => alice.status.textContent()).toBe('Online');
   await bob.say('ping');
   await alice.sees('ping');
   await bob.say('ping');
-  await soon(() => alice.page.locator('[role=log] p').allTextContents()).toEqual([`${bob.name}: ping`, `${bob.name}: ping`]);
+  await eventually(() => alice.page.locator('[role=log] p').allTextContents()).toEqual([`${bob.name}: ping`, `${bob.name}: ping`]);
 
   await alice.composer.fill('x'.repeat(3850));
   await alice.page.getByText('150 characters left').first().waitFor();
@@ -252,7 +252,7 @@ test('what is said twice is said aloud twice, and room is counted aloud at steps
   expect(await alice.page.locator('[role=log] p').count()).toBe(before);
 });
 
-test('the theme that one chose colours the browser as well', async () => {
+test('the chosen theme also colours the browser\'s bars', async () => {
   const alice = await stage.enter(undefined, { colorScheme: 'light' });
   const bar = () => alice.page.evaluate(() => [...document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]')].find((meta) => matchMedia(meta.media).matches)?.content);
   expect(await bar()).toBe('#ffffff');
@@ -262,10 +262,10 @@ test('the theme that one chose colours the browser as well', async () => {
   expect(await bar()).toBe('#1a1b19');
 });
 
-test('the focus is never lost: after signing in, a dialog, and the way to the latest message', async () => {
+test('the focus is not lost after signing in, a dialog, or going to the latest message', async () => {
   const alice = await stage.enter();
   const focused = () => alice.page.evaluate(() => document.activeElement?.tagName);
-  await soon(focused).not.toBe('BODY');
+  await eventually(focused).not.toBe('BODY');
   await alice.page.getByRole('button', { name: 'New conversation' }).first().focus();
   await alice.page.keyboard.press('Enter');
   await alice.page.getByRole('dialog').waitFor();
@@ -274,7 +274,7 @@ test('the focus is never lost: after signing in, a dialog, and the way to the la
   expect(await focused()).toBe('BUTTON');
 });
 
-test('forced colours: the box one writes in, the focus, the chosen row, badges and read ticks are seen', async () => {
+test('forced colours: the composer, the focus, the open row, badges and read ticks are visible', async () => {
   const { alice, bob } = await stage.pair({ forcedColors: 'active' });
   await alice.say('hello');
   await alice.seesStatus('hello', 'read');

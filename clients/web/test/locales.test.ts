@@ -10,7 +10,7 @@ import { fr } from '../src/locales/fr.ts';
 const contract = parse(asyncapi) as { components: { schemas: { ErrorCode: { enum: string[] } } } };
 
 describe.each(Object.entries({ ar, de, en, es, fr }))('%s', (_, { errors }) => {
-  test('has words for each error code of the contract, each its own, and for no other', () => {
+  test('has a distinct text for each error code of the contract, and no others', () => {
     const codes = contract.components.schemas.ErrorCode.enum;
     // What the client says itself where no answer came.
     expect(Object.keys(errors).toSorted()).toEqual([...codes, 'OFFLINE'].toSorted());

@@ -5,7 +5,7 @@ import type { Chat, Conversation, Message } from 'chat-client';
 import {
   ChatProvider, useBlocked, useConversation, useConversationPreview, useMessageAlerts, usePeople, useSignInNeed, useUnreadTitle, useUnsentWarning,
 } from '../src/index.js';
-import { bench, fakeLocks, politely, userId, type FakeSocket } from '../../typescript/test/fake.js';
+import { createTestChat, fakeLocks, answerDefaults, userId, type FakeSocket } from '../../typescript/test/fakes.js';
 
 /** What every page needs besides its conversations. */
 
@@ -27,16 +27,16 @@ let chat: Chat;
 let last: () => FakeSocket;
 let gone = false;
 
-function open(own: Parameters<typeof bench>[0] = {}) {
-  return bench({
+function open(own: Parameters<typeof createTestChat>[0] = {}) {
+  return createTestChat({
     userId,
     rest: (path) => {
       if (path === '/chat/conversations') return { conversations: [view('c', bob, 'bob', '2026-01-01T00:00:01.000Z'), ...(gone ? [] : [view('d', bobby, 'bobby', '2026-01-01T00:00:02.000Z')])] };
       return path.endsWith('/messages') ? { messages: [], hasMore: false } : undefined;
     },
     answer: (socket, event) => {
-      if (event.type === 'block.add') socket.say('block.added', { userId: bob, blockedAt: '2026-01-01T00:00:00.000Z' }, event.id);
-      else politely(socket, event);
+      if (event.type === 'block.add') socket.push('block.added', { userId: bob, blockedAt: '2026-01-01T00:00:00.000Z' }, event.id);
+      else answerDefaults(socket, event);
     },
     ...own,
   });
@@ -65,7 +65,7 @@ afterEach(() => {
 
 const wrapper = ({ children }: { children: ReactNode }) => <ChatProvider client={chat}>{children}</ChatProvider>;
 
-test('usePeople finds by a part of a name, whoever is called exactly so first, and knows who is still to be met', () => {
+test('usePeople matches part of a name, exact matches first, and reports whether the username is known', () => {
   const found = (text: string) => {
     const { result } = renderHook(() => usePeople(text), { wrapper });
     return [result.current.people.map(({ peer }) => peer.username), result.current.isKnown];
@@ -76,43 +76,43 @@ test('usePeople finds by a part of a name, whoever is called exactly so first, a
   expect(found('carol')).toEqual([[], false]);
 });
 
-test('useBlocked names whom the user has blocked', async () => {
+test('useBlocked lists whom the user has blocked', async () => {
   const { result } = renderHook(() => useBlocked(), { wrapper });
   expect(result.current).toEqual([]);
   await act(() => chat.block({ userId: bob }));
   expect(result.current).toEqual([{ userId: bob, since: '2026-01-01T00:00:00.000Z', member: expect.objectContaining({ username: 'bob' }) }]);
 });
 
-test('useConversationPreview shows the latest, also what is on its way, who writes and what is not sent', async () => {
+test('useConversationPreview shows the latest message, also one being sent, typing and drafts', async () => {
   const { result } = renderHook(() => useConversationPreview(chat.getState().conversations.c!), { wrapper });
   expect(result.current).toMatchObject({ peer: { username: 'bob' }, isOnline: false, typists: [], draft: '', text: 'text 1', isOwn: false, status: undefined, at: '2026-01-01T00:00:01.000Z' });
   act(() => {
-    last().say('user.online', { userId: bob, onlineAt: '' });
-    last().say('typing.update', { conversationId: 'c', userId: bob, typing: true });
+    last().push('user.online', { userId: bob, onlineAt: '' });
+    last().push('typing.update', { conversationId: 'c', userId: bob, typing: true });
     chat.setDraft('c', 'half');
   });
   expect(result.current).toMatchObject({ isOnline: true, typists: [bob], draft: 'half' });
   act(() => void chat.send('c', 'mine'));
   expect(result.current).toMatchObject({ text: 'mine', isOwn: true, status: 'sending' });
   // Without a connection nobody knows who is there.
-  act(() => last().end(1006));
+  act(() => last().serverCloses(1006));
   expect(result.current).toMatchObject({ isOnline: false, typists: [] });
 });
 
-test('useUnreadTitle counts in front of the name, and gives the old one back', () => {
+test('useUnreadTitle prefixes the unread count, and restores the old title', () => {
   document.title = 'before';
   const { rerender, unmount } = renderHook(({ title }) => useUnreadTitle(title), { wrapper, initialProps: { title: 'Chat' } });
   expect(document.title).toBe('(2) Chat');
-  act(() => last().say('notification.unread', { conversationId: 'c', unread: 0, totalUnread: 1 } as never));
+  act(() => last().push('notification.unread', { conversationId: 'c', unread: 0, totalUnread: 1 } as never));
   rerender({ title: 'Bob' });
   expect(document.title).toBe('(1) Bob');
-  act(() => last().say('notification.unread', { conversationId: 'd', unread: 0, totalUnread: 0 } as never));
+  act(() => last().push('notification.unread', { conversationId: 'd', unread: 0, totalUnread: 0 } as never));
   expect(document.title).toBe('Bob');
   unmount();
   expect(document.title).toBe('before');
 });
 
-test('useUnsentWarning asks only while something is on its way', () => {
+test('useUnsentWarning asks only while messages are being sent', () => {
   const { unmount } = renderHook(() => useUnsentWarning(), { wrapper });
   const isAsked = () => !window.dispatchEvent(new Event('beforeunload', { cancelable: true }));
   expect(isAsked()).toBe(false);
@@ -127,31 +127,31 @@ test('useUnsentWarning asks only while something is on its way', () => {
 });
 
 describe('useSignInNeed', () => {
-  test('a sign-in that was good has ended', async () => {
+  test('ended: the sign-in was good before', async () => {
     const { result } = renderHook(() => useSignInNeed(), { wrapper });
-    act(() => last().end(1006));
+    act(() => last().serverCloses(1006));
     expect(result.current).toBeUndefined();
     await act(async () => {
       chat.reconnect();
       await waitFor(() => expect(last().readyState).toBe(0));
       last().open();
       // Its renewal is refused, and so is the token after that.
-      for (let renewal = 0; renewal < 2; renewal++) last().say('auth_failed', { code: 'TOKEN_EXPIRED', message: '' });
-      last().end(4501);
+      for (let renewal = 0; renewal < 2; renewal++) last().push('auth_failed', { code: 'TOKEN_EXPIRED', message: '' });
+      last().serverCloses(4501);
     });
     await waitFor(() => expect(chat.getState().connection.status).toBe('rejected'));
     expect(result.current).toBe('ended');
   });
 
-  test('a sign-in that was revoked', async () => {
+  test('revoked: signed out on all devices', async () => {
     const { result } = renderHook(() => useSignInNeed(), { wrapper });
-    await act(async () => last().end(4501));
+    await act(async () => last().serverCloses(4501));
     expect(result.current).toBe('revoked');
   });
 
-  test('one that never was is refused', async () => {
+  test('refused: it was never accepted', async () => {
     chat.stop();
-    ({ chat, last } = open({ answer: (socket, event) => (event.type === 'auth' ? socket.end(4501, 'TOKEN_INVALID') : politely(socket, event)) }));
+    ({ chat, last } = open({ answer: (socket, event) => (event.type === 'auth' ? socket.serverCloses(4501, 'TOKEN_INVALID') : answerDefaults(socket, event)) }));
     const { result } = renderHook(() => useSignInNeed(), { wrapper });
     await act(async () => {
       chat.start();
@@ -178,12 +178,12 @@ describe('useMessageAlerts', () => {
   };
   const comes = (seq: number, unread: number, sender = bob) =>
     act(() => {
-      last().say('message.new', { message: message('c', seq, sender) });
-      last().say('notification.unread', { conversationId: 'c', unread, totalUnread: unread } as never);
+      last().push('message.new', { message: message('c', seq, sender) });
+      last().push('notification.unread', { conversationId: 'c', unread, totalUnread: unread } as never);
     });
   const pass = () => act(() => vi.advanceTimersByTimeAsync(1_000));
 
-  test('tells the latest of a burst, and nothing that is one\'s own or was read meanwhile', async () => {
+  test('reports the latest of a burst, and no message that is the user\'s own or already read', async () => {
     vi.useFakeTimers();
     const { told, unmount } = watch();
     comes(2, 2);
@@ -203,7 +203,7 @@ describe('useMessageAlerts', () => {
     expect(vi.getTimerCount()).toBeLessThan(5);
   });
 
-  test('of several tabs one tells', async () => {
+  test('one of several tabs reports', async () => {
     vi.stubGlobal('navigator', Object.assign(Object.create(navigator), { locks: fakeLocks() }));
     vi.useFakeTimers();
     const [one, two] = [watch(), watch()];
@@ -219,12 +219,12 @@ describe('useMessageAlerts', () => {
   });
 });
 
-test('a conversation that is not the user\'s any more says so where it is shown', async () => {
+test('useConversation reports a conversation that is no longer the user\'s', async () => {
   const { result } = renderHook(() => useConversation('d'), { wrapper });
   expect(result.current.conversation?.id).toBe('d');
   gone = true;
   await act(async () => {
-    last().end(1006);
+    last().serverCloses(1006);
     chat.reconnect();
     await waitFor(() => expect(last().readyState).toBe(0));
     last().open();

@@ -41,18 +41,18 @@ export class FakeSocket implements WebSocketLike {
     this.onopen?.({} as never);
   }
 
-  say<Type extends keyof ServerEvents>(type: Type, payload: ServerEvents[Type], id?: string): void {
+  push<Type extends keyof ServerEvents>(type: Type, payload: ServerEvents[Type], id?: string): void {
     this.onmessage?.({ data: JSON.stringify({ type, ...(id !== undefined && { id }), payload }) } as never);
   }
 
   /** The other end closes. */
-  end(code: number, reason = ''): void {
+  serverCloses(code: number, reason = ''): void {
     this.readyState = 3;
     this.onclose?.({ code, reason } as never);
   }
 
   accept(epoch = 'epoch', at = Date.now()): void {
-    this.say('auth_success', {
+    this.push('auth_success', {
       userId,
       connectionId: 'c',
       connectedAt: new Date(at).toISOString(),
@@ -64,10 +64,10 @@ export class FakeSocket implements WebSocketLike {
 }
 
 /** Answers what everybody asks for: nothing is there, and nobody has anything. */
-export function politely(socket: FakeSocket, event: Sent): void {
+export function answerDefaults(socket: FakeSocket, event: Sent): void {
   if (event.type === 'auth') socket.accept();
-  if (event.type === 'ping') socket.say('pong', { timestamp: event.payload.timestamp ?? Date.now(), serverTime: new Date(Date.now()).toISOString() }, event.id);
-  if (event.type === 'sync') socket.say('sync.done', { conversations: 0 }, event.id);
+  if (event.type === 'ping') socket.push('pong', { timestamp: event.payload.timestamp ?? Date.now(), serverTime: new Date(Date.now()).toISOString() }, event.id);
+  if (event.type === 'sync') socket.push('sync.done', { conversations: 0 }, event.id);
 }
 
 export class FakeNetwork implements Network {
@@ -88,10 +88,10 @@ export class FakeNetwork implements Network {
 }
 
 /** A chat with a test at the other end of everything. */
-export function bench(own: Partial<ChatOptions> & { answer?: typeof politely; rest?: (path: string) => unknown } = {}) {
+export function createTestChat(own: Partial<ChatOptions> & { answer?: typeof answerDefaults; rest?: (path: string) => unknown } = {}) {
   const sockets: FakeSocket[] = [];
   const network = new FakeNetwork();
-  const { answer = politely, rest, ...options } = own;
+  const { answer = answerDefaults, rest, ...options } = own;
   class Socket extends FakeSocket {
     constructor(url: string) {
       super(url, answer);
@@ -152,7 +152,7 @@ export function fakeLocks() {
 }
 
 /** localStorage, as far as it is used. */
-export class FakeArea {
+export class FakeStorage {
   readonly #values = new Map<string, string>();
   get length() {
     return this.#values.size;

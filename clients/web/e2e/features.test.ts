@@ -1,10 +1,10 @@
 import type { BrowserContextOptions } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { soon, unique, useBrowser, type Person } from './people.ts';
+import { eventually, uniqueName, useBrowserStage, type Person } from './people.ts';
 
 /** What a person expects of a messenger and is used to. */
 
-const stage = useBrowser();
+const stage = useBrowserStage();
 const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 async function meet(name: string, ...others: string[]): Promise<void> {
@@ -15,17 +15,17 @@ async function meet(name: string, ...others: string[]): Promise<void> {
   }
 }
 
-describe('a conversation is found', () => {
-  test('by a part of a name: in the list, and by Ctrl and K, where somebody new can be started with, too', async () => {
-    const [name, one, two, unknown] = [unique('alice'), unique('konrad'), unique('conrad'), unique('newcomer')];
+describe('finding a conversation', () => {
+  test('by part of a name, in the list and by Ctrl+K, which also starts new ones', async () => {
+    const [name, one, two, unknown] = [uniqueName('alice'), uniqueName('konrad'), uniqueName('conrad'), uniqueName('newcomer')];
     await meet(name, one, two);
     await stage.token(unknown);
     const alice = await stage.enter(name);
     await alice.line(two).waitFor();
     await alice.page.getByLabel('Search').fill('KONR');
-    await soon(() => alice.page.locator('a.conversation .name').allTextContents()).toEqual([one]);
+    await eventually(() => alice.page.locator('a.conversation .name').allTextContents()).toEqual([one]);
     await alice.page.keyboard.press('Enter');
-    await soon(() => alice.page.locator('section h1').textContent()).toBe(one);
+    await eventually(() => alice.page.locator('section h1').textContent()).toBe(one);
     expect(await alice.page.getByLabel('Search').inputValue()).toBe('');
     await alice.page.getByLabel('Search').fill('no such name');
     await alice.page.getByText('Nobody found.').waitFor();
@@ -35,22 +35,22 @@ describe('a conversation is found', () => {
     const dialog = alice.page.getByRole('dialog');
     await alice.page.keyboard.type('onrad');
     const options = dialog.getByRole('option');
-    await soon(() => options.allTextContents()).toEqual([expect.stringContaining(two), expect.stringContaining(one), 'Start with “onrad”']);
+    await eventually(() => options.allTextContents()).toEqual([expect.stringContaining(two), expect.stringContaining(one), 'Start with “onrad”']);
     await alice.page.keyboard.press('ArrowDown');
     await alice.page.keyboard.press('ArrowUp');
     await alice.page.keyboard.press('Enter');
-    await soon(() => alice.page.locator('section h1').textContent()).toBe(two);
+    await eventually(() => alice.page.locator('section h1').textContent()).toBe(two);
 
     await alice.page.keyboard.press('Control+k');
     await alice.page.keyboard.type(unknown);
-    await soon(() => options.allTextContents()).toEqual([`Start with “${unknown}”`]);
+    await eventually(() => options.allTextContents()).toEqual([`Start with “${unknown}”`]);
     await alice.page.keyboard.press('Enter');
-    await soon(() => alice.page.locator('section h1').textContent()).toBe(unknown);
+    await eventually(() => alice.page.locator('section h1').textContent()).toBe(unknown);
   });
 });
 
 describe('a message', () => {
-  test('is drawn as it was marked, leads only where it says, and copies as it was typed', async () => {
+  test('is formatted, has safe links, and copies as typed', async () => {
     const { alice, bob } = await stage.pair();
     const text = 'See *this* and _that_: `a * b` at https://example.org/a_b_c?d=(e). Not javascript:alert(1).';
     await alice.say(text);
@@ -70,7 +70,7 @@ describe('a message', () => {
     expect(selected).toBe(text);
   });
 
-  test('of one to three emoji is big, of more or with words it is not', async () => {
+  test('of one to three emoji is large, others are not', async () => {
     const { alice } = await stage.pair();
     for (const text of ['🎉', '🎉🎉🎉', '🎉🎉🎉🎉', '🎉 yes']) await alice.say(text);
     await alice.seesStatus('🎉 yes', 'read');
@@ -80,7 +80,7 @@ describe('a message', () => {
     expect([await size('🎉🎉🎉'), await size('🎉🎉🎉🎉')]).toEqual([big, usual]);
   });
 
-  test('has a menu, by the mouse and by keys, which copies it and gives the focus back', async () => {
+  test('has a menu by mouse and keyboard, which copies it and restores the focus', async () => {
     const { alice, bob } = await stage.pair();
     await alice.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await bob.say('copy *me*');
@@ -88,7 +88,7 @@ describe('a message', () => {
     await row.hover();
     await row.getByRole('button', { name: 'Message menu' }).click();
     await alice.page.getByRole('menuitem', { name: 'Copy text' }).click();
-    await soon(() => alice.page.evaluate(() => navigator.clipboard.readText())).toBe('copy *me*');
+    await eventually(() => alice.page.evaluate(() => navigator.clipboard.readText())).toBe('copy *me*');
     await alice.page.locator('[role=log]').getByText('Copied.').waitFor({ state: 'attached' });
 
     // Up, in an empty box, goes to the last message; and so on, message by message.
@@ -97,19 +97,19 @@ describe('a message', () => {
     await alice.composer.focus();
     const focused = () => alice.page.evaluate(() => document.activeElement?.querySelector('.text')?.textContent);
     await alice.page.keyboard.press('ArrowUp');
-    await soon(focused).toBe('another');
+    await eventually(focused).toBe('another');
     await alice.page.keyboard.press('ArrowUp');
-    await soon(focused).toBe('copy *me*');
+    await eventually(focused).toBe('copy *me*');
     await alice.page.keyboard.press('Enter');
     await alice.page.getByRole('menu', { name: 'Message menu' }).waitFor();
     await alice.page.keyboard.press('Escape');
-    await soon(focused).toBe('copy *me*');
+    await eventually(focused).toBe('copy *me*');
     await alice.page.keyboard.press('ArrowDown');
     await alice.page.keyboard.press('ArrowDown');
     expect(await alice.composer.evaluate((box) => box === document.activeElement)).toBe(true);
   });
 
-  test('has its menu by a long press on a phone', async () => {
+  test('has a menu by long press on a phone', async () => {
     const { alice, bob } = await stage.pair(phone);
     await bob.say('press me');
     await alice.sees('press me');
@@ -132,7 +132,7 @@ describe('settings', () => {
     await page.getByRole('menuitem', { name: 'Settings' }).click();
   };
 
-  test('a larger text makes everything larger, and stays', async () => {
+  test('a larger text size scales everything, and is remembered', async () => {
     const { alice } = await stage.pair();
     const sizes = () => alice.page.evaluate(() => [parseFloat(getComputedStyle(document.querySelector('.composer textarea')!).fontSize), document.querySelector('.conversation .avatar')!.getBoundingClientRect().width]);
     const [text, avatar] = (await sizes()) as [number, number];
@@ -145,7 +145,7 @@ describe('settings', () => {
     expect(wider).toBeGreaterThan(avatar * 1.25);
   });
 
-  test('Enter sends or makes a line, as one likes; on a phone it makes a line', async () => {
+  test('Enter sends or inserts a line, by setting; on a phone it inserts a line', async () => {
     const { alice } = await stage.pair();
     await open(alice);
     await alice.page.getByRole('switch', { name: 'Enter sends' }).click();
@@ -164,7 +164,7 @@ describe('settings', () => {
     expect(await other.composer.getAttribute('enterkeyhint')).toBe('enter');
   });
 
-  test('whom one has blocked is listed, and can be let in again', async () => {
+  test('blocked people are listed, and can be unblocked', async () => {
     const { alice, bob } = await stage.pair();
     await open(alice);
     await alice.page.getByText('You have not blocked anybody.').waitFor();
@@ -179,7 +179,7 @@ describe('settings', () => {
     await alice.composer.waitFor();
   });
 
-  test('a dialog has a button that closes it, and the keys are listed in one', async () => {
+  test('dialogs have a close button, and one lists the keyboard shortcuts', async () => {
     const alice = await stage.enter();
     await alice.page.keyboard.press('Control+/');
     const dialog = alice.page.getByRole('dialog', { name: 'Keyboard shortcuts' });
@@ -195,7 +195,7 @@ test.each([
   ['es-MX', 'Conversaciones', 'ltr'],
   ['ar', 'المحادثات', 'rtl'],
   ['pt', 'Conversations', 'ltr'],
-])('the page speaks the language of the browser: %s', async (locale, title, direction) => {
+])('the page uses the language of the browser: %s', async (locale, title, direction) => {
   const { alice, bob, path } = await stage.pair();
   await alice.say('hello');
   await bob.sees('hello');
