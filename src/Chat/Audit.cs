@@ -8,20 +8,24 @@ namespace Chat;
 /// What a security officer asks for afterwards: who came in, who was refused, who cut off whom. Log category
 /// <c>Chat.Audit</c>, level Information, each kind under an event id of its own. Ids only: no token, no name, no text.
 /// </summary>
-internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit> log)
+internal sealed partial class AuditLog(IConfiguration configuration, ILoggerFactory loggers)
 {
-    private readonly double ends = configuration.GetValue("Audit:ConnectionEnds", 1.0);
+    /// <summary>The log category. Operators route and filter by it, so it does not follow the type's name.</summary>
+    public const string Category = "Chat.Audit";
+
+    private readonly ILogger log = loggers.CreateLogger(Category);
+    private readonly double disconnectShare = configuration.GetValue("Audit:ConnectionEnds", 1.0);
 
     /// <summary>A connection has ended: who, from where, why and after how long. A share of them, if the setting says so.</summary>
-    public void Ended(Connection connection, Disconnect reason, TimeSpan lasted)
+    public void Disconnected(Connection connection, Disconnect reason, TimeSpan lasted)
     {
         // By its id, so that a share of connections is meant, and not of lines.
-        if (log.IsEnabled(LogLevel.Information) && (uint)connection.Id.GetHashCode() < ends * uint.MaxValue)
-            Ended(connection.Token?.Identity?.Id, connection.Address, connection.Id, reason.Code, reason.Reason, (long)lasted.TotalSeconds);
+        if (log.IsEnabled(LogLevel.Information) && (uint)connection.Id.GetHashCode() < disconnectShare * uint.MaxValue)
+            Disconnected(connection.Token?.Identity?.Id, connection.Address, connection.Id, reason.Code, reason.Reason, (long)lasted.TotalSeconds);
     }
 
     [LoggerMessage(20, LogLevel.Information, "Disconnected: user {UserId} from {Address} on connection {ConnectionId}: {Code} ({Reason}) after {Seconds} s")]
-    private partial void Ended(Guid? userId, IPAddress? address, Guid connectionId, int code, string reason, long seconds);
+    private partial void Disconnected(Guid? userId, IPAddress? address, Guid connectionId, int code, string reason, long seconds);
 
     /// <summary>A token was accepted on a connection. Requests over REST show theirs each time and are not told of.</summary>
     [LoggerMessage(1, LogLevel.Information, "Signed in: user {UserId} on connection {ConnectionId} from {Address}")]
@@ -37,7 +41,7 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
 
     /// <summary>Somebody asked for what their token does not allow.</summary>
     [LoggerMessage(4, LogLevel.Warning, "Not allowed: user {UserId} at {Route}")]
-    public partial void NotAllowed(string userId, string route);
+    public partial void AccessDenied(string userId, string route);
 
     /// <summary>A block was added.</summary>
     [LoggerMessage(5, LogLevel.Information, "Blocked: user {UserId} by user {BlockerId}")]
@@ -61,7 +65,7 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
 
     /// <summary>An administrator gave a user a username.</summary>
     [LoggerMessage(11, LogLevel.Information, "Username given: to user {UserId} by administrator {AdministratorId}")]
-    public partial void UsernameGiven(Guid userId, Guid administratorId);
+    public partial void UsernameAssigned(Guid userId, Guid administratorId);
 
     /// <summary>A user made all tokens of their own void.</summary>
     [LoggerMessage(12, LogLevel.Information, "Signed out everywhere: user {UserId}")]
@@ -96,11 +100,11 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
 
     /// <summary>An operator took it back.</summary>
     [LoggerMessage(35, LogLevel.Information, "Operator at {Address} took the log level of {Category} back to what is configured")]
-    public partial void LogLevelTakenBack(IPAddress? address, string category);
+    public partial void LogLevelReset(IPAddress? address, string category);
 
     /// <summary>Its time was over.</summary>
     [LoggerMessage(36, LogLevel.Information, "The log level of {Category} is back to what is configured: its time is over")]
-    public partial void LogLevelBack(string category);
+    public partial void LogLevelExpired(string category);
 
     /// <summary>An operator has a user's frames told of, without what is in them.</summary>
     [LoggerMessage(37, LogLevel.Information, "Operator at {Address} traces user {UserId} until {Until:yyyy-MM-dd'T'HH:mm:ss'Z'}")]
@@ -112,7 +116,7 @@ internal sealed partial class Audit(IConfiguration configuration, ILogger<Audit>
 
     /// <summary>Its time was over.</summary>
     [LoggerMessage(40, LogLevel.Information, "The trace of user {UserId} is over: {Told} frames told, {LeftOut} left out")]
-    public partial void TraceOver(Guid userId, long told, long leftOut);
+    public partial void TraceExpired(Guid userId, long told, long leftOut);
 
     /// <summary>An operator took all that there is to see of the node.</summary>
     [LoggerMessage(41, LogLevel.Information, "Operator at {Address} took a debug bundle")]

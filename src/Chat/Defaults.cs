@@ -18,7 +18,7 @@ internal static class Defaults
         if (builder.Configuration["Secrets:Directory"] is { Length: > 0 } secrets)
         {
             if (!Directory.Exists(secrets))
-                throw new StartException($"Not configured: Secrets__Directory names {secrets}, which is no directory.");
+                throw new StartupException($"Not configured: Secrets__Directory names {secrets}, which is no directory.");
             builder.Configuration.AddKeyPerFile(Path.GetFullPath(secrets), optional: false, reloadOnChange: false);
         }
 

@@ -6,23 +6,23 @@ namespace Chat;
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="lines">What is told, and how.</param>
-internal sealed class Dependency(TimeProvider time, DependencyLines lines)
+internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
 {
     /// <summary>How long nothing may fail before it counts as back: what half works would else change state all the time.</summary>
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RecoveryDelay = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan SummaryInterval = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan LeastInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MinLogInterval = TimeSpan.FromSeconds(1);
     private readonly Lock gate = new();
     private volatile bool isUnavailable;
     private long since;
     private long failedAt;
-    private long toldAt;
-    private string? told;
+    private long loggedAt;
+    private string? logged;
     private string? reason;
     private bool isRefusal;
-    private long sends;
-    private long others;
+    private long refusedSends;
+    private long refusedOthers;
 
     /// <summary>Whether it is unavailable just now. Costs nothing to ask.</summary>
     public bool IsUnavailable => isUnavailable;
@@ -38,7 +38,7 @@ internal sealed class Dependency(TimeProvider time, DependencyLines lines)
     }
 
     /// <summary>For how long it has been unavailable; zero while it is available.</summary>
-    public TimeSpan Lasting
+    public TimeSpan OutageDuration
     {
         get
         {
@@ -60,13 +60,13 @@ internal sealed class Dependency(TimeProvider time, DependencyLines lines)
             (reason, isRefusal, failedAt) = (why, isRefused, now);
             if (!isUnavailable)
             {
-                (since, sends, others) = (now, 0, 0);
+                (since, refusedSends, refusedOthers) = (now, 0, 0);
                 isUnavailable = true;
-                Tell(() => lines.Unavailable(why), now);
+                Log(() => lines.Unavailable(why), now);
             }
 
-            sends += refusedSends;
-            others += refusedOthers;
+            this.refusedSends += refusedSends;
+            this.refusedOthers += refusedOthers;
         }
     }
 
@@ -74,7 +74,7 @@ internal sealed class Dependency(TimeProvider time, DependencyLines lines)
     public void Refused()
     {
         lock (gate)
-            others++;
+            refusedOthers++;
     }
 
     /// <summary>It has done what was asked of it. Asked for only while it is unavailable, so that nobody pays for it otherwise.</summary>
@@ -84,10 +84,10 @@ internal sealed class Dependency(TimeProvider time, DependencyLines lines)
             return;
         lock (gate)
         {
-            if (!isUnavailable || time.GetElapsedTime(failedAt) < Quiet)
+            if (!isUnavailable || time.GetElapsedTime(failedAt) < RecoveryDelay)
                 return;
             isUnavailable = false;
-            lines.Back(Seconds(time.GetElapsedTime(since)), sends, others);
+            lines.Recovered(Seconds(time.GetElapsedTime(since)), refusedSends, refusedOthers);
         }
     }
 
@@ -97,15 +97,15 @@ internal sealed class Dependency(TimeProvider time, DependencyLines lines)
         lock (gate)
         {
             var now = time.GetTimestamp();
-            var silent = time.GetElapsedTime(toldAt, now);
-            if (isUnavailable && (silent >= SummaryInterval || (reason != told && silent >= LeastInterval)))
-                Tell(() => lines.StillUnavailable(Seconds(time.GetElapsedTime(since, now)), reason!, sends, others), now);
+            var silent = time.GetElapsedTime(loggedAt, now);
+            if (isUnavailable && (silent >= SummaryInterval || (reason != logged && silent >= MinLogInterval)))
+                Log(() => lines.StillUnavailable(Seconds(time.GetElapsedTime(since, now)), reason!, refusedSends, refusedOthers), now);
         }
     }
 
-    private void Tell(Action line, long now)
+    private void Log(Action line, long now)
     {
-        (told, toldAt) = (reason, now);
+        (logged, loggedAt) = (reason, now);
         line();
     }
 
@@ -113,7 +113,7 @@ internal sealed class Dependency(TimeProvider time, DependencyLines lines)
 }
 
 /// <summary>What is told of one dependency.</summary>
-internal abstract class DependencyLines
+internal abstract class DependencyLog
 {
     /// <summary>It has become unavailable.</summary>
     public abstract void Unavailable(string reason);
@@ -122,5 +122,5 @@ internal abstract class DependencyLines
     public abstract void StillUnavailable(long seconds, string reason, long sends, long others);
 
     /// <summary>It is available again.</summary>
-    public abstract void Back(long seconds, long sends, long others);
+    public abstract void Recovered(long seconds, long sends, long others);
 }

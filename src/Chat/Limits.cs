@@ -124,5 +124,5 @@ public sealed class Limits
     internal int ShareOf(int all) => (int)Math.Max(1, (long)all * AddressShare / 100);
 
     /// <summary>What is left of something for those who come without a token.</summary>
-    internal static int WithoutReserve(int all) => Math.Max(1, all - (all / 4));
+    internal static int AvailableWithoutToken(int all) => Math.Max(1, all - (all / 4));
 }

@@ -9,9 +9,9 @@ namespace Chat;
 /// </summary>
 /// <param name="time">The clock of the pauses.</param>
 /// <param name="log">Where failures are said.</param>
-internal abstract partial class LoopService(TimeProvider time, ILogger log) : BackgroundService
+internal abstract partial class SupervisedBackgroundService(TimeProvider time, ILogger log) : BackgroundService
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RestartDelay = TimeSpan.FromSeconds(1);
 
     /// <summary>The clock.</summary>
     protected TimeProvider Time => time;
@@ -23,7 +23,7 @@ internal abstract partial class LoopService(TimeProvider time, ILogger log) : Ba
         Task.WhenAll(Loops.Select(loop => RunAsync(loop.Name, loop.Body, stoppingToken)));
 
     /// <summary>Whether PostgreSQL or Redis was away: to be expected, and over by itself.</summary>
-    protected static bool IsAway(Exception failure) =>
+    protected static bool IsTransientOutage(Exception failure) =>
         failure is RedisException or TimeoutException || DatabaseFailure.IsUnavailable(failure);
 
     private async Task RunAsync(string name, Func<CancellationToken, Task> body, CancellationToken stopping)
@@ -43,17 +43,17 @@ internal abstract partial class LoopService(TimeProvider time, ILogger log) : Ba
 #pragma warning restore CA1031
             {
                 // Of PostgreSQL and Redis themselves the log has told already; see Dependencies.
-                if (IsAway(failure))
-                    Waiting(name, failure.Message);
+                if (IsTransientOutage(failure))
+                    WillRetry(name, failure.Message);
                 else
                     Failed(failure, name);
-                await Task.Delay(Pause, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(RestartDelay, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
 
     [LoggerMessage(220, LogLevel.Debug, "The {Loop} waits for PostgreSQL or Redis ({Reason})")]
-    private partial void Waiting(string loop, string reason);
+    private partial void WillRetry(string loop, string reason);
 
     [LoggerMessage(221, LogLevel.Error, "The {Loop} failed and begins anew")]
     private partial void Failed(Exception failure, string loop);

@@ -22,7 +22,7 @@ try
         return 0;
     }
 
-    Descriptors.OfThisProcess().Check();
+    FileDescriptorBudget.ForThisProcess().ThrowIfTooFew();
     var builder = WebApplication.CreateBuilder(command.Settings);
     builder.AddDefaults();
     if (await CommandRunner.RunAloneAsync(command, builder) is { } told)
@@ -32,12 +32,12 @@ try
     // What Development brings by itself, and what every other environment must be given.
     await using var embedded = await EmbeddedServers.StartAsync(builder.Configuration, builder.Environment);
     DevKey.Configure(builder.Configuration, builder.Environment);
-    if (command.Name == CommandArguments.Check && CheckCommand.TellFaults(StartCheck.Faults(builder.Configuration, builder.Environment)))
+    if (command.Name == CommandArguments.Check && CheckCommand.PrintErrors(StartupValidator.Validate(builder.Configuration, builder.Environment)))
         return 1;
-    StartCheck.Run(builder.Configuration, builder.Environment);
+    StartupValidator.ThrowIfInvalid(builder.Configuration, builder.Environment);
 
     builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration));
-    builder.Services.AddSingleton<Audit>();
+    builder.Services.AddSingleton<AuditLog>();
     builder.Services.AddEdge(builder.Configuration);
     builder.Services.AddTokens(builder.Configuration);
     builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment(), command.IsForSchema);
@@ -48,7 +48,7 @@ try
     builder.Services.AddProblems();
     builder.AddTelemetry();
     builder.AddAdmin();
-    builder.Services.AddContract();
+    builder.Services.AddOpenApiDocument();
     builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
 
     await using var app = builder.Build();
@@ -64,23 +64,23 @@ try
     app.UseRequestLimit();
     app.MapSocket();
     app.MapCarter();
-    app.MapContract(PathPrefix.Of(app.Configuration));
+    app.MapOpenApiDocument(PathPrefix.Of(app.Configuration));
     HealthSlice.Map(app);
     WebClientSlice.Map(app, PathPrefix.Of(app.Configuration));
 
     // Outside Development the schema is changed by a command, never by a server that starts.
     if (command.Name != CommandArguments.Serve && await CommandRunner.RunAsync(command, app) is { } done)
         return done;
-    var database = app.Services.GetRequiredService<DatabaseStart>();
+    var database = app.Services.GetRequiredService<DatabaseStartup>();
     await database.WaitAsync();
     if (!app.Environment.IsDevelopment())
     {
         await database.CheckSchemaAsync();
-        await database.WarnOfLossAsync();
-        ExposedConnections.Tell(app.Configuration, app.Logger);
+        await database.WarnIfCommitsCanBeLostAsync();
+        ExposedConnections.Warn(app.Configuration, app.Logger);
     }
 
-    var lineage = app.Services.GetRequiredService<Lineage>();
+    var lineage = app.Services.GetRequiredService<DatabaseEpoch>();
     if (command.Name == CommandArguments.NewEpoch)
         return await CommandRunner.RenewEpochAsync(lineage);
     await app.RunAsync();
@@ -90,7 +90,7 @@ try
 catch (Exception failure) when (!IsBuiltByTools(failure))
 #pragma warning restore CA1031
 {
-    await Console.Error.WriteLineAsync(StartException.LineFor(failure));
+    await Console.Error.WriteLineAsync(StartupException.DescribeFailure(failure));
     return 1;
 }
 

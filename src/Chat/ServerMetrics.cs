@@ -79,7 +79,7 @@ public sealed class ServerMetrics
     public bool WantsEvents => events.Enabled;
 
     /// <summary>How connections are counted: those with a token and those without one yet.</summary>
-    public void WatchConnections(Func<(int Authenticated, int Unauthenticated)> count) => meter.CreateObservableUpDownCounter(
+    public void ObserveConnections(Func<(int Authenticated, int Unauthenticated)> count) => meter.CreateObservableUpDownCounter(
         "chat.connections",
         () =>
         {
@@ -90,31 +90,31 @@ public sealed class ServerMetrics
         "Open connections, by whether they have shown a token.");
 
     /// <summary>How the messages that wait for their commit are counted.</summary>
-    public void WatchLog(Func<int> count) =>
+    public void ObserveLogQueue(Func<int> count) =>
         meter.CreateObservableUpDownCounter("chat.log.queue.length", count, "{message}", "Messages that wait for their commit.");
 
     /// <summary>How many connections fit this node: the setting, or what its file descriptors allow.</summary>
-    public void WatchLimit(Func<long> limit) =>
+    public void ObserveConnectionLimit(Func<long> limit) =>
         meter.CreateObservableGauge("chat.connections.limit", limit, "{connection}", "Connections that this node takes, by its setting and its file descriptors.");
 
     /// <summary>How long PostgreSQL and Redis have been unavailable.</summary>
-    public void WatchOutages(Func<TimeSpan> postgres, Func<TimeSpan> redis) => meter.CreateObservableGauge(
+    public void ObserveOutages(Func<TimeSpan> postgres, Func<TimeSpan> redis) => meter.CreateObservableGauge(
         "chat.outage.duration",
         () => (Measurement<double>[])[new(postgres().TotalSeconds, new KeyValuePair<string, object?>("dependency", "postgres")), new(redis().TotalSeconds, new KeyValuePair<string, object?>("dependency", "redis"))],
         "s",
         "For how long a dependency has been unavailable; 0 while it is available.");
 
     /// <summary>How what waits for a turn of its user's is counted.</summary>
-    public void WatchWork(Func<int> count) =>
+    public void ObserveQueuedWork(Func<int> count) =>
         meter.CreateObservableUpDownCounter("chat.work.waiting", count, "{call}", "REST calls and events that wait for others of their own user's.");
 
     /// <summary>How the users are counted whose connections this node delivers to.</summary>
-    public void WatchFeeds(Func<int> count) =>
+    public void ObserveFeeds(Func<int> count) =>
         meter.CreateObservableUpDownCounter("chat.delivery.feeds", count, "{user}", "Users whose connections this node delivers to.");
 
     /// <summary>A connection has ended.</summary>
     /// <param name="code">The close code; 1006 if there was none.</param>
-    public void Closed(int code) => closes.Add(1, new KeyValuePair<string, object?>("code", code));
+    public void ConnectionClosed(int code) => closes.Add(1, new KeyValuePair<string, object?>("code", code));
 
     /// <summary>A handshake was answered 503.</summary>
     public void HandshakeRefused(string reason) => refusedHandshakes.Add(1, new KeyValuePair<string, object?>("reason", reason));
@@ -147,17 +147,17 @@ public sealed class ServerMetrics
     }
 
     /// <summary>Sends were answered UNAVAILABLE.</summary>
-    public void Unavailable(int count) => unavailable.Add(count);
+    public void SendsUnavailable(int count) => unavailable.Add(count);
 
     /// <summary>What waits to be written, as the heartbeat found it.</summary>
-    public void SendQueues(int total, int longest)
+    public void RecordSendQueues(int total, int longest)
     {
         sendQueues.Record(total);
         longestSendQueue.Record(longest);
     }
 
     /// <summary>A droppable event was left out.</summary>
-    public void Dropped() => dropped.Add(1);
+    public void FrameDropped() => dropped.Add(1);
 
     /// <summary>Changes were fetched that a gap in the numbers has shown to be missing.</summary>
     public void GapRepaired(int count) => repairs.Add(count, new KeyValuePair<string, object?>("by", "gap"));
@@ -169,16 +169,16 @@ public sealed class ServerMetrics
     public void ReceiptRepaired() => repairs.Add(1, new KeyValuePair<string, object?>("by", "receipt_check"));
 
     /// <summary>A connection to Redis was lost.</summary>
-    public void RedisLost() => interruptions.Add(1);
+    public void RedisConnectionLost() => interruptions.Add(1);
 
     /// <summary>Somebody came or went.</summary>
     public void PresenceChanged(bool isOnline) => transitions.Add(1, new KeyValuePair<string, object?>("to", isOnline ? "online" : "offline"));
 
     /// <summary>This node's clock was compared with PostgreSQL's.</summary>
-    public void ClockDifference(TimeSpan ahead) => clock.Record(ahead.TotalSeconds);
+    public void RecordClockDifference(TimeSpan ahead) => clock.Record(ahead.TotalSeconds);
 
     /// <summary>A part of readiness was looked at.</summary>
     /// <param name="part">Its name.</param>
     /// <param name="state">1 if it is well, 0.5 if it is degraded, 0 if it is not.</param>
-    public void Health(string part, double state) => health.Record(state, new KeyValuePair<string, object?>("check", part));
+    public void RecordHealth(string part, double state) => health.Record(state, new KeyValuePair<string, object?>("check", part));
 }

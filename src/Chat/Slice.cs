@@ -23,7 +23,7 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
     public IServiceCollection Services => services;
 
     /// <summary>Registers a slice.</summary>
-    public SliceBuilder Add<TSlice>()
+    public SliceBuilder AddSlice<TSlice>()
         where TSlice : ISlice
     {
         TSlice.Register(this);
@@ -33,17 +33,17 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
     /// <summary>An event from clients and its one handler.</summary>
     /// <param name="hasOwnRate">Whether the handler itself bounds how often the event may come; else <see cref="Limits.EventsPerSecond"/> does.</param>
     /// <param name="takesTurn">Whether it counts among what a node does for a user at a time (<see cref="Limits.UserConcurrency"/>): not if it asks nobody, or if the handler takes its turns itself.</param>
-    public SliceBuilder On<TEvent, THandler>(bool hasOwnRate = false, bool takesTurn = true)
+    public SliceBuilder HandleEvent<TEvent, THandler>(bool hasOwnRate = false, bool takesTurn = true)
         where TEvent : IEvent<TEvent>
         where THandler : class, IHandler<TEvent>
     {
         services.AddSingleton<THandler>();
-        services.AddSingleton<SocketRoute>(provider => new SocketRoute<TEvent>(provider.GetRequiredService<THandler>()) { HasOwnRate = hasOwnRate, TakesTurn = takesTurn });
+        services.AddSingleton<SocketRoute>(provider => new SocketRoute<TEvent>(provider.GetRequiredService<THandler>()) { HasOwnRateLimit = hasOwnRate, IsLimited = takesTurn });
         return this;
     }
 
     /// <summary>An event from other nodes and its one handler.</summary>
-    public SliceBuilder OnNode<TEvent, THandler>()
+    public SliceBuilder HandleNodeEvent<TEvent, THandler>()
         where TEvent : IEvent<TEvent>
         where THandler : class, INodeHandler<TEvent>
     {
@@ -52,14 +52,14 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
     }
 
     /// <summary>Documents, streams and indexes of the slice's own.</summary>
-    public SliceBuilder Documents(Action<StoreOptions> documents)
+    public SliceBuilder ConfigureMarten(Action<StoreOptions> documents)
     {
         services.AddSingleton(documents);
         return this;
     }
 
     /// <summary>A Carter module.</summary>
-    public SliceBuilder Rest<TModule>()
+    public SliceBuilder MapModule<TModule>()
         where TModule : ICarterModule
     {
         modules.Add(typeof(TModule));
@@ -83,7 +83,7 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
     }
 
     /// <summary>A service that runs as long as the host, and that others may ask for.</summary>
-    public SliceBuilder Runs<TService>()
+    public SliceBuilder AddHostedService<TService>()
         where TService : class, IHostedService
     {
         services.AddHostedSingleton<TService>();

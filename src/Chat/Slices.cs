@@ -16,23 +16,23 @@ namespace Chat;
 internal static class Slices
 {
     public static void AddAll(SliceBuilder slices) => slices
-        .Add<PingSlice>()
-        .Add<UserDirectorySlice>()
-        .Add<ConversationsSlice>()
-        .Add<UnreadSlice>()
-        .Add<DeliverySlice>()
-        .Add<SendMessageSlice>()
-        .Add<HistorySlice>()
-        .Add<SyncSlice>()
-        .Add<ReadReceiptsSlice>()
-        .Add<BlockingSlice>()
-        .Add<PresenceSlice>()
-        .Add<TypingSlice>()
-        .Add<RevocationSlice>()
-        .Add<WarmUpSlice>()
-        .Add<HealthSlice>()
-        .Add<DevTokenSlice>()
-        .Add<WebClientSlice>();
+        .AddSlice<PingSlice>()
+        .AddSlice<UserDirectorySlice>()
+        .AddSlice<ConversationsSlice>()
+        .AddSlice<UnreadSlice>()
+        .AddSlice<DeliverySlice>()
+        .AddSlice<SendMessageSlice>()
+        .AddSlice<HistorySlice>()
+        .AddSlice<SyncSlice>()
+        .AddSlice<ReadReceiptsSlice>()
+        .AddSlice<BlockingSlice>()
+        .AddSlice<PresenceSlice>()
+        .AddSlice<TypingSlice>()
+        .AddSlice<RevocationSlice>()
+        .AddSlice<WarmUpSlice>()
+        .AddSlice<HealthSlice>()
+        .AddSlice<DevTokenSlice>()
+        .AddSlice<WebClientSlice>();
 }
 
 /// <summary>How everything is read and written as JSON. There can only be one such context, since its generator cannot be split.</summary>
@@ -68,9 +68,9 @@ internal static class Slices
 //// Unread
 [JsonSerializable(typeof(UnreadSummary))]
 //// Delivery
-[JsonSerializable(typeof(MessageArrived))]
+[JsonSerializable(typeof(NewMessage))]
 [JsonSerializable(typeof(ConversationUpdated))]
-[JsonSerializable(typeof(UnreadNotification))]
+[JsonSerializable(typeof(NotificationUnread))]
 [JsonSerializable(typeof(ChangeCommitted))]
 [JsonSerializable(typeof(CursorMoved))]
 //// SendMessage
@@ -86,12 +86,12 @@ internal static class Slices
 [JsonSerializable(typeof(SyncConversation))]
 [JsonSerializable(typeof(SyncDone))]
 //// ReadReceipts
-[JsonSerializable(typeof(ReadMessages))]
-[JsonSerializable(typeof(ReceiveMessages))]
-[JsonSerializable(typeof(MessagesRead))]
+[JsonSerializable(typeof(MarkRead))]
+[JsonSerializable(typeof(MarkDelivered))]
+[JsonSerializable(typeof(ReadAck))]
 [JsonSerializable(typeof(ReadUpdate))]
 [JsonSerializable(typeof(DeliveredUpdate))]
-[JsonSerializable(typeof(ReceiptTold))]
+[JsonSerializable(typeof(ReceiptForwarded))]
 //// Blocking
 [JsonSerializable(typeof(AddBlock))]
 [JsonSerializable(typeof(RemoveBlock))]
@@ -117,7 +117,7 @@ internal static class Slices
 //// Health
 [JsonSerializable(typeof(HealthAnswer))]
 //// DevToken
-[JsonSerializable(typeof(AskForDevToken))]
+[JsonSerializable(typeof(DevTokenRequest))]
 [JsonSerializable(typeof(DevToken))]
 //// WebClient
 [JsonSerializable(typeof(ClientInfo))]

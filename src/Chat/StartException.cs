@@ -9,17 +9,17 @@ namespace Chat;
 /// </summary>
 /// <param name="message">What is wrong, and what to do.</param>
 /// <param name="innerException">Where it was noticed.</param>
-public sealed class StartException(string message, Exception? innerException = null) : Exception(message, innerException)
+public sealed class StartupException(string message, Exception? innerException = null) : Exception(message, innerException)
 {
     /// <summary>
     /// The one line for a start that failed for a reason outside the program, also where it was the framework that
     /// noticed. Anything else is a fault of ours and shall show where it arose, in the same line.
     /// </summary>
-    public static string LineFor(Exception failure) => KnownLineFor(failure) ?? Unknown(failure);
+    public static string DescribeFailure(Exception failure) => DescribeKnownFailure(failure) ?? DescribeUnknownFailure(failure);
 
-    private static string? KnownLineFor(Exception failure) => failure switch
+    private static string? DescribeKnownFailure(Exception failure) => failure switch
     {
-        StartException => failure.Message,
+        StartupException => failure.Message,
         // Kestrel's own message names the address.
         IOException { InnerException: AddressInUseException } => $"{failure.Message} Stop what listens there, or set ASPNETCORE_URLS.",
         SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable or SocketError.AddressAlreadyInUse } =>
@@ -45,7 +45,7 @@ public sealed class StartException(string message, Exception? innerException = n
         return false;
     }
 
-    private static string Unknown(Exception failure)
+    private static string DescribeUnknownFailure(Exception failure)
     {
         var at = failure.StackTrace?.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Contains("Chat.", StringComparison.Ordinal));
         return $"The server cannot go on, by a fault of its own: {failure.GetType().Name}: {failure.Message} {at}".ReplaceLineEndings(" ").TrimEnd();

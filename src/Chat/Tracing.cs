@@ -16,7 +16,7 @@ internal static class Tracing
     private static readonly ActivitySource Source = new(Name);
 
     /// <summary>The span that is under way here, for work that another task goes on with; null while nobody listens.</summary>
-    public static Activity? Here => Source.HasListeners() ? Activity.Current : null;
+    public static Activity? CurrentContext => Source.HasListeners() ? Activity.Current : null;
 
     /// <summary>An event of a client's.</summary>
     public static Activity? Event(string name) => Source.StartActivity(name, ActivityKind.Server);
@@ -37,7 +37,7 @@ internal static class Tracing
         : Source.StartActivity("message.commit", ActivityKind.Internal, sent.Context, startTime: Activity.Current?.StartTimeUtc ?? default);
 
     /// <summary>What is pushed because of what is under way here.</summary>
-    public static Activity? Push() => Here is null ? null : Source.StartActivity("message.push", ActivityKind.Producer);
+    public static Activity? Push() => CurrentContext is null ? null : Source.StartActivity("message.push", ActivityKind.Producer);
 
     /// <summary>What is pushed because of something on another node.</summary>
     /// <param name="origin">The other node's span (W3C's traceparent), if there is one.</param>

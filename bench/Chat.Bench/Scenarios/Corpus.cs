@@ -33,7 +33,7 @@ internal sealed class Corpus
         new(backends, (int)await backends.CountAsync($"select count(*) from chat.mt_doc_conversationhead where id in (select id from chat.mt_doc_conversation where (data ->> 'startedAt') < '2021')"));
 
     /// <summary>One of the two people of a conversation.</summary>
-    public static Guid PersonOf(int conversation, int which) => Key.Of("bench person", Guid.Empty, Guid.Empty, string.Create(CultureInfo.InvariantCulture, $"{conversation}/{which}"));
+    public static Guid PersonOf(int conversation, int which) => DeterministicId.Of("bench person", Guid.Empty, Guid.Empty, string.Create(CultureInfo.InvariantCulture, $"{conversation}/{which}"));
 
     /// <summary>A conversation's id.</summary>
     public static Guid IdOf(int conversation) => ConversationHead.IdOfDirect(PersonOf(conversation, 0), PersonOf(conversation, 1));
@@ -93,7 +93,7 @@ internal sealed class Corpus
         await RunAsync(database, "checkpoint");
     }
 
-    private static Guid MessageId(int conversation, int seq) => Key.Of("message", SenderOf(conversation, seq), IdOf(conversation), TempId(seq));
+    private static Guid MessageId(int conversation, int seq) => DeterministicId.Of("message", SenderOf(conversation, seq), IdOf(conversation), TempId(seq));
 
     private static Guid SenderOf(int conversation, int seq) => PersonOf(conversation, seq % 2);
 

@@ -13,7 +13,7 @@ namespace Chat.Admin;
 /// unless <c>Admin:Token</c> is set; beyond the loopback nobody without that token. Web pages never: a browser on the operator's machine
 /// reaches the loopback, and any page can make it ask.
 /// </summary>
-internal sealed class AdminGuard(AdminSettings settings, Audit audit, TimeProvider time)
+internal sealed class AdminGuard(AdminSettings settings, AuditLog audit, TimeProvider time)
 {
     private static readonly string[] OwnSites = ["none", "same-origin"];
     private readonly byte[]? token = settings.Token is { } text ? SHA256.HashData(Encoding.UTF8.GetBytes(text)) : null;

@@ -15,7 +15,7 @@ namespace Chat.Admin;
 /// that is taken (another node on this machine) costs this port and not the node; one that was asked for ends the start.
 /// </summary>
 internal sealed partial class AdminServer(
-    IEnumerable<IAdminModule> modules, AdminGuard guard, MeterProvider metrics, Readiness readiness, Dependencies dependencies, AdminSettings settings, ILogger<AdminServer> log)
+    IEnumerable<IAdminModule> modules, AdminGuard guard, MeterProvider metrics, Readiness readiness, DependencyStates dependencies, AdminSettings settings, ILogger<AdminServer> log)
     : IHostedService, IAsyncDisposable
 {
     private WebApplication? app;
@@ -39,7 +39,7 @@ internal sealed partial class AdminServer(
                 return;
             }
 
-            throw new StartException($"{taken.Message} Stop what listens there, or set Admin__Port.", taken);
+            throw new StartupException($"{taken.Message} Stop what listens there, or set Admin__Port.", taken);
         }
     }
 

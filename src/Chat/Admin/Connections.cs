@@ -8,7 +8,7 @@ namespace Chat.Admin;
 /// <c>GET /connections</c>: who is on this node, with filters, sorted, and never all of them. <c>DELETE</c>: closes one, or those of a
 /// user, with a code that has their clients come back; to keep somebody out, revoke their tokens.
 /// </summary>
-internal sealed class ConnectionsModule(Hub hub, Audit audit, TimeProvider time) : IAdminModule
+internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider time) : IAdminModule
 {
     private const int DefaultLimit = 100;
     private const int MaxLimit = 1000;
@@ -59,7 +59,7 @@ internal sealed class ConnectionsModule(Hub hub, Audit audit, TimeProvider time)
             return refusal;
         var connections = hub.ConnectionsOf(user!.Value);
         foreach (var connection in connections)
-            connection.CloseWhenAnswered(Disconnect.ByOperator);
+            connection.CloseAfterReply(Disconnect.ByOperator);
         audit.OperatorDisconnectedAll(http.OperatorAddress(), connections.Count, user.Value);
         return TypedResults.Json(new DisconnectedConnections(connections.Count), ChatJson.Wire.DisconnectedConnections);
     }
@@ -69,8 +69,8 @@ internal sealed class ConnectionsModule(Hub hub, Audit audit, TimeProvider time)
         if (new AdminQuery(http).Refusal is { } refusal)
             return refusal;
         if (hub.Find(id) is not { } connection)
-            return ChatError.Missing("No connection of this id is open on this node.").ToProblem();
-        connection.CloseWhenAnswered(Disconnect.ByOperator);
+            return ChatError.NotFound("No connection of this id is open on this node.").ToProblem();
+        connection.CloseAfterReply(Disconnect.ByOperator);
         audit.OperatorDisconnected(http.OperatorAddress(), id, connection.Token?.Identity?.Id);
         return TypedResults.NoContent();
     }
@@ -125,7 +125,7 @@ internal sealed record ConnectionView(
 
     public static ConnectionView Of(Connection connection, DateTimeOffset now) => new(
         connection.Id, connection.Token?.Identity?.Id, connection.Address?.ToString(), connection.ConnectedAt,
-        (long)(now - connection.ConnectedAt).TotalSeconds, (long)connection.Silence.TotalSeconds, connection.QueueLength, connection.QueueBytes, connection.IsClosing)
+        (long)(now - connection.ConnectedAt).TotalSeconds, (long)connection.IdleTime.TotalSeconds, connection.QueueLength, connection.QueueBytes, connection.IsClosing)
     {
         At = connection.Address,
     };

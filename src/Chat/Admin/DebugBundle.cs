@@ -23,7 +23,7 @@ namespace Chat.Admin;
 /// </summary>
 internal sealed class DebugBundleModule(
     IConfiguration configuration, IHostEnvironment environment, Hub hub, Readiness readiness, MeterProvider metrics, RecentLog log, LevelOverrides levels,
-    IDocumentStore store, Lineage lineage, Descriptors descriptors, Audit audit, TimeProvider time) : IAdminModule
+    IDocumentStore store, DatabaseEpoch lineage, FileDescriptorBudget descriptors, AuditLog audit, TimeProvider time) : IAdminModule
 {
     // A PostgreSQL that hangs must not keep the rest from who looks into why.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
@@ -51,7 +51,7 @@ internal sealed class DebugBundleModule(
             [
                 ("about.json", () => Task.FromResult(Text(About(), ChatJson.Wire.BundleAbout))),
                 ("settings.txt", () => Task.FromResult(string.Join('\n', SettingsReport.Lines(configuration)))),
-                ("readiness.json", async () => Text(HealthSlice.AnswerTo(await readiness.LookAsync([], http.RequestAborted)), ChatJson.Wire.HealthAnswer)),
+                ("readiness.json", async () => Text(HealthSlice.AnswerTo(await readiness.CheckAsync([], http.RequestAborted)), ChatJson.Wire.HealthAnswer)),
                 ("connections.json", () => Task.FromResult(Text(Connections(), ChatJson.Wire.BundleConnections))),
                 ("log-levels.txt", () => Task.FromResult(string.Join('\n', levels.All))),
                 ("runtime.json", () => Task.FromResult(Text(Runtime(), ChatJson.Wire.BundleRuntime))),
@@ -120,7 +120,7 @@ internal sealed class DebugBundleModule(
     }
 
     private async Task<string> SchemaAsync() =>
-        await SchemaState.FaultAsync(store) ?? $"The schema {store.Options.DatabaseSchemaName} is the one of this version.";
+        await SchemaState.FindDifferenceAsync(store) ?? $"The schema {store.Options.DatabaseSchemaName} is the one of this version.";
 
     // As Prometheus reads it, without going over the network.
     private static async Task<string> ScrapeAsync(RequestDelegate scrape, HttpContext http)

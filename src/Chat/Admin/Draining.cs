@@ -7,7 +7,7 @@ namespace Chat.Admin;
 /// <c>POST /drain</c>: sends everybody elsewhere without stopping, as a stop would, so that an engineer can look at the node, or take
 /// its load off for a while. <c>DELETE /drain</c>: back into service. A node that starts anew is in service.
 /// </summary>
-internal sealed class DrainModule(Drain drain, Hub hub, Audit audit) : IAdminModule
+internal sealed class DrainModule(Drain drain, Hub hub, AuditLog audit) : IAdminModule
 {
     public void Map(IEndpointRouteBuilder admin)
     {

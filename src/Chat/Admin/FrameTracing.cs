@@ -7,7 +7,7 @@ namespace Chat.Admin;
 /// <c>/trace/{userId}</c>: has the log tell, for a time, which frames go to and from a user on this node. Events, ids, sizes and outcomes;
 /// never what is in them.
 /// </summary>
-internal sealed class TraceModule(FrameTraces traces, Audit audit) : IAdminModule
+internal sealed class TraceModule(FrameTraces traces, AuditLog audit) : IAdminModule
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
@@ -26,8 +26,8 @@ internal sealed class TraceModule(FrameTraces traces, Audit audit) : IAdminModul
         var lasting = query.Time("for", Shortest, Longest) ?? ByDefault;
         if (query.Refusal is { } refusal)
             return refusal;
-        if (traces.TryBegin(userId, lasting, (told, leftOut) => audit.TraceOver(userId, told, leftOut)) is not { } begun)
-            return ChatError.TooMany("userId", "So many users are traced already that no other one may be: end a trace.").ToProblem();
+        if (traces.TryBegin(userId, lasting, (told, leftOut) => audit.TraceExpired(userId, told, leftOut)) is not { } begun)
+            return ChatError.LimitReached("userId", "So many users are traced already that no other one may be: end a trace.").ToProblem();
         audit.TraceBegan(http.OperatorAddress(), userId, begun.Until);
         return TypedResults.Json(begun, ChatJson.Wire.FrameTrace);
     }
@@ -37,7 +37,7 @@ internal sealed class TraceModule(FrameTraces traces, Audit audit) : IAdminModul
         if (new AdminQuery(http).Refusal is { } refusal)
             return refusal;
         if (traces.TryEnd(userId) is not var (told, leftOut))
-            return ChatError.Missing("This user is not traced on this node.").ToProblem();
+            return ChatError.NotFound("This user is not traced on this node.").ToProblem();
         audit.TraceEnded(http.OperatorAddress(), userId, told, leftOut);
         return TypedResults.NoContent();
     }

@@ -10,7 +10,7 @@ namespace Chat.Admin;
 /// <c>/log-level</c>: what this node logs, changed while it runs, for a time or until it is taken back. Whatever is set, no token and no
 /// content is logged at any level.
 /// </summary>
-internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfiguration configuration, Audit audit) : IAdminModule
+internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfiguration configuration, AuditLog audit) : IAdminModule
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Longest = TimeSpan.FromHours(23);
@@ -34,8 +34,8 @@ internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfigur
             query.Refuse("level", $"It is one of {string.Join(", ", Enum.GetNames<LogLevel>()).ToLowerInvariant()}.");
         if (query.Refusal is { } refusal)
             return refusal;
-        if (overrides.TrySet(category!, level!.Value, lasting, () => audit.LogLevelBack(category!)) is not { } set)
-            return ChatError.TooMany("category", "So many levels are set already that no other one may be: take some back.").ToProblem();
+        if (overrides.TrySet(category!, level!.Value, lasting, () => audit.LogLevelExpired(category!)) is not { } set)
+            return ChatError.LimitReached("category", "So many levels are set already that no other one may be: take some back.").ToProblem();
         var (from, until) = (http.OperatorAddress(), Until(set));
         audit.LogLevelSet(from, set.Category, set.Level, until);
         return Levels();
@@ -49,8 +49,8 @@ internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfigur
         var names = query.Text("category") is { } category ? [category] : overrides.All.Select(one => one.Category).ToArray();
         var back = names.Where(overrides.TryTakeBack).ToArray();
         foreach (var name in back)
-            audit.LogLevelTakenBack(http.OperatorAddress(), name);
-        return back.Length == 0 && query.Text("category") is not null ? ChatError.Missing("No level is set for this category.").ToProblem() : Levels();
+            audit.LogLevelReset(http.OperatorAddress(), name);
+        return back.Length == 0 && query.Text("category") is not null ? ChatError.NotFound("No level is set for this category.").ToProblem() : Levels();
     }
 
     private JsonHttpResult<LogLevelsView> Levels()

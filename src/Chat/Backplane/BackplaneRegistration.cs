@@ -9,15 +9,15 @@ internal static class BackplaneRegistration
     public static IServiceCollection AddBackplane(this IServiceCollection services)
     {
         services.AddSingleton(provider => new RedisConnection(
-            provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ServerMetrics>(), provider.GetRequiredService<Dependencies>()));
+            provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ServerMetrics>(), provider.GetRequiredService<DependencyStates>()));
         services.AddHostedService(provider => provider.GetRequiredService<RedisConnection>());
         services.AddHostedSingleton<RedisSubscriptions>();
-        services.AddHostedSingleton<Neighbours>();
+        services.AddHostedSingleton<PeerDetector>();
         services.AddSingleton(provider => new RedisBackplane(
             provider.GetRequiredService<Hub>(),
             provider.GetRequiredService<RedisConnection>(),
             provider.GetRequiredService<RedisSubscriptions>(),
-            provider.GetRequiredService<Neighbours>(),
+            provider.GetRequiredService<PeerDetector>(),
             provider.GetServices<NodeRoute>,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<RedisBackplane>>()));

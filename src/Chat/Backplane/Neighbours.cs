@@ -7,44 +7,44 @@ namespace Chat.Backplane;
 /// node that has heard itself for a while, and nobody else, is alone and publishes nothing; as long as it does not hear
 /// itself, it cannot know, and publishes. What a newcomer misses until it is heard, its position check finds.
 /// </summary>
-internal sealed class Neighbours(RedisConnection redis, RedisSubscriptions channels, TimeProvider time, ILogger<Neighbours> log) : LoopService(time, log)
+internal sealed class PeerDetector(RedisConnection redis, RedisSubscriptions channels, TimeProvider time, ILogger<PeerDetector> log) : SupervisedBackgroundService(time, log)
 {
-    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Memory = TimeSpan.FromSeconds(5);
-    private long hearsSelfSince;
-    private long heardSelfAt;
-    private long heardOtherAt;
+    private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PeerTimeout = TimeSpan.FromSeconds(5);
+    private long selfHeardSince;
+    private long selfHeardAt;
+    private long peerHeardAt;
 
     /// <summary>Whether what is published may be heard by somebody.</summary>
-    public bool MayBeThere => !IsFresh(ref heardSelfAt) || IsFresh(ref hearsSelfSince) || IsFresh(ref heardOtherAt);
+    public bool MayHavePeers => !IsFresh(ref selfHeardAt) || IsFresh(ref selfHeardSince) || IsFresh(ref peerHeardAt);
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("call of the nodes", CallAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("call of the nodes", AnnounceAsync)];
 
-    private async Task CallAsync(CancellationToken stopping)
+    private async Task AnnounceAsync(CancellationToken stopping)
     {
-        var channel = redis.Channel(redis.Names.Nodes);
+        var channel = redis.Channel(redis.Keys.HeartbeatChannel);
         var own = (RedisValue)redis.NodeId.ToString();
-        var calls = channels.Listen(redis.Names.Nodes, call => Heard(isSelf: call.Message == own));
+        var calls = channels.Subscribe(redis.Keys.HeartbeatChannel, call => OnHeartbeat(isSelf: call.Message == own));
         try
         {
-            using var timer = new PeriodicTimer(Every, Time);
+            using var timer = new PeriodicTimer(HeartbeatInterval, Time);
             do
                 await redis.Database.PublishAsync(channel, own, CommandFlags.FireAndForget);
             while (await timer.WaitForNextTickAsync(stopping));
         }
         finally
         {
-            channels.End(calls);
+            channels.Unsubscribe(calls);
         }
     }
 
-    private void Heard(bool isSelf)
+    private void OnHeartbeat(bool isSelf)
     {
         var now = Time.GetTimestamp();
-        if (isSelf && !IsFresh(ref heardSelfAt))
-            Volatile.Write(ref hearsSelfSince, now);
-        Volatile.Write(ref isSelf ? ref heardSelfAt : ref heardOtherAt, now);
+        if (isSelf && !IsFresh(ref selfHeardAt))
+            Volatile.Write(ref selfHeardSince, now);
+        Volatile.Write(ref isSelf ? ref selfHeardAt : ref peerHeardAt, now);
     }
 
-    private bool IsFresh(ref long at) => Volatile.Read(ref at) is not 0 and var heard && Time.GetElapsedTime(heard) < Memory;
+    private bool IsFresh(ref long at) => Volatile.Read(ref at) is not 0 and var heard && Time.GetElapsedTime(heard) < PeerTimeout;
 }

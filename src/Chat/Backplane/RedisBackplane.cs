@@ -18,14 +18,14 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     private readonly Hub hub;
     private readonly RedisConnection redis;
     private readonly RedisSubscriptions channels;
-    private readonly Neighbours neighbours;
+    private readonly PeerDetector neighbours;
     private readonly TimeProvider time;
     private readonly ILogger<RedisBackplane> log;
     private readonly Lazy<FrozenDictionary<string, NodeRoute>> routes;
     private readonly Dictionary<Guid, Subscription> subscriptions = [];
     private readonly Lock gate = new();
 
-    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, Neighbours neighbours, Func<IEnumerable<NodeRoute>> routes, TimeProvider time, ILogger<RedisBackplane> log)
+    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, PeerDetector neighbours, Func<IEnumerable<NodeRoute>> routes, TimeProvider time, ILogger<RedisBackplane> log)
     {
         this.hub = hub;
         this.redis = redis;
@@ -60,15 +60,15 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     /// <summary>Publishes an event, encoded once, for several users: to each one's own channel.</summary>
     public void Publish<TEvent>(IEnumerable<Guid> users, TEvent sent)
-        where TEvent : IEvent<TEvent> => PublishOn(users.Select(redis.Names.User), sent);
+        where TEvent : IEvent<TEvent> => PublishOn(users.Select(redis.Keys.UserChannel), sent);
 
     /// <summary>Publishes an event to all other nodes; their handlers get nobody's id with it.</summary>
     public void PublishToAll<TEvent>(TEvent sent)
-        where TEvent : IEvent<TEvent> => PublishOn([redis.Names.All], sent);
+        where TEvent : IEvent<TEvent> => PublishOn([redis.Keys.AllNodesChannel], sent);
 
     /// <summary>
     /// Listens for a user; to be called once for each connection. Completes when Redis has confirmed, or after
-    /// <see cref="RedisConnection.Patience"/>: then delivery goes on at the pace of the position check.
+    /// <see cref="RedisConnection.Timeout"/>: then delivery goes on at the pace of the position check.
     /// </summary>
     public async ValueTask SubscribeAsync(Guid userId)
     {
@@ -76,13 +76,13 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         lock (gate)
         {
             if (!subscriptions.TryGetValue(userId, out subscription!))
-                subscriptions.Add(userId, subscription = Listen(userId));
+                subscriptions.Add(userId, subscription = AddSubscription(userId));
             subscription.Connections++;
         }
 
         try
         {
-            await subscription.Confirmed.WaitAsync(RedisConnection.Patience, time);
+            await subscription.Confirmed.WaitAsync(RedisConnection.Timeout, time);
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
         {
@@ -102,7 +102,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
             subscriptions.Remove(userId);
         }
 
-        _ = EndAsync(subscription);
+        _ = ReleaseAsync(subscription);
     }
 
     void INodeHandler<ForwardedFrame>.Handle(Guid userId, ForwardedFrame received) =>
@@ -113,7 +113,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     {
         _ = routes.Value;
         // Before any user's channel, on the one connection that listens: once one of those is confirmed, this one is.
-        channels.Listen(redis.Names.All, received => Handle(Guid.Empty, (byte[])received.Message!));
+        channels.Subscribe(redis.Keys.AllNodesChannel, received => Handle(Guid.Empty, (byte[])received.Message!));
         return Task.CompletedTask;
     }
 
@@ -123,7 +123,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     private void PublishOn<TEvent>(IEnumerable<string> names, TEvent sent)
         where TEvent : IEvent<TEvent>
     {
-        if (!neighbours.MayBeThere)
+        if (!neighbours.MayHavePeers)
             return;
         var payload = JsonSerializer.SerializeToUtf8Bytes(sent, TEvent.Json);
         var message = new byte[NodeIdLength + 1 + TEvent.Name.Length + payload.Length];
@@ -137,16 +137,16 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
 
     // Under the lock, like the end, because the library loses a listener who comes to a channel in the very moment in
     // which the last one leaves it.
-    private Subscription Listen(Guid userId) =>
-        new(channels.Listen(redis.Names.User(userId), received => Handle(userId, (byte[])received.Message!)), channels.SettleAsync());
+    private Subscription AddSubscription(Guid userId) =>
+        new(channels.Subscribe(redis.Keys.UserChannel(userId), received => Handle(userId, (byte[])received.Message!)), channels.FlushAsync());
 
-    private async Task EndAsync(Subscription subscription)
+    private async Task ReleaseAsync(Subscription subscription)
     {
         // The library unsubscribes only from what it knows to be confirmed. After a new connection to Redis it has asked
         // again by itself, so the first confirmation says nothing any more.
-        await channels.SettleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await channels.FlushAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (gate)
-            channels.End(subscription.Queue);
+            channels.Unsubscribe(subscription.Queue);
     }
 
     private void Handle(Guid userId, byte[] message)

@@ -4,16 +4,16 @@ namespace Chat.Backplane;
 
 /// <summary>Every key and channel that the server uses in Redis. All of them may vanish at any time without loss.</summary>
 /// <param name="prefix">Keeps several installations apart on one Redis; empty by default.</param>
-public sealed class RedisNames(string prefix)
+public sealed class RedisKeys(string prefix)
 {
     /// <summary>Channel: what happens to a user, for the nodes that hold a connection of theirs.</summary>
-    public string User(Guid userId) => $"{prefix}chat:user:{userId}";
+    public string UserChannel(Guid userId) => $"{prefix}chat:user:{userId}";
 
     /// <summary>Channel: what concerns people on any node, for all of them.</summary>
-    public string All => $"{prefix}chat:all";
+    public string AllNodesChannel => $"{prefix}chat:all";
 
     /// <summary>Channel: the nodes say that they are there.</summary>
-    public string Nodes => $"{prefix}chat:nodes";
+    public string HeartbeatChannel => $"{prefix}chat:nodes";
 
     /// <summary>Channel: a node's messages to itself, by which it finds out whether pub/sub works.</summary>
     public string Node(Guid nodeId) => $"{prefix}chat:node:{nodeId}";

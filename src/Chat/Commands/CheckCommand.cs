@@ -19,11 +19,11 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
 
     /// <summary>Prints what is wrong with the settings, a line each.</summary>
     /// <returns>Whether anything is, so that the rest cannot be tested.</returns>
-    public static bool TellFaults(IEnumerable<string> faults)
+    public static bool PrintErrors(IEnumerable<string> faults)
     {
         var told = faults.ToArray();
         foreach (var fault in told)
-            Tell("settings", $"FAILED: {fault}");
+            Print("settings", $"FAILED: {fault}");
         return told.Length > 0;
     }
 
@@ -31,36 +31,36 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
     /// <returns>0 if a server can start with these settings, or else 1.</returns>
     public async Task<int> RunAsync()
     {
-        Tell("settings", "ok");
+        Print("settings", "ok");
         (string Part, Func<Task<string>> Test)[] parts = [("files", Files), ("postgres", PostgresAsync), ("schema", SchemaAsync), ("clock", ClockAsync), ("redis", RedisAsync), ("issuer", IssuerAsync)];
         var failed = 0;
         foreach (var (part, test) in parts)
         {
             try
             {
-                Tell(part, await test().WaitAsync(Deadline, time));
+                Print(part, await test().WaitAsync(Deadline, time));
             }
-            catch (Exception failure) when (failure is StartException or NpgsqlException or RedisException or TimeoutException or InvalidOperationException)
+            catch (Exception failure) when (failure is StartupException or NpgsqlException or RedisException or TimeoutException or InvalidOperationException)
             {
                 failed++;
                 var reason = failure switch
                 {
-                    StartException => failure.Message,
+                    StartupException => failure.Message,
                     RedisException => RedisConnection.ReasonOf(failure),
                     _ => DatabaseFailure.ReasonOf(failure),
                 };
-                Tell(part, $"FAILED: {reason}");
+                Print(part, $"FAILED: {reason}");
             }
         }
 
         return failed == 0 ? 0 : 1;
     }
 
-    private static void Tell(string part, string verdict) => Console.WriteLine($"{part,-10}{verdict}");
+    private static void Print(string part, string verdict) => Console.WriteLine($"{part,-10}{verdict}");
 
     private Task<string> Files()
     {
-        var descriptors = services.GetRequiredService<Descriptors>();
+        var descriptors = services.GetRequiredService<FileDescriptorBudget>();
         return Task.FromResult(descriptors.Allowed == long.MaxValue ? "ok" : string.Create(CultureInfo.InvariantCulture, $"ok: {descriptors.Allowed:N0} may be open (ulimit -n)"));
     }
 
@@ -69,23 +69,23 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         var database = services.GetRequiredService<NpgsqlDataSource>();
         await using var connection = await database.OpenConnectionAsync();
         if (await SessionPooling.IsByTransactionAsync(connection, database))
-            throw new StartException("a pooler shares PostgreSQL's sessions by transaction: give PgBouncer pool_mode = session.");
+            throw new StartupException("a pooler shares PostgreSQL's sessions by transaction: give PgBouncer pool_mode = session.");
         var (version, place) = (connection.PostgreSqlVersion, $"{connection.Host}:{connection.Port}, database {connection.Database}");
-        var loses = environment.IsDevelopment() ? null : await DatabaseStart.LosesAsync(database);
+        var loses = environment.IsDevelopment() ? null : await DatabaseStartup.LosesAsync(database);
         return $"ok: {version} at {place}{(loses is null ? "" : $"; {loses} off: may lose what was acknowledged")}";
     }
 
     private async Task<string> SchemaAsync()
     {
         var store = services.GetRequiredService<IDocumentStore>();
-        if (await SchemaState.FaultAsync(store) is not { } fault)
+        if (await SchemaState.FindDifferenceAsync(store) is not { } fault)
         {
             // Rights, and a standby that takes no writes, show only here.
-            await services.GetRequiredService<DatabaseWatch>().ProbeAsync(CancellationToken.None);
+            await services.GetRequiredService<DatabaseMonitor>().ProbeAsync(CancellationToken.None);
             return $"ok: {store.Options.DatabaseSchemaName}";
         }
 
-        return environment.IsDevelopment() ? "ok: the start will create it" : throw new StartException($"{fault} Run db-apply.");
+        return environment.IsDevelopment() ? "ok: the start will create it" : throw new StartupException($"{fault} Run db-apply.");
     }
 
     private async Task<string> ClockAsync()
@@ -96,7 +96,7 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         await reader.ReadAsync();
         var ahead = began + ((time.GetUtcNow() - began) / 2) - reader.GetFieldValue<DateTimeOffset>(0);
         var text = string.Create(CultureInfo.InvariantCulture, $"{ahead.Duration().TotalSeconds:0.0} s {(ahead < TimeSpan.Zero ? "behind" : "ahead of")} PostgreSQL's");
-        return ahead.Duration() <= JwtSettings.ClockSkew ? $"ok: {text}" : throw new StartException($"{text}: fresh tokens would be refused, or expired ones taken.");
+        return ahead.Duration() <= JwtSettings.ClockSkew ? $"ok: {text}" : throw new StartupException($"{text}: fresh tokens would be refused, or expired ones taken.");
     }
 
     private async Task<string> RedisAsync()
@@ -104,19 +104,19 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         var redis = services.GetRequiredService<RedisConnection>();
         await redis.StartAsync(CancellationToken.None);
         if (!redis.IsConnected)
-            throw new StartException("it does not answer, or refuses us: address, password and TLS are in ConnectionStrings__Redis.");
-        await redis.Database.StringSetAsync(redis.Names.Ready(redis.NodeId), 1, Deadline);
-        var channel = redis.Channel(redis.Names.Node(redis.NodeId));
+            throw new StartupException("it does not answer, or refuses us: address, password and TLS are in ConnectionStrings__Redis.");
+        await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, Deadline);
+        var channel = redis.Channel(redis.Keys.Node(redis.NodeId));
         var heard = await redis.Subscriber.SubscribeAsync(channel);
         await redis.Database.PublishAsync(channel, "check");
-        using var deadline = new CancellationTokenSource(RedisConnection.Patience, time);
+        using var deadline = new CancellationTokenSource(RedisConnection.Timeout, time);
         try
         {
             await heard.ReadAsync(deadline.Token);
         }
         catch (OperationCanceledException)
         {
-            throw new StartException("it takes commands, but a message to oneself does not come back: look at its ACL (+subscribe, channels chat:*).");
+            throw new StartupException("it takes commands, but a message to oneself does not come back: look at its ACL (+subscribe, channels chat:*).");
         }
 
         return "ok: takes writes and delivers messages";
@@ -125,8 +125,8 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
     private async Task<string> IssuerAsync()
     {
         var keys = services.GetRequiredService<IssuerKeys>();
-        if (keys.AreShared)
+        if (keys.AreSymmetric)
             return "ok: Jwt__Key is shared with it";
-        return await keys.AskAsync() ? "ok: its keys are there" : throw new StartException($"its keys cannot be fetched: {keys.Reason ?? "no answer"}");
+        return await keys.FetchAsync() ? "ok: its keys are there" : throw new StartupException($"its keys cannot be fetched: {keys.Reason ?? "no answer"}");
     }
 }

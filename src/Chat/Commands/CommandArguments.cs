@@ -34,7 +34,7 @@ internal sealed record CommandArguments(string Name, string[] Operands, string[]
     public bool IsSilent => Name is Check or Token;
 
     /// <summary>Takes arguments apart.</summary>
-    /// <exception cref="StartException">There is no such command, or it takes other operands.</exception>
+    /// <exception cref="StartupException">There is no such command, or it takes other operands.</exception>
     public static CommandArguments Parse(string[] args)
     {
         if (args.Any(arg => arg is Help or "-h" or "-?"))
@@ -60,9 +60,9 @@ internal sealed record CommandArguments(string Name, string[] Operands, string[]
         if (words.Count == 0)
             return new(Serve, [], [.. settings]);
         var known = Array.Find(Commands, command => command.Name == words[0])
-            ?? throw new StartException($"'{words[0]}' is no command{(Nearest.Of(words[0], Commands.Select(command => command.Name)) is { } near ? $"; did you mean {near}?" : ".")} See --help.");
+            ?? throw new StartupException($"'{words[0]}' is no command{(Nearest.Of(words[0], Commands.Select(command => command.Name)) is { } near ? $"; did you mean {near}?" : ".")} See --help.");
         if (words.Count - 1 < known.Least || words.Count - 1 > known.Most)
-            throw new StartException($"Usage: dotnet Chat.dll {known.Usage}. See --help.");
+            throw new StartupException($"Usage: dotnet Chat.dll {known.Usage}. See --help.");
         return new(known.Name, [.. words.Skip(1)], [.. settings]);
     }
 

@@ -20,9 +20,9 @@ internal static class CommandRunner
                 return await HealthCommand.RunAsync(builder.Configuration, command.Operands.FirstOrDefault());
             case CommandArguments.Token:
                 DevKey.Configure(builder.Configuration, builder.Environment);
-                if (CheckCommand.TellFaults((builder.Configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(builder.Environment.IsDevelopment())))
+                if (CheckCommand.PrintErrors((builder.Configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Validate(builder.Environment.IsDevelopment())))
                     return 1;
-                builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration)).AddSingleton<Audit>().AddSingleton<ServerMetrics>().AddTokens(builder.Configuration)
+                builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration)).AddSingleton<AuditLog>().AddSingleton<ServerMetrics>().AddTokens(builder.Configuration)
                     .AddSingleton<ITokenRevocations, NoRevocations>().AddSingleton<TokenCommand>();
                 await using (var services = builder.Services.BuildServiceProvider())
                     return await services.GetRequiredService<TokenCommand>().RunAsync(command.Operands.FirstOrDefault());
@@ -37,7 +37,7 @@ internal static class CommandRunner
     {
         if (command.Name == CommandArguments.Check)
             return await new CheckCommand(app.Services, app.Environment, app.Services.GetRequiredService<TimeProvider>()).RunAsync();
-        await app.Services.GetRequiredService<DatabaseStart>().WaitAsync();
+        await app.Services.GetRequiredService<DatabaseStartup>().WaitAsync();
         var store = app.Services.GetRequiredService<IDocumentStore>();
         return command.Name switch
         {
@@ -49,7 +49,7 @@ internal static class CommandRunner
     }
 
     /// <summary>Begins a new epoch; not before the schema is known to be the one of this version.</summary>
-    public static async Task<int> RenewEpochAsync(Lineage lineage)
+    public static async Task<int> RenewEpochAsync(DatabaseEpoch lineage)
     {
         Console.WriteLine($"The epoch is {await lineage.RenewAsync()} now. Nodes that run notice within seconds and end, to be started again.");
         return 0;

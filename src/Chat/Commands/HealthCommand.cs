@@ -57,14 +57,14 @@ internal static class HealthCommand
             .First(url => !string.IsNullOrWhiteSpace(url));
         var bound = BindingAddress.Parse(urls.Trim());
         if (bound.IsUnixPipe || bound.IsNamedPipe || bound.Port == 0)
-            throw new StartException($"The server listens at {urls.Trim()}, which tells no address to ask at: give one, such as {CommandArguments.Health} http://127.0.0.1:8080/health/ready.");
+            throw new StartupException($"The server listens at {urls.Trim()}, which tells no address to ask at: give one, such as {CommandArguments.Health} http://127.0.0.1:8080/health/ready.");
         var host = bound.Host is "*" or "+" or "0.0.0.0" or "[::]" ? "localhost" : bound.Host;
         return new Uri($"{bound.Scheme}://{host}:{bound.Port}/health/{path}");
     }
 
     private static Uri AddressOf(string text) => Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
         ? address
-        : throw new StartException($"'{text}' is no http or https address.");
+        : throw new StartupException($"'{text}' is no http or https address.");
 
     // Names with a wildcard stand for others, and none at all for every name.
     private static string? AllowedHost(IConfiguration configuration) =>

@@ -18,7 +18,7 @@ internal static class SchemaCommands
         }
         catch (Exception failure) when (DatabaseFailure.ReportedBy(failure) is not null)
         {
-            throw new StartException($"PostgreSQL refuses what db-apply must do: {DatabaseFailure.ReasonOf(failure)}. db-apply wants the role that owns the schema and its tables.", failure);
+            throw new StartupException($"PostgreSQL refuses what db-apply must do: {DatabaseFailure.ReasonOf(failure)}. db-apply wants the role that owns the schema and its tables.", failure);
         }
 
         Console.WriteLine($"The schema {store.Options.DatabaseSchemaName} {(before == SchemaPatchDifference.None ? "was the one of this version already" : "is the one of this version now")}.");
@@ -28,7 +28,7 @@ internal static class SchemaCommands
     /// <summary>Whether the schema is the one of this version.</summary>
     public static async Task<int> AssertAsync(IDocumentStore store)
     {
-        if (await SchemaState.FaultAsync(store) is { } fault)
+        if (await SchemaState.FindDifferenceAsync(store) is { } fault)
         {
             await Console.Error.WriteLineAsync($"{fault} Run db-apply; db-patch FILE shows what it would do.");
             return 1;
@@ -54,7 +54,7 @@ internal static class SchemaCommands
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new StartException($"Cannot write {file}: {failure.Message}", failure);
+            throw new StartupException($"Cannot write {file}: {failure.Message}", failure);
         }
 
         Console.WriteLine($"{file} has what db-apply would do.");

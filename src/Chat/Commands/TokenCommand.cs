@@ -4,7 +4,7 @@ using Chat.Tokens;
 using Microsoft.Extensions.Options;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
-using TokenReader = Chat.Tokens.TokenReader;
+using TokenValidator = Chat.Tokens.TokenValidator;
 
 namespace Chat.Commands;
 
@@ -12,7 +12,7 @@ namespace Chat.Commands;
 /// Tells why a token is refused, by the very rules of the server. Shows what the token says of itself and never the token, which
 /// is better given on standard input: arguments are there for every process to see.
 /// </summary>
-internal sealed class TokenCommand(TokenReader reader, IssuerKeys keys, IOptions<JwtSettings> settings, TimeProvider time)
+internal sealed class TokenCommand(TokenValidator reader, IssuerKeys keys, IOptions<JwtSettings> settings, TimeProvider time)
 {
     private const string Scheme = "Bearer ";
     private const int MostShown = 200;
@@ -27,14 +27,14 @@ internal sealed class TokenCommand(TokenReader reader, IssuerKeys keys, IOptions
         var read = Read(token);
         if (read is not null)
             Show(read);
-        var reading = await reader.ReadAsync(token);
+        var reading = await reader.ValidateAsync(token);
         if (reading.Identity is { } identity)
         {
-            Tell("verdict", $"accepted, as user {identity.Id}; whether it was revoked is not looked at");
+            Print("verdict", $"accepted, as user {identity.Id}; whether it was revoked is not looked at");
             return 0;
         }
 
-        Tell("verdict", $"refused: {Reason(reading, read)}");
+        Print("verdict", $"refused: {Reason(reading, read)}");
         return 1;
     }
 
@@ -52,22 +52,22 @@ internal sealed class TokenCommand(TokenReader reader, IssuerKeys keys, IOptions
 
     private void Show(JsonWebToken token)
     {
-        Tell("alg, kid", $"{Field(() => token.Alg)}, {Field(() => token.Kid)}");
-        Tell("iss", Field(() => token.Issuer));
-        Tell("aud", Field(() => string.Join(", ", token.Audiences)));
-        Tell("sub", Field(() => token.Subject));
-        Tell("iat", Field(() => At(token.IssuedAt)));
-        Tell("nbf", Field(() => At(token.ValidFrom)));
-        Tell("exp", Field(() => At(token.ValidTo)));
+        Print("alg, kid", $"{Field(() => token.Alg)}, {Field(() => token.Kid)}");
+        Print("iss", Field(() => token.Issuer));
+        Print("aud", Field(() => string.Join(", ", token.Audiences)));
+        Print("sub", Field(() => token.Subject));
+        Print("iat", Field(() => At(token.IssuedAt)));
+        Print("nbf", Field(() => At(token.ValidFrom)));
+        Print("exp", Field(() => At(token.ValidTo)));
     }
 
-    private string Reason(TokenReading reading, JsonWebToken? token)
+    private string Reason(TokenReadResult reading, JsonWebToken? token)
     {
         if (reading.Refusal is not { } refusal)
             return $"nobody can tell yet, since the issuer's keys cannot be fetched ({keys.Reason ?? "no answer"})";
         if (token is null)
             return "it is no JWT: three parts of base64url, with dots between them";
-        var from = keys.AreShared ? "Jwt__Key" : "Jwt__Authority";
+        var from = keys.AreSymmetric ? "Jwt__Key" : "Jwt__Authority";
         return refusal.Reason switch
         {
             RefusalReason.Expired => "its exp has passed",
@@ -76,9 +76,9 @@ internal sealed class TokenCommand(TokenReader reader, IssuerKeys keys, IOptions
             RefusalReason.BadIssuedAt => "its iat is in the future, or no number",
             RefusalReason.WrongIssuer => $"its iss is not Jwt__Issuer ({settings.Value.Issuer})",
             RefusalReason.WrongAudience => $"its aud is not Jwt__Audience ({settings.Value.Audience})",
-            RefusalReason.WrongAlgorithm => $"its alg is not accepted: with {from} it is {(keys.AreShared ? "HS256" : "RS256, PS256 or ES256")}",
+            RefusalReason.WrongAlgorithm => $"its alg is not accepted: with {from} it is {(keys.AreSymmetric ? "HS256" : "RS256, PS256 or ES256")}",
             RefusalReason.UnknownKey => "its kid names no key that Jwt__Authority publishes",
-            RefusalReason.BadSignature => $"it is not signed with {(keys.AreShared ? "Jwt__Key or Jwt__PreviousKey" : "the key of Jwt__Authority that its kid names")}",
+            RefusalReason.BadSignature => $"it is not signed with {(keys.AreSymmetric ? "Jwt__Key or Jwt__PreviousKey" : "the key of Jwt__Authority that its kid names")}",
             RefusalReason.WrongType => "its typ says that it is no access token",
             RefusalReason.BadSubject => "its sub is no UUID; Jwt__Subjects=any accepts others",
             _ => reading.Failure?.Message.ReplaceLineEndings(" ") ?? $"{refusal.Reason}",
@@ -109,7 +109,7 @@ internal sealed class TokenCommand(TokenReader reader, IssuerKeys keys, IOptions
         return ahead > TimeSpan.Zero ? $"in {whole:c}" : $"{whole:c} ago";
     }
 
-    private static void Tell(string name, string text) => Console.WriteLine($"{name,-10}{Shown(text)}");
+    private static void Print(string name, string text) => Console.WriteLine($"{name,-10}{Shown(text)}");
 
     // It is somebody else's text, on its way to a terminal.
     private static string Shown(string text)
@@ -124,5 +124,5 @@ internal sealed class NoRevocations : ITokenRevocations
 {
     public bool IsRevoked(Guid userId, DateTimeOffset issuedAt) => false;
 
-    public bool IsRevoked(TokenReading accepted) => false;
+    public bool IsRevoked(TokenReadResult accepted) => false;
 }

@@ -26,7 +26,7 @@ internal static class LocalHosts
     }
 
     /// <summary>What is wrong with the list of names; null if nothing is.</summary>
-    public static string? FaultOf(string hosts) =>
+    public static string? Validate(string hosts) =>
         Array.Find(hosts.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), host => !IsName(host)) is { } wrong
             ? $"has '{wrong}', which is no host name: write chat.example or *.example, without scheme, port and path, and ';' between several."
             : null;

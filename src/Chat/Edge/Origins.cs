@@ -30,7 +30,7 @@ internal sealed class Origins(string? allowed)
         new([.. text.Take(MostShown).Select(unit => unit is > ' ' and <= '~' ? unit : '?')]);
 
     /// <summary>What is wrong with the setting; null if nothing is.</summary>
-    public static string? FaultOf(string allowed) => Array.Find(Split(allowed), origin => !IsOrigin(origin)) is { } wrong
+    public static string? Validate(string allowed) => Array.Find(Split(allowed), origin => !IsOrigin(origin)) is { } wrong
         ? $"has '{wrong}', which is no origin: write scheme://host or scheme://host:port, without a path, and commas between several."
         : null;
 

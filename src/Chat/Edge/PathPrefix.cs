@@ -12,7 +12,7 @@ internal static partial class PathPrefix
     private const string Setting = "PathBase";
 
     /// <summary>What is wrong with a value of the setting; null if nothing is. It becomes a part of the page.</summary>
-    public static string? FaultOf(string value) =>
+    public static string? Validate(string value) =>
         Form().IsMatch(value.TrimEnd('/')) ? null : "is no path: write /team, with letters, digits, '-', '_', '.' and '~' between the slashes.";
 
     /// <summary>The prefix, without a slash at its end; empty if there is none.</summary>

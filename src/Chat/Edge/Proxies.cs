@@ -20,7 +20,7 @@ internal static class Proxies
     private const int Mapped = 96;
 
     /// <summary>What is wrong with the setting; null if nothing is.</summary>
-    public static string? FaultOf(string known)
+    public static string? Validate(string known)
     {
         foreach (var text in Split(known))
         {

@@ -36,7 +36,7 @@ internal sealed class DataFolder : IDisposable
         System.IO.Path.Combine(environment.ContentRootPath, configuration["Embedded:DataPath"] ?? ".data");
 
     /// <summary>Opens the wished folder, or a stable stand-in for it if <paramref name="account"/> cannot use it.</summary>
-    /// <exception cref="StartException">Another process holds the folder, or it cannot be used.</exception>
+    /// <exception cref="StartupException">Another process holds the folder, or it cannot be used.</exception>
     public static async Task<DataFolder> Open(EmbeddedPostgresOptions options, ServiceAccount account, CancellationToken cancellation)
     {
         var wished = System.IO.Path.GetFullPath(options.DataPath);
@@ -47,7 +47,7 @@ internal sealed class DataFolder : IDisposable
         var standIn = $"/var/tmp/chat-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(wished)).AsSpan(0, 5))}";
         await RefuseForeign(standIn, account, cancellation);
         folder = await TryOpen(standIn, options.ThrowAway, account, cancellation)
-            ?? throw new StartException($"PostgreSQL does not run as root, and the account {account.Name} can use neither {wished} nor {standIn} for its data. Set Embedded__DataPath to a folder that it can reach.");
+            ?? throw new StartupException($"PostgreSQL does not run as root, and the account {account.Name} can use neither {wished} nor {standIn} for its data. Set Embedded__DataPath to a folder that it can reach.");
         options.Notice($"PostgreSQL does not run as root, and the account {account.Name} cannot use {wished}: the data are kept in {standIn}.");
         return folder;
     }
@@ -94,7 +94,7 @@ internal sealed class DataFolder : IDisposable
         }
         catch (IOException held) when (held.HResult is 11 or 35 or unchecked((int)0x80070020)) // EAGAIN on Linux, on macOS; sharing violation
         {
-            throw new StartException($"Another copy of the server is running on the data folder {path}. Stop it, or give this one a folder of its own with Embedded__DataPath.", held);
+            throw new StartupException($"Another copy of the server is running on the data folder {path}. Stop it, or give this one a folder of its own with Embedded__DataPath.", held);
         }
     }
 
@@ -126,6 +126,6 @@ internal sealed class DataFolder : IDisposable
             """;
         var (exitCode, _) = await Root.Run("/bin/sh", ["-c", Look, path, account.Name!], cancellation: cancellation);
         if (exitCode != 0)
-            throw new StartException($"{path} cannot hold the data: it is not a folder of root's. Remove it, or set Embedded__DataPath.");
+            throw new StartupException($"{path} cannot hold the data: it is not a folder of root's. Remove it, or set Embedded__DataPath.");
     }
 }

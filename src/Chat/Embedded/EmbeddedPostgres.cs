@@ -46,7 +46,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     public string DataPath => folder.Path;
 
     /// <summary>Starts PostgreSQL, having made its data folder if there is none yet.</summary>
-    /// <exception cref="StartException">It cannot start, for a reason that its user can do something about.</exception>
+    /// <exception cref="StartupException">It cannot start, for a reason that its user can do something about.</exception>
     public static async Task<EmbeddedPostgres> StartAsync(EmbeddedPostgresOptions options, CancellationToken cancellation = default)
     {
         try
@@ -65,7 +65,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or Win32Exception)
         {
-            throw new StartException($"The embedded PostgreSQL cannot use its data folder {options.DataPath}: {failure.Message}", failure);
+            throw new StartupException($"The embedded PostgreSQL cannot use its data folder {options.DataPath}: {failure.Message}", failure);
         }
     }
 
@@ -110,7 +110,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
             var log = cluster.ReadLog();
             if (attempt == LoopbackPort.Attempts || !Passing.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
-                throw new StartException($"PostgreSQL did not start. The end of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
+                throw new StartupException($"PostgreSQL did not start. The end of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
         }
     }
 

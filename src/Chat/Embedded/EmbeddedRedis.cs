@@ -24,7 +24,7 @@ internal sealed class EmbeddedRedis : IDisposable
 
     public string ConnectionString { get; }
 
-    /// <exception cref="StartException">No port could be had.</exception>
+    /// <exception cref="StartupException">No port could be had.</exception>
     public static EmbeddedRedis Start()
     {
         for (var attempt = 1; ; attempt++)
@@ -50,7 +50,7 @@ internal sealed class EmbeddedRedis : IDisposable
             {
                 server?.Dispose();
                 if (attempt == LoopbackPort.Attempts)
-                    throw new StartException($"The embedded Redis found no port on 127.0.0.1: {taken.Message}", taken);
+                    throw new StartupException($"The embedded Redis found no port on 127.0.0.1: {taken.Message}", taken);
             }
         }
     }

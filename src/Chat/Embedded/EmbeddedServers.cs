@@ -14,7 +14,7 @@ internal sealed class EmbeddedServers : IAsyncDisposable
     }
 
     /// <summary>Starts what has no connection string and writes the missing ones into the configuration.</summary>
-    /// <exception cref="StartException">One of them cannot start, for a reason that its user can do something about.</exception>
+    /// <exception cref="StartupException">One of them cannot start, for a reason that its user can do something about.</exception>
     public static async Task<EmbeddedServers> StartAsync(
         IConfigurationManager configuration, IHostEnvironment environment, CancellationToken cancellation = default)
     {

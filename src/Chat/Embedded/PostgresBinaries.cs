@@ -24,7 +24,7 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
     /// <param name="dataFolder">A folder that the account reaches, should the programs have to be fetched for it.</param>
     /// <param name="notice">Told about a download.</param>
     /// <param name="cancellation">Ends the search.</param>
-    /// <exception cref="StartException">There is none, or none for these data.</exception>
+    /// <exception cref="StartupException">There is none, or none for these data.</exception>
     public static async Task<PostgresBinaries> Find(
         ServiceAccount account, int? dataMajor, string dataFolder, Action<string> notice, CancellationToken cancellation)
     {
@@ -39,7 +39,7 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         }
 
         if (other is not null)
-            throw new StartException($"The data in {dataFolder} were written by PostgreSQL {dataMajor}, and this machine has PostgreSQL {other.Major} ({other.Folder}). Install PostgreSQL {dataMajor}, or set Embedded__DataPath to another folder to start afresh.");
+            throw new StartupException($"The data in {dataFolder} were written by PostgreSQL {dataMajor}, and this machine has PostgreSQL {other.Major} ({other.Folder}). Install PostgreSQL {dataMajor}, or set Embedded__DataPath to another folder to start afresh.");
         return await Fetch(account, dataMajor ?? FetchedMajor, dataFolder, notice, cancellation);
     }
 
@@ -102,7 +102,7 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         // Network, repository, archive, disk: whatever it was, the way out is the same.
         catch (Exception failure) when (!cancellation.IsCancellationRequested)
         {
-            throw new StartException($"This machine has no PostgreSQL, and fetching it failed: {failure.Message} Install PostgreSQL {major}, or set ConnectionStrings__Postgres.", failure);
+            throw new StartupException($"This machine has no PostgreSQL, and fetching it failed: {failure.Message} Install PostgreSQL {major}, or set ConnectionStrings__Postgres.", failure);
         }
     }
 

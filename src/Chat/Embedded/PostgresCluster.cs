@@ -79,7 +79,7 @@ internal sealed partial class PostgresCluster(string folder, ServiceAccount acco
         {
             var (_, output) = await account.Run(binaries.PgCtl, ["stop", "-D", Data, "-m", "fast", "-s", "-t", "60"], cancellation: cancellation);
             if (File.Exists(PidFile))
-                throw new StartException($"A PostgreSQL of an earlier run still holds {Data} and does not stop: {LastLines(output)}");
+                throw new StartupException($"A PostgreSQL of an earlier run still holds {Data} and does not stop: {LastLines(output)}");
         }
         else
         {
@@ -125,7 +125,7 @@ internal sealed partial class PostgresCluster(string folder, ServiceAccount acco
     {
         var (exitCode, output) = await account.Run(program, arguments, input, cancellation);
         if (exitCode != 0)
-            throw new StartException($"PostgreSQL could not set its data folder {Data} up: {LastLines(output)}");
+            throw new StartupException($"PostgreSQL could not set its data folder {Data} up: {LastLines(output)}");
     }
 
     private bool IsOurPostmaster(int pid)

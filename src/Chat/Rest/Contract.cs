@@ -20,7 +20,7 @@ namespace Chat.Rest;
 /// <c>/openapi/v1.json</c>, and a page to read and try it, at <c>/docs</c>. In every environment, unless <c>Docs:Enabled</c> says
 /// no: it holds nothing that the project's documents do not say, and it is what generated clients are made from.
 /// </summary>
-internal static class Contract
+internal static class OpenApi
 {
     private const string Name = "v1";
     private const string Scheme = "bearer";
@@ -44,7 +44,7 @@ internal static class Contract
     private static readonly (string Name, string Type)[] PageFiles =
         [("scalar.js", "text/javascript"), ("scalar.aspnetcore.js", "text/javascript"), ("favicon.svg", "image/svg+xml")];
 
-    public static IServiceCollection AddContract(this IServiceCollection services) => services.AddOpenApi(Name, options =>
+    public static IServiceCollection AddOpenApiDocument(this IServiceCollection services) => services.AddOpenApi(Name, options =>
     {
         options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
         options.AddSchemaTransformer(DescribeSchema);
@@ -55,7 +55,7 @@ internal static class Contract
     /// <summary>Maps both, unless <c>Docs:Enabled</c> is false. They are public: what they cost, they cost once.</summary>
     /// <param name="app">The server.</param>
     /// <param name="pathBase">Under which path a proxy shows it.</param>
-    public static void MapContract(this WebApplication app, string pathBase)
+    public static void MapOpenApiDocument(this WebApplication app, string pathBase)
     {
         if (!app.Configuration.GetValue("Docs:Enabled", true))
             return;
@@ -175,7 +175,7 @@ internal static class Contract
             return new OpenApiSchemaReference(type.Name, context.Document);
         }
 
-        if (metadata.OfType<TakenBody>().LastOrDefault() is { } taken)
+        if (metadata.OfType<AcceptedBody>().LastOrDefault() is { } taken)
         {
             operation.RequestBody = new OpenApiRequestBody
             {
@@ -187,7 +187,7 @@ internal static class Contract
             };
         }
 
-        foreach (var answer in metadata.OfType<GivenAnswer>())
+        foreach (var answer in metadata.OfType<DocumentedResponse>())
         {
             var response = operation.Responses![$"{answer.Status}"];
             response.Description = answer.When;
@@ -195,12 +195,12 @@ internal static class Contract
                 content.Example = Written(answer.Example);
         }
 
-        foreach (var status in DescribedProblems.Of(context.Description, hasBody: operation.RequestBody is not null).GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
+        foreach (var status in ProblemDocs.Of(context.Description, hasBody: operation.RequestBody is not null).GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
         {
             operation.Responses![$"{status.Key}"] = new OpenApiResponse
             {
                 Description = $"{ReasonPhrases.GetReasonPhrase(status.Key)}: {string.Join(", ", status.Select(problem => $"`{problem.Extensions["code"]}`").Distinct())}",
-                Headers = DescribedProblems.HeadersOf(status.Key),
+                Headers = ProblemDocs.HeadersOf(status.Key),
                 Content = new Dictionary<string, OpenApiMediaType>
                 {
                     ["application/problem+json"] = new OpenApiMediaType { Schema = await Component(typeof(ProblemDetails)), Example = Written(status.First()) },

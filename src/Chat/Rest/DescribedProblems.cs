@@ -9,17 +9,17 @@ using Microsoft.OpenApi;
 namespace Chat.Rest;
 
 /// <summary>What an endpoint may be refused with, as the contract shows it: what it says of itself, and what may happen to any request of its kind.</summary>
-internal static class DescribedProblems
+internal static class ProblemDocs
 {
     private static readonly ChatError[] Anywhere = [ChatError.Internal, ChatError.Unavailable];
     private static readonly ChatError[] Protected = [ChatError.Unauthorized, ChatError.RateLimited(TimeSpan.FromSeconds(1))];
-    private static readonly ChatError NoSuchId = ChatError.Missing("There is nothing with this id.");
+    private static readonly ChatError NoSuchId = ChatError.NotFound("There is nothing with this id.");
 
     /// <summary>All of them, an example each.</summary>
     public static IEnumerable<ProblemDetails> Of(ApiDescription endpoint, bool hasBody)
     {
         var metadata = endpoint.ActionDescriptor.EndpointMetadata;
-        var own = metadata.OfType<Refusals>().ToArray();
+        var own = metadata.OfType<DocumentedErrors>().ToArray();
         List<ChatError> errors = [.. own.SelectMany(refusals => refusals.Errors)];
         if (own.Length > 0)
             errors.AddRange(Anywhere);

@@ -29,13 +29,13 @@ internal static class Problems
     /// </summary>
     public static IResult ToProblem(this ChatError error)
     {
-        var shown = error.Code == ErrorCode.Forbidden ? ChatError.Missing("There is no such conversation.") : error;
+        var shown = error.Code == ErrorCode.Forbidden ? ChatError.NotFound("There is no such conversation.") : error;
         return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: Types.GetValueOrDefault(StatusOf(shown.Code)), extensions: Extensions(shown));
     }
 
     /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
     public static IServiceCollection AddProblems(this IServiceCollection services) =>
-        services.AddExceptionHandler<DatabaseAwayLog>().AddProblemDetails(options => options.CustomizeProblemDetails = Complete);
+        services.AddExceptionHandler<DatabaseUnavailableHandler>().AddProblemDetails(options => options.CustomizeProblemDetails = Complete);
 
     /// <summary>The error boundary of REST: a database that is away is a 503, anything else that is thrown a 500.</summary>
     public static void UseProblems(this WebApplication app)
@@ -118,7 +118,7 @@ internal static class Problems
 }
 
 /// <summary>Counts, as the socket does, a request that found PostgreSQL unavailable.</summary>
-internal sealed class DatabaseAwayLog(Dependencies dependencies) : IExceptionHandler
+internal sealed class DatabaseUnavailableHandler(DependencyStates dependencies) : IExceptionHandler
 {
     public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
@@ -161,7 +161,7 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
         }
         catch (JsonException failure)
         {
-            return new Body<T>(null, ChatError.Unreadable(failure));
+            return new Body<T>(null, ChatError.Malformed(failure));
         }
     }
 
@@ -191,7 +191,7 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
     }
 }
 
-internal static class Callers
+internal static class ClaimsPrincipalExtensions
 {
     /// <summary>Who makes an authorised request.</summary>
     public static Guid UserId(this ClaimsPrincipal caller) => Guid.Parse(caller.FindFirstValue("sub")!);

@@ -26,17 +26,17 @@ internal sealed record AdminSettings(IPAddress Address, int Port, bool IsGiven, 
         section["Token"] is { } token && !string.IsNullOrWhiteSpace(token) ? token.Trim() : null);
 
     /// <summary>What is wrong with the port; null if nothing is.</summary>
-    public static string? PortFault(string port) =>
+    public static string? ValidatePort(string port) =>
         int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= IPEndPoint.MaxPort
             ? null
             : "is not a port: a whole number to 65535, or 0 for none.";
 
     /// <summary>What is wrong with the address; null if nothing is.</summary>
-    public static string? AddressFault(string address) =>
+    public static string? ValidateAddress(string address) =>
         IPAddress.TryParse(address, out _) ? null : "is not an IP address, such as 127.0.0.1 or 0.0.0.0.";
 
     /// <summary>What is wrong with the token; null if nothing is.</summary>
-    public static string? TokenFault(string token) => token.Trim() is { Length: >= ShortestToken } trimmed && trimmed.All(char.IsAscii) && !trimmed.Any(char.IsWhiteSpace)
+    public static string? ValidateToken(string token) => token.Trim() is { Length: >= ShortestToken } trimmed && trimmed.All(char.IsAscii) && !trimmed.Any(char.IsWhiteSpace)
         ? null
         : $"must have at least {ShortestToken} characters, in ASCII and without spaces: make it with openssl rand -hex 32.";
 }

@@ -8,7 +8,7 @@ using StackExchange.Redis;
 namespace Chat.Settings;
 
 /// <summary>What is wrong with a connection string. Names its keywords and never a value: any of them may be a secret.</summary>
-internal static partial class ConnectionStringFaults
+internal static partial class ConnectionStringValidator
 {
     private const string PostgresForm = "is malformed: it has the form Host=…;Username=…;Password=…;Database=….";
     private const string RedisForm = "is malformed: it has the form host:port,password=….";
@@ -24,7 +24,7 @@ internal static partial class ConnectionStringFaults
     ];
 
     /// <summary>Of <c>ConnectionStrings:Postgres</c>.</summary>
-    public static string? OfPostgres(string text)
+    public static string? ValidatePostgres(string text)
     {
         DbConnectionStringBuilder given;
         try
@@ -65,7 +65,7 @@ internal static partial class ConnectionStringFaults
     }
 
     /// <summary>Of <c>ConnectionStrings:Redis</c>.</summary>
-    public static string? OfRedis(string text)
+    public static string? ValidateRedis(string text)
     {
         // Each by itself, because the library says of the whole no more than that it cannot be read.
         foreach (var option in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Where(part => part.Contains('=', StringComparison.Ordinal) && part[0] != '$'))

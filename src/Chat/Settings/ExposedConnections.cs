@@ -11,7 +11,7 @@ namespace Chat.Settings;
 internal static partial class ExposedConnections
 {
     /// <summary>Says at the start what there is, a line for each of the two.</summary>
-    public static void Tell(IConfiguration configuration, ILogger log)
+    public static void Warn(IConfiguration configuration, ILogger log)
     {
         foreach (var (name, places, lacks) in Find(configuration))
             Exposed(log, name, places, lacks);

@@ -39,7 +39,7 @@ internal static class HostSettings
     /// <summary>What is wrong, a line each.</summary>
     /// <param name="configuration">All of it.</param>
     /// <param name="variables">The names of the environment's variables.</param>
-    public static IEnumerable<string> Faults(IConfiguration configuration, IEnumerable<string> variables) =>
+    public static IEnumerable<string> Validate(IConfiguration configuration, IEnumerable<string> variables) =>
         [.. Unknown(configuration), .. Slips(variables), .. Addresses(configuration), .. Logging(configuration), .. Telemetry(configuration)];
 
     private static IEnumerable<string> Unknown(IConfiguration configuration) =>

@@ -15,7 +15,7 @@ internal sealed record Setting(string Name, string Default, string Doc)
     public bool IsSecret { get; init; }
 
     /// <summary>What is wrong with a value, as the end of a sentence that begins with the name; null if it may be used.</summary>
-    public Func<string, string?> FaultOf { get; init; } = _ => null;
+    public Func<string, string?> Validate { get; init; } = _ => null;
 
     /// <summary>The bounds as README shows them; empty without any.</summary>
     public string Range { get; init; } = "";
@@ -28,7 +28,7 @@ internal sealed record Setting(string Name, string Default, string Doc)
 
     /// <summary>Free text, or text with a check of its own.</summary>
     public static Setting Text(string name, string byDefault, string doc, Func<string, string?>? faultOf = null) =>
-        new(name, byDefault, doc) { FaultOf = faultOf ?? (_ => null) };
+        new(name, byDefault, doc) { Validate = faultOf ?? (_ => null) };
 
     /// <summary>Free text that must never be shown.</summary>
     public static Setting Secret(string name, string byDefault, string doc, Func<string, string?>? faultOf = null) =>
@@ -38,7 +38,7 @@ internal sealed record Setting(string Name, string Default, string Doc)
     public static Setting Number(string name, int byDefault, int min, int max, string doc) => new(name, $"`{Invariant($"{byDefault}")}`", doc)
     {
         Range = Invariant($"{min} to {max}"),
-        FaultOf = text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
+        Validate = text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
             ? null
             : Invariant($"is not a whole number from {min} to {max}."),
     };
@@ -47,7 +47,7 @@ internal sealed record Setting(string Name, string Default, string Doc)
     public static Setting Fraction(string name, double byDefault, double min, double max, string doc) => new(name, $"`{Invariant($"{byDefault}")}`", doc)
     {
         Range = Invariant($"{min} to {max}"),
-        FaultOf = text => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
+        Validate = text => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
             ? null
             : Invariant($"is not a number from {min} to {max}."),
     };
@@ -56,7 +56,7 @@ internal sealed record Setting(string Name, string Default, string Doc)
     public static Setting Time(string name, TimeSpan byDefault, TimeSpan min, TimeSpan max, string doc) => new(name, $"`{byDefault:c}`", doc)
     {
         Range = $"{Show(min)} to {Show(max)}",
-        FaultOf = text => TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var time) && time >= min && time <= max
+        Validate = text => TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var time) && time >= min && time <= max
             ? null
             : $"is not a time from {Show(min)} to {Show(max)}: write hours:minutes:seconds.",
     };
@@ -65,7 +65,7 @@ internal sealed record Setting(string Name, string Default, string Doc)
     public static Setting Choice(string name, string byDefault, string[] choices, string doc) => new(name, $"`{byDefault}`", doc)
     {
         Range = string.Join(" or ", choices.Select(choice => $"`{choice}`")),
-        FaultOf = text => choices.Contains(text, StringComparer.OrdinalIgnoreCase) ? null : $"is not one of {string.Join(", ", choices)}.",
+        Validate = text => choices.Contains(text, StringComparer.OrdinalIgnoreCase) ? null : $"is not one of {string.Join(", ", choices)}.",
     };
 
     private static string Cell(string text) => text.Length == 0 ? " " : $" {text.Trim()} ";

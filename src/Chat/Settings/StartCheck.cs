@@ -7,7 +7,7 @@ namespace Chat.Settings;
 /// What must be configured, checked before anything is started. It names settings the way environment variables do.
 /// It never shows the value of a secret.
 /// </summary>
-internal static class StartCheck
+internal static class StartupValidator
 {
     /// <summary>The most bytes that JSON makes of one character: two escapes of the form \uD83D.</summary>
     private const int BytesPerCharacter = 12;
@@ -18,51 +18,51 @@ internal static class StartCheck
     private static readonly string[] EnvironmentNames = [Environments.Development, Environments.Staging, Environments.Production];
     private static readonly string[] Required = ["ConnectionStrings:Postgres", "ConnectionStrings:Redis"];
 
-    /// <exception cref="StartException">Something is missing, unknown, malformed or weak; the message names all of it.</exception>
-    public static void Run(IConfigurationRoot configuration, IHostEnvironment environment)
+    /// <exception cref="StartupException">Something is missing, unknown, malformed or weak; the message names all of it.</exception>
+    public static void ThrowIfInvalid(IConfigurationRoot configuration, IHostEnvironment environment)
     {
-        var faults = Faults(configuration, environment).ToArray();
+        var faults = Validate(configuration, environment).ToArray();
         if (faults.Length > 0)
-            throw new StartException("Not configured: " + string.Join(' ', faults));
+            throw new StartupException("Not configured: " + string.Join(' ', faults));
     }
 
     /// <summary>What is missing, unknown, malformed or weak, a line each.</summary>
-    public static IEnumerable<string> Faults(IConfigurationRoot configuration, IHostEnvironment environment) =>
+    public static IEnumerable<string> Validate(IConfigurationRoot configuration, IHostEnvironment environment) =>
     [
-        .. Missing(configuration),
-        .. (configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Faults(environment.IsDevelopment()),
-        .. UnknownSettings.Faults(configuration),
-        .. Malformed(configuration),
-        .. Contradictions(configuration),
-        .. FailpointFaults(configuration.GetSection(Failpoint.Section), environment),
-        .. HostFaults(configuration, environment),
-        .. LoggingFaults(configuration.GetSection("Logging")),
-        .. TelemetryFaults(configuration),
-        .. HostSettings.Faults(configuration, Environment.GetEnvironmentVariables().Keys.Cast<string>()),
+        .. FindMissing(configuration),
+        .. (configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Validate(environment.IsDevelopment()),
+        .. UnknownSettings.Validate(configuration),
+        .. FindMalformed(configuration),
+        .. FindContradictions(configuration),
+        .. ValidateFailpoints(configuration.GetSection(Failpoint.Section), environment),
+        .. ValidateHost(configuration, environment),
+        .. ValidateLogging(configuration.GetSection("Logging")),
+        .. ValidateTelemetry(configuration),
+        .. HostSettings.Validate(configuration, Environment.GetEnvironmentVariables().Keys.Cast<string>()),
     ];
 
-    private static IEnumerable<string> Missing(IConfiguration configuration) =>
+    private static IEnumerable<string> FindMissing(IConfiguration configuration) =>
         from name in Required
         where string.IsNullOrWhiteSpace(configuration[name])
         select $"{Variable(name)} is missing.";
 
-    private static IEnumerable<string> Malformed(IConfiguration configuration) =>
+    private static IEnumerable<string> FindMalformed(IConfiguration configuration) =>
         from setting in SettingsCatalog.All
         let value = configuration[setting.Name]
         // An empty one stands for none: it is how an environment variable is unset in many a file. A number has no empty form.
         where !string.IsNullOrWhiteSpace(value) || (value is not null && setting.Section == "Limits")
-        let fault = setting.FaultOf(value)
+        let fault = setting.Validate(value)
         where fault is not null
         select $"{Variable(setting.Name)} {fault}";
 
     // What is right by itself, and cannot work together.
-    private static IEnumerable<string> Contradictions(IConfiguration configuration)
+    private static IEnumerable<string> FindContradictions(IConfiguration configuration)
     {
         // What is malformed has been said; it counts with its default here.
         var limits = new Limits();
         foreach (var property in typeof(Limits).GetProperties())
         {
-            if (configuration[$"Limits:{property.Name}"] is { } text && SettingsCatalog.Find($"Limits:{property.Name}")?.FaultOf(text) is null)
+            if (configuration[$"Limits:{property.Name}"] is { } text && SettingsCatalog.Find($"Limits:{property.Name}")?.Validate(text) is null)
                 property.SetValue(limits, property.PropertyType == typeof(int) ? int.Parse(text, CultureInfo.InvariantCulture) : TimeSpan.Parse(text, CultureInfo.InvariantCulture));
         }
 
@@ -85,7 +85,7 @@ internal static class StartCheck
 
     private static bool IsWhole(TimeSpan time) => time.Ticks % TimeSpan.TicksPerSecond == 0;
 
-    private static IEnumerable<string> FailpointFaults(IConfigurationSection section, IHostEnvironment environment)
+    private static IEnumerable<string> ValidateFailpoints(IConfigurationSection section, IHostEnvironment environment)
     {
         foreach (var setting in section.GetChildren())
         {
@@ -96,7 +96,7 @@ internal static class StartCheck
         }
     }
 
-    private static IEnumerable<string> HostFaults(IConfiguration configuration, IHostEnvironment environment)
+    private static IEnumerable<string> ValidateHost(IConfiguration configuration, IHostEnvironment environment)
     {
         if (!EnvironmentNames.Contains(environment.EnvironmentName, StringComparer.OrdinalIgnoreCase))
         {
@@ -109,7 +109,7 @@ internal static class StartCheck
             yield return "ASPNETCORE_SHUTDOWNTIMEOUTSECONDS is not a whole number.";
     }
 
-    private static IEnumerable<string> LoggingFaults(IConfigurationSection section)
+    private static IEnumerable<string> ValidateLogging(IConfigurationSection section)
     {
         var levels = section.GetSection("LogLevel").GetChildren()
             .Concat(section.GetChildren().Where(provider => provider.Key != "LogLevel").SelectMany(provider => provider.GetSection("LogLevel").GetChildren()));
@@ -120,7 +120,7 @@ internal static class StartCheck
         }
     }
 
-    private static IEnumerable<string> TelemetryFaults(IConfiguration configuration)
+    private static IEnumerable<string> ValidateTelemetry(IConfiguration configuration)
     {
         foreach (var signal in (string[])["", "METRICS_", "TRACES_", "LOGS_"])
         {

@@ -24,7 +24,7 @@ internal static class UnknownSettings
     ];
 
     /// <summary>What is unknown, a line each.</summary>
-    public static IEnumerable<string> Faults(IConfigurationRoot configuration) =>
+    public static IEnumerable<string> Validate(IConfigurationRoot configuration) =>
         configuration.Providers.SelectMany(provider => KeysOf(provider, null).Select(key => FaultOf(key, provider)).OfType<string>()).Distinct();
 
     private static string? FaultOf(string key, IConfigurationProvider provider)

@@ -13,30 +13,30 @@ namespace Chat.Socket;
 /// </summary>
 internal sealed class Admission
 {
-    private static readonly TimeSpan Moment = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private readonly Hub hub;
     private readonly Limits limits;
     private readonly ServerMetrics metrics;
     private readonly ConcurrentDictionary<Guid, int> users = new();
     private readonly ConcurrentDictionary<IPAddress, int> addresses = new();
-    private readonly ConcurrentDictionary<(IPAddress Address, bool HasToken), int> strangersByAddress = new();
+    private readonly ConcurrentDictionary<(IPAddress Address, bool HasToken), int> unauthenticatedByAddress = new();
     private readonly TokenBucket handshakes;
-    private readonly TokenBucket strangersHandshakes;
-    private readonly HandshakeRates rates;
+    private readonly TokenBucket handshakesWithoutToken;
+    private readonly HandshakeRateLimiter rates;
     private readonly Lock gate = new();
     private int authenticated;
     private int unauthenticated;
-    private int strangers;
+    private int unauthenticatedWithoutToken;
 
-    public Admission(Hub hub, Limits limits, HandshakeRates rates, ServerMetrics metrics, TimeProvider time)
+    public Admission(Hub hub, Limits limits, HandshakeRateLimiter rates, ServerMetrics metrics, TimeProvider time)
     {
         this.hub = hub;
         this.limits = limits;
         this.rates = rates;
         this.metrics = metrics;
         handshakes = new TokenBucket(limits.HandshakesPerSecond, time);
-        strangersHandshakes = new TokenBucket(Limits.WithoutReserve(limits.HandshakesPerSecond), time);
-        metrics.WatchConnections(() =>
+        handshakesWithoutToken = new TokenBucket(Limits.AvailableWithoutToken(limits.HandshakesPerSecond), time);
+        metrics.ObserveConnections(() =>
         {
             var with = Volatile.Read(ref authenticated);
             return (with, Math.Max(0, hub.Count - with));
@@ -48,20 +48,20 @@ internal sealed class Admission
     /// <param name="hasToken">Whether it carries a token, be it good or bad.</param>
     /// <param name="isLast">Whether it has come on one of the last file descriptors.</param>
     /// <returns>Zero, or how long the client should wait.</returns>
-    public TimeSpan MayShakeHands(IPAddress address, bool hasToken, bool isLast)
+    public TimeSpan AcquireHandshakePermit(IPAddress address, bool hasToken, bool isLast)
     {
         if (hub.State is not NodeState.Serving and var state)
-            return Refuse(state == NodeState.Stopping ? "stopping" : "draining", null, Moment);
+            return Refuse(state == NodeState.Stopping ? "stopping" : "draining", null, RetryDelay);
         if (isLast)
-            return Refuse("files", null, Moment);
+            return Refuse("files", null, RetryDelay);
         if (Volatile.Read(ref unauthenticated) >= limits.MaxUnauthenticated
-            || (!hasToken && Volatile.Read(ref strangers) >= Limits.WithoutReserve(limits.MaxUnauthenticated)))
-            return Refuse("unauthenticated", nameof(Limits.MaxUnauthenticated), Moment);
-        if (strangersByAddress.GetValueOrDefault((address, hasToken)) >= limits.ShareOf(limits.MaxUnauthenticated))
-            return Refuse("address", nameof(Limits.AddressShare), Moment);
+            || (!hasToken && Volatile.Read(ref unauthenticatedWithoutToken) >= Limits.AvailableWithoutToken(limits.MaxUnauthenticated)))
+            return Refuse("unauthenticated", nameof(Limits.MaxUnauthenticated), RetryDelay);
+        if (unauthenticatedByAddress.GetValueOrDefault((address, hasToken)) >= limits.ShareOf(limits.MaxUnauthenticated))
+            return Refuse("address", nameof(Limits.AddressShare), RetryDelay);
         lock (gate)
         {
-            var wait = hasToken || handshakes.Wait > strangersHandshakes.Wait ? handshakes.Wait : strangersHandshakes.Wait;
+            var wait = hasToken || handshakes.Wait > handshakesWithoutToken.Wait ? handshakes.Wait : handshakesWithoutToken.Wait;
             if (wait > TimeSpan.Zero)
                 return Refuse("rate", nameof(Limits.HandshakesPerSecond), wait);
             // Last, so that what is refused for all takes nothing from an address.
@@ -70,7 +70,7 @@ internal sealed class Admission
                 return Refuse("address", nameof(Limits.AddressShare), wait);
             handshakes.Take();
             if (!hasToken)
-                strangersHandshakes.Take();
+                handshakesWithoutToken.Take();
         }
 
         return TimeSpan.Zero;
@@ -80,7 +80,7 @@ internal sealed class Admission
     /// <param name="address">Where it comes from (<see cref="ClientAddress"/>).</param>
     /// <param name="hasToken">Whether its handshake carried a token.</param>
     /// <returns>Null if the node or the address has too many already.</returns>
-    public Place? TryEnter(IPAddress address, bool hasToken)
+    public ConnectionSlot? TryEnter(IPAddress address, bool hasToken)
     {
         if (hub.Count >= limits.MaxConnections)
         {
@@ -89,7 +89,7 @@ internal sealed class Admission
         }
 
         var isFull = Add(addresses, address, 1) > limits.MaxConnectionsPerAddress;
-        var place = new Place(this, address, hasToken);
+        var place = new ConnectionSlot(this, address, hasToken);
         if (!isFull)
             return place;
         metrics.LimitHit(nameof(Limits.MaxConnectionsPerAddress));
@@ -105,27 +105,27 @@ internal sealed class Admission
         return wait;
     }
 
-    private void CountStranger(IPAddress address, bool hasToken, int change)
+    private void CountUnauthenticated(IPAddress address, bool hasToken, int change)
     {
         Interlocked.Add(ref unauthenticated, change);
         if (!hasToken)
-            Interlocked.Add(ref strangers, change);
-        Add(strangersByAddress, (address, hasToken), change);
+            Interlocked.Add(ref unauthenticatedWithoutToken, change);
+        Add(unauthenticatedByAddress, (address, hasToken), change);
     }
 
     /// <summary>One connection's place on this node.</summary>
-    public sealed class Place : IDisposable
+    public sealed class ConnectionSlot : IDisposable
     {
         private readonly Admission admission;
         private readonly IPAddress address;
         private readonly bool hasToken;
         private Guid? userId;
-        private int isKnown;
+        private int hasLeftUnauthenticated;
 
-        internal Place(Admission admission, IPAddress address, bool hasToken)
+        internal ConnectionSlot(Admission admission, IPAddress address, bool hasToken)
         {
             (this.admission, this.address, this.hasToken) = (admission, address, hasToken);
-            admission.CountStranger(address, hasToken, 1);
+            admission.CountUnauthenticated(address, hasToken, 1);
         }
 
         /// <summary>The connection has shown a token: it counts among its user's now, and no longer among those without.</summary>
@@ -141,20 +141,20 @@ internal sealed class Admission
 
             userId = user;
             Interlocked.Increment(ref admission.authenticated);
-            GiveUp();
+            LeaveUnauthenticated();
             return true;
         }
 
         /// <summary>The connection is no longer one that may still show its first token.</summary>
-        public void GiveUp()
+        public void LeaveUnauthenticated()
         {
-            if (Interlocked.Exchange(ref isKnown, 1) == 0)
-                admission.CountStranger(address, hasToken, -1);
+            if (Interlocked.Exchange(ref hasLeftUnauthenticated, 1) == 0)
+                admission.CountUnauthenticated(address, hasToken, -1);
         }
 
         public void Dispose()
         {
-            GiveUp();
+            LeaveUnauthenticated();
             if (userId is { } user)
             {
                 Add(admission.users, user, -1);

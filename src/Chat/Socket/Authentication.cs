@@ -61,41 +61,41 @@ public sealed record AuthFailed(TokenFault Code, string Message) : IEvent<AuthFa
 public interface IConnectionObserver
 {
     /// <summary>Before <c>auth_success</c>: what must be in place for the user's live events to arrive.</summary>
-    ValueTask OpeningAsync(Connection connection) => ValueTask.CompletedTask;
+    ValueTask OnOpeningAsync(Connection connection) => ValueTask.CompletedTask;
 
     /// <summary>After <c>auth_success</c>, before the first event of the client is handled.</summary>
-    ValueTask OpenedAsync(Connection connection) => ValueTask.CompletedTask;
+    ValueTask OnOpenedAsync(Connection connection) => ValueTask.CompletedTask;
 
-    /// <summary>The connection has left the hub; runs for each one that <see cref="OpeningAsync"/> was called for.</summary>
-    ValueTask ClosedAsync(Connection connection) => ValueTask.CompletedTask;
+    /// <summary>The connection has left the hub; runs for each one that <see cref="OnOpeningAsync"/> was called for.</summary>
+    ValueTask OnClosedAsync(Connection connection) => ValueTask.CompletedTask;
 }
 
 /// <summary>
 /// Lets users in, whichever of the three ways their token came, and renews the token of a live connection.
 /// </summary>
-internal sealed class Authentication(
-    TokenReader tokens,
+internal sealed class SocketAuthenticator(
+    TokenValidator tokens,
     Hub hub,
     IEnumerable<IIdentityObserver> identityObservers,
     IEnumerable<IConnectionObserver> connectionObservers,
-    SignInTurns signIns,
-    Lineage lineage,
-    Audit audit,
+    SignInLimiter signIns,
+    DatabaseEpoch lineage,
+    AuditLog audit,
     Limits limits,
     TimeProvider time) : IHandler<Authenticate>, IDisposable
 {
     /// <summary>
     /// Users being let in at the same time; the others wait for their turn. Each one asks the database and Redis several
     /// things, and when thousands come back at once, all of them asking together would all be too late. Of one user there are never
-    /// more than <see cref="SignInTurns.AtOnce"/> among them.
+    /// more than <see cref="SignInLimiter.MaxPerUser"/> among them.
     /// </summary>
-    internal const int AtOnce = 32;
+    internal const int MaxConcurrency = 32;
 
-    private readonly SemaphoreSlim turns = new(AtOnce);
+    private readonly SemaphoreSlim semaphore = new(MaxConcurrency);
 
     public async ValueTask<ChatError?> HandleAsync(Authenticate received, EventContext context)
     {
-        await PresentAsync(received.Token ?? "", context.Connection, context.Id);
+        await AuthenticateAsync(received.Token ?? "", context.Connection, context.Id);
         return null;
     }
 
@@ -103,17 +103,17 @@ internal sealed class Authentication(
     /// Answers a token with <c>auth_success</c>, or with <c>auth_failed</c> and close 4501. A token that cannot be
     /// checked yet is not called wrong: the client is sent away to come back.
     /// </summary>
-    public async ValueTask PresentAsync(string token, Connection connection, string? id)
+    public async ValueTask AuthenticateAsync(string token, Connection connection, string? id)
     {
         // Whatever comes of it, and however long that takes: this is a client with a token.
-        connection.HasShownToken = true;
-        var reading = await tokens.ReadAsync(token);
+        connection.HasPresentedToken = true;
+        var reading = await tokens.ValidateAsync(token);
         if (reading.Identity is not { } identity)
         {
             if (reading.Refusal is { } refusal)
                 Refuse(connection, id, refusal, refusal.Reason == RefusalReason.Expired ? "The token has expired." : "The token is not valid here.");
             else
-                connection.Close(Disconnect.IssuerAway);
+                connection.Close(Disconnect.IssuerUnavailable);
             return;
         }
 
@@ -138,13 +138,13 @@ internal sealed class Authentication(
         }
 
         // The user's turn first: who waits for their own sign-ins keeps no turn of the node's from others.
-        var own = (await signIns.TakeAsync(identity.Id))!;
-        await turns.WaitAsync();
+        var own = (await signIns.AcquireAsync(identity.Id))!;
+        await semaphore.WaitAsync();
         var began = time.GetTimestamp();
         try
         {
             foreach (var observer in identityObservers)
-                await observer.SeenAsync(identity);
+                await observer.OnSignedInAsync(identity);
             await OpenAsync(connection, id);
             audit.SignedIn(identity.Id, connection.Id, connection.Address);
         }
@@ -156,35 +156,35 @@ internal sealed class Authentication(
         }
         finally
         {
-            turns.Release();
-            _ = signIns.RestAsync(own, time.GetElapsedTime(began));
+            semaphore.Release();
+            _ = signIns.ReleaseAfterCooldownAsync(own, time.GetElapsedTime(began));
         }
     }
 
     /// <summary>Tells the observers that a connection is gone.</summary>
-    public async ValueTask LeaveAsync(Connection connection)
+    public async ValueTask OnDisconnectedAsync(Connection connection)
     {
         hub.Remove(connection);
         if (!connection.IsAuthenticated)
             return;
         foreach (var observer in connectionObservers)
-            await observer.ClosedAsync(connection);
+            await observer.OnClosedAsync(connection);
     }
 
-    public void Dispose() => turns.Dispose();
+    public void Dispose() => semaphore.Dispose();
 
     private async ValueTask OpenAsync(Connection connection, string? id)
     {
         foreach (var observer in connectionObservers)
-            await observer.OpeningAsync(connection);
+            await observer.OnOpeningAsync(connection);
 
         // auth_success comes before every live event, and no live event falls between the two.
-        connection.SendAhead(Frame.Of(Success(connection), id), () => hub.Join(connection));
+        connection.SendThenJoin(Frame.Of(Success(connection), id), () => hub.Join(connection));
         // A revocation closes what has joined: of one that came since the token was read, this connection would not hear.
         if (tokens.IsRevoked(connection.Token!))
             connection.Close(Disconnect.NotAuthorised);
         foreach (var observer in connectionObservers)
-            await observer.OpenedAsync(connection);
+            await observer.OnOpenedAsync(connection);
     }
 
     private void Refuse(Connection connection, string? id, TokenRefusal refusal, string message)

@@ -88,15 +88,15 @@ public sealed record ChatError(
     internal static ChatError Invalid(string? field, string message) =>
         new(ErrorCode.ValidationError, message, Field: field);
 
-    internal static ChatError TooMany(string field, string message) => new(ErrorCode.LimitReached, message, Field: field);
+    internal static ChatError LimitReached(string field, string message) => new(ErrorCode.LimitReached, message, Field: field);
 
-    internal static ChatError Missing(string message) => new(ErrorCode.NotFound, message);
+    internal static ChatError NotFound(string message) => new(ErrorCode.NotFound, message);
 
     internal static ChatError RateLimited(TimeSpan wait) =>
         new(ErrorCode.RateLimited, "Too many requests.", Retryable: true, RetryAfterMs: Math.Max(1, (int)Math.Ceiling(wait.TotalMilliseconds)));
 
     /// <summary>The error for a body that its type could not be read from; the path in it becomes the field.</summary>
-    internal static ChatError Unreadable(JsonException failure) =>
+    internal static ChatError Malformed(JsonException failure) =>
         Invalid(failure.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : null,
             "The value is not of the type that this field takes.");
 }

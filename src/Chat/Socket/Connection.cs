@@ -12,33 +12,33 @@ namespace Chat.Socket;
 public sealed class Connection
 {
     // Nobody sends 1006: it stands for a connection that ended without a close (RFC 6455, 7.4.1).
-    internal static readonly Disconnect Broken = new(1006, "broke without a close");
+    internal static readonly Disconnect AbnormalClosure = new(1006, "broke without a close");
     private readonly WebSocket socket;
     private readonly Transport transport;
     private readonly Limits limits;
     private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
-    private readonly LifeSign lifeSign;
-    private readonly Admission.Place? place;
+    private readonly ActivityTracker activity;
+    private readonly Admission.ConnectionSlot? slot;
     private readonly SendQueue queue;
     private readonly Lock gate = new();
     private TokenBucket? sends;
     private TokenBucket? events;
     private Queue<long>? errors;
     private bool handling;
-    private Disconnect? afterHandling;
+    private Disconnect? closeAfterHandling;
     private bool isOverdue;
     private long pingedAt;
 
-    internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time, LifeSign lifeSign, Admission.Place? place)
+    internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time, ActivityTracker lifeSign, Admission.ConnectionSlot? place)
     {
         this.socket = socket;
         this.transport = transport;
         this.limits = limits;
         this.metrics = metrics;
         this.time = time;
-        this.lifeSign = lifeSign;
-        this.place = place;
+        this.activity = lifeSign;
+        this.slot = place;
         queue = new SendQueue(socket, transport, Abort, limits, metrics, time);
         ConnectedAt = time.GetUtcNow();
         pingedAt = time.GetTimestamp();
@@ -57,7 +57,7 @@ public sealed class Connection
     internal FrameTraces? Traces { get; init; }
 
     /// <summary>Whether a token has come, good or bad. One that waits for its issuer's keys is not no token.</summary>
-    internal bool HasShownToken { get; set; }
+    internal bool HasPresentedToken { get; set; }
 
     /// <summary>Whose connection this is; nobody's until a token was accepted.</summary>
     public Identity User => Token?.Identity ?? throw new InvalidOperationException("Nobody is signed in on this connection.");
@@ -65,7 +65,7 @@ public sealed class Connection
     /// <summary>Whether a token was accepted.</summary>
     public bool IsAuthenticated => Token is not null;
 
-    internal TokenReading? Token { get; private set; }
+    internal TokenReadResult? Token { get; private set; }
 
     /// <summary>Why it has ended; null while it is open.</summary>
     internal Disconnect? EndReason { get; private set; }
@@ -79,16 +79,16 @@ public sealed class Connection
         var outcome = queue.Add(frame);
         if (Traces is { IsOn: true })
             Traces.Sent(this, frame, outcome);
-        if (outcome == Enqueued.Full)
+        if (outcome == EnqueueResult.Full)
             queue.Close(Disconnect.SlowConsumer, discard: true);
     }
 
     /// <summary>Puts the first frame of an accepted user into the queue, ahead of all that joining brings.</summary>
-    internal void SendAhead(Frame frame, Action join)
+    internal void SendThenJoin(Frame frame, Action join)
     {
         if (Traces is { IsOn: true })
-            Traces.Sent(this, frame, Enqueued.Waits);
-        queue.AddAhead(frame, join);
+            Traces.Sent(this, frame, EnqueueResult.Queued);
+        queue.AddThenJoin(frame, join);
     }
 
     /// <summary>Puts an event into the send queue.</summary>
@@ -99,7 +99,7 @@ public sealed class Connection
     public void Close(Disconnect reason)
     {
         // It will show no token any more, and takes nobody's place who might.
-        place?.GiveUp();
+        slot?.LeaveUnauthenticated();
         queue.Close(reason, discard: false);
     }
 
@@ -107,7 +107,7 @@ public sealed class Connection
     /// Completes when the send queue is at most half full: for answers in many parts and for what was held back, which
     /// would otherwise make any client a slow one. Live events never wait.
     /// </summary>
-    internal Task HasRoomAsync() => queue.HasRoomAsync();
+    internal Task WaitForCapacityAsync() => queue.WaitForCapacityAsync();
 
     /// <summary>Whether it is closing: what is sent from then on is left out.</summary>
     internal bool IsClosing => queue.IsClosing;
@@ -119,7 +119,7 @@ public sealed class Connection
     internal int QueueBytes => queue.Bytes;
 
     /// <summary>How long nothing was heard of the other side.</summary>
-    internal TimeSpan Silence => lifeSign.Age;
+    internal TimeSpan IdleTime => activity.IdleTime;
 
     /// <summary>Takes a send's permit.</summary>
     /// <returns>Zero, or how long to wait for the next permit.</returns>
@@ -131,23 +131,23 @@ public sealed class Connection
 
     /// <summary>Takes the first token.</summary>
     /// <returns>False if its user has too many connections already.</returns>
-    internal bool TrySignIn(TokenReading token)
+    internal bool TrySignIn(TokenReadResult token)
     {
-        if (place?.TryAuthenticate(token.Identity!.Id) != true)
+        if (slot?.TryAuthenticate(token.Identity!.Id) != true)
             return false;
         Token = token;
         return true;
     }
 
     /// <summary>Takes another token of the same user's in place of the one there is.</summary>
-    internal void Renew(TokenReading token) => Token = token;
+    internal void Renew(TokenReadResult token) => Token = token;
 
     /// <summary>Reads no further frame, lets the one in hand be answered, and closes.</summary>
-    internal void CloseWhenAnswered(Disconnect reason)
+    internal void CloseAfterReply(Disconnect reason)
     {
         lock (gate)
         {
-            afterHandling = reason;
+            closeAfterHandling = reason;
             if (handling)
                 return;
         }
@@ -160,16 +160,16 @@ public sealed class Connection
     {
         try
         {
-            using var reader = new FrameReader(socket, limits, lifeSign, metrics);
+            using var reader = new FrameReader(socket, limits, activity, metrics);
             while (true)
             {
                 var (frame, end) = await reader.ReadAsync();
                 if (end is not null)
                 {
-                    queue.Close(end, discard: end == Disconnect.Goodbye);
+                    queue.Close(end, discard: end == Disconnect.NormalClosure);
                     // Keep reading until the peer has closed, too: leaving now would send a reset, which may overtake
                     // the close frame.
-                    if (end != Disconnect.Goodbye)
+                    if (end != Disconnect.NormalClosure)
                         await reader.DrainAsync();
                     break;
                 }
@@ -181,24 +181,24 @@ public sealed class Connection
                 var handling = dispatcher.DispatchAsync(frame, this);
                 reader.Release();
                 if (await handling is { } error)
-                    Fail(error);
+                    ReplyWithError(error);
                 EndHandling();
             }
 
             await queue.Ended;
-            End(queue.Closing!);
+            End(queue.CloseReason!);
         }
-        catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
+        catch (Exception failure) when (SocketFailure.IsDisconnect(failure))
         {
             // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
             IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
-            End(queue.Closing is { } reason && reason != Disconnect.Goodbye ? reason : IsFaulted ? Disconnect.ProtocolError : Broken);
-            queue.Close(Disconnect.Goodbye, discard: true);
+            End(queue.CloseReason is { } reason && reason != Disconnect.NormalClosure ? reason : IsFaulted ? Disconnect.ProtocolError : AbnormalClosure);
+            queue.Close(Disconnect.NormalClosure, discard: true);
         }
     }
 
     /// <summary>Ends what the clock says must end. Called by the heartbeat, about once a second.</summary>
-    internal void Check()
+    internal void EnforceTimeouts()
     {
         if (queue.IsOverdue || (queue.IsClosing && queue.IsStuck))
         {
@@ -208,13 +208,13 @@ public sealed class Connection
             Abort();
         }
         else if (queue.IsStuck)
-            CloseAt(nameof(Limits.WriteTimeout), Disconnect.SlowConsumer);
-        else if (Token is null && !HasShownToken && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
-            CloseAt(nameof(Limits.AuthTimeout), Disconnect.NoToken);
+            CloseForLimit(nameof(Limits.WriteTimeout), Disconnect.SlowConsumer);
+        else if (Token is null && !HasPresentedToken && time.GetUtcNow() - ConnectedAt >= limits.AuthTimeout)
+            CloseForLimit(nameof(Limits.AuthTimeout), Disconnect.AuthTimeout);
         else if (Token is not null && time.GetUtcNow() >= Token.ExpiresAt)
             Close(Disconnect.TokenExpired);
-        else if (lifeSign.Age >= limits.PingTimeout)
-            CloseAt(nameof(Limits.PingTimeout), Disconnect.NoSignOfLife);
+        else if (activity.IdleTime >= limits.PingTimeout)
+            CloseForLimit(nameof(Limits.PingTimeout), Disconnect.IdleTimeout);
         else
             PingWhenDue();
     }
@@ -222,33 +222,33 @@ public sealed class Connection
     /// <summary>Cuts the socket without a word.</summary>
     internal void Abort()
     {
-        transport.Cut();
+        transport.Abort();
         socket.Abort();
     }
 
     private void End(Disconnect reason)
     {
         EndReason = reason;
-        metrics.Closed(reason.Code);
+        metrics.ConnectionClosed(reason.Code);
     }
 
     // Half a beat of tolerance, so that a ping is due at the same beat each time, however exact the timer is.
     private void PingWhenDue()
     {
         var now = time.GetTimestamp();
-        if (time.GetElapsedTime(pingedAt, now) < limits.PingInterval - (Heartbeat.Beat / 2))
+        if (time.GetElapsedTime(pingedAt, now) < limits.PingInterval - (Heartbeat.Interval / 2))
             return;
         pingedAt = now;
         queue.Ping();
     }
 
-    private void CloseAt(string limit, Disconnect reason) => queue.Close(reason, discard: reason == Disconnect.SlowConsumer, limit);
+    private void CloseForLimit(string limit, Disconnect reason) => queue.Close(reason, discard: reason == Disconnect.SlowConsumer, limit);
 
     private bool TryBeginHandling()
     {
         lock (gate)
         {
-            handling = afterHandling is null;
+            handling = closeAfterHandling is null;
             return handling;
         }
     }
@@ -258,12 +258,12 @@ public sealed class Connection
         lock (gate)
         {
             handling = false;
-            if (afterHandling is not null)
-                Close(afterHandling);
+            if (closeAfterHandling is not null)
+                Close(closeAfterHandling);
         }
     }
 
-    private void Fail((ChatError Error, string? Id) failed)
+    private void ReplyWithError((ChatError Error, string? Id) failed)
     {
         Send(Frame.Of(failed.Error, failed.Id));
         // What the server or its database could not do is no fault of the client's: to close for it would cost a reconnect.
@@ -274,6 +274,6 @@ public sealed class Connection
         if (errors.Count < limits.MaxErrors)
             return;
         if (time.GetElapsedTime(errors.Dequeue()) <= limits.ErrorWindow)
-            CloseAt(nameof(Limits.MaxErrors), Disconnect.TooManyErrors);
+            CloseForLimit(nameof(Limits.MaxErrors), Disconnect.TooManyErrors);
     }
 }

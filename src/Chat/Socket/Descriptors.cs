@@ -9,34 +9,34 @@ namespace Chat.Socket;
 /// so a socket's number says how many are open, whatever they are.
 /// </summary>
 /// <param name="allowed">How many may be open at a time.</param>
-internal sealed class Descriptors(long allowed)
+internal sealed class FileDescriptorBudget(long allowed)
 {
     // Connections to PostgreSQL (26 and 4 by default) and Redis, and files.
-    private const int ForTheServer = 128;
-    private const int ForAnswers = 128;
+    private const int ServerReserve = 128;
+    private const int RefusalReserve = 128;
 
     // The program's own files alone are some two hundred.
-    private const int Fewest = ForTheServer + ForAnswers + 200;
+    private const int Minimum = ServerReserve + RefusalReserve + 200;
 
     /// <summary>How many may be open at a time.</summary>
     public long Allowed => allowed;
 
     /// <summary>Refuses a start that could not even load its own files, before one of them is missing.</summary>
-    /// <exception cref="StartException">No connection would fit.</exception>
-    public void Check()
+    /// <exception cref="StartupException">No connection would fit.</exception>
+    public void ThrowIfTooFew()
     {
-        if (allowed < Fewest)
-            throw NoRoom();
+        if (allowed < Minimum)
+            throw TooFew();
     }
 
     /// <summary>Why a node without room for a connection does not start.</summary>
-    public StartException NoRoom() => new($"The process may have {allowed} files open, which leaves none for connections: allow more (ulimit -n).");
+    public StartupException TooFew() => new($"The process may have {allowed} files open, which leaves none for connections: allow more (ulimit -n).");
 
     /// <summary>How many connections there was room for when the server began to listen; all that may come before that.</summary>
-    public long Room { get; private set; } = long.MaxValue;
+    public long Available { get; private set; } = long.MaxValue;
 
     /// <summary>What the kernel says; no bound at all where it does not say it in /proc.</summary>
-    public static Descriptors OfThisProcess()
+    public static FileDescriptorBudget ForThisProcess()
     {
         const string Limits = "/proc/self/limits";
         const string Line = "Max open files";
@@ -46,13 +46,13 @@ internal sealed class Descriptors(long allowed)
     }
 
     /// <summary>How many connections there is room for, as seen by a socket that has just been opened.</summary>
-    public long RoomBeside(System.Net.Sockets.Socket opened) => Room = allowed - ForTheServer - ForAnswers - Number(opened);
+    public long AvailableBeside(System.Net.Sockets.Socket opened) => Available = allowed - ServerReserve - RefusalReserve - Number(opened);
 
     /// <summary>Whether a socket is one of those for answers.</summary>
-    public bool AreShort(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ForTheServer - ForAnswers;
+    public bool IsReservedForRefusal(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ServerReserve - RefusalReserve;
 
     /// <summary>Whether a socket is one of those for the server itself.</summary>
-    public bool AreSpent(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ForTheServer;
+    public bool IsReservedForServer(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ServerReserve;
 
     private static long Number(System.Net.Sockets.Socket socket) => socket.Handle;
 }

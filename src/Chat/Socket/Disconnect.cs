@@ -11,7 +11,7 @@ namespace Chat.Socket;
 public sealed record Disconnect(int Code, string Reason)
 {
     /// <summary>The client closed; its close is answered, with the code that it gave (RFC 6455, 5.5.1).</summary>
-    public static readonly Disconnect Goodbye = new((int)WebSocketCloseStatus.NormalClosure, "closed by the client");
+    public static readonly Disconnect NormalClosure = new((int)WebSocketCloseStatus.NormalClosure, "closed by the client");
 
     /// <summary>A fault in the frames themselves (RFC 6455): .NET's WebSocket finds it and closes, with this code, by itself.</summary>
     public static readonly Disconnect ProtocolError = new((int)WebSocketCloseStatus.ProtocolError, "protocol error");
@@ -23,7 +23,7 @@ public sealed record Disconnect(int Code, string Reason)
     public static readonly Disconnect NotUtf8 = new((int)WebSocketCloseStatus.InvalidPayloadData, "not UTF-8");
 
     /// <summary>A frame larger than the limit, or in too many fragments.</summary>
-    public static readonly Disconnect FrameTooBig = new((int)WebSocketCloseStatus.MessageTooBig, "frame too big");
+    public static readonly Disconnect MessageTooBig = new((int)WebSocketCloseStatus.MessageTooBig, "frame too big");
 
     /// <summary>The server is going down; another one, or this one again, is there soon.</summary>
     public static readonly Disconnect ServerStopping = new(1012, "server stopping");
@@ -38,7 +38,7 @@ public sealed record Disconnect(int Code, string Reason)
     public static readonly Disconnect TooManyConnections = new(1013, "too many connections");
 
     /// <summary>Whether the token is valid cannot be told yet, because the issuer has not given its keys.</summary>
-    public static readonly Disconnect IssuerAway = new(1013, "issuer away");
+    public static readonly Disconnect IssuerUnavailable = new(1013, "issuer away");
 
     /// <summary>The token ran out: come back with a fresh one.</summary>
     public static readonly Disconnect TokenExpired = new(4401, "token expired");
@@ -47,13 +47,13 @@ public sealed record Disconnect(int Code, string Reason)
     public static readonly Disconnect SlowConsumer = new(4408, "slow consumer");
 
     /// <summary>No frame, not even a pong, for the heartbeat's time-out.</summary>
-    public static readonly Disconnect NoSignOfLife = new(4412, "no sign of life");
+    public static readonly Disconnect IdleTimeout = new(4412, "no sign of life");
 
     /// <summary>The token is not one of ours.</summary>
     public static readonly Disconnect NotAuthorised = new(4501, "not authorised");
 
     /// <summary>No token in time.</summary>
-    public static readonly Disconnect NoToken = new(4502, "no token in time");
+    public static readonly Disconnect AuthTimeout = new(4502, "no token in time");
 
     /// <summary>A client that does little else than make errors.</summary>
     public static readonly Disconnect TooManyErrors = new(4503, "too many errors");

@@ -7,7 +7,7 @@ namespace Chat.Socket;
 /// </summary>
 internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, ILogger<Drain> log) : IHostedLifecycleService, IDisposable
 {
-    private const int ClosesAtOnce = 50;
+    private const int CloseBatchSize = 50;
     private readonly Lock gate = new();
     private CancellationTokenSource? underWay;
     private Task closing = Task.CompletedTask;
@@ -23,7 +23,7 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
         {
             if (hub.State == NodeState.Draining)
                 return true;
-            if (!hub.TryTurn(NodeState.Draining))
+            if (!hub.TryTransition(NodeState.Draining))
                 return false;
             Since = time.GetUtcNow();
             underWay = new CancellationTokenSource();
@@ -39,12 +39,12 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
         Task rest;
         lock (gate)
         {
-            if (!hub.TryTurn(NodeState.Serving))
+            if (!hub.TryTransition(NodeState.Serving))
                 return false;
             if (Since is { } began)
                 BackInService((long)(time.GetUtcNow() - began).TotalSeconds, hub.Count);
             Since = null;
-            rest = Break();
+            rest = Cancel();
         }
 
         await rest.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -55,16 +55,16 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
     {
         lock (gate)
         {
-            hub.TryTurn(NodeState.Stopping);
-            Break();
+            hub.TryTransition(NodeState.Stopping);
+            Cancel();
         }
 
         await CloseAllAsync(Disconnect.ServerStopping, cancellationToken);
         // The heartbeat cuts those that do not answer the close; here only the wait for it, and for what their end brings.
-        await Task.WhenAny(hub.Emptied, Task.Delay(limits.CloseTimeout, time, cancellationToken));
+        await Task.WhenAny(hub.Drained, Task.Delay(limits.CloseTimeout, time, cancellationToken));
         foreach (var connection in hub.Connections)
             connection.Abort();
-        await Task.WhenAny(hub.Emptied, Task.Delay(limits.CloseTimeout, time, cancellationToken));
+        await Task.WhenAny(hub.Drained, Task.Delay(limits.CloseTimeout, time, cancellationToken));
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -86,17 +86,17 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
         if (connections.Length > 0)
             Closing(reason.Reason, connections.Length);
         Random.Shared.Shuffle(connections);
-        var batches = connections.Chunk(ClosesAtOnce).ToArray();
+        var batches = connections.Chunk(CloseBatchSize).ToArray();
         foreach (var batch in batches)
         {
             foreach (var connection in batch)
-                connection.CloseWhenAnswered(reason);
+                connection.CloseAfterReply(reason);
             if (batches.Length > 1)
                 await Task.Delay(limits.DrainSpread / batches.Length, time, cancellation);
         }
     }
 
-    private Task Break()
+    private Task Cancel()
     {
         underWay?.Cancel();
         return closing;

@@ -8,7 +8,7 @@ namespace Chat.Socket;
 /// Reads text frames from one socket, whatever fragments they come in. It waits without a buffer and rents one only
 /// when bytes are there, so that an idle socket holds none.
 /// </summary>
-internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign lifeSign, ServerMetrics metrics) : IDisposable
+internal sealed class FrameReader(WebSocket socket, Limits limits, ActivityTracker lifeSign, ServerMetrics metrics) : IDisposable
 {
     private const int FirstRent = 1024;
     private const int DrainRent = 4 * 1024;
@@ -26,7 +26,7 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
         {
             lifeSign.Touch();
             if (received.MessageType == WebSocketMessageType.Close)
-                return (default, Disconnect.Goodbye);
+                return (default, Disconnect.NormalClosure);
             if (received.MessageType == WebSocketMessageType.Binary)
                 return (default, Disconnect.BinaryFrame);
 
@@ -34,7 +34,7 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, LifeSign life
             if (length > limits.MaxFrameBytes || emptyFragments > limits.MaxEmptyFragments)
             {
                 metrics.LimitHit(length > limits.MaxFrameBytes ? nameof(Limits.MaxFrameBytes) : nameof(Limits.MaxEmptyFragments));
-                return (default, Disconnect.FrameTooBig);
+                return (default, Disconnect.MessageTooBig);
             }
 
             if (received.EndOfMessage)

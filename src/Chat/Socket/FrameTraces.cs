@@ -10,7 +10,7 @@ namespace Chat.Socket;
 internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces> log) : IDisposable
 {
     /// <summary>The most users at a time.</summary>
-    public const int Most = 10;
+    public const int MaxTraces = 10;
 
     // A busy user's frames must not fill the disk.
     private const int LinesPerSecond = 100;
@@ -34,7 +34,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
         var trace = new Trace(userId, time.GetUtcNow() + duration, new TokenBucket(LinesPerSecond, time));
         lock (gate)
         {
-            if (!traces.ContainsKey(userId) && traces.Count >= Most)
+            if (!traces.ContainsKey(userId) && traces.Count >= MaxTraces)
                 return null;
             if (traces.TryRemove(userId, out var former))
                 trace.Continue(former);
@@ -70,19 +70,19 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     public void Received(Connection connection, string? name, string? id, int bytes, ErrorCode? error, TimeSpan took)
     {
         if (TraceOf(connection) is { } trace)
-            Received(trace.UserId, connection.Id, name ?? ServerMetrics.UnknownEvent, Shown(id), bytes, error is { } code ? ServerMetrics.NameOf(code) : ServerMetrics.Ok, (long)took.TotalMilliseconds);
+            Received(trace.UserId, connection.Id, name ?? ServerMetrics.UnknownEvent, Truncate(id), bytes, error is { } code ? ServerMetrics.NameOf(code) : ServerMetrics.Ok, (long)took.TotalMilliseconds);
     }
 
     /// <summary>A frame was given to a connection's send queue.</summary>
-    public void Sent(Connection connection, Frame frame, Enqueued outcome)
+    public void Sent(Connection connection, Frame frame, EnqueueResult outcome)
     {
         if (TraceOf(connection) is not { } trace || !Envelope.TryRead(frame.Bytes, out var envelope))
             return;
-        Sent(trace.UserId, connection.Id, envelope.Type, Shown(envelope.Id), frame.Bytes.Length, outcome switch
+        Sent(trace.UserId, connection.Id, envelope.Type, Truncate(envelope.Id), frame.Bytes.Length, outcome switch
         {
-            Enqueued.Waits => "queued",
-            Enqueued.LeftOut => "left out, the queue is half full",
-            Enqueued.Closing => "left out, the connection is closing",
+            EnqueueResult.Queued => "queued",
+            EnqueueResult.Dropped => "left out, the queue is half full",
+            EnqueueResult.Closing => "left out, the connection is closing",
             _ => "refused, the queue is full",
         });
     }
@@ -95,7 +95,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
 
     // Null as well for one frame too many in this second.
     private Trace? TraceOf(Connection connection) =>
-        connection.Token?.Identity is { } identity && traces.TryGetValue(identity.Id, out var trace) && trace.TakesLine() ? trace : null;
+        connection.Token?.Identity is { } identity && traces.TryGetValue(identity.Id, out var trace) && trace.TryTakeLine() ? trace : null;
 
     private void Expire(Trace trace, Action<long, long> expired)
     {
@@ -112,7 +112,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     }
 
     // An id is the client's text, too: what does not look like one may be anything.
-    private static string Shown(string? id) => id is null ? "-" : Id().IsMatch(id) ? id : "(not shown)";
+    private static string Truncate(string? id) => id is null ? "-" : Id().IsMatch(id) ? id : "(not shown)";
 
     [GeneratedRegex("^[A-Za-z0-9_-]{1,40}$")]
     private static partial Regex Id();
@@ -126,8 +126,8 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     private sealed class Trace(Guid userId, DateTimeOffset until, TokenBucket lines) : IDisposable
     {
         private readonly Lock gate = new();
-        private long told;
-        private long leftOut;
+        private long logged;
+        private long omitted;
 
         public Guid UserId => userId;
 
@@ -140,16 +140,16 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
             get
             {
                 lock (gate)
-                    return (told, leftOut);
+                    return (logged, omitted);
             }
         }
 
-        public bool TakesLine()
+        public bool TryTakeLine()
         {
             lock (gate)
             {
                 var isFree = lines.Take() == TimeSpan.Zero;
-                (told, leftOut) = isFree ? (told + 1, leftOut) : (told, leftOut + 1);
+                (logged, omitted) = isFree ? (logged + 1, omitted) : (logged, omitted + 1);
                 return isFree;
             }
         }
@@ -157,7 +157,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
         public void Continue(Trace former)
         {
             former.Dispose();
-            (told, leftOut) = former.Counts;
+            (logged, omitted) = former.Counts;
         }
 
         public void Dispose() => Timer?.Dispose();

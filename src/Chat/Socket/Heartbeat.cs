@@ -6,15 +6,15 @@ namespace Chat.Socket;
 /// also forgets the sending of those who have become quiet.
 /// </summary>
 internal sealed class Heartbeat(
-    Hub hub, HttpConnections http, SendRates rates, RequestRates requests, HandshakeRates handshakes, OpeningRates openings, ServerMetrics metrics, TimeProvider time)
+    Hub hub, HttpConnectionLimiter http, SendRateLimiter rates, RequestRateLimiter requests, HandshakeRateLimiter handshakes, OpenConversationRateLimiter openings, ServerMetrics metrics, TimeProvider time)
     : BackgroundService
 {
     /// <summary>The time between two looks.</summary>
-    internal static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
+    internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Beat, time);
+        using var timer = new PeriodicTimer(Interval, time);
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
@@ -22,16 +22,16 @@ internal sealed class Heartbeat(
                 var (waiting, longest) = (0, 0);
                 foreach (var connection in hub.Connections)
                 {
-                    connection.Check();
+                    connection.EnforceTimeouts();
                     waiting += connection.QueueLength;
                     longest = Math.Max(longest, connection.QueueLength);
                 }
 
-                metrics.SendQueues(waiting, longest);
+                metrics.RecordSendQueues(waiting, longest);
                 rates.Sweep();
                 requests.Sweep();
                 handshakes.Sweep();
-                http.Sweep();
+                http.CloseSilent();
                 openings.Sweep();
             }
         }

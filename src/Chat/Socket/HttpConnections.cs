@@ -11,31 +11,31 @@ namespace Chat.Socket;
 /// room, so that whoever asks for something at once is served, however many only hold on. Behind a known proxy an address
 /// says nothing.
 /// </summary>
-internal sealed class HttpConnections(Limits limits, ServerMetrics metrics, TimeProvider time, IConfiguration configuration)
+internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics, TimeProvider time, IConfiguration configuration)
 {
     // Where few files may be open, half of them are for WebSockets; but so many connections any node must bear.
-    private const int Fewest = 64;
+    private const int Minimum = 64;
     private readonly IPNetwork[] proxies = Proxies.Networks(configuration);
     private readonly Lock gate = new();
     private readonly LinkedList<TcpConnection> all = new();
     private readonly Dictionary<IPAddress, LinkedList<TcpConnection>> addresses = [];
-    private int most = limits.MaxHttpConnections;
+    private int limit = limits.MaxHttpConnections;
 
     /// <summary>Takes into account how many connections there are file descriptors for.</summary>
-    public void KeepWithin(long room) => most = (int)Math.Min(most, Math.Max(Fewest, room / 2));
+    public void LimitTo(long room) => limit = (int)Math.Min(limit, Math.Max(Minimum, room / 2));
 
     /// <summary>Counts a connection in, until it leaves.</summary>
-    public void Enter(TcpConnection connection)
+    public void Add(TcpConnection connection)
     {
         TcpConnection? evicted;
         lock (gate)
         {
             // One whose last WebSocket outlived it.
-            if (connection.IsOver)
+            if (connection.HasEnded)
                 return;
-            connection.Place = new Place(AddressOf(connection), time.GetTimestamp()) { HasSpoken = connection.Place?.HasSpoken == true };
+            connection.Entry = new Entry(AddressOf(connection), time.GetTimestamp()) { HasReceived = connection.Entry?.HasReceived == true };
             Append(connection);
-            evicted = Excess(connection.Place.Address);
+            evicted = FindExcess(connection.Entry.Address);
             if (evicted is not null)
                 Remove(evicted);
         }
@@ -44,14 +44,14 @@ internal sealed class HttpConnections(Limits limits, ServerMetrics metrics, Time
     }
 
     /// <summary>Something has come from a connection.</summary>
-    public void Heard(TcpConnection connection)
+    public void OnActivity(TcpConnection connection)
     {
         lock (gate)
         {
-            if (connection.Place is not { IsCounted: true } place)
+            if (connection.Entry is not { IsCounted: true } place)
                 return;
             Remove(connection);
-            (place.HeardAt, place.HasSpoken) = (time.GetTimestamp(), true);
+            (place.LastActivityAt, place.HasReceived) = (time.GetTimestamp(), true);
             Append(connection);
         }
     }
@@ -59,25 +59,25 @@ internal sealed class HttpConnections(Limits limits, ServerMetrics metrics, Time
     /// <summary>A connection has ended, or carries a WebSocket, which is counted as such.</summary>
     /// <param name="connection">It.</param>
     /// <param name="isOver">Whether it has ended.</param>
-    public void Leave(TcpConnection connection, bool isOver = false)
+    public void Remove(TcpConnection connection, bool isOver = false)
     {
         lock (gate)
         {
-            connection.IsOver |= isOver;
-            if (connection.Place is { IsCounted: true })
+            connection.HasEnded |= isOver;
+            if (connection.Entry is { IsCounted: true })
                 Remove(connection);
         }
     }
 
     /// <summary>Ends those that have not sent a byte in time. Called by the heartbeat.</summary>
-    public void Sweep()
+    public void CloseSilent()
     {
         List<TcpConnection> silent = [];
         lock (gate)
         {
-            for (var node = all.First; node is not null && time.GetElapsedTime(node.Value.Place!.HeardAt) >= limits.RequestHeadersTimeout; node = node.Next)
+            for (var node = all.First; node is not null && time.GetElapsedTime(node.Value.Entry!.LastActivityAt) >= limits.RequestHeadersTimeout; node = node.Next)
             {
-                if (!node.Value.Place!.HasSpoken)
+                if (!node.Value.Entry!.HasReceived)
                     silent.Add(node.Value);
             }
 
@@ -92,15 +92,15 @@ internal sealed class HttpConnections(Limits limits, ServerMetrics metrics, Time
     }
 
     // Longest silent first, in both lists.
-    private TcpConnection? Excess(IPAddress? address)
+    private TcpConnection? FindExcess(IPAddress? address)
     {
-        if (all.Count > most)
+        if (all.Count > limit)
         {
             metrics.LimitHit(nameof(Limits.MaxHttpConnections));
             return all.First!.Value;
         }
 
-        if (address is null || addresses[address].Count <= limits.ShareOf(most))
+        if (address is null || addresses[address].Count <= limits.ShareOf(limit))
             return null;
         metrics.LimitHit(nameof(Limits.AddressShare));
         return addresses[address].First!.Value;
@@ -108,7 +108,7 @@ internal sealed class HttpConnections(Limits limits, ServerMetrics metrics, Time
 
     private void Append(TcpConnection connection)
     {
-        var place = connection.Place!;
+        var place = connection.Entry!;
         place.IsCounted = true;
         all.AddLast(place.InAll ??= new(connection));
         if (place.Address is null)
@@ -120,7 +120,7 @@ internal sealed class HttpConnections(Limits limits, ServerMetrics metrics, Time
 
     private void Remove(TcpConnection connection)
     {
-        var place = connection.Place!;
+        var place = connection.Entry!;
         place.IsCounted = false;
         all.Remove(place.InAll!);
         if (place.Address is null)
@@ -142,13 +142,13 @@ internal sealed class HttpConnections(Limits limits, ServerMetrics metrics, Time
     /// <summary>Where a connection stands here; only touched under the gate.</summary>
     /// <param name="address">The client's; null where it says nothing.</param>
     /// <param name="since">When it came.</param>
-    internal sealed class Place(IPAddress? address, long since)
+    internal sealed class Entry(IPAddress? address, long since)
     {
         public IPAddress? Address => address;
 
-        public long HeardAt { get; set; } = since;
+        public long LastActivityAt { get; set; } = since;
 
-        public bool HasSpoken { get; set; }
+        public bool HasReceived { get; set; }
 
         public bool IsCounted { get; set; }
 

@@ -10,7 +10,7 @@ public sealed class Hub
 {
     private readonly ConcurrentDictionary<Guid, Connection> all = new();
     private readonly ConcurrentDictionary<Guid, Connection[]> users = new();
-    private readonly TaskCompletionSource emptied = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile NodeState state;
     private int count;
     private int held;
@@ -19,7 +19,7 @@ public sealed class Hub
     internal NodeState State => state;
 
     /// <summary>What new connections are closed with, because the node takes none; null if it does.</summary>
-    internal Disconnect? TurnedAway => State switch
+    internal Disconnect? RefusalReason => State switch
     {
         NodeState.Serving => null,
         NodeState.Draining => Disconnect.Draining,
@@ -52,14 +52,14 @@ public sealed class Hub
     }
 
     /// <summary>Completes when the node is stopping, and whatever the end of its last connection brought is done.</summary>
-    internal Task Emptied => emptied.Task;
+    internal Task Drained => drained.Task;
 
     /// <summary>
     /// Lets new connections in, or no longer. Whoever does that, and then looks at <see cref="Connections"/>, sees each connection
     /// that does not itself see the new state behind its <see cref="Add"/>: between the two nobody is overlooked.
     /// </summary>
     /// <returns>False if the node is stopping, which is for good.</returns>
-    internal bool TryTurn(NodeState to)
+    internal bool TryTransition(NodeState to)
     {
         for (var now = State; ; now = State)
         {
@@ -67,7 +67,7 @@ public sealed class Hub
                 return false;
             if (Interlocked.CompareExchange(ref state, to, now) != now)
                 continue;
-            NoteIfEmptied();
+            SignalIfDrained();
             return true;
         }
     }
@@ -104,16 +104,16 @@ public sealed class Hub
     }
 
     /// <summary>The end of a connection that was added is over and done with.</summary>
-    internal void Forget()
+    internal void Release()
     {
         Interlocked.Decrement(ref held);
-        NoteIfEmptied();
+        SignalIfDrained();
     }
 
-    private void NoteIfEmptied()
+    private void SignalIfDrained()
     {
         if (State == NodeState.Stopping && Volatile.Read(ref held) == 0)
-            emptied.TrySetResult();
+            drained.TrySetResult();
     }
 }
 

@@ -10,12 +10,12 @@ namespace Chat.Socket;
 internal sealed class SendQueue(WebSocket socket, Transport transport, Action abort, Limits limits, ServerMetrics metrics, TimeProvider time) : IThreadPoolWorkItem
 {
     private readonly Lock gate = new();
-    private readonly Queue<Frame> waiting = new();
+    private readonly Queue<Frame> frames = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private TaskCompletionSource? room;
-    private int waitingBytes;
+    private TaskCompletionSource? capacityAvailable;
+    private int queuedBytes;
     private bool draining;
-    private bool pingWaits;
+    private bool pingQueued;
     private Disconnect? closing;
     private long closingSince;
     private long writingSince;
@@ -27,37 +27,37 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     public bool IsClosing => Volatile.Read(ref closingSince) != 0;
 
     /// <summary>Why the socket is closed; null as long as nobody asked for it.</summary>
-    public Disconnect? Closing => IsClosing ? closing : null;
+    public Disconnect? CloseReason => IsClosing ? closing : null;
 
     /// <summary>How many frames wait. Read without the lock: a number to look at.</summary>
-    public int Length => waiting.Count;
+    public int Length => frames.Count;
 
     /// <summary>How many bytes these are. Read as that is.</summary>
-    public int Bytes => Volatile.Read(ref waitingBytes);
+    public int Bytes => Volatile.Read(ref queuedBytes);
 
     /// <summary>Adds a frame, if there is room for it.</summary>
-    public Enqueued Add(Frame frame)
+    public EnqueueResult Add(Frame frame)
     {
         lock (gate)
         {
             if (closing is not null)
-                return Enqueued.Closing;
-            if (frame.Droppable && IsFilled(frame, 2))
+                return EnqueueResult.Closing;
+            if (frame.Droppable && WouldExceed(frame, 2))
             {
-                metrics.Dropped();
-                return Enqueued.LeftOut;
+                metrics.FrameDropped();
+                return EnqueueResult.Dropped;
             }
 
-            if (IsFilled(frame, 1))
+            if (WouldExceed(frame, 1))
             {
-                metrics.LimitHit(waiting.Count >= limits.SendQueueEvents ? nameof(Limits.SendQueueEvents) : nameof(Limits.SendQueueBytes));
-                return Enqueued.Full;
+                metrics.LimitHit(frames.Count >= limits.SendQueueEvents ? nameof(Limits.SendQueueEvents) : nameof(Limits.SendQueueBytes));
+                return EnqueueResult.Full;
             }
 
-            waiting.Enqueue(frame);
-            waitingBytes += Cost(frame);
-            StartDrain();
-            return Enqueued.Waits;
+            frames.Enqueue(frame);
+            queuedBytes += Cost(frame);
+            ScheduleDrain();
+            return EnqueueResult.Queued;
         }
     }
 
@@ -65,7 +65,7 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     /// Adds a frame, and from then on lets others add: whatever they send because of <paramref name="letIn"/> comes
     /// behind this frame, and nothing that they send after it is missed.
     /// </summary>
-    public void AddAhead(Frame frame, Action letIn)
+    public void AddThenJoin(Frame frame, Action letIn)
     {
         lock (gate)
         {
@@ -90,12 +90,12 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
             Volatile.Write(ref closingSince, time.GetTimestamp());
             if (discard)
             {
-                waiting.Clear();
-                waitingBytes = 0;
+                frames.Clear();
+                queuedBytes = 0;
             }
 
-            ReleaseRoom();
-            StartDrain();
+            SignalCapacity();
+            ScheduleDrain();
         }
     }
 
@@ -109,20 +109,20 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         {
             if (closing is not null)
                 return;
-            pingWaits = true;
-            StartDrain();
+            pingQueued = true;
+            ScheduleDrain();
         }
     }
 
     /// <summary>Completes when the queue is at most half full, or there is nothing to wait for any more.</summary>
-    public Task HasRoomAsync()
+    public Task WaitForCapacityAsync()
     {
         lock (gate)
         {
             if (closing is not null || !IsHalfFull)
                 return Task.CompletedTask;
-            room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            return room.Task;
+            capacityAvailable ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return capacityAvailable.Task;
         }
     }
 
@@ -135,21 +135,21 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     /// <summary>The drain: see the type's summary.</summary>
     void IThreadPoolWorkItem.Execute() => _ = DrainAsync();
 
-    private bool IsFilled(Frame frame, int share) =>
-        waiting.Count >= limits.SendQueueEvents / share || waitingBytes + Cost(frame) > limits.SendQueueBytes / share;
+    private bool WouldExceed(Frame frame, int share) =>
+        frames.Count >= limits.SendQueueEvents / share || queuedBytes + Cost(frame) > limits.SendQueueBytes / share;
 
     // At most half of the queue: the size of a single frame says nothing about how fast its reader is.
     private int Cost(Frame frame) => Math.Min(frame.Bytes.Length, limits.SendQueueBytes / 2);
 
-    private bool IsHalfFull => waiting.Count > limits.SendQueueEvents / 2 || waitingBytes > limits.SendQueueBytes / 2;
+    private bool IsHalfFull => frames.Count > limits.SendQueueEvents / 2 || queuedBytes > limits.SendQueueBytes / 2;
 
-    private void ReleaseRoom()
+    private void SignalCapacity()
     {
-        room?.TrySetResult();
-        room = null;
+        capacityAvailable?.TrySetResult();
+        capacityAvailable = null;
     }
 
-    private void StartDrain()
+    private void ScheduleDrain()
     {
         if (draining)
             return;
@@ -168,14 +168,14 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
                 // aborts a write that is stuck.
                 if (frame is not null)
                 {
-                    transport.JoinWrites(more);
+                    transport.Cork(more);
                     await socket.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-                    transport.JoinWrites(false);
+                    transport.Cork(false);
                 }
                 else
                 {
                     // A client that closed gets the code that it gave, or none if it gave none.
-                    if (last == Disconnect.Goodbye)
+                    if (last == Disconnect.NormalClosure)
                         await socket.CloseOutputAsync(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
                     else
                         await socket.CloseOutputAsync((WebSocketCloseStatus)last!.Code, last.Reason, CancellationToken.None);
@@ -186,13 +186,13 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
                 Volatile.Write(ref writingSince, 0);
             }
         }
-        catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
+        catch (Exception failure) when (SocketFailure.IsDisconnect(failure))
         {
             // The other side is gone: the receive loop meets the same end and cleans up. A socket that is over already
             // is left alone, since .NET itself closes for a protocol error, and an abort would overtake that close.
             if (socket.State is not (WebSocketState.Aborted or WebSocketState.Closed))
                 abort();
-            Close(Disconnect.Goodbye, discard: true);
+            Close(Disconnect.NormalClosure, discard: true);
             ended.TrySetResult();
         }
     }
@@ -203,18 +203,18 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         lock (gate)
         {
             last = null;
-            if (pingWaits)
+            if (pingQueued)
             {
-                (pingWaits, frame, more) = (false, Frame.Ping, waiting.Count > 0);
+                (pingQueued, frame, more) = (false, Frame.Ping, frames.Count > 0);
                 return true;
             }
 
-            more = waiting.Count > 1;
-            if (waiting.TryDequeue(out frame))
+            more = frames.Count > 1;
+            if (frames.TryDequeue(out frame))
             {
-                waitingBytes -= Cost(frame);
-                if (room is not null && !IsHalfFull)
-                    ReleaseRoom();
+                queuedBytes -= Cost(frame);
+                if (capacityAvailable is not null && !IsHalfFull)
+                    SignalCapacity();
                 return true;
             }
 
@@ -226,13 +226,13 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
 }
 
 /// <summary>What became of a frame that was to be sent.</summary>
-internal enum Enqueued
+internal enum EnqueueResult
 {
     /// <summary>It waits to be written.</summary>
-    Waits,
+    Queued,
 
     /// <summary>It may be left out, and was, because the queue is half full.</summary>
-    LeftOut,
+    Dropped,
 
     /// <summary>The connection closes, and sends nothing any more.</summary>
     Closing,

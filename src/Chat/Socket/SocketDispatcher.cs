@@ -13,13 +13,13 @@ namespace Chat.Socket;
 public sealed partial class SocketDispatcher
 {
     private readonly FrozenDictionary<string, SocketRoute> routes;
-    private readonly WorkTurns work;
+    private readonly WorkLimiter work;
     private readonly ServerMetrics metrics;
-    private readonly Dependencies dependencies;
+    private readonly DependencyStates dependencies;
     private readonly TimeProvider time;
     private readonly ILogger<SocketDispatcher> log;
 
-    internal SocketDispatcher(IEnumerable<SocketRoute> routes, WorkTurns work, ServerMetrics metrics, Dependencies dependencies, TimeProvider time, ILogger<SocketDispatcher> log)
+    internal SocketDispatcher(IEnumerable<SocketRoute> routes, WorkLimiter work, ServerMetrics metrics, DependencyStates dependencies, TimeProvider time, ILogger<SocketDispatcher> log)
     {
         this.work = work;
         this.metrics = metrics;
@@ -44,7 +44,7 @@ public sealed partial class SocketDispatcher
             error = ChatError.NoEnvelope;
         else if (!routes.TryGetValue(envelope.Type, out route))
             error = connection.IsAuthenticated ? ChatError.UnknownEvent : ChatError.Unauthorized;
-        else if (!connection.IsAuthenticated && !route.IsOpen)
+        else if (!connection.IsAuthenticated && !route.AllowsAnonymous)
             error = ChatError.Unauthorized;
         else
             error = await TraceAsync(route, envelope, connection);
@@ -71,7 +71,7 @@ public sealed partial class SocketDispatcher
 
     private async ValueTask<ChatError?> HandleAsync(SocketRoute route, Envelope envelope, Connection connection)
     {
-        if (!route.HasOwnRate && connection.TakeEventPermit() is var wait && wait > TimeSpan.Zero)
+        if (!route.HasOwnRateLimit && connection.TakeEventPermit() is var wait && wait > TimeSpan.Zero)
         {
             metrics.LimitHit(nameof(Limits.EventsPerSecond));
             return ChatError.RateLimited(wait);
@@ -105,22 +105,22 @@ internal abstract class SocketRoute(string name)
     public string Name => name;
 
     /// <summary>Whether the event may come before a token was accepted.</summary>
-    public bool IsOpen { get; init; }
+    public bool AllowsAnonymous { get; init; }
 
     /// <summary>Whether the handler itself bounds how often the event may come.</summary>
-    public bool HasOwnRate { get; init; }
+    public bool HasOwnRateLimit { get; init; }
 
-    /// <summary>Whether the event takes one of its user's <see cref="WorkTurns"/>.</summary>
-    public bool TakesTurn { get; init; }
+    /// <summary>Whether the event takes one of its user's <see cref="WorkLimiter"/>.</summary>
+    public bool IsLimited { get; init; }
 
     /// <summary>Reads the event out of its frame before it waits for anything, since the frame's buffer is lent until then.</summary>
-    public abstract ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkTurns work);
+    public abstract ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkLimiter work);
 }
 
 internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler) : SocketRoute(TEvent.Name)
     where TEvent : IEvent<TEvent>
 {
-    public override ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkTurns work)
+    public override ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkLimiter work)
     {
         TEvent received;
         try
@@ -129,15 +129,15 @@ internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler) : SocketRout
         }
         catch (JsonException failure)
         {
-            return new(ChatError.Unreadable(failure));
+            return new(ChatError.Malformed(failure));
         }
 
-        return TakesTurn ? HandleInTurnAsync(received, context, work) : handler.HandleAsync(received, context);
+        return IsLimited ? HandleInTurnAsync(received, context, work) : handler.HandleAsync(received, context);
     }
 
-    private async ValueTask<ChatError?> HandleInTurnAsync(TEvent received, EventContext context, WorkTurns work)
+    private async ValueTask<ChatError?> HandleInTurnAsync(TEvent received, EventContext context, WorkLimiter work)
     {
-        using var entry = await work.EnterAsync(context.UserId);
+        using var entry = await work.AcquireOrRefuseAsync(context.UserId);
         return entry.Refusal ?? await handler.HandleAsync(received, context);
     }
 }

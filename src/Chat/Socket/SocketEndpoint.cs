@@ -11,11 +11,11 @@ namespace Chat.Socket;
 internal sealed partial class SocketEndpoint(
     Hub hub,
     Admission admission,
-    Authentication authentication,
+    SocketAuthenticator authentication,
     SocketDispatcher dispatcher,
     Origins origins,
     FrameTraces traces,
-    Audit audit,
+    AuditLog audit,
     Limits limits,
     ServerMetrics metrics,
     TimeProvider time,
@@ -24,12 +24,12 @@ internal sealed partial class SocketEndpoint(
     public const string Path = "/chat/ws";
 
     /// <summary>Puts the watched stream under the WebSockets of .NET; must stand before <c>UseWebSockets</c>.</summary>
-    public Task WatchAsync(HttpContext http, RequestDelegate next)
+    public Task TrackUpgradeAsync(HttpContext http, RequestDelegate next)
     {
         // As routing sees it, to which a slash behind makes no difference.
         if (!http.Request.Path.Value.AsSpan().TrimEnd('/').Equals(Path, StringComparison.OrdinalIgnoreCase))
             return next(http);
-        var sign = new LifeSign(time);
+        var sign = new ActivityTracker(time);
         var transport = new Transport(http.Features.GetRequiredFeature<IHttpRequestLifetimeFeature>());
         http.Features.Set(sign);
         http.Features.Set(transport);
@@ -51,11 +51,11 @@ internal sealed partial class SocketEndpoint(
             return TypedResults.Problem("Pages of this origin may not connect.", statusCode: StatusCodes.Status403Forbidden);
         }
 
-        var isLast = http.Features.Get<TcpConnection>() is { IsLast: true };
-        var (sign, token) = (http.Features.GetRequiredFeature<LifeSign>(), TokenOf(http));
+        var isLast = http.Features.Get<TcpConnection>() is { IsOnReserve: true };
+        var (sign, token) = (http.Features.GetRequiredFeature<ActivityTracker>(), TokenOf(http));
         var remote = http.Connection.RemoteIpAddress is { } told ? ClientAddress.Unmapped(told) : null;
         var address = ClientAddress.Of(remote);
-        if (admission.MayShakeHands(address, token is not null, isLast) is var wait && wait > TimeSpan.Zero)
+        if (admission.AcquireHandshakePermit(address, token is not null, isLast) is var wait && wait > TimeSpan.Zero)
         {
             if (isLast)
                 http.Response.Headers.Connection = "close";
@@ -83,19 +83,19 @@ internal sealed partial class SocketEndpoint(
 
         // ASP.NET Core's own holds on to the request: where there is a stream, there will be another one on it.
         var ready = transport.Stream is null ? accepted : null;
-        if (transport.IsHandedOver)
+        if (transport.IsDetached)
         {
             // The request ends here, and nothing that flows along with it may be kept.
             using (ExecutionContext.SuppressFlow())
-                _ = Task.Run(() => HoldAsync(ready, transport, sign, place, remote, token), CancellationToken.None);
+                _ = Task.Run(() => RunConnectionAsync(ready, transport, sign, place, remote, token), CancellationToken.None);
         }
         else
-            await HoldAsync(ready, transport, sign, place, remote, token);
+            await RunConnectionAsync(ready, transport, sign, place, remote, token);
         return TypedResults.Empty;
     }
 
     /// <summary>Holds a connection from its acceptance to its end. Of the request it knows only this, for it may outlive it.</summary>
-    private async Task HoldAsync(WebSocket? ready, Transport transport, LifeSign sign, Admission.Place? place, IPAddress? address, string? token)
+    private async Task RunConnectionAsync(WebSocket? ready, Transport transport, ActivityTracker sign, Admission.ConnectionSlot? place, IPAddress? address, string? token)
     {
         using var ended = transport;
         using var left = place;
@@ -110,18 +110,18 @@ internal sealed partial class SocketEndpoint(
             {
                 if (place is null)
                     connection.Close(Disconnect.TooManyConnections);
-                else if (hub.TurnedAway is { } reason)
+                else if (hub.RefusalReason is { } reason)
                     // Let in just before the drain began, and too late to be seen by it.
                     connection.Close(reason);
                 else if (token is not null)
-                    await authentication.PresentAsync(token, connection, id: null);
+                    await authentication.AuthenticateAsync(token, connection, id: null);
                 // Not to be kept for as long as the socket: it is the largest thing here.
                 token = null;
                 await connection.RunAsync(dispatcher);
             }
             finally
             {
-                await authentication.LeaveAsync(connection);
+                await authentication.OnDisconnectedAsync(connection);
             }
 
             if (connection.IsFaulted)
@@ -136,8 +136,8 @@ internal sealed partial class SocketEndpoint(
         }
         finally
         {
-            audit.Ended(connection, connection.EndReason ?? Connection.Broken, time.GetUtcNow() - connection.ConnectedAt);
-            hub.Forget();
+            audit.Disconnected(connection, connection.EndReason ?? Connection.AbnormalClosure, time.GetUtcNow() - connection.ConnectedAt);
+            hub.Release();
         }
     }
 

@@ -7,7 +7,7 @@ namespace Chat.Socket;
 /// </summary>
 internal static class SocketFailure
 {
-    public static bool IsTheOtherSide(Exception failure) => failure is
+    public static bool IsDisconnect(Exception failure) => failure is
         WebSocketException or IOException or OperationCanceledException or ObjectDisposedException
         // SendAsync and CloseOutputAsync on a socket that was aborted in between.
         or InvalidOperationException { Source: "System.Net.WebSockets" or "Microsoft.AspNetCore.TestHost" };

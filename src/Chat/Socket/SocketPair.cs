@@ -6,33 +6,33 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Chat.Socket;
 
 /// <summary>Both ends of one WebSocket inside this process, past the handshake.</summary>
-internal sealed class SocketPair : IDisposable
+internal sealed class LoopbackWebSocket : IDisposable
 {
     private readonly WebSocket client;
     private readonly System.Net.Sockets.Socket accepted;
     private readonly byte[] received = new byte[16 * 1024];
     private WebSocket? server;
 
-    private SocketPair(System.Net.Sockets.Socket connected, System.Net.Sockets.Socket accepted)
+    private LoopbackWebSocket(System.Net.Sockets.Socket connected, System.Net.Sockets.Socket accepted)
     {
         client = WebSocket.CreateFromStream(new NetworkStream(connected, ownsSocket: true), new WebSocketCreationOptions());
         this.accepted = accepted;
     }
 
-    public static async Task<SocketPair> OpenAsync()
+    public static async Task<LoopbackWebSocket> OpenAsync()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var connected = new System.Net.Sockets.Socket(SocketType.Stream, ProtocolType.Tcp);
         await connected.ConnectAsync(listener.LocalEndpoint);
-        return new SocketPair(connected, await listener.AcceptSocketAsync());
+        return new LoopbackWebSocket(connected, await listener.AcceptSocketAsync());
     }
 
     /// <summary>The server's end as a connection like any other.</summary>
-    public Connection Accept(Limits limits, ServerMetrics metrics, TimeProvider time, Admission.Place place)
+    public Connection Accept(Limits limits, ServerMetrics metrics, TimeProvider time, Admission.ConnectionSlot place)
     {
-        var (transport, sign) = (new Transport(new HttpRequestLifetimeFeature()), new LifeSign(time));
-        server = WebSocket.CreateFromStream(transport.Carry(accepted, [], sign), new WebSocketCreationOptions { IsServer = true });
+        var (transport, sign) = (new Transport(new HttpRequestLifetimeFeature()), new ActivityTracker(time));
+        server = WebSocket.CreateFromStream(transport.Attach(accepted, [], sign), new WebSocketCreationOptions { IsServer = true });
         return new Connection(server, transport, limits, metrics, time, sign, place);
     }
 
@@ -41,7 +41,7 @@ internal sealed class SocketPair : IDisposable
     public Task ReceiveAsync() => client.ReceiveAsync(received, CancellationToken.None);
 
     /// <summary>Breaks the connection. A close by the book would wait a second for the other end to hang up.</summary>
-    public void Cut() => client.Abort();
+    public void Abort() => client.Abort();
 
     public void Dispose()
     {

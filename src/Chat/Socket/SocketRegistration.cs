@@ -12,28 +12,28 @@ internal static class SocketRegistration
     {
         services.AddOptions<Limits>().BindConfiguration("Limits");
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<Limits>>().Value);
-        services.AddSingleton(Descriptors.OfThisProcess());
+        services.AddSingleton(FileDescriptorBudget.ForThisProcess());
         services.AddSingleton<IConnectionListenerFactory, TcpTransport>();
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
         services.AddSingleton<ServerMetrics>();
-        services.AddSingleton<Dependencies>();
+        services.AddSingleton<DependencyStates>();
         services.AddSingleton<Hub>();
         services.AddSingleton<Admission>();
-        services.AddSingleton<SendRates>();
-        services.AddSingleton<RequestRates>();
-        services.AddSingleton<HandshakeRates>();
-        services.AddSingleton<HttpConnections>();
+        services.AddSingleton<SendRateLimiter>();
+        services.AddSingleton<RequestRateLimiter>();
+        services.AddSingleton<HandshakeRateLimiter>();
+        services.AddSingleton<HttpConnectionLimiter>();
         services.AddOptions<KestrelServerOptions>().Configure<Limits>((kestrel, limits) => kestrel.Limits.RequestHeadersTimeout = limits.RequestHeadersTimeout);
-        services.AddSingleton<OpeningRates>();
-        services.AddSingleton<WorkTurns>();
-        services.AddSingleton<SignInTurns>();
-        services.AddSingleton<Authentication>();
-        services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<Authentication>()) { IsOpen = true });
+        services.AddSingleton<OpenConversationRateLimiter>();
+        services.AddSingleton<WorkLimiter>();
+        services.AddSingleton<SignInLimiter>();
+        services.AddSingleton<SocketAuthenticator>();
+        services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<SocketAuthenticator>()) { AllowsAnonymous = true });
         services.AddSingleton(provider => new SocketDispatcher(
             provider.GetServices<SocketRoute>(),
-            provider.GetRequiredService<WorkTurns>(),
+            provider.GetRequiredService<WorkLimiter>(),
             provider.GetRequiredService<ServerMetrics>(),
-            provider.GetRequiredService<Dependencies>(),
+            provider.GetRequiredService<DependencyStates>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<SocketDispatcher>>()));
         services.AddSingleton<FrameTraces>();
@@ -46,9 +46,9 @@ internal static class SocketRegistration
     public static void MapSocket(this WebApplication app)
     {
         var endpoint = app.Services.GetRequiredService<SocketEndpoint>();
-        var (limits, descriptors) = (app.Services.GetRequiredService<Limits>(), app.Services.GetRequiredService<Descriptors>());
-        app.Services.GetRequiredService<ServerMetrics>().WatchLimit(() => Math.Min(limits.MaxConnections, descriptors.Room));
-        app.Use(endpoint.WatchAsync);
+        var (limits, descriptors) = (app.Services.GetRequiredService<Limits>(), app.Services.GetRequiredService<FileDescriptorBudget>());
+        app.Services.GetRequiredService<ServerMetrics>().ObserveConnectionLimit(() => Math.Min(limits.MaxConnections, descriptors.Available));
+        app.Use(endpoint.TrackUpgradeAsync);
         app.UseWebSockets();
         // CONNECT is how a WebSocket opens over HTTP/2.
         app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription().DisableHttpMetrics();

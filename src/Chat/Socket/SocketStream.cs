@@ -9,10 +9,10 @@ namespace Chat.Socket;
 /// to the system reads what has come, and the frames of a change leave in one piece. And pings are made here.
 /// </summary>
 [SuppressMessage("Performance", "CA1844", Justification = "The WebSocket calls the Memory overloads, which are here.")]
-internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign) : Stream
+internal sealed class SocketStream(Stream below, byte[] readAhead, ActivityTracker sign) : Stream
 {
-    private const int MostReadAhead = 4 * 1024;
-    private const int MostHeldBack = 16 * 1024;
+    private const int MaxReadAhead = 4 * 1024;
+    private const int MaxCorkedBytes = 16 * 1024;
 
     // RFC 6455, 5.2: final, opcode, no mask, no bytes.
     private static readonly byte[] EmptyText = [0x81, 0];
@@ -26,7 +26,7 @@ internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign
     /// Whether another frame is right behind the one that is written next: then this one waits for it. Set by the
     /// send queue, which never leaves it on behind its last frame.
     /// </summary>
-    public bool MoreFollows { get; set; }
+    public bool IsCorked { get; set; }
 
     public override bool CanRead => below.CanRead;
 
@@ -47,7 +47,7 @@ internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign
         if (!unread.IsEmpty)
             return new(TakeUnread(buffer));
         // A read of nothing waits until there is something, and holds no buffer.
-        return buffer.Length is 0 or >= MostReadAhead ? ReadBelowAsync(buffer, cancellationToken) : ReadAheadAsync(buffer, cancellationToken);
+        return buffer.Length is 0 or >= MaxReadAhead ? ReadInnerAsync(buffer, cancellationToken) : ReadAheadAsync(buffer, cancellationToken);
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
@@ -56,14 +56,14 @@ internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign
         // text frame without text, which is never sent otherwise, becomes one here: below .NET's lock between two frames.
         if (buffer.Length == EmptyText.Length && buffer.Span.SequenceEqual(EmptyText))
             buffer = Ping;
-        if (heldBytes + buffer.Length > MostHeldBack)
-            return WriteOutAsync(buffer, cancellationToken);
-        if (!MoreFollows && heldBytes == 0)
+        if (heldBytes + buffer.Length > MaxCorkedBytes)
+            return FlushHeldAsync(buffer, cancellationToken);
+        if (!IsCorked && heldBytes == 0)
             return below.WriteAsync(buffer, cancellationToken);
-        held ??= ArrayPool<byte>.Shared.Rent(MostHeldBack);
+        held ??= ArrayPool<byte>.Shared.Rent(MaxCorkedBytes);
         buffer.CopyTo(held.AsMemory(heldBytes));
         heldBytes += buffer.Length;
-        return MoreFollows ? ValueTask.CompletedTask : WriteOutAsync(default, cancellationToken);
+        return IsCorked ? ValueTask.CompletedTask : FlushHeldAsync(default, cancellationToken);
     }
 
     public override Task FlushAsync(CancellationToken cancellationToken) =>
@@ -82,7 +82,7 @@ internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign
     // Dispose leaves what is below alone: .NET disposes of its stream right behind a close of its own (1002, 1007), and a
     // connection that ends there overtakes the close frame, so that the client never learns the code.
 
-    private async ValueTask<int> ReadBelowAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    private async ValueTask<int> ReadInnerAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         var read = await below.ReadAsync(buffer, cancellationToken);
         sign.Touch();
@@ -91,8 +91,8 @@ internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign
 
     private async ValueTask<int> ReadAheadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        ahead = ArrayPool<byte>.Shared.Rent(MostReadAhead);
-        unread = ahead.AsMemory(0, await ReadBelowAsync(ahead, cancellationToken));
+        ahead = ArrayPool<byte>.Shared.Rent(MaxReadAhead);
+        unread = ahead.AsMemory(0, await ReadInnerAsync(ahead, cancellationToken));
         return TakeUnread(buffer);
     }
 
@@ -110,7 +110,7 @@ internal sealed class SocketStream(Stream below, byte[] readAhead, LifeSign sign
         return taken;
     }
 
-    private async ValueTask WriteOutAsync(ReadOnlyMemory<byte> last, CancellationToken cancellationToken)
+    private async ValueTask FlushHeldAsync(ReadOnlyMemory<byte> last, CancellationToken cancellationToken)
     {
         if (held is not null)
         {

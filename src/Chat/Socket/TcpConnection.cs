@@ -19,47 +19,47 @@ internal sealed class TcpConnection : DefaultConnectionContext
 
     // Never disposed of: an abort may come at any time, and there is nothing in it but the tokens that it gave.
     private readonly CancellationTokenSource closed = new();
-    private readonly HttpConnections http;
-    private bool isTaken;
-    private int carried;
+    private readonly HttpConnectionLimiter http;
+    private bool isDetached;
+    private int attached;
 
     /// <param name="socket">The socket that was accepted.</param>
-    /// <param name="isLast">See <see cref="IsLast"/>.</param>
+    /// <param name="isLast">See <see cref="IsOnReserve"/>.</param>
     /// <param name="http">Counts it while it carries no WebSocket.</param>
-    public TcpConnection(System.Net.Sockets.Socket socket, bool isLast, HttpConnections http)
+    public TcpConnection(System.Net.Sockets.Socket socket, bool isLast, HttpConnectionLimiter http)
         : base(Guid.CreateVersion7().ToString("N"))
     {
         this.socket = socket;
         this.http = http;
-        IsLast = isLast;
+        IsOnReserve = isLast;
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
         ConnectionClosed = closed.Token;
-        var stream = new Heard(this);
+        var stream = new ActivityStream(this);
         Transport = new Pipes(
             PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true, useZeroByteReads: true)),
             new Output(this, PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true))));
         Features.Set(this);
-        http.Enter(this);
+        http.Add(this);
     }
 
     /// <summary>Among the connections without a WebSocket.</summary>
-    public HttpConnections.Place? Place { get; set; }
+    public HttpConnectionLimiter.Entry? Entry { get; set; }
 
     /// <summary>Whether it has ended, for the same.</summary>
-    public bool IsOver { get; set; }
+    public bool HasEnded { get; set; }
 
     /// <summary>Whether its file descriptor is one of the last: for an answer, and not for a socket that stays.</summary>
-    public bool IsLast { get; }
+    public bool IsOnReserve { get; }
 
     /// <summary>Takes the socket, right behind the answer to the handshake. From then on HTTP touches it no more.</summary>
     /// <returns>The socket and what was read ahead of it; null if it is not HTTP's alone.</returns>
-    public (System.Net.Sockets.Socket Socket, byte[] ReadAhead)? Take()
+    public (System.Net.Sockets.Socket Socket, byte[] ReadAhead)? Detach()
     {
         if (Features.Get<ITlsHandshakeFeature>() is not null)
             return null;
-        isTaken = true;
-        http.Leave(this);
+        isDetached = true;
+        http.Remove(this);
         if (!Transport.Input.TryRead(out var read))
             return (socket, []);
         var ahead = read.Buffer.ToArray();
@@ -68,17 +68,17 @@ internal sealed class TcpConnection : DefaultConnectionContext
     }
 
     /// <summary>It carries a WebSocket beside HTTP; in HTTP/2 there may be many.</summary>
-    public void Carry()
+    public void Attach()
     {
-        if (Interlocked.Increment(ref carried) == 1)
-            http.Leave(this);
+        if (Interlocked.Increment(ref attached) == 1)
+            http.Remove(this);
     }
 
     /// <summary>A WebSocket that it carried is over.</summary>
-    public void Drop()
+    public void Release()
     {
-        if (Interlocked.Decrement(ref carried) == 0)
-            http.Enter(this);
+        if (Interlocked.Decrement(ref attached) == 0)
+            http.Add(this);
     }
 
     /// <summary>Says to the other side that nothing follows. It may still send.</summary>
@@ -86,7 +86,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
 
     public override void Abort(ConnectionAbortedException abortReason)
     {
-        if (!isTaken)
+        if (!isDetached)
             socket.Close(timeout: 0);
         _ = closed.CancelAsync();
     }
@@ -95,14 +95,14 @@ internal sealed class TcpConnection : DefaultConnectionContext
     {
         await Transport.Input.CompleteAsync();
         await Transport.Output.CompleteAsync();
-        http.Leave(this, isOver: true);
-        if (!isTaken)
-            Hangup(socket);
+        http.Remove(this, isOver: true);
+        if (!isDetached)
+            CloseGracefully(socket);
         await base.DisposeAsync();
     }
 
     /// <summary>Ends a socket behind what was written to it.</summary>
-    public static void Hangup(System.Net.Sockets.Socket socket)
+    public static void CloseGracefully(System.Net.Sockets.Socket socket)
     {
         Shutdown(socket, SocketShutdown.Both);
         socket.Dispose();
@@ -124,13 +124,13 @@ internal sealed class TcpConnection : DefaultConnectionContext
     }
 
     /// <summary>Notes that something has come.</summary>
-    private sealed class Heard(TcpConnection connection) : NetworkStream(connection.socket, ownsSocket: false)
+    private sealed class ActivityStream(TcpConnection connection) : NetworkStream(connection.socket, ownsSocket: false)
     {
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             var read = await base.ReadAsync(buffer, cancellationToken);
             if (read > 0)
-                connection.http.Heard(connection);
+                connection.http.OnActivity(connection);
             return read;
         }
     }
@@ -161,7 +161,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
 
         public override async ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
         {
-            if (isBroken || connection.isTaken)
+            if (isBroken || connection.isDetached)
                 return new FlushResult(isCanceled: false, isCompleted: true);
             try
             {
@@ -177,7 +177,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
         public override void Complete(Exception? exception = null)
         {
             // What was not flushed is not for a socket that is gone, or somebody else's.
-            if (isBroken || connection.isTaken)
+            if (isBroken || connection.isDetached)
                 exception ??= new OperationCanceledException();
             try
             {

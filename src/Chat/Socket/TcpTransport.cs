@@ -9,15 +9,15 @@ namespace Chat.Socket;
 /// <summary>
 /// What Kestrel listens with, in place of its own: its connections can be taken out of HTTP's hands
 /// (<see cref="TcpConnection"/>), which Kestrel's cannot; and it keeps some of the process' file descriptors back
-/// (<see cref="Descriptors"/>).
+/// (<see cref="FileDescriptorBudget"/>).
 /// </summary>
 internal sealed partial class TcpTransport(
-    IOptions<SocketTransportOptions> options, Descriptors descriptors, HttpConnections http, Limits limits, TimeProvider time, ILogger<TcpTransport> log)
+    IOptions<SocketTransportOptions> options, FileDescriptorBudget descriptors, HttpConnectionLimiter http, Limits limits, TimeProvider time, ILogger<TcpTransport> log)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
-    private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(10);
-    private bool isSaid;
+    private static readonly TimeSpan AcceptRetryDelay = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LogInterval = TimeSpan.FromSeconds(10);
+    private bool isLogged;
 
     public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint or UnixDomainSocketEndPoint or FileHandleEndPoint;
 
@@ -26,7 +26,7 @@ internal sealed partial class TcpTransport(
         try
         {
             var socket = options.Value.CreateBoundListenSocket(endpoint);
-            SayIfFewFit(socket);
+            WarnIfFewFit(socket);
             socket.Listen(options.Value.Backlog);
             return new(new Listener(socket, options.Value.NoDelay, descriptors, http, time, log));
         }
@@ -36,16 +36,16 @@ internal sealed partial class TcpTransport(
         }
     }
 
-    private void SayIfFewFit(System.Net.Sockets.Socket listening)
+    private void WarnIfFewFit(System.Net.Sockets.Socket listening)
     {
-        var room = descriptors.RoomBeside(listening);
+        var room = descriptors.AvailableBeside(listening);
         if (room <= 0)
-            throw descriptors.NoRoom();
-        http.KeepWithin(room);
+            throw descriptors.TooFew();
+        http.LimitTo(room);
         // localhost is two addresses.
-        if (room < limits.MaxConnections && !isSaid)
+        if (room < limits.MaxConnections && !isLogged)
             FewFit(log, descriptors.Allowed, room, limits.MaxConnections, limits.MaxConnections - room + descriptors.Allowed);
-        isSaid = true;
+        isLogged = true;
     }
 
     [LoggerMessage(311, LogLevel.Information, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
@@ -54,10 +54,10 @@ internal sealed partial class TcpTransport(
     [LoggerMessage(312, LogLevel.Error, "No connection can be accepted just now ({Reason}): more open files must be allowed (ulimit -n), or fewer connections (Limits:MaxConnections)")]
     private static partial void NoneLeft(ILogger log, string reason);
 
-    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, Descriptors descriptors, HttpConnections http, TimeProvider time, ILogger log)
+    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, FileDescriptorBudget descriptors, HttpConnectionLimiter http, TimeProvider time, ILogger log)
         : IConnectionListener
     {
-        private long saidAt;
+        private long loggedAt;
 
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
@@ -71,10 +71,10 @@ internal sealed partial class TcpTransport(
                     accepted = await socket.AcceptAsync(cancellationToken);
                     if (accepted.LocalEndPoint is IPEndPoint)
                         accepted.NoDelay = noDelay;
-                    if (!descriptors.AreSpent(accepted))
-                        return new TcpConnection(accepted, descriptors.AreShort(accepted), http);
+                    if (!descriptors.IsReservedForServer(accepted))
+                        return new TcpConnection(accepted, descriptors.IsReservedForRefusal(accepted), http);
                     accepted.Dispose();
-                    SayNoneLeft("the rest is for the server itself");
+                    LogNoneLeft("the rest is for the server itself");
                 }
                 catch (Exception failure) when (failure is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
@@ -84,8 +84,8 @@ internal sealed partial class TcpTransport(
                 catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
                 {
                     // The client waits in the backlog. To ask again at once would only burn the processor.
-                    SayNoneLeft(failure.Message);
-                    await Task.Delay(Breath, time, cancellationToken);
+                    LogNoneLeft(failure.Message);
+                    await Task.Delay(AcceptRetryDelay, time, cancellationToken);
                 }
                 catch (SocketException)
                 {
@@ -95,11 +95,11 @@ internal sealed partial class TcpTransport(
             }
         }
 
-        private void SayNoneLeft(string reason)
+        private void LogNoneLeft(string reason)
         {
-            if (saidAt != 0 && time.GetElapsedTime(saidAt) < Silence)
+            if (loggedAt != 0 && time.GetElapsedTime(loggedAt) < LogInterval)
                 return;
-            saidAt = time.GetTimestamp();
+            loggedAt = time.GetTimestamp();
             NoneLeft(log, reason);
         }
 

@@ -8,24 +8,24 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
 {
     private IHttpRequestLifetimeFeature? request = lifetime;
     private System.Net.Sockets.Socket? socket;
-    private TcpConnection? below;
+    private TcpConnection? inner;
     private bool isShared;
 
     /// <summary>What the WebSocket reads and writes; TestServer has none.</summary>
     public SocketStream? Stream { get; private set; }
 
     /// <summary>Whether no request holds it any more.</summary>
-    public bool IsHandedOver => socket is not null;
+    public bool IsDetached => socket is not null;
 
     /// <summary>Carries a stream that the request holds.</summary>
     /// <param name="stream">It.</param>
     /// <param name="sign">Of the other side's life.</param>
     /// <param name="connection">What it is on.</param>
     /// <param name="shared">Whether there may be others on it.</param>
-    public SocketStream Carry(Stream stream, LifeSign sign, TcpConnection? connection, bool shared)
+    public SocketStream Attach(Stream stream, ActivityTracker sign, TcpConnection? connection, bool shared)
     {
-        (below, isShared) = (connection, shared);
-        below?.Carry();
+        (inner, isShared) = (connection, shared);
+        inner?.Attach();
         return Stream = new SocketStream(stream, [], sign);
     }
 
@@ -33,21 +33,21 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     /// <param name="taken">It.</param>
     /// <param name="readAhead">What was read from it already.</param>
     /// <param name="sign">Of the other side's life.</param>
-    public SocketStream Carry(System.Net.Sockets.Socket taken, byte[] readAhead, LifeSign sign)
+    public SocketStream Attach(System.Net.Sockets.Socket taken, byte[] readAhead, ActivityTracker sign)
     {
         (socket, request) = (taken, null);
         return Stream = new SocketStream(new System.Net.Sockets.NetworkStream(taken, ownsSocket: false), readAhead, sign);
     }
 
     /// <summary>Whether the next frame waits for the one right behind it. There is nothing to join where there is no stream.</summary>
-    public void JoinWrites(bool moreFollows)
+    public void Cork(bool moreFollows)
     {
         if (Stream is not null)
-            Stream.MoreFollows = moreFollows;
+            Stream.IsCorked = moreFollows;
     }
 
     /// <summary>Ends the connection at once, whatever is still on its way.</summary>
-    public void Cut()
+    public void Abort()
     {
         request?.Abort();
         socket?.Close(timeout: 0);
@@ -60,11 +60,11 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     public async Task LingerAsync(TimeSpan patience, TimeProvider time)
     {
         // In HTTP/2 a stream's end is a frame like any other: nothing overtakes anything.
-        if (Stream is null || (socket is null && (below is null || isShared)))
+        if (Stream is null || (socket is null && (inner is null || isShared)))
             return;
         if (socket is not null)
             TcpConnection.HalfClose(socket);
-        below?.HalfClose();
+        inner?.HalfClose();
         using var timeout = new CancellationTokenSource(patience, time);
         var rest = new byte[4096];
         try
@@ -73,7 +73,7 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
             {
             }
         }
-        catch (Exception failure) when (SocketFailure.IsTheOtherSide(failure))
+        catch (Exception failure) when (SocketFailure.IsDisconnect(failure))
         {
             // Broken, or not closed in time.
         }
@@ -82,8 +82,8 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     /// <summary>Ends the connection, if it is its own, behind what was written.</summary>
     public void Dispose()
     {
-        below?.Drop();
+        inner?.Release();
         if (socket is not null)
-            TcpConnection.Hangup(socket);
+            TcpConnection.CloseGracefully(socket);
     }
 }

@@ -7,7 +7,7 @@ namespace Chat.Socket;
 /// How fast each user, or whoever the key says, may do something on this node. A bucket is there only while
 /// something is missing in it: the heartbeat takes the full ones away, so that whoever is quiet costs nothing.
 /// </summary>
-internal abstract class Rates<TKey>(int permits, TimeSpan period, TimeProvider time)
+internal abstract class KeyedRateLimiter<TKey>(int permits, TimeSpan period, TimeProvider time)
     where TKey : notnull
 {
     private readonly ConcurrentDictionary<TKey, TokenBucket> users = new();
@@ -42,14 +42,14 @@ internal abstract class Rates<TKey>(int permits, TimeSpan period, TimeProvider t
 }
 
 /// <summary>Sends, over all connections and over REST.</summary>
-internal sealed class SendRates(Limits limits, TimeProvider time) : Rates<Guid>(limits.MessagesPerSecondPerUser, TimeSpan.FromSeconds(1), time);
+internal sealed class SendRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.MessagesPerSecondPerUser, TimeSpan.FromSeconds(1), time);
 
 /// <summary>Requests over REST.</summary>
-internal sealed class RequestRates(Limits limits, TimeProvider time) : Rates<Guid>(limits.RequestsPerSecond, TimeSpan.FromSeconds(1), time);
+internal sealed class RequestRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.RequestsPerSecond, TimeSpan.FromSeconds(1), time);
 
 /// <summary>Conversations that are opened, or asked for in vain.</summary>
-internal sealed class OpeningRates(Limits limits, TimeProvider time) : Rates<Guid>(limits.ConversationsPerMinute, TimeSpan.FromMinutes(1), time);
+internal sealed class OpenConversationRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.ConversationsPerMinute, TimeSpan.FromMinutes(1), time);
 
 /// <summary>Handshakes of an address, those with a token and those without each for themselves.</summary>
-internal sealed class HandshakeRates(Limits limits, TimeProvider time)
-    : Rates<(IPAddress Address, bool HasToken)>(limits.ShareOf(limits.HandshakesPerSecond), TimeSpan.FromSeconds(1), time);
+internal sealed class HandshakeRateLimiter(Limits limits, TimeProvider time)
+    : KeyedRateLimiter<(IPAddress Address, bool HasToken)>(limits.ShareOf(limits.HandshakesPerSecond), TimeSpan.FromSeconds(1), time);

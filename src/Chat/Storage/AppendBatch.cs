@@ -7,19 +7,19 @@ namespace Chat.Storage;
 /// <summary>A message that wants to get into the log.</summary>
 /// <param name="Message">It, still without its number.</param>
 /// <param name="Blocks">Ids of <see cref="Block"/>s, any one of which refuses it.</param>
-internal readonly record struct Candidate(Message Message, IReadOnlyList<Guid> Blocks);
+internal readonly record struct AppendCandidate(Message Message, IReadOnlyList<Guid> Blocks);
 
 /// <summary>The parameters of <see cref="AppendFunction"/>'s functions: a column for each field of the messages, and one for each of their conversations.</summary>
 internal sealed class AppendBatch
 {
-    private readonly IReadOnlyList<Candidate> candidates;
+    private readonly IReadOnlyList<AppendCandidate> candidates;
     private readonly int[] heads;
     private readonly int[] steps;
     private readonly (Guid Id, int Size, Message Latest)[] conversations;
     private readonly List<Guid> blocks = [];
     private readonly List<int> blocked = [];
 
-    public AppendBatch(IReadOnlyList<Candidate> candidates)
+    public AppendBatch(IReadOnlyList<AppendCandidate> candidates)
     {
         this.candidates = candidates;
         heads = new int[candidates.Count];

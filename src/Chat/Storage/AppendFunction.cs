@@ -51,7 +51,7 @@ internal static class AppendFunction
         """;
 
     /// <summary>What the schema gets.</summary>
-    public static IEnumerable<Function> In(Tables tables) =>
+    public static IEnumerable<Function> In(TableNames tables) =>
     [
         Define(tables, NameOfNew, "bigint[]", $$"""
             WITH moved AS (
@@ -100,7 +100,7 @@ internal static class AppendFunction
     ];
 
     // As PostgreSQL itself would write it down, so that db-assert finds no difference.
-    private static Function Define(Tables tables, string name, string returns, string body) => new(
+    private static Function Define(TableNames tables, string name, string returns, string body) => new(
         new PostgresqlObjectName(tables.Schema, name, IdentifierUsage.Function),
         $"""
         CREATE OR REPLACE FUNCTION {tables.Schema}.{name}({Signature})
@@ -121,7 +121,7 @@ internal static class AppendFunction
         """,
         [$"DROP FUNCTION IF EXISTS {tables.Schema}.{name}(uuid[], uuid[], text[], integer[], integer[], uuid[], integer[], uuid[], text[], uuid[], integer[]);"]);
 
-    private static string Insert(Tables tables) => $$"""
+    private static string Insert(TableNames tables) => $$"""
             INSERT INTO {{tables.Message}} (id, data, conversation_id, seq, changed_seq, sender_id)
             SELECT n.id, (n.document || ',"seq":' || n.seq || ',"changedSeq":' || n.seq || '}')::jsonb, n.conversation_id, n.seq, n.seq, n.sender_id
             FROM (
@@ -138,7 +138,7 @@ internal static class AppendFunction
     /// <param name="patience">When to give up.</param>
     /// <returns>What became of each, in the same order.</returns>
     public static async Task<Appended[]> CallAsync(
-        NpgsqlConnection connection, Tables tables, IReadOnlyList<Candidate> candidates, bool isLikelyNew, CancellationToken patience)
+        NpgsqlConnection connection, TableNames tables, IReadOnlyList<AppendCandidate> candidates, bool isLikelyNew, CancellationToken patience)
     {
         var outcomes = new Appended[candidates.Count];
         if (isLikelyNew)
@@ -169,7 +169,7 @@ internal static class AppendFunction
     }
 
     /// <returns>The conversations' counters before the batch; null if nothing is stored, because not all of it can be.</returns>
-    private static async Task<long[]?> TryNewAsync(NpgsqlConnection connection, Tables tables, AppendBatch batch, CancellationToken patience)
+    private static async Task<long[]?> TryNewAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken patience)
     {
         await using var call = await PrepareAsync(connection, tables, NameOfNew, batch, patience);
         try
@@ -182,7 +182,7 @@ internal static class AppendFunction
         }
     }
 
-    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, Tables tables, AppendBatch batch, CancellationToken patience)
+    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken patience)
     {
         await using var call = await PrepareAsync(connection, tables, Name, batch, patience);
         var isStored = false;
@@ -200,7 +200,7 @@ internal static class AppendFunction
         return (isStored, verdicts);
     }
 
-    private static async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection, Tables tables, string name, AppendBatch batch, CancellationToken patience)
+    private static async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection, TableNames tables, string name, AppendBatch batch, CancellationToken patience)
     {
         var call = new NpgsqlCommand($"select * from {tables.Schema}.{name}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", connection);
         // The caller's patience alone: to break a slow commit off sooner, and do it again, would only make it slower.

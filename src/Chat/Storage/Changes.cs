@@ -4,7 +4,7 @@ using Npgsql;
 namespace Chat.Storage;
 
 /// <summary>What lies past a number: the one question that everybody asks who may have missed something.</summary>
-internal sealed class Changes(NpgsqlDataSource database, Tables tables)
+internal sealed class ChangeReader(NpgsqlDataSource database, TableNames tables)
 {
     /// <summary>
     /// The messages whose <see cref="Message.ChangedSeq"/> is past the number given for their conversation, ascending by
@@ -13,7 +13,7 @@ internal sealed class Changes(NpgsqlDataSource database, Tables tables)
     /// <param name="positions">Conversations, each with the last number that is known.</param>
     /// <param name="maxMessages">The most messages of each.</param>
     /// <param name="maxBytes">The bytes of each, as the database writes them, past which nothing more is read; the message that goes past them is there.</param>
-    public async Task<List<Message>> PastAsync(IReadOnlyList<(Guid ConversationId, long After)> positions, int maxMessages, int maxBytes)
+    public async Task<List<Message>> ReadAfterAsync(IReadOnlyList<(Guid ConversationId, long After)> positions, int maxMessages, int maxBytes)
     {
         await using var command = database.CreateCommand($"""
             select x.document

@@ -27,29 +27,29 @@ internal sealed partial class ConversationLog : IHostedService
     private const int MaxBatch = 256;
 
     /// <summary>Every send is answered within 5 s, also if the database hangs; what comes before the log has the rest.</summary>
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(3);
 
     /// <summary>A message that has waited for so long is not tried any more.</summary>
-    private static readonly TimeSpan LatestTry = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RetryDeadline = TimeSpan.FromSeconds(2);
 
     /// <summary>
     /// For so long after something was not to be stored, all is looked at before it is inserted. A client that goes on with
     /// its repeats spoils one batch a second, and the rest costs what it would have cost with the look.
     /// </summary>
-    private static readonly TimeSpan Wariness = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PessimisticFor = TimeSpan.FromSeconds(1);
 
     private readonly NpgsqlDataSource database;
-    private readonly Tables tables;
+    private readonly TableNames tables;
     private readonly ServerMetrics metrics;
-    private readonly Dependency postgres;
+    private readonly DependencyState postgres;
     private readonly TimeProvider time;
     private readonly ILogger<ConversationLog> log;
     private readonly Channel<Entry>[] queues;
     private Task running = Task.CompletedTask;
-    private long refusedAt;
+    private long rejectedAt;
 
     /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, Tables tables, Limits limits, ServerMetrics metrics, Dependencies dependencies, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, TableNames tables, Limits limits, ServerMetrics metrics, DependencyStates dependencies, TimeProvider time, ILogger<ConversationLog> log)
     {
         this.database = database;
         this.tables = tables;
@@ -59,7 +59,7 @@ internal sealed partial class ConversationLog : IHostedService
         this.log = log;
         var bound = new BoundedChannelOptions(limits.LogQueue) { SingleReader = true };
         queues = [.. Enumerable.Range(0, Shards).Select(_ => Channel.CreateBounded<Entry>(bound))];
-        metrics.WatchLog(() => queues.Sum(queue => queue.Reader.Count));
+        metrics.ObserveLogQueue(() => queues.Sum(queue => queue.Reader.Count));
     }
 
     /// <summary>Appends a message to its conversation.</summary>
@@ -75,7 +75,7 @@ internal sealed partial class ConversationLog : IHostedService
         if (!queue.Writer.TryWrite(entry))
         {
             metrics.LimitHit(nameof(Limits.LogQueue));
-            metrics.Unavailable(1);
+            metrics.SendsUnavailable(1);
             postgres.Failed("does not keep up: Limits:LogQueue messages wait already", refusedSends: 1);
             entry.Answer(AppendOutcome.Unavailable);
         }
@@ -87,7 +87,7 @@ internal sealed partial class ConversationLog : IHostedService
     /// Goes through the motions of an append, <paramref name="committed"/> included, in a transaction that is the
     /// caller's to roll back.
     /// </summary>
-    internal Task RehearseAsync(NpgsqlConnection connection, MessageDraft draft, Action<Message> committed) =>
+    internal Task WarmUpAsync(NpgsqlConnection connection, MessageDraft draft, Action<Message> committed) =>
         TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], isLikelyNew: true, isSecondTry: false, CancellationToken.None);
 
     /// <inheritdoc/>
@@ -119,10 +119,10 @@ internal sealed partial class ConversationLog : IHostedService
 
     private async Task CommitAsync(IReadOnlyList<Entry> waiting, bool isSecondTry = false)
     {
-        var batch = LeaveOutStale(waiting);
+        var batch = ExpireStale(waiting);
         if (batch.Count == 0)
             return;
-        var patience = LongestWait - AgeOf(batch[0]);
+        var patience = AnswerDeadline - AgeOf(batch[0]);
         try
         {
             // Breaking off takes seconds of its own if the network swallows everything: nobody waits for that.
@@ -130,7 +130,7 @@ internal sealed partial class ConversationLog : IHostedService
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || failure is OperationCanceledException)
         {
-            if (isSecondTry || AgeOf(batch[0]) >= LatestTry)
+            if (isSecondTry || AgeOf(batch[0]) >= RetryDeadline)
                 RefuseAll(batch, DatabaseFailure.ReasonOf(failure), DatabaseFailure.IsRefusal(failure));
             else
                 // A connection that broke may have broken behind the commit. The second look settles that: what the
@@ -156,18 +156,18 @@ internal sealed partial class ConversationLog : IHostedService
 
     // Behind a database that hangs a queue piles up, and none of it may wait for its turn to hang: what could no
     // longer be answered in time is refused untried.
-    private IReadOnlyList<Entry> LeaveOutStale(IReadOnlyList<Entry> batch)
+    private IReadOnlyList<Entry> ExpireStale(IReadOnlyList<Entry> batch)
     {
-        if (AgeOf(batch[0]) < LatestTry)
+        if (AgeOf(batch[0]) < RetryDeadline)
             return batch;
-        RefuseAll([.. batch.Where(entry => AgeOf(entry) >= LatestTry)], "the commit before took too long", isRefusal: false);
+        RefuseAll([.. batch.Where(entry => AgeOf(entry) >= RetryDeadline)], "the commit before took too long", isRefusal: false);
         return [.. batch.Where(entry => !entry.Answered.IsCompleted)];
     }
 
     private void RefuseAll(IReadOnlyList<Entry> batch, string reason, bool isRefusal)
     {
         postgres.Failed(reason, isRefusal, refusedSends: batch.Count);
-        metrics.Unavailable(batch.Count);
+        metrics.SendsUnavailable(batch.Count);
         foreach (var entry in batch)
             entry.Answer(AppendOutcome.Unavailable);
     }
@@ -180,7 +180,7 @@ internal sealed partial class ConversationLog : IHostedService
         using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
         var began = time.GetTimestamp();
         await using var connection = await database.OpenConnectionAsync(end.Token);
-        var isLikelyNew = !isSecondTry && time.GetElapsedTime(Volatile.Read(ref refusedAt)) > Wariness;
+        var isLikelyNew = !isSecondTry && time.GetElapsedTime(Volatile.Read(ref rejectedAt)) > PessimisticFor;
         var (stored, repeated) = await TransactAsync(connection, batch, isLikelyNew, isSecondTry, end.Token);
         metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(began));
         postgres.Succeeded();
@@ -192,16 +192,16 @@ internal sealed partial class ConversationLog : IHostedService
     {
         // A draft may be there more than once: its sender repeated it while the first try was still waiting.
         var places = new Dictionary<Guid, int>(batch.Count);
-        var candidates = new List<Candidate>(batch.Count);
+        var candidates = new List<AppendCandidate>(batch.Count);
         foreach (var entry in batch)
         {
             if (places.TryAdd(entry.Draft.Id, candidates.Count))
-                candidates.Add(new Candidate(Unnumbered(entry.Draft), entry.Draft.Blocks));
+                candidates.Add(new AppendCandidate(Unnumbered(entry.Draft), entry.Draft.Blocks));
         }
 
         var outcomes = await AppendFunction.CallAsync(connection, tables, candidates, isLikelyNew, patience);
         if (outcomes.Any(outcome => outcome.Outcome != AppendOutcome.Stored))
-            Volatile.Write(ref refusedAt, time.GetTimestamp());
+            Volatile.Write(ref rejectedAt, time.GetTimestamp());
         if (isSecondTry)
         {
             // What the first try has stored, nobody has been told yet.
@@ -256,7 +256,7 @@ internal sealed partial class ConversationLog : IHostedService
         public long Since => since;
 
         /// <summary>The span of the send, if somebody follows it.</summary>
-        public Activity? Sent { get; } = Tracing.Here;
+        public Activity? Sent { get; } = Tracing.CurrentContext;
 
         public Task<Appended> Answered => answer.Task;
 

@@ -26,7 +26,7 @@ internal static class DatabaseFailure
     }
 
     /// <summary>Counts a failure that <see cref="IsUnavailable"/> is true of.</summary>
-    public static void Failed(this Dependency postgres, Exception failure, int refusedSends = 0, int refusedOthers = 0) =>
+    public static void Failed(this DependencyState postgres, Exception failure, int refusedSends = 0, int refusedOthers = 0) =>
         postgres.Failed(ReasonOf(failure), IsRefusal(failure), refusedSends, refusedOthers);
 
     /// <summary>What PostgreSQL said, with its SQLSTATE, or how it did not answer; in one line.</summary>

@@ -9,34 +9,34 @@ namespace Chat.Storage;
 /// What the database must be like before the server starts: there, letting us in, and with the schema of this
 /// version. Containers start in any order, so a PostgreSQL that does not answer yet is waited for.
 /// </summary>
-internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, TimeProvider time, ILogger<DatabaseStart> log)
+internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, TimeProvider time, ILogger<DatabaseStartup> log)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
     private readonly TimeSpan patience = configuration.GetValue("Storage:StartTimeout", TimeSpan.FromSeconds(30));
 
     /// <summary>Returns when PostgreSQL lets us in, each connection with a session of its own.</summary>
-    /// <exception cref="StartException">It refuses us, does not answer in time, or is behind a pooler that shares sessions.</exception>
+    /// <exception cref="StartupException">It refuses us, does not answer in time, or is behind a pooler that shares sessions.</exception>
     public async Task WaitAsync()
     {
         var isSaid = false;
-        for (var began = time.GetTimestamp(); ; await Task.Delay(Pause, time))
+        for (var began = time.GetTimestamp(); ; await Task.Delay(RetryDelay, time))
         {
             try
             {
                 await using var connection = await database.OpenConnectionAsync();
                 if (await SessionPooling.IsByTransactionAsync(connection, database))
-                    throw new StartException($"The pooler at {Address} shares PostgreSQL's sessions by transaction, and most statements would fail. Give PgBouncer pool_mode = session, or connect to PostgreSQL itself.");
+                    throw new StartupException($"The pooler at {Address} shares PostgreSQL's sessions by transaction, and most statements would fail. Give PgBouncer pool_mode = session, or connect to PostgreSQL itself.");
                 return;
             }
             catch (NpgsqlException refused) when (!refused.IsTransient)
             {
-                throw new StartException($"PostgreSQL at {Address} refuses us: {OneLine(refused)} Check ConnectionStrings__Postgres.", refused);
+                throw new StartupException($"PostgreSQL at {Address} refuses us: {OneLine(refused)} Check ConnectionStrings__Postgres.", refused);
             }
             catch (Exception away) when (away is NpgsqlException or SocketException or TimeoutException)
             {
                 var waited = time.GetElapsedTime(began);
                 if (waited >= patience)
-                    throw new StartException($"PostgreSQL at {Address} did not answer for {patience.TotalSeconds:0} s: {OneLine(away)} Check ConnectionStrings__Postgres.", away);
+                    throw new StartupException($"PostgreSQL at {Address} did not answer for {patience.TotalSeconds:0} s: {OneLine(away)} Check ConnectionStrings__Postgres.", away);
                 if (!isSaid)
                     Waiting(Address, OneLine(away), patience.TotalSeconds);
                 isSaid = true;
@@ -45,7 +45,7 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
     }
 
     /// <summary>Returns if the schema is the one that this version works with.</summary>
-    /// <exception cref="StartException">It is missing or another one.</exception>
+    /// <exception cref="StartupException">It is missing or another one.</exception>
     public async Task CheckSchemaAsync()
     {
         try
@@ -54,15 +54,15 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
         }
         catch (DatabaseValidationException stale)
         {
-            throw new StartException($"The schema {store.Options.DatabaseSchemaName} is missing or not of this version: run \"dotnet Chat.dll db-apply\" with the same settings, then start again.", stale);
+            throw new StartupException($"The schema {store.Options.DatabaseSchemaName} is missing or not of this version: run \"dotnet Chat.dll db-apply\" with the same settings, then start again.", stale);
         }
     }
 
     /// <summary>Says so if PostgreSQL is set up to lose what it has confirmed.</summary>
-    public async Task WarnOfLossAsync()
+    public async Task WarnIfCommitsCanBeLostAsync()
     {
         if (await LosesAsync(database) is { } setting)
-            Loses(setting);
+            LosesCommits(setting);
     }
 
     /// <summary>The setting with which PostgreSQL may lose, at a power cut, what was acknowledged; null if there is none.</summary>
@@ -84,7 +84,7 @@ internal sealed partial class DatabaseStart(NpgsqlDataSource database, IDocument
     }
 
     [LoggerMessage(103, LogLevel.Warning, "PostgreSQL runs with {Setting} off: a power cut may lose messages that were acknowledged. Readiness says degraded")]
-    private partial void Loses(string setting);
+    private partial void LosesCommits(string setting);
 
     [LoggerMessage(104, LogLevel.Warning, "PostgreSQL at {Address} does not answer yet ({Reason}); waiting for it, at most {Seconds} s")]
     private partial void Waiting(string address, string reason, double seconds);

@@ -6,8 +6,8 @@ namespace Chat.Storage;
 /// Asks PostgreSQL every other second for what a message needs of it, so that its going and coming is known without anybody
 /// having to find out, and reads its clock.
 /// </summary>
-internal sealed class DatabaseWatch(NpgsqlDataSource database, Tables tables, Dependencies dependencies, ServerMetrics metrics, TimeProvider time, ILogger<DatabaseWatch> log)
-    : LoopService(time, log)
+internal sealed class DatabaseMonitor(NpgsqlDataSource database, TableNames tables, DependencyStates dependencies, ServerMetrics metrics, TimeProvider time, ILogger<DatabaseMonitor> log)
+    : SupervisedBackgroundService(time, log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private long difference;
@@ -15,7 +15,7 @@ internal sealed class DatabaseWatch(NpgsqlDataSource database, Tables tables, De
     /// <summary>How far this node's clock is ahead of PostgreSQL's, at the last look.</summary>
     public TimeSpan ClockDifference => new(Interlocked.Read(ref difference));
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("look at PostgreSQL", WatchAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("look at PostgreSQL", RunAsync)];
 
     /// <summary>
     /// The settings with which PostgreSQL may lose, at a power cut, what was acknowledged; null if there are none. Touches
@@ -35,11 +35,11 @@ internal sealed class DatabaseWatch(NpgsqlDataSource database, Tables tables, De
         var now = Time.GetUtcNow();
         var ahead = began + ((now - began) / 2) - reader.GetFieldValue<DateTimeOffset>(0);
         Interlocked.Exchange(ref difference, ahead.Ticks);
-        metrics.ClockDifference(ahead);
+        metrics.RecordClockDifference(ahead);
         return await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetString(1);
     }
 
-    private async Task WatchAsync(CancellationToken stopping)
+    private async Task RunAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Interval, Time);
         for (var tick = 0; await timer.WaitForNextTickAsync(stopping); tick++)

@@ -8,7 +8,7 @@ namespace Chat.Storage;
 /// Ids made from what a document is about, so that its primary key alone keeps it from existing twice: a UUID of
 /// version 8 (RFC 9562, 5.8) over the SHA-256 of its parts.
 /// </summary>
-internal static class Key
+internal static class DeterministicId
 {
     /// <summary>The id for a kind of document and the things it is about, in this order.</summary>
     public static Guid Of(string kind, Guid first, Guid second, string text = "")

@@ -12,7 +12,7 @@ internal sealed record LineageDocument
 
     public required Guid Epoch { get; init; }
 
-    /// <summary>Where it was written; see <see cref="Lineage"/>. Null in one that is older than this field, or where one may not ask.</summary>
+    /// <summary>Where it was written; see <see cref="DatabaseEpoch"/>. Null in one that is older than this field, or where one may not ask.</summary>
     public string? Origin { get; init; }
 }
 
@@ -27,10 +27,10 @@ internal sealed record LineageDocument
 /// and the first node to see it begins a new epoch. A copy of the files that is simply started in place of the original
 /// is in no way different from it; for that there is the command <c>db-new-epoch</c>.
 /// </remarks>
-internal sealed partial class Lineage(
-    IDocumentStore store, NpgsqlDataSource database, Tables tables, IHostApplicationLifetime host, TimeProvider time, ILogger<Lineage> log) : LoopService(time, log)
+internal sealed partial class DatabaseEpoch(
+    IDocumentStore store, NpgsqlDataSource database, TableNames tables, IHostApplicationLifetime host, TimeProvider time, ILogger<DatabaseEpoch> log) : SupervisedBackgroundService(time, log)
 {
-    private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     public Guid Epoch { get; private set; }
 
@@ -52,12 +52,12 @@ internal sealed partial class Lineage(
     // has none. It is asked for the epoch as well, since that is what another node or the command may have changed.
     private async Task WatchAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Every, Time);
+        using var timer = new PeriodicTimer(Interval, Time);
         while (await timer.WaitForNextTickAsync(stopping))
         {
             if (await AgreeAsync(renew: false, stopping) == Epoch)
                 continue;
-            Lost();
+            EpochChanged();
             WasLost = true;
             host.StopApplication();
             return;
@@ -106,7 +106,7 @@ internal sealed partial class Lineage(
         }
         catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.UndefinedFunction or PostgresErrorCodes.FeatureNotSupported)
         {
-            CannotTell(refused.MessageText);
+            CannotCheck(refused.MessageText);
             return null;
         }
     }
@@ -115,8 +115,8 @@ internal sealed partial class Lineage(
     private partial void Began(Guid epoch, string? origin);
 
     [LoggerMessage(301, LogLevel.Critical, "The database is of another lineage than before: a backup was restored, or a standby took over. This node ends, to be started again")]
-    private partial void Lost();
+    private partial void EpochChanged();
 
     [LoggerMessage(302, LogLevel.Debug, "PostgreSQL does not say which server it is ({Reason}): after a restore run db-new-epoch")]
-    private partial void CannotTell(string reason);
+    private partial void CannotCheck(string reason);
 }

@@ -26,5 +26,5 @@ public sealed record Member
     };
 
     /// <summary>The document's id.</summary>
-    public static Guid IdOf(Guid conversation, Guid user) => Key.Of("member", conversation, user);
+    public static Guid IdOf(Guid conversation, Guid user) => DeterministicId.Of("member", conversation, user);
 }

@@ -63,7 +63,7 @@ public sealed record ConversationHead
     public required DateTimeOffset UpdatedAt { get; init; }
 
     /// <summary>The id of the direct conversation of two people.</summary>
-    public static Guid IdOfDirect(Guid one, Guid other) => Key.OfPair("direct", one, other);
+    public static Guid IdOfDirect(Guid one, Guid other) => DeterministicId.OfPair("direct", one, other);
 }
 
 /// <summary>
@@ -91,5 +91,5 @@ public sealed record Block
     public IReadOnlyList<Member> Frozen { get; init; } = [];
 
     /// <summary>The id of the block of one person by another.</summary>
-    public static Guid IdOf(Guid blocker, Guid blocked) => Key.Of("block", blocker, blocked);
+    public static Guid IdOf(Guid blocker, Guid blocked) => DeterministicId.Of("block", blocker, blocked);
 }

@@ -9,7 +9,7 @@ internal static class SchemaState
     private const int MostNamed = 5;
 
     /// <summary>What is different, in a sentence; null if nothing is.</summary>
-    public static async Task<string?> FaultAsync(IDocumentStore store, CancellationToken cancellationToken = default)
+    public static async Task<string?> FindDifferenceAsync(IDocumentStore store, CancellationToken cancellationToken = default)
     {
         var migration = await store.Storage.Database.CreateMigrationAsync(cancellationToken);
         var missing = NamesOf(migration, SchemaPatchDifference.Create);

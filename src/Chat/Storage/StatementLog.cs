@@ -9,7 +9,7 @@ namespace Chat.Storage;
 /// of every statement, and at Error those of one that failed. Npgsql logs statements too, without parameters, and a
 /// failure is logged where it is handled; nothing of use is lost.
 /// </summary>
-internal sealed class StatementLog : IMartenLogger, IMartenSessionLogger
+internal sealed class NullMartenLogger : IMartenLogger, IMartenSessionLogger
 {
     public IMartenSessionLogger StartSession(IQuerySession session) => this;
 

@@ -17,7 +17,7 @@ internal static class StorageRegistration
         // The pool hands its connections out in turns, thirty sessions of PostgreSQL each with caches of its own: the few
         // statements that are most of the work stay with a few, and wait behind nobody's rush.
         services.AddKeyedSingleton(ConversationLog.Connections, (provider, _) => Open(provider, $"{connectionString};Maximum Pool Size={ConversationLog.MaxConnections}"));
-        var tables = new Tables(configuration["Storage:Schema"] ?? "chat");
+        var tables = new TableNames(configuration["Storage:Schema"] ?? "chat");
         services.AddSingleton(tables);
         var marten = services.AddMarten(provider =>
         {
@@ -29,7 +29,7 @@ internal static class StorageRegistration
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
             options.ConfigurePolly(_ => { });
-            options.Logger(new StatementLog());
+            options.Logger(new NullMartenLogger());
             options.ConfigureWritePolly(_ => { });
             MessageDocuments(options);
             foreach (var documents in provider.GetServices<Action<StoreOptions>>())
@@ -39,10 +39,10 @@ internal static class StorageRegistration
         if (isDevelopment)
             marten.ApplyAllDatabaseChangesOnStartup();
 
-        services.AddSingleton<Changes>();
-        services.AddSingleton<DatabaseStart>();
-        services.AddHostedSingleton<Lineage>();
-        services.AddHostedSingleton<DatabaseWatch>();
+        services.AddSingleton<ChangeReader>();
+        services.AddSingleton<DatabaseStartup>();
+        services.AddHostedSingleton<DatabaseEpoch>();
+        services.AddHostedSingleton<DatabaseMonitor>();
         services.AddHostedSingleton<ConversationLog>();
         return services;
     }

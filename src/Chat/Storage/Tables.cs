@@ -5,7 +5,7 @@ namespace Chat.Storage;
 /// loading documents would be waste. Their duplicated columns are set up beside the documents.
 /// </summary>
 /// <param name="schema">The schema of this installation.</param>
-internal sealed class Tables(string schema)
+internal sealed class TableNames(string schema)
 {
     public string Schema => schema;
 

@@ -43,7 +43,7 @@ public sealed record Identity(Guid Id, string? Username, string? DisplayName, st
 public interface IIdentityObserver
 {
     /// <summary>Takes note of the identity. What it cannot store now it must bear to miss.</summary>
-    ValueTask SeenAsync(Identity identity);
+    ValueTask OnSignedInAsync(Identity identity);
 }
 
 /// <summary>Which tokens are worth nothing any more, although they are genuine and have not expired.</summary>
@@ -53,5 +53,5 @@ public interface ITokenRevocations
     bool IsRevoked(Guid userId, DateTimeOffset issuedAt);
 
     /// <summary>Whether a token has been revoked since it was accepted.</summary>
-    bool IsRevoked(TokenReading accepted);
+    bool IsRevoked(TokenReadResult accepted);
 }

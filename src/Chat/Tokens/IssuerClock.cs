@@ -31,7 +31,7 @@ internal sealed class IssuerClock(TimeProvider time)
         if (ahead.Duration() > JwtSettings.ClockSkew)
             return;
         if (time.GetElapsedTime(Volatile.Read(ref since)) >= Generation)
-            Turn();
+            Rotate();
         var seen = current;
         if (seen.TryGetValue(userId, out var known) ? known >= ahead : seen.Count >= MaxPeople && ahead <= TimeSpan.Zero)
             return;
@@ -54,7 +54,7 @@ internal sealed class IssuerClock(TimeProvider time)
         return behind < TimeSpan.Zero ? behind : TimeSpan.Zero;
     }
 
-    private void Turn()
+    private void Rotate()
     {
         lock (gate)
         {

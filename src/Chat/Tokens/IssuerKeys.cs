@@ -17,13 +17,13 @@ namespace Chat.Tokens;
 internal sealed partial class IssuerKeys : IDisposable
 {
     /// <summary>The deadline of one request. Who waits for keys waits for twice as long, at most.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstBackOff = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Keys that the issuer takes back are forgotten after this time, at the latest.</summary>
-    private static readonly TimeSpan Renewal = TimeSpan.FromHours(1);
+    private static readonly TimeSpan RefreshInterval = TimeSpan.FromHours(1);
 
     private const int MaxDocumentBytes = 1024 * 1024;
     private const int MaxReason = 500;
@@ -31,7 +31,7 @@ internal sealed partial class IssuerKeys : IDisposable
     private readonly IHostEnvironment environment;
     private readonly TimeProvider time;
     private readonly ILogger<IssuerKeys> log;
-    private readonly HttpClient http = new() { MaxResponseContentBufferSize = MaxDocumentBytes, Timeout = Timeout.InfiniteTimeSpan };
+    private readonly HttpClient http = new() { MaxResponseContentBufferSize = MaxDocumentBytes, Timeout = System.Threading.Timeout.InfiniteTimeSpan };
     private readonly Lock gate = new();
     private volatile Published? published;
     private Request? latest;
@@ -45,8 +45,8 @@ internal sealed partial class IssuerKeys : IDisposable
         this.environment = environment;
         this.time = time;
         this.log = log;
-        AreShared = this.settings.SharedKeys.Count > 0;
-        if (AreShared)
+        AreSymmetric = this.settings.SharedKeys.Count > 0;
+        if (AreSymmetric)
             published = new Published([.. this.settings.SharedKeys], 0);
     }
 
@@ -54,34 +54,34 @@ internal sealed partial class IssuerKeys : IDisposable
     public string? Reason { get; private set; }
 
     /// <summary>Whether there is no authority to ask, since the key is shared with the issuer.</summary>
-    public bool AreShared { get; }
+    public bool AreSymmetric { get; }
 
     /// <summary>Whether there are keys to check a token with.</summary>
-    public bool AreThere => published is not null;
+    public bool AreLoaded => published is not null;
 
     /// <summary>The keys that may have signed a token which names this one.</summary>
     public IReadOnlyCollection<SecurityKey> For(string? keyId)
     {
         if (published is not { } now)
             return [];
-        if (!AreShared && time.GetElapsedTime(now.FetchedAt) > Renewal)
+        if (!AreSymmetric && time.GetElapsedTime(now.FetchedAt) > RefreshInterval)
             _ = Latest();
-        if (AreShared || string.IsNullOrEmpty(keyId))
+        if (AreSymmetric || string.IsNullOrEmpty(keyId))
             return now.Keys;
         var named = Array.FindAll(now.Keys, key => key.KeyId == keyId);
         return named.Length > 0 ? named : Array.FindAll(now.Keys, key => string.IsNullOrEmpty(key.KeyId));
     }
 
     /// <summary>Whether a key with this name is there.</summary>
-    public bool Has(string? keyId) => AreShared || (!string.IsNullOrEmpty(keyId) && published?.Keys.Any(key => key.KeyId == keyId) == true);
+    public bool Has(string? keyId) => AreSymmetric || (!string.IsNullOrEmpty(keyId) && published?.Keys.Any(key => key.KeyId == keyId) == true);
 
     /// <summary>Asks the authority, if it has never answered.</summary>
     /// <returns>Whether the keys are there.</returns>
-    public async ValueTask<bool> AskAsync() => AreThere || await AskAnewAsync() || AreThere;
+    public async ValueTask<bool> FetchAsync() => AreLoaded || await RefreshAsync() || AreLoaded;
 
     /// <summary>Waits for an answer of the authority's to a request that begins from now on.</summary>
     /// <returns>False if there is none in time: what is not known now may still be the issuer's.</returns>
-    public async ValueTask<bool> AskAnewAsync()
+    public async ValueTask<bool> RefreshAsync()
     {
         var asked = time.GetTimestamp();
         try
@@ -89,7 +89,7 @@ internal sealed partial class IssuerKeys : IDisposable
             while (true)
             {
                 var request = Latest();
-                var left = (Patience * 2) - time.GetElapsedTime(asked);
+                var left = (Timeout * 2) - time.GetElapsedTime(asked);
                 if (left <= TimeSpan.Zero || !await request.Answer.WaitAsync(left, time))
                     return false;
                 if (request.BeganAt >= asked)
@@ -110,16 +110,16 @@ internal sealed partial class IssuerKeys : IDisposable
         {
             if (latest is null || latest.Answer.IsCompleted)
             {
-                var pause = latest is null ? TimeSpan.Zero : (backOff > TimeSpan.Zero ? backOff : Pause) - time.GetElapsedTime(endedAt);
+                var pause = latest is null ? TimeSpan.Zero : (backOff > TimeSpan.Zero ? backOff : RetryDelay) - time.GetElapsedTime(endedAt);
                 latest = new Request();
-                latest.Answer = AskOnceAsync(latest, pause);
+                latest.Answer = FetchOnceAsync(latest, pause);
             }
 
             return latest;
         }
     }
 
-    private async Task<bool> AskOnceAsync(Request request, TimeSpan pause)
+    private async Task<bool> FetchOnceAsync(Request request, TimeSpan pause)
     {
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         if (pause > TimeSpan.Zero)
@@ -128,7 +128,7 @@ internal sealed partial class IssuerKeys : IDisposable
         string? reason = null;
         try
         {
-            using var deadline = new CancellationTokenSource(Patience, time);
+            using var deadline = new CancellationTokenSource(Timeout, time);
             var metadata = $"{settings.Authority!.TrimEnd('/')}/.well-known/openid-configuration";
             var configuration = await OpenIdConnectConfigurationRetriever.GetAsync(metadata, new Documents(http, environment), deadline.Token);
             if (configuration.SigningKeys.Count > 0)
@@ -138,7 +138,7 @@ internal sealed partial class IssuerKeys : IDisposable
         }
         catch (OperationCanceledException)
         {
-            reason = $"no answer within {Patience.TotalSeconds} s";
+            reason = $"no answer within {Timeout.TotalSeconds} s";
         }
 #pragma warning disable CA1031 // Whatever an issuer answers: it is told of, and asked for again.
         catch (Exception failure)
@@ -168,7 +168,7 @@ internal sealed partial class IssuerKeys : IDisposable
                 isNews = reason != Reason;
                 if (Reason is null)
                     failingSince = endedAt;
-                backOff = backOff == TimeSpan.Zero ? FirstBackOff : TimeSpan.FromTicks(Math.Min((backOff * 2).Ticks, Pause.Ticks));
+                backOff = backOff == TimeSpan.Zero ? FirstBackOff : TimeSpan.FromTicks(Math.Min((backOff * 2).Ticks, RetryDelay.Ticks));
             }
 
             Reason = reason;
@@ -177,7 +177,7 @@ internal sealed partial class IssuerKeys : IDisposable
         if (unavailableFor is { } away)
             Back(away.TotalSeconds);
         if (isNews)
-            Unavailable(reason!, AreThere ? "tokens signed with known keys are accepted" : "nobody can sign in");
+            Unavailable(reason!, AreLoaded ? "tokens signed with known keys are accepted" : "nobody can sign in");
         return reason is null;
     }
 
@@ -217,4 +217,4 @@ internal sealed partial class IssuerKeys : IDisposable
 }
 
 /// <summary>A token could not be checked: the issuer's keys are not there, or not all of them.</summary>
-internal sealed class IssuerAwayException() : Exception("The issuer's keys are missing.");
+internal sealed class IssuerUnavailableException() : Exception("The issuer's keys are missing.");

@@ -30,7 +30,7 @@ public sealed class JwtSettings
     /// <summary>The <c>aud</c> that a token must carry.</summary>
     public string? Audience { get; set; }
 
-    /// <summary>Which <c>sub</c> claims are accepted: <c>uuid</c>, the default, or <c>any</c>; see <see cref="Tokens.Subjects"/>.</summary>
+    /// <summary>Which <c>sub</c> claims are accepted: <c>uuid</c>, the default, or <c>any</c>; see <see cref="Tokens.SubjectMapper"/>.</summary>
     public string? Subjects { get; set; }
 
     /// <summary>The namespace of name-based user ids, a UUID; without one it is made from <see cref="Issuer"/>.</summary>
@@ -45,7 +45,7 @@ public sealed class JwtSettings
 
     /// <summary>What is missing or weak, a line each; empty if the server may start.</summary>
     /// <param name="isDevelopment">Whether an issuer may be reached without encryption, wherever it is.</param>
-    public IEnumerable<string> Faults(bool isDevelopment)
+    public IEnumerable<string> Validate(bool isDevelopment)
     {
         if (string.IsNullOrWhiteSpace(Authority) && string.IsNullOrEmpty(Key))
             yield return "Jwt__Authority or Jwt__Key is missing: one of them says whose tokens to accept.";
@@ -57,7 +57,7 @@ public sealed class JwtSettings
             yield return "Jwt__PreviousKey is set without Jwt__Key: it is the one before it.";
         if (!string.IsNullOrEmpty(PreviousKey) && PreviousKey == Key)
             yield return "Jwt__PreviousKey is the same as Jwt__Key: leave it out once the new key is everywhere.";
-        foreach (var fault in KeyFaults("Jwt__Key", Key).Concat(KeyFaults("Jwt__PreviousKey", PreviousKey)))
+        foreach (var fault in ValidateKey("Jwt__Key", Key).Concat(ValidateKey("Jwt__PreviousKey", PreviousKey)))
             yield return fault;
         if (string.IsNullOrWhiteSpace(Issuer))
             yield return "Jwt__Issuer is missing.";
@@ -74,7 +74,7 @@ public sealed class JwtSettings
 
     private static SymmetricSecurityKey KeyOf(string secret) => new(Encoding.UTF8.GetBytes(secret));
 
-    private static IEnumerable<string> KeyFaults(string setting, string? key)
+    private static IEnumerable<string> ValidateKey(string setting, string? key)
     {
         if (string.IsNullOrEmpty(key))
             yield break;

@@ -10,7 +10,7 @@ namespace Chat.Tokens;
 /// name-based UUID (RFC 9562, 5.5, version 5) under a namespace of the installation's own. A UUID of version 5 counts as
 /// text there, so that no subject can be chosen to name another one's user.
 /// </summary>
-internal sealed class Subjects(IOptions<JwtSettings> settings)
+internal sealed class SubjectMapper(IOptions<JwtSettings> settings)
 {
     /// <summary>OpenID Connect Core, 2: a <c>sub</c> has at most 255 characters.</summary>
     private const int MaxLength = 255;

@@ -24,7 +24,7 @@ public enum TokenFault
 /// <param name="IssuedAt">Since when it speaks for its user; the beginning of time if it does not say.</param>
 /// <param name="ExpiresAt">Until when it speaks for its user.</param>
 /// <param name="Fault">Why it is refused; null beside a missing identity if nobody can tell yet, for want of the issuer's keys.</param>
-public sealed record TokenReading(Identity? Identity, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt, TokenFault? Fault)
+public sealed record TokenReadResult(Identity? Identity, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt, TokenFault? Fault)
 {
     /// <summary>When it was shown, by our clock.</summary>
     public DateTimeOffset ShownAt { get; init; }
@@ -40,9 +40,9 @@ public sealed record TokenReading(Identity? Identity, DateTimeOffset IssuedAt, D
 }
 
 /// <summary>Checks tokens, those over the socket and those over REST alike, so that the two cannot come apart.</summary>
-internal sealed class TokenReader
+internal sealed class TokenValidator
 {
-    private static readonly TokenReading Undecided = new(null, default, default, null);
+    private static readonly TokenReadResult Undecided = new(null, default, default, null);
 
     // RFC 9068, 2.1, and RFC 7519, 5.1; with the prefix that RFC 7515, 4.1.9 lets issuers leave out. An ID token's or a logout
     // token's type is not among them.
@@ -52,13 +52,13 @@ internal sealed class TokenReader
     private readonly JsonWebTokenHandler handler = new() { MapInboundClaims = false };
     private readonly TokenValidationParameters rules;
     private readonly IssuerKeys keys;
-    private readonly Subjects subjects;
+    private readonly SubjectMapper subjects;
     private readonly ITokenRevocations revocations;
     private readonly IssuerClock clock;
     private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
 
-    public TokenReader(IOptions<JwtSettings> settings, IssuerKeys keys, Subjects subjects, ITokenRevocations revocations, IssuerClock clock, ServerMetrics metrics, TimeProvider time)
+    public TokenValidator(IOptions<JwtSettings> settings, IssuerKeys keys, SubjectMapper subjects, ITokenRevocations revocations, IssuerClock clock, ServerMetrics metrics, TimeProvider time)
     {
         this.keys = keys;
         this.subjects = subjects;
@@ -72,7 +72,7 @@ internal sealed class TokenReader
             ValidAudience = settings.Value.Audience,
             IssuerSigningKeyResolver = (_, _, keyId, _) => keys.For(keyId),
             // Pinned by the kind of key: a public key must never do as an HMAC secret.
-            ValidAlgorithms = keys.AreShared
+            ValidAlgorithms = keys.AreSymmetric
                 ? [SecurityAlgorithms.HmacSha256]
                 : [SecurityAlgorithms.RsaSha256, SecurityAlgorithms.RsaSsaPssSha256, SecurityAlgorithms.EcdsaSha256],
             ClockSkew = JwtSettings.ClockSkew,
@@ -84,15 +84,15 @@ internal sealed class TokenReader
     }
 
     /// <summary>Checks a token. Never throws: what cannot be read is <see cref="TokenFault.TokenInvalid"/>.</summary>
-    public async ValueTask<TokenReading> ReadAsync(string token)
+    public async ValueTask<TokenReadResult> ValidateAsync(string token)
     {
-        if (!await keys.AskAsync())
+        if (!await keys.FetchAsync())
             return Undecided;
         var result = await handler.ValidateTokenAsync(token, rules);
         if (LacksKey(result))
         {
             // It may be a new one of the issuer's. Nobody is told that their token is wrong before the issuer has said so.
-            if (!await keys.AskAnewAsync())
+            if (!await keys.RefreshAsync())
                 return Undecided;
             result = await handler.ValidateTokenAsync(token, rules);
         }
@@ -112,21 +112,21 @@ internal sealed class TokenReader
         claims.TryRemoveClaim(claims.FindFirst("sub"));
         claims.AddClaim(new Claim("sub", userId.ToString()));
         var principal = new ClaimsPrincipal(claims);
-        return new TokenReading(Identity.From(userId, principal, issuedAt), issuedAt, EndOf(read), null) { ShownAt = time.GetUtcNow(), Principal = principal };
+        return new TokenReadResult(Identity.From(userId, principal, issuedAt), issuedAt, EndOf(read), null) { ShownAt = time.GetUtcNow(), Principal = principal };
     }
 
     /// <summary>Whether a token has been revoked since it was read.</summary>
-    public bool IsRevoked(TokenReading read) => revocations.IsRevoked(read);
+    public bool IsRevoked(TokenReadResult read) => revocations.IsRevoked(read);
 
-    private TokenReading Refused(RefusalReason reason, JsonWebToken? token, Exception? failure)
+    private TokenReadResult Refused(RefusalReason reason, JsonWebToken? token, Exception? failure)
     {
         var refusal = TokenRefusal.Of(reason, token);
         metrics.TokenRefused(reason);
-        return new TokenReading(null, default, default, refusal.Fault) { Refusal = refusal, Failure = failure };
+        return new TokenReadResult(null, default, default, refusal.Fault) { Refusal = refusal, Failure = failure };
     }
 
     private bool LacksKey(TokenValidationResult result) =>
-        !result.IsValid && ReasonOf(result) == RefusalReason.UnknownKey && !keys.AreShared;
+        !result.IsValid && ReasonOf(result) == RefusalReason.UnknownKey && !keys.AreSymmetric;
 
     private RefusalReason ReasonOf(TokenValidationResult result) => result.Exception switch
     {

@@ -11,10 +11,10 @@ internal static class TokenRegistration
     public static IServiceCollection AddTokens(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<JwtSettings>().Bind(configuration.GetSection("Jwt"));
-        services.AddSingleton<TokenReader>();
+        services.AddSingleton<TokenValidator>();
         services.AddSingleton<IssuerKeys>();
         services.AddSingleton<IssuerClock>();
-        services.AddSingleton<Subjects>();
+        services.AddSingleton<SubjectMapper>();
         // What AddAuthentication().AddJwtBearer() does, without data protection: nothing here needs keys on disk.
         services.AddWebEncoders();
         services.AddAuthenticationCore(options => options.DefaultScheme = JwtBearerDefaults.AuthenticationScheme);
@@ -22,12 +22,12 @@ internal static class TokenRegistration
         services.AddSingleton<IPostConfigureOptions<JwtBearerOptions>, JwtBearerPostConfigureOptions>();
         services.AddAuthorization();
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
-            .Configure<Audit>((bearer, audit) => bearer.Events = new JwtBearerEvents
+            .Configure<AuditLog>((bearer, audit) => bearer.Events = new JwtBearerEvents
             {
                 OnMessageReceived = context => ReadAsync(context, audit),
                 OnChallenge = context =>
                 {
-                    if (context.AuthenticateFailure is IssuerAwayException)
+                    if (context.AuthenticateFailure is IssuerUnavailableException)
                     {
                         context.HandleResponse();
                         context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
@@ -37,14 +37,14 @@ internal static class TokenRegistration
                 },
                 OnForbidden = context =>
                 {
-                    audit.NotAllowed(context.HttpContext.User.FindFirst("sub")?.Value ?? "", RouteOf(context.HttpContext));
+                    audit.AccessDenied(context.HttpContext.User.FindFirst("sub")?.Value ?? "", RouteOf(context.HttpContext));
                     return Task.CompletedTask;
                 },
             });
         return services;
     }
 
-    private static async Task ReadAsync(MessageReceivedContext context, Audit audit)
+    private static async Task ReadAsync(MessageReceivedContext context, AuditLog audit)
     {
         var http = context.HttpContext;
         // Where no token is wanted none is read: the socket reads its own.
@@ -55,7 +55,7 @@ internal static class TokenRegistration
             return;
         }
 
-        var reading = await http.RequestServices.GetRequiredService<TokenReader>().ReadAsync(token);
+        var reading = await http.RequestServices.GetRequiredService<TokenValidator>().ValidateAsync(token);
         var isWanted = http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null;
         if (reading.Identity is { } identity)
         {
@@ -63,7 +63,7 @@ internal static class TokenRegistration
             context.Success();
             // Who comes for a socket is told of where they are let in, by turns.
             foreach (var observer in isWanted ? http.RequestServices.GetServices<IIdentityObserver>() : [])
-                await observer.SeenAsync(identity);
+                await observer.OnSignedInAsync(identity);
         }
         else if (reading.Refusal is { } refusal)
         {
@@ -73,7 +73,7 @@ internal static class TokenRegistration
                 audit.RequestRefused($"{refusal.Fault}", RouteOf(http), $"{http.Connection.RemoteIpAddress}", refusal.Reason, refusal.Issuer, refusal.KeyId);
         }
         else
-            context.Fail(new IssuerAwayException());
+            context.Fail(new IssuerUnavailableException());
     }
 
     private static string RouteOf(HttpContext http) => (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "";

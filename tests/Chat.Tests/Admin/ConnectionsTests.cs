@@ -124,8 +124,8 @@ public sealed class ConnectionsTests
         await desk.Settle();
         await Eventually.Holds("it is gone", () => admin.App.Hub().Find(id) is null);
         await admin.Answer(HttpMethod.Delete, $"/connections/{id}", HttpStatusCode.NotFound);
-        Assert.Single(log.Of<Audit>(), $"Operator at 127.0.0.1 disconnected: connection {id} of user {alice.Id}");
-        await Eventually.Holds("its end is told", () => log.Of<Audit>().Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
+        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 disconnected: connection {id} of user {alice.Id}");
+        await Eventually.Holds("its end is told", () => log.Of<AuditLog>().Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -141,7 +141,7 @@ public sealed class ConnectionsTests
 
         Assert.Equal((1012, 1012), (await phone.Closed(), await desk.Closed()));
         await other.Settle();
-        Assert.Single(log.Of<Audit>(), $"Operator at 127.0.0.1 disconnected: 2 connections of user {alice.Id}");
+        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 disconnected: 2 connections of user {alice.Id}");
     }
 
     [Theory]
@@ -169,9 +169,9 @@ public sealed class ConnectionsTests
         await leaves.Leave();
         breaks.Cut();
 
-        await Eventually.Holds("both ends are told", () => log.Of<Audit>().Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
-        Assert.Single(log.Of<Audit>(), line => line.StartsWith($"Signed in: user {alice.Id} on connection ", StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
-        Assert.Single(log.Of<Audit>(), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
-        Assert.Single(log.Of<Audit>(), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1006 (broke without a close) after ", StringComparison.Ordinal));
+        await Eventually.Holds("both ends are told", () => log.Of<AuditLog>().Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
+        Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Signed in: user {alice.Id} on connection ", StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
+        Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
+        Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1006 (broke without a close) after ", StringComparison.Ordinal));
     }
 }

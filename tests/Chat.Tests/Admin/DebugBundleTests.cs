@@ -28,7 +28,7 @@ public sealed class DebugBundleTests
         var bundle = await Read(admin);
 
         Assert.Equal(Parts, bundle.Keys);
-        Assert.Equal(admin.App.Services.GetRequiredService<Lineage>().Epoch, Json(bundle["about.json"]).GetProperty("epoch").GetGuid());
+        Assert.Equal(admin.App.Services.GetRequiredService<DatabaseEpoch>().Epoch, Json(bundle["about.json"]).GetProperty("epoch").GetGuid());
         Assert.Contains("Limits:MaxErrors = 77\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Limits:LogQueue = (default) 8192", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Matches(@"(?m)^ConnectionStrings:Postgres = Host=[^;]+;(.*;)?Maximum Pool Size=20;… \(set, not shown\)$", bundle["settings.txt"]);
@@ -41,7 +41,7 @@ public sealed class DebugBundleTests
         Assert.Matches("^The schema t[0-9a-f]{32} is the one of this version.$", bundle["schema.txt"]);
         Assert.Contains("# TYPE ", bundle["metrics.txt"], StringComparison.Ordinal);
         Assert.Matches($@"(?m)^\d{{4}}-\d\d-\d\dT.*info .*Chat.Audit\[1\] Signed in: user .* on connection {id}", bundle["log.txt"]);
-        Assert.Single(log.Of<Audit>(), "Operator at 127.0.0.1 took a debug bundle");
+        Assert.Single(log.Of<AuditLog>(), "Operator at 127.0.0.1 took a debug bundle");
     }
 
     [Fact]
@@ -86,7 +86,7 @@ public sealed class DebugBundleTests
             held.Add(await pool.OpenConnectionAsync());
 
         var first = Read(admin);
-        await Eventually.Holds("the first is under way", () => log.Of<Audit>().Count == 1);
+        await Eventually.Holds("the first is under way", () => log.Of<AuditLog>().Count == 1);
         using (var second = await admin.Send(HttpMethod.Get, "/debug-bundle"))
             await second.IsProblem(HttpStatusCode.TooManyRequests, "RATE_LIMITED");
         await Eventually.Holds("the first is there", () =>

@@ -36,9 +36,9 @@ public sealed class DrainCallTests
         await admin.App.Ready(HttpStatusCode.OK);
         await using var again = await admin.App.Connect(alice);
         await again.Settle();
-        Assert.Single(log.Of<Audit>(), "Operator at 127.0.0.1 began a drain: 1 connections");
-        Assert.Single(log.Of<Audit>(), "Operator at 127.0.0.1 ended the drain: 0 connections are left");
-        Assert.Contains(log.Of<Audit>(), line => line.Contains(": 1012 (node draining) after ", StringComparison.Ordinal));
+        Assert.Single(log.Of<AuditLog>(), "Operator at 127.0.0.1 began a drain: 1 connections");
+        Assert.Single(log.Of<AuditLog>(), "Operator at 127.0.0.1 ended the drain: 0 connections are left");
+        Assert.Contains(log.Of<AuditLog>(), line => line.Contains(": 1012 (node draining) after ", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -99,7 +99,7 @@ public sealed class DrainCallTests
         var drain = admin.App.Services.GetRequiredService<Drain>();
         Assert.True(drain.TryBegin());
 
-        admin.App.Services.GetRequiredService<Hub>().TryTurn(NodeState.Stopping);
+        admin.App.Services.GetRequiredService<Hub>().TryTransition(NodeState.Stopping);
 
         Assert.False(drain.TryBegin());
         Assert.False(await drain.TryEndAsync());

@@ -30,7 +30,7 @@ public sealed class LogLevelTests
         await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.NotFound);
         Assert.Equal(
             ["Operator at 127.0.0.1 set the log level of Chat.Loud to Debug until it is taken back", "Operator at 127.0.0.1 took the log level of Chat.Loud back to what is configured"],
-            audit.Of<Audit>());
+            audit.Of<AuditLog>());
     }
 
     [Fact]
@@ -51,8 +51,8 @@ public sealed class LogLevelTests
 
         Assert.False(logger.IsEnabled(LogLevel.Debug));
         Assert.Equal("[]", (await admin.Get("/log-level")).GetProperty("set").GetRawText());
-        Assert.Equal("The log level of chat.loud is back to what is configured: its time is over", audit.Of<Audit>()[^1]);
-        Assert.Equal(3, audit.Of<Audit>().Count);
+        Assert.Equal("The log level of chat.loud is back to what is configured: its time is over", audit.Of<AuditLog>()[^1]);
+        Assert.Equal(3, audit.Of<AuditLog>().Count);
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public sealed class LogLevelTests
     public async Task The_audit_log_and_what_shows_tokens_keep_their_levels()
     {
         await using var admin = await AdminPort.Start();
-        var (audit, requests) = (Logger(admin, typeof(Audit).FullName!), Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests"));
+        var (audit, requests) = (Logger(admin, typeof(AuditLog).FullName!), Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests"));
 
         await admin.Answer(HttpMethod.Put, "/log-level?category=Default&level=none", HttpStatusCode.OK);
         await admin.Answer(HttpMethod.Put, "/log-level?category=Chat&level=none", HttpStatusCode.OK);

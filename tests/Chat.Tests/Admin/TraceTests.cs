@@ -51,7 +51,7 @@ public sealed class TraceTests
         Assert.Contains(lines, line => Matches(line, "received unknown, id \\(not shown\\), ", @"\d+ bytes: UNKNOWN_EVENT in \d+ ms"));
         Assert.Contains(lines, line => Matches(line, "sent message.new, id -, ", @"\d+ bytes: queued"));
         Assert.DoesNotContain(log.All, line => line.Contains(secret, StringComparison.Ordinal) || line.Contains(token.Split('.')[^1], StringComparison.Ordinal) || line.Contains(alice.Username, StringComparison.Ordinal));
-        var audit = log.Of<Audit>();
+        var audit = log.Of<AuditLog>();
         Assert.Single(audit, line => line.StartsWith($"Operator at 127.0.0.1 traces user {alice.Id} until ", StringComparison.Ordinal));
         Assert.Single(audit, $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: {lines.Count} frames told, 0 left out");
 
@@ -75,7 +75,7 @@ public sealed class TraceTests
         await client.Settle();
         Assert.Equal(told, log.Of<FrameTraces>().Count);
         Assert.Equal(0, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
-        Assert.Single(log.Of<Audit>(), $"The trace of user {alice.Id} is over: 2 frames told, 0 left out");
+        Assert.Single(log.Of<AuditLog>(), $"The trace of user {alice.Id} is over: 2 frames told, 0 left out");
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NotFound);
     }
 
@@ -93,7 +93,7 @@ public sealed class TraceTests
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NoContent);
 
         Assert.Equal(200, log.Of<FrameTraces>().Count);
-        Assert.Single(log.Of<Audit>(), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames told, 100 left out");
+        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames told, 100 left out");
     }
 
     [Fact]

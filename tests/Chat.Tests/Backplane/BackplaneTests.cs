@@ -115,12 +115,12 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
     /// <summary>How many nodes listen for a user, as Redis itself has it.</summary>
     internal static long Listeners(ChatApp node, TestUser user)
     {
-        var answer = (RedisResult[])node.Redis().Database.Execute("PUBSUB", "NUMSUB", node.Redis().Names.User(user.Id))!;
+        var answer = (RedisResult[])node.Redis().Database.Execute("PUBSUB", "NUMSUB", node.Redis().Keys.UserChannel(user.Id))!;
         return (long)answer[1];
     }
 
     private static void Publish(ChatApp node, TestUser user, byte[] message) =>
-        node.Redis().Database.Publish(RedisChannel.Literal(node.Redis().Names.User(user.Id)), message);
+        node.Redis().Database.Publish(RedisChannel.Literal(node.Redis().Keys.UserChannel(user.Id)), message);
 
     /// <summary>An event as a node publishes it that nobody here is.</summary>
     private static byte[] Foreign(string name, string payload) =>

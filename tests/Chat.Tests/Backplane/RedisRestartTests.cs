@@ -60,7 +60,7 @@ public sealed class RedisRestartTests
         var conversation = await nodes.One.OpenDirect(alice, bob);
         await using var atAlice = await nodes.One.Connect(alice);
         await using var atBob = await nodes.Two.Connect(bob);
-        var returns = nodes.Two.Redis().Returns;
+        var returns = nodes.Two.Redis().ReconnectCount;
 
         await redis.Kill();
         foreach (var text in (string[])["one", "two"])
@@ -68,7 +68,7 @@ public sealed class RedisRestartTests
         await atBob.Settle();
         Assert.DoesNotContain(atBob.Frames, frame => frame.Type == "message.new");
         await redis.StartAgain();
-        await nodes.Two.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
+        await nodes.Two.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
 
         // Well inside the time that the ordinary check takes, which wants to see it behind twice, two seconds apart.
         for (var tick = 0; tick < 6 && !atBob.Frames.Any(frame => frame.Type == "message.new"); tick++)
@@ -92,13 +92,13 @@ public sealed class RedisRestartTests
 
         var ready = http.GetAsync("/health/ready");
         var connecting = app.Connect(alice);
-        await Eventually.After(RedisConnection.Patience * 2);
+        await Eventually.After(RedisConnection.Timeout * 2);
         Assert.False(ready.IsCompleted || connecting.IsCompleted);
 
         // One thing after the other is waited for.
         await Eventually.Holds("both have been waited for", () =>
         {
-            app.Clock!.Advance(RedisConnection.Patience);
+            app.Clock!.Advance(RedisConnection.Timeout);
             return ready.IsCompleted && connecting.IsCompleted;
         });
         Assert.Equal("does not answer", (await (await ready).Is(HttpStatusCode.ServiceUnavailable)).GetProperty("checks").GetProperty("redis").GetString());
@@ -167,7 +167,7 @@ public sealed class RedisRestartTests
         silent.Start();
         await using var services = new ServiceCollection().AddMetrics().AddLogging().BuildServiceProvider();
         var metrics = new ServerMetrics(services.GetRequiredService<IMeterFactory>());
-        var dependencies = new Dependencies(TimeProvider.System, metrics, NullLogger<Dependencies>.Instance);
+        var dependencies = new DependencyStates(TimeProvider.System, metrics, NullLogger<DependencyStates>.Instance);
         var settings = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Redis", $"{silent.LocalEndpoint}{options}")]).Build();
         await using var redis = new RedisConnection(settings, metrics, dependencies);
 
@@ -190,14 +190,14 @@ public sealed class RedisRestartTests
         var logs = LogCapture.Of(node, LogLevel.Debug);
         await node.OpenDirect(alice, bob);
         await using var atAlice = await node.Connect(alice);
-        var returns = node.Redis().Returns;
+        var returns = node.Redis().ReconnectCount;
 
         await redis.Kill();
         await using (var held = await HeldLock.Begin(node))
         {
-            await held.Execute($"lock table {node.Services.GetRequiredService<Tables>().Member} in access exclusive mode");
+            await held.Execute($"lock table {node.Services.GetRequiredService<TableNames>().Member} in access exclusive mode");
             await redis.StartAgain();
-            await node.Redis().BackAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
+            await node.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
             // Nobody tells of it. The connection for commands may be back after the one for subscriptions.
             await Eventually.IsRight(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
             await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("presence views", StringComparison.Ordinal)));

@@ -35,7 +35,7 @@ public sealed class RedisRightsTests
         // Nothing but Redis brings this.
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
-        Assert.Equal((0, 0), (nodes.One.Redis().Returns, nodes.Two.Redis().Returns));
+        Assert.Equal((0, 0), (nodes.One.Redis().ReconnectCount, nodes.Two.Redis().ReconnectCount));
         // One line for each change of state.
         Assert.Collection(
             logs.Of<RedisSubscriptions>(),
@@ -61,6 +61,6 @@ public sealed class RedisRightsTests
         await using var atBob = await nodes.Two.Connect(bob);
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
-        Assert.Equal((0, 0), (nodes.One.Redis().Returns, nodes.Two.Redis().Returns));
+        Assert.Equal((0, 0), (nodes.One.Redis().ReconnectCount, nodes.Two.Redis().ReconnectCount));
     }
 }

@@ -12,7 +12,7 @@ namespace Chat.Tests.Backplane;
 public sealed class RedisUnwritableTests
 {
     /// <summary>Longer than a node takes to notice, at its next renewal.</summary>
-    private static readonly TimeSpan LeaseLeft = Leases.Refresh + TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan LeaseLeft = PresenceLeases.RenewInterval + TimeSpan.FromSeconds(4);
 
     private readonly TestUser alice = ChatApp.NewUser();
     private readonly TestUser bob = ChatApp.NewUser();

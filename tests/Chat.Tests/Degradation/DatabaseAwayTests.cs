@@ -175,7 +175,7 @@ public sealed class DatabaseAwayTests
             var source = NpgsqlDataSource.Create(servers.Postgres);
             var connection = await source.OpenConnectionAsync();
             await new NpgsqlCommand("begin", connection).ExecuteNonQueryAsync();
-            var schema = app.Services.GetRequiredService<Tables>().Message.Split('.')[0];
+            var schema = app.Services.GetRequiredService<TableNames>().Message.Split('.')[0];
             await using var all = new NpgsqlCommand($"select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables where schemaname = '{schema}'", connection);
             var tables = (string)(await all.ExecuteScalarAsync())!;
             await new NpgsqlCommand($"lock table {tables} in access exclusive mode", connection).ExecuteNonQueryAsync();

@@ -32,9 +32,9 @@ public sealed class AuditTests
         Assert.Equal(HttpStatusCode.NoContent, await app.SignOutEverywhere(app.TokenFor(bob)));
 
         // Why she dropped: the end of each connection has its own line, whenever the server comes to it.
-        await Eventually.Holds("the ends are told", () => log.Of<Audit>().Count(IsEnd) >= 2);
-        Assert.All(log.Of<Audit>().Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
-        var lines = log.Of<Audit>().Where(line => !IsEnd(line)).ToArray();
+        await Eventually.Holds("the ends are told", () => log.Of<AuditLog>().Count(IsEnd) >= 2);
+        Assert.All(log.Of<AuditLog>().Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
+        var lines = log.Of<AuditLog>().Where(line => !IsEnd(line)).ToArray();
         bool IsEnd(string line) => line.StartsWith("Disconnected: ", StringComparison.Ordinal);
         string[] expected =
         [

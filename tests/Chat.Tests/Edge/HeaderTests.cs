@@ -40,7 +40,7 @@ public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
         await using var app = await ChatApp.Start();
         using var client = app.Http(ChatApp.NewUser());
         // What the handler needs is gone: the one way to a 500 that needs no failing code of ours.
-        await using (var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand($"drop table {app.Services.GetRequiredService<Tables>().Block}"))
+        await using (var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand($"drop table {app.Services.GetRequiredService<TableNames>().Block}"))
             await command.ExecuteNonQueryAsync();
 
         using var response = await client.GetAsync("/chat/blocks");

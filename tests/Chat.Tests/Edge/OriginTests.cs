@@ -92,7 +92,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     [InlineData("*", false)]
     [InlineData("null", false)]
     public void A_list_of_what_browsers_never_send_is_refused_at_the_start(string list, bool isGood) =>
-        Assert.Equal(isGood, Origins.FaultOf(list) is null);
+        Assert.Equal(isGood, Origins.Validate(list) is null);
 
     [Fact]
     public void Behind_a_proxy_our_own_pages_are_those_of_the_scheme_it_speaks()

@@ -65,7 +65,7 @@ public sealed partial class PathPrefixTests
     [InlineData("/team")]
     [InlineData("/team/")]
     [InlineData("/a/b-c/d_e/~f.g")]
-    public void Good_ones(string value) => Assert.Null(PathPrefix.FaultOf(value));
+    public void Good_ones(string value) => Assert.Null(PathPrefix.Validate(value));
 
     [Theory]
     [InlineData("team")]
@@ -77,7 +77,7 @@ public sealed partial class PathPrefixTests
     [InlineData("/a?b")]
     [InlineData("/%2e")]
     [InlineData("https://example.org/team")]
-    public void What_is_no_path_is_refused(string value) => Assert.StartsWith("is no path", PathPrefix.FaultOf(value), StringComparison.Ordinal);
+    public void What_is_no_path_is_refused(string value) => Assert.StartsWith("is no path", PathPrefix.Validate(value), StringComparison.Ordinal);
 
     [GeneratedRegex("(?:src|href)=\"([^\"]+)\"")]
     private static partial Regex Loaded();

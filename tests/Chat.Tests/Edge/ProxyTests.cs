@@ -49,7 +49,7 @@ public sealed class ProxyTests
     [InlineData("0.0.0.0/0", false)]
     [InlineData("10.0.0.1, 128.0.0.0/1", false)]
     [InlineData("::/0", false)]
-    public void A_list_that_cannot_be_right_is_refused_at_the_start(string known, bool isGood) => Assert.Equal(isGood, Proxies.FaultOf(known) is null);
+    public void A_list_that_cannot_be_right_is_refused_at_the_start(string known, bool isGood) => Assert.Equal(isGood, Proxies.Validate(known) is null);
 
     private static Task<ChatApp> Start(string known) =>
         ChatApp.Start(new() { ["Proxies:Known"] = known, ["Limits:MaxConnectionsPerAddress"] = "1" }, onKestrel: true);

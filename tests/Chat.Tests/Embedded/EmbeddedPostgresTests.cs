@@ -109,7 +109,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     {
         await using var first = await EmbeddedPostgres.StartAsync(Options);
 
-        var refused = await Assert.ThrowsAsync<StartException>(() => EmbeddedPostgres.StartAsync(Options));
+        var refused = await Assert.ThrowsAsync<StartupException>(() => EmbeddedPostgres.StartAsync(Options));
 
         Assert.Contains($"Another copy of the server is running on the data folder {Options.DataPath}.", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);
@@ -149,7 +149,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
 
         await File.WriteAllTextAsync(temp.Below("data", "postgres", "data", "PG_VERSION"), "9\n");
 
-        var refused = await Assert.ThrowsAsync<StartException>(() => EmbeddedPostgres.StartAsync(Options));
+        var refused = await Assert.ThrowsAsync<StartupException>(() => EmbeddedPostgres.StartAsync(Options));
         Assert.Contains("were written by PostgreSQL 9", refused.Message, StringComparison.Ordinal);
     }
 
@@ -162,7 +162,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
 
         await File.AppendAllTextAsync(temp.Below("data", "postgres", "data", "postgresql.conf"), "wal_level = nonsense\n");
 
-        var failed = await Assert.ThrowsAsync<StartException>(() => EmbeddedPostgres.StartAsync(Options));
+        var failed = await Assert.ThrowsAsync<StartupException>(() => EmbeddedPostgres.StartAsync(Options));
         Assert.Contains("invalid value for parameter \"wal_level\"", failed.Message, StringComparison.Ordinal);
     }
 
@@ -171,7 +171,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     {
         await File.WriteAllTextAsync(temp.Below("file"), "");
 
-        var failed = await Assert.ThrowsAsync<StartException>(
+        var failed = await Assert.ThrowsAsync<StartupException>(
             () => EmbeddedPostgres.StartAsync(Options with { DataPath = temp.Below("file", "data") }));
         Assert.Contains(temp.Below("file", "data"), failed.Message, StringComparison.Ordinal);
     }

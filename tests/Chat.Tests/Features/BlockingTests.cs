@@ -49,7 +49,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         await using var atBob = await app.Connect(bob);
         await atAlice.SendMessage(conversation, "one");
         await using var held = await HeldLock.Begin(app);
-        await held.Execute($"lock table {app.Services.GetRequiredService<Tables>().Block} in share mode");
+        await held.Execute($"lock table {app.Services.GetRequiredService<TableNames>().Block} in share mode");
 
         // The block has taken down how far bob has come, and is not committed yet.
         var block = atAlice.Block(bob);

@@ -70,7 +70,7 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
             ["Endpoints:Calls:Protocols"] = "Http2",
         }).Build();
 
-        Assert.Equal(named, Welcome.FirstThatServes(addresses, kestrel));
+        Assert.Equal(named, DevelopmentBanner.FirstThatServes(addresses, kestrel));
     }
 
     [Theory]

@@ -15,7 +15,7 @@ public sealed class HealthTests
         await Says(app, HttpStatusCode.OK, """{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""");
         Assert.Equal("""{"status":"ok","checks":{}}""", (await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK)).GetRawText());
 
-        app.Services.GetRequiredService<Hub>().TryTurn(NodeState.Stopping);
+        app.Services.GetRequiredService<Hub>().TryTransition(NodeState.Stopping);
 
         await Says(app, HttpStatusCode.ServiceUnavailable, """{"status":"unavailable","checks":{"server":"stopping","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""");
         await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);

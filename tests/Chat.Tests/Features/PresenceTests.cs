@@ -162,7 +162,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await atLeaver.Leave();
         await Eventually.Holds("the leases are back", () => app.HeldLeases(alice) == 1 && app.HeldLeases(bob) == 1);
         // With the next renewal: how long that one takes is the machine's affair.
-        Assert.InRange(Leases.Refresh, TimeSpan.Zero, TimeSpan.FromSeconds(13));
+        Assert.InRange(PresenceLeases.RenewInterval, TimeSpan.Zero, TimeSpan.FromSeconds(13));
 
         Assert.Equal(leaver.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
         await nodes.Settle((alice, atAlice), (bob, atBob));
@@ -334,9 +334,9 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         // Of an installation of their own that has no node, which would sweep, too.
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(
             [new("ConnectionStrings:Redis", (await TestServers.Get()).Redis), new("Redis:Prefix", $"t{Guid.NewGuid():N}:")]).Build();
-        await using var redis = new RedisConnection(configuration, app.Services.GetRequiredService<ServerMetrics>(), app.Services.GetRequiredService<Dependencies>());
+        await using var redis = new RedisConnection(configuration, app.Services.GetRequiredService<ServerMetrics>(), app.Services.GetRequiredService<DependencyStates>());
         await redis.StartAsync(CancellationToken.None);
-        Leases[] leases = [new(redis, TimeProvider.System), new(redis, TimeProvider.System)];
+        PresenceLeases[] leases = [new(redis, TimeProvider.System), new(redis, TimeProvider.System)];
         // More than one round of each: all of them are late already.
         var (gone, there) = (Enumerable.Range(0, 2000).Select(_ => Guid.NewGuid()).ToArray(), Guid.NewGuid());
         await Task.WhenAll(gone.Append(there).Select(async user =>

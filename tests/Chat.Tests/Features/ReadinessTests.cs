@@ -83,7 +83,7 @@ public sealed class ReadinessTests : IDisposable
     {
         var end = costly.Hold();
         using var impatience = new CancellationTokenSource();
-        var leaving = readiness.LookAsync([], impatience.Token);
+        var leaving = readiness.CheckAsync([], impatience.Token);
         var staying = Ask();
 
         await impatience.CancelAsync();
@@ -94,7 +94,7 @@ public sealed class ReadinessTests : IDisposable
         Assert.Equal(1, costly.Looks);
     }
 
-    private Task<HealthReport> Ask(params string[] excluded) => readiness.LookAsync(excluded, CancellationToken.None);
+    private Task<HealthReport> Ask(params string[] excluded) => readiness.CheckAsync(excluded, CancellationToken.None);
 
     private sealed class Counting : IHealthCheck
     {

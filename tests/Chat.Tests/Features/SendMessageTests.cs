@@ -48,7 +48,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await held.IsWaitedFor();
         var stored = new Message
         {
-            Id = Key.Of("message", alice.Id, conversation, "t1"),
+            Id = DeterministicId.Of("message", alice.Id, conversation, "t1"),
             ConversationId = conversation,
             Seq = 1,
             ChangedSeq = 1,
@@ -491,7 +491,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await using var own = await ChatApp.Start(fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await own.OpenDirect(alice, bob);
-        var rates = own.Services.GetRequiredService<SendRates>();
+        var rates = own.Services.GetRequiredService<SendRateLimiter>();
         await Eventually.Holds("the people of the rehearsals are forgotten", () =>
         {
             // More than once, in case that the heartbeat has not begun yet.

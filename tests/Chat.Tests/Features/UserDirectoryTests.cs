@@ -33,7 +33,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     public async Task A_crowd_of_new_people_leaves_the_database_to_others()
     {
         await using var held = await HeldLock.Begin(app);
-        await held.Execute($"lock table {app.Services.GetRequiredService<Tables>().Schema}.mt_doc_user in exclusive mode");
+        await held.Execute($"lock table {app.Services.GetRequiredService<TableNames>().Schema}.mt_doc_user in exclusive mode");
 
         var connecting = Enumerable.Range(0, 40).Select(_ => app.Connect(ChatApp.NewUser())).ToArray();
         var most = 0;
@@ -45,7 +45,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         foreach (var client in await Task.WhenAll(connecting))
             await client.DisposeAsync();
 
-        Assert.InRange(most, 1, UserDirectory.AtOnce);
+        Assert.InRange(most, 1, UserDirectory.MaxConcurrency);
     }
 
     [Fact]
@@ -54,10 +54,10 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await using var own = await ChatApp.Start(fakeClock: true);
         var directory = own.Services.GetRequiredService<UserDirectory>();
         await using var held = await HeldLock.Begin(own);
-        await held.Execute($"lock table {own.Services.GetRequiredService<Tables>().Schema}.mt_doc_user in exclusive mode");
+        await held.Execute($"lock table {own.Services.GetRequiredService<TableNames>().Schema}.mt_doc_user in exclusive mode");
 
         var crowd = SeeCrowd();
-        await held.IsWaitedFor(UserDirectory.AtOnce);
+        await held.IsWaitedFor(UserDirectory.MaxConcurrency);
         Assert.DoesNotContain(crowd, one => one.IsCompleted);
         own.Clock!.Advance(TimeSpan.FromSeconds(0.5));
         await Task.WhenAll(crowd).WaitAsync(Eventually.Patience);
@@ -67,7 +67,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await Task.WhenAll(SeeCrowd()).WaitAsync(Eventually.Patience);
 
         Task[] SeeCrowd() =>
-            [.. Enumerable.Range(0, UserDirectory.AtOnce * 2).Select(_ => directory.SeenAsync(new Identity(Guid.NewGuid(), null, "Somebody", null)).AsTask())];
+            [.. Enumerable.Range(0, UserDirectory.MaxConcurrency * 2).Select(_ => directory.OnSignedInAsync(new Identity(Guid.NewGuid(), null, "Somebody", null)).AsTask())];
     }
 
     [Fact]
@@ -249,11 +249,11 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         var (before, after) = (DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10), DateTimeOffset.UtcNow - TimeSpan.FromMinutes(1));
         var (older, newer) = (new Identity(user, username, "Before", null) { IssuedAt = before }, new Identity(user, $"{username}-2", "After", null) { IssuedAt = after });
         foreach (var identity in new[] { older, newer, older })
-            await Directory(app).SeenAsync(identity);
-        await Directory(cluster.Second).SeenAsync(older);
+            await Directory(app).OnSignedInAsync(identity);
+        await Directory(cluster.Second).OnSignedInAsync(older);
 
         Assert.Equal(($"{username}-2", "After", null), await app.Seen(user));
-        await Directory(cluster.Second).SeenAsync(older with { IssuedAt = after + TimeSpan.FromSeconds(1) });
+        await Directory(cluster.Second).OnSignedInAsync(older with { IssuedAt = after + TimeSpan.FromSeconds(1) });
         Assert.Equal((username, "Before", null), await app.Seen(user));
     }
 
@@ -262,13 +262,13 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     {
         var start = DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10);
         var (first, between) = (new Identity(user, username, "Ann", null) { IssuedAt = start }, new Identity(user, $"{username}-2", "Between", null) { IssuedAt = start + TimeSpan.FromMinutes(1) });
-        await Directory(app).SeenAsync(first);
-        await Directory(app).SeenAsync(first with { IssuedAt = start + TimeSpan.FromMinutes(2) });
+        await Directory(app).OnSignedInAsync(first);
+        await Directory(app).OnSignedInAsync(first with { IssuedAt = start + TimeSpan.FromMinutes(2) });
 
-        await Directory(cluster.Second).SeenAsync(between);
+        await Directory(cluster.Second).OnSignedInAsync(between);
 
         Assert.Equal((username, "Ann", null), await app.Seen(user));
-        await Directory(cluster.Second).SeenAsync(between with { IssuedAt = start + TimeSpan.FromMinutes(3) });
+        await Directory(cluster.Second).OnSignedInAsync(between with { IssuedAt = start + TimeSpan.FromMinutes(3) });
         Assert.Equal(($"{username}-2", "Between", null), await app.Seen(user));
     }
 
@@ -290,7 +290,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await See(own, user, username, start + TimeSpan.FromSeconds(30));
 
         Assert.Equal((null, username.ToUpperInvariant()), await Names(own, user, successor));
-        Assert.Contains($"Username moved: from user {user} to user {successor}, whose token is newer", log.Of<Audit>());
+        Assert.Contains($"Username moved: from user {user} to user {successor}, whose token is newer", log.Of<AuditLog>());
 
         // What only looks like it is no claim to it, however new.
         await See(own, forger, username.Replace("m", "rn", StringComparison.Ordinal), start + TimeSpan.FromMinutes(5));
@@ -330,8 +330,8 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
             Assert.Equal((name, $"{name}-2"), await Names(app, one, other));
 
             Task Take(string ones, string others) => Task.WhenAll(
-                Directory(app).SeenAsync(new Identity(one, ones, null, null)).AsTask(),
-                Directory(cluster.Second).SeenAsync(new Identity(other, others, null, null)).AsTask());
+                Directory(app).OnSignedInAsync(new Identity(one, ones, null, null)).AsTask(),
+                Directory(cluster.Second).OnSignedInAsync(new Identity(other, others, null, null)).AsTask());
         }
     }
 
@@ -343,7 +343,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         {
             var (id, name) = (Guid.NewGuid(), $"Name-{Guid.NewGuid():N}");
 
-            await Task.WhenAll(Enumerable.Range(0, 20).Select(i => directories[i % 2].SeenAsync(new Identity(id, name, null, null)).AsTask()));
+            await Task.WhenAll(Enumerable.Range(0, 20).Select(i => directories[i % 2].OnSignedInAsync(new Identity(id, name, null, null)).AsTask()));
 
             Assert.Equal((name, null, null), await app.Seen(id));
         }
@@ -363,7 +363,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     private static UserDirectory Directory(ChatApp node) => node.Services.GetRequiredService<UserDirectory>();
 
     private static async Task See(ChatApp node, Guid id, string name, DateTimeOffset? issuedAt = null) =>
-        await Directory(node).SeenAsync(new Identity(id, name, null, null) { IssuedAt = issuedAt ?? node.Clock!.GetUtcNow() });
+        await Directory(node).OnSignedInAsync(new Identity(id, name, null, null) { IssuedAt = issuedAt ?? node.Clock!.GetUtcNow() });
 
     private static async Task<(string? One, string? Other)> Names(ChatApp node, Guid one, Guid other) => ((await node.Seen(one)).Username, (await node.Seen(other)).Username);
 }

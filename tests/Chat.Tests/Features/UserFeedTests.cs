@@ -184,7 +184,7 @@ public sealed class UserFeedTests : IDisposable
 
         feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
         for (var tick = 0; tick < 100; tick++)
-            feed.GoOn(TimeSpan.FromSeconds(1));
+            feed.Release(TimeSpan.FromSeconds(1));
         Assert.Equal(Framed(HalfFull), connection.QueueLength);
         // All of it is here: there is nothing more to fetch.
         Assert.Empty(feed.Gaps());
@@ -205,10 +205,10 @@ public sealed class UserFeedTests : IDisposable
 
         feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
         Assert.Equal(Numbers(1, HalfFull), await DeliveredTo(second, reading));
-        feed.GoOn(TimeSpan.FromSeconds(1));
-        Assert.Equal(Numbers(1, HalfFull + Lane.MostAtOnce), await DeliveredTo(second, reading));
+        feed.Release(TimeSpan.FromSeconds(1));
+        Assert.Equal(Numbers(1, HalfFull + ConversationFeed.MaxReleasedAtOnce), await DeliveredTo(second, reading));
         // More than the slow one's queue holds: it is closed, and nobody waits for it any more.
-        feed.GoOn(TimeSpan.FromSeconds(1));
+        feed.Release(TimeSpan.FromSeconds(1));
 
         await AllIsDelivered(second, reading);
     }
@@ -255,7 +255,7 @@ public sealed class UserFeedTests : IDisposable
     {
         feed.Load([]);
         Offer(1);
-        feed.Miss(conversation, 4);
+        feed.MarkMissing(conversation, 4);
 
         Assert.Equal([(conversation, 4, 0)], feed.Positions());
         Assert.Equal([(conversation, 1, 4, false)], feed.Gaps());
@@ -279,7 +279,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.False(feed.Offer(new Change(sent), reply));
 
         clock.Advance(TimeSpan.FromSeconds(1));
-        feed.GoOn(TimeSpan.FromSeconds(1));
+        feed.Release(TimeSpan.FromSeconds(1));
 
         Assert.True(reply.Sent.IsCompleted);
     }
@@ -310,10 +310,10 @@ public sealed class UserFeedTests : IDisposable
         feed.Offer(new Change(sent), reply);
 
         clock.Advance(TimeSpan.FromSeconds(0.9));
-        feed.GoOn(TimeSpan.FromSeconds(1));
+        feed.Release(TimeSpan.FromSeconds(1));
         Assert.False(reply.Sent.IsCompleted);
         clock.Advance(TimeSpan.FromSeconds(0.1));
-        feed.GoOn(TimeSpan.FromSeconds(1));
+        feed.Release(TimeSpan.FromSeconds(1));
         Assert.True(reply.Sent.IsCompleted);
         Offer(1);
 
@@ -465,7 +465,7 @@ public sealed class UserFeedTests : IDisposable
             telling.Set();
             // Whoever delivers now has to wait: what counts one more is not to be told before what counts none.
             Assert.False(offered.Wait(TimeSpan.FromMilliseconds(50)));
-            connection.Send(Frame.Of(new UnreadNotification(conversation, unread, total)));
+            connection.Send(Frame.Of(new NotificationUnread(conversation, unread, total)));
         }));
         telling.Wait();
         Offer(6);
@@ -479,9 +479,9 @@ public sealed class UserFeedTests : IDisposable
     {
         var limits = new Limits();
         var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
-        var place = new Admission(hub, limits, new HandshakeRates(limits, clock), metrics, clock).TryEnter(System.Net.IPAddress.None, hasToken: true);
-        var joined = new Connection(recording, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
-        joined.TrySignIn(new TokenReading(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
+        var place = new Admission(hub, limits, new HandshakeRateLimiter(limits, clock), metrics, clock).TryEnter(System.Net.IPAddress.None, hasToken: true);
+        var joined = new Connection(recording, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
+        joined.TrySignIn(new TokenReadResult(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
         hub.Add(joined);
         hub.Join(joined);
         return joined;
@@ -509,7 +509,7 @@ public sealed class UserFeedTests : IDisposable
 
     private static IEnumerable<long> Numbers(int first, int count) => Enumerable.Range(first, count).Select(number => (long)number);
 
-    private static UnreadRow Row(Guid conversation, long seq, long readUpTo, long unread) => new(conversation, seq, readUpTo, unread, []);
+    private static MemberPosition Row(Guid conversation, long seq, long readUpTo, long unread) => new(conversation, seq, readUpTo, unread, []);
 
     private bool Offer(long number, Guid? sender = null, Guid? within = null) => feed.Offer(new Change(Message(number, sender ?? other, within)));
 

@@ -60,7 +60,7 @@ public sealed class HeldLock : IAsyncDisposable
     public async Task LockHead(Guid conversation)
     {
         await using var command = new NpgsqlCommand(
-            $"select id from {app.Services.GetRequiredService<Tables>().ConversationHead} where id = $1 for update", connection) { CommandTimeout = Patience };
+            $"select id from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update", connection) { CommandTimeout = Patience };
         command.Parameters.Add(new() { Value = conversation });
         Assert.NotNull(await command.ExecuteScalarAsync());
     }

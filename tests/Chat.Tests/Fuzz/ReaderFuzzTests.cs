@@ -70,7 +70,7 @@ public sealed class ReaderFuzzTests
                 catch (JsonException failure)
                 {
                     // The one that the dispatcher answers; any other would be an INTERNAL_ERROR.
-                    Assert.Equal(ErrorCode.ValidationError, ChatError.Unreadable(failure).Code);
+                    Assert.Equal(ErrorCode.ValidationError, ChatError.Malformed(failure).Code);
                 }
             },
             iter: Runs);
@@ -94,7 +94,7 @@ public sealed class ReaderFuzzTests
             var limits = new Limits { MaxFrameBytes = 150, MaxEmptyFragments = 3 };
             using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
             using var socket = new Fragments(bytes, cuts);
-            using var reader = new FrameReader(socket, limits, new LifeSign(TimeProvider.System), services.GetRequiredService<ServerMetrics>());
+            using var reader = new FrameReader(socket, limits, new ActivityTracker(TimeProvider.System), services.GetRequiredService<ServerMetrics>());
 
             // The socket answers at once, so there is nothing to wait for.
             var reading = reader.ReadAsync();
@@ -102,7 +102,7 @@ public sealed class ReaderFuzzTests
             var (frame, end) = reading.Result;
 
             if (bytes.Length > limits.MaxFrameBytes || socket.EmptyFragments > limits.MaxEmptyFragments)
-                Assert.Equal(Disconnect.FrameTooBig, end);
+                Assert.Equal(Disconnect.MessageTooBig, end);
             else if (!Utf8.IsValid(bytes))
                 Assert.Equal(Disconnect.NotUtf8, end);
             else
@@ -118,13 +118,13 @@ public sealed class ReaderFuzzTests
     public void What_people_write_into_settings_and_addresses_is_refused_and_not_thrown_at_them() => Text.Sample(
         text =>
         {
-            Assert.All(SettingsCatalog.All, setting => setting.FaultOf(text));
-            if (Proxies.FaultOf(text) is null)
+            Assert.All(SettingsCatalog.All, setting => setting.Validate(text));
+            if (Proxies.Validate(text) is null)
                 _ = Proxies.Options(Settings(text));
             if (ConversationCursor.TryRead(text, out var cursor) && text.Length > 0)
                 Assert.True(ConversationCursor.TryRead(cursor.ToString(), out var again) && again == cursor);
             var claims = new ClaimsPrincipal(new ClaimsIdentity([new("sub", text), new("name", text), new("preferred_username", text), new("picture", text)]));
-            _ = new Subjects(Options.Create(new JwtSettings { Subjects = "any" })).UserOf(claims);
+            _ = new SubjectMapper(Options.Create(new JwtSettings { Subjects = "any" })).UserOf(claims);
             var named = Identity.From(Guid.NewGuid(), claims, default);
             Assert.True(named.Username is null || WireText.IsClean(named.Username));
             Assert.True(Username.KeyOf(text) is not { } key || Username.KeyOf(key) == key);

@@ -93,9 +93,9 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
         foreach (var node in two.Nodes)
         {
             var redis = node.Services.GetRequiredService<RedisConnection>();
-            var leases = await redis.Database.SortedSetLengthAsync(redis.Names.Leases);
+            var leases = await redis.Database.SortedSetLengthAsync(redis.Keys.Leases);
             foreach (var user in users)
-                leases += await redis.Database.SortedSetLengthAsync(redis.Names.Online(user.Id));
+                leases += await redis.Database.SortedSetLengthAsync(redis.Keys.Online(user.Id));
             left.Add(new Leftovers(
                 $"node {two.Nodes.ToList().IndexOf(node)}",
                 node.Services.GetRequiredService<Hub>().Count,

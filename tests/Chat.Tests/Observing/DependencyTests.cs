@@ -11,7 +11,7 @@ public sealed class DependencyTests
     [Fact]
     public void An_outage_of_23_seconds_with_1800_refused_sends_is_four_lines()
     {
-        var postgres = new Dependency(clock, lines);
+        var postgres = new DependencyState(clock, lines);
         for (var second = 0; second < 23; second++)
         {
             for (var i = 0; i < 80; i++)
@@ -20,18 +20,18 @@ public sealed class DependencyTests
             clock.Advance(TimeSpan.FromSeconds(1));
         }
 
-        Assert.Equal(TimeSpan.FromSeconds(23), postgres.Lasting);
+        Assert.Equal(TimeSpan.FromSeconds(23), postgres.OutageDuration);
         postgres.Succeeded();
         postgres.Succeeded();
 
         Assert.Equal(["unavailable: refused", "still after 10 s: refused, 880", "still after 20 s: refused, 1680", "back after 23 s, 1800"], lines.All);
-        Assert.Equal((false, TimeSpan.Zero), (postgres.IsUnavailable, postgres.Lasting));
+        Assert.Equal((false, TimeSpan.Zero), (postgres.IsUnavailable, postgres.OutageDuration));
     }
 
     [Fact]
     public void What_half_works_does_not_come_and_go_with_each_success()
     {
-        var postgres = new Dependency(clock, lines);
+        var postgres = new DependencyState(clock, lines);
         for (var i = 0; i < 100; i++)
         {
             postgres.Failed("slow", refusedSends: 1);
@@ -48,7 +48,7 @@ public sealed class DependencyTests
     [Fact]
     public void Another_reason_is_told_within_a_second()
     {
-        var postgres = new Dependency(clock, lines);
+        var postgres = new DependencyState(clock, lines);
         postgres.Failed("connection refused");
         postgres.Failed("password authentication failed (28P01)", isRefused: true);
         postgres.Summarize();
@@ -62,7 +62,7 @@ public sealed class DependencyTests
         Assert.Equal(["unavailable: connection refused", "still after 1 s: password authentication failed (28P01), 0"], lines.All);
     }
 
-    private sealed class Lines : DependencyLines
+    private sealed class Lines : DependencyLog
     {
         public List<string> All { get; } = [];
 
@@ -70,6 +70,6 @@ public sealed class DependencyTests
 
         public override void StillUnavailable(long seconds, string reason, long sends, long others) => All.Add($"still after {seconds} s: {reason}, {sends + others}");
 
-        public override void Back(long seconds, long sends, long others) => All.Add($"back after {seconds} s, {sends + others}");
+        public override void Recovered(long seconds, long sends, long others) => All.Add($"back after {seconds} s, {sends + others}");
     }
 }

@@ -10,13 +10,13 @@ namespace Chat.Tests.Observing;
 public sealed class HealthMetricsTests : IDisposable
 {
     private readonly ServiceProvider services = new ServiceCollection().AddMetrics().AddLogging(log => log.AddFakeLogging()).BuildServiceProvider();
-    private readonly Dependencies dependencies;
+    private readonly DependencyStates dependencies;
     private readonly HealthMetrics metrics;
 
     public HealthMetricsTests()
     {
         var measured = new ServerMetrics(services.GetRequiredService<IMeterFactory>());
-        dependencies = new Dependencies(TimeProvider.System, measured, services.GetRequiredService<ILogger<Dependencies>>());
+        dependencies = new DependencyStates(TimeProvider.System, measured, services.GetRequiredService<ILogger<DependencyStates>>());
         metrics = new HealthMetrics(measured, dependencies, services.GetRequiredService<ILogger<HealthMetrics>>());
     }
 
@@ -53,7 +53,7 @@ public sealed class HealthMetricsTests : IDisposable
         await Publish(("redis", HealthStatus.Unhealthy), ("postgres", HealthStatus.Unhealthy), ("pubsub", HealthStatus.Unhealthy));
 
         Assert.Equal(["Readiness of pubsub: pubsub is not well"], Lines<HealthMetrics>());
-        Assert.Equal(2, Lines<Dependencies>().Length);
+        Assert.Equal(2, Lines<DependencyStates>().Length);
     }
 
     private Task Publish(params (string Part, HealthStatus State)[] parts) => metrics.PublishAsync(

@@ -119,10 +119,10 @@ public sealed class LimitMetricsTests
         [nameof(Limits.UserQueue)] = ("1", async app =>
         {
             var alice = ChatApp.NewUser();
-            var turns = app.Services.GetRequiredService<WorkTurns>();
-            using var all = await turns.TakeAsync(alice.Id, WorkTurns.All);
+            var turns = app.Services.GetRequiredService<WorkLimiter>();
+            using var all = await turns.AcquireAsync(alice.Id, WorkLimiter.Exclusive);
             var waiting = app.Http(alice).GetAsync("/chat/unread");
-            await Eventually.Holds("it waits", () => turns.Waiting == 1);
+            await Eventually.Holds("it waits", () => turns.QueuedCount == 1);
             await (await app.Http(alice).GetAsync("/chat/unread")).IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED");
             await using var client = await app.Connect(ChatApp.NewUser());
             Assert.True((await app.Http(ChatApp.NewUser()).GetAsync("/chat/unread")).IsSuccessStatusCode);
@@ -245,13 +245,13 @@ public sealed class LimitMetricsTests
         var clock = new FakeTimeProvider();
         var limits = new Limits { SendQueueEvents = 10, SendQueueBytes = 1000 };
         using var socket = new Deaf();
-        using var place = new Admission(new Hub(), limits, new HandshakeRates(limits, clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
-        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new LifeSign(clock), place);
+        using var place = new Admission(new Hub(), limits, new HandshakeRateLimiter(limits, clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
+        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
         using var hits = services.Measure<int>("chat.limits.hit");
 
         OnAConnection[limit](connection, socket, clock);
         for (var beat = 0; beat < 3; beat++)
-            connection.Check();
+            connection.EnforceTimeouts();
 
         Assert.Equal((1, 1), (hits.Sum("limit", limit), hits.Sum()));
     }
@@ -263,8 +263,8 @@ public sealed class LimitMetricsTests
         var metrics = services.GetRequiredService<ServerMetrics>();
         var clock = new FakeTimeProvider();
         using var socket = new Deaf();
-        using var place = new Admission(new Hub(), new Limits(), new HandshakeRates(new Limits(), clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
-        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), new Limits(), metrics, clock, new LifeSign(clock), place);
+        using var place = new Admission(new Hub(), new Limits(), new HandshakeRateLimiter(new Limits(), clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
+        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), new Limits(), metrics, clock, new ActivityTracker(clock), place);
         var isTooLate = false;
         using var listener = new MeterListener
         {
@@ -278,7 +278,7 @@ public sealed class LimitMetricsTests
         listener.Start();
 
         clock.Advance(TimeSpan.FromSeconds(10));
-        connection.Check();
+        connection.EnforceTimeouts();
 
         await socket.Closing.WaitAsync(Eventually.Patience);
         Assert.False(isTooLate);

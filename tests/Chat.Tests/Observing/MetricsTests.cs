@@ -59,7 +59,7 @@ public sealed partial class MetricsTests
         await using var second = await app.Open();
         await Assert.ThrowsAsync<InvalidOperationException>(() => app.Open());
         Assert.Equal((1, 1), (refused.Sum(), refused.Sum("reason", "unauthenticated")));
-        Assert.True(app.Services.GetRequiredService<Admission>().MayShakeHands(System.Net.IPAddress.None, hasToken: true, isLast: true) > TimeSpan.Zero);
+        Assert.True(app.Services.GetRequiredService<Admission>().AcquireHandshakePermit(System.Net.IPAddress.None, hasToken: true, isLast: true) > TimeSpan.Zero);
         Assert.Equal((2, 1), (refused.Sum(), refused.Sum("reason", "files")));
 
         await one.Leave();

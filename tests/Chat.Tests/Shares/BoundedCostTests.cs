@@ -109,7 +109,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         var conversation = await app.OpenDirect(alice, bob);
         await app.History(alice, conversation);
         await using var held = await HeldLock.Begin(app);
-        await held.Execute($"lock table {app.Services.GetRequiredService<Tables>().Member} in access exclusive mode");
+        await held.Execute($"lock table {app.Services.GetRequiredService<TableNames>().Member} in access exclusive mode");
 
         // Known to the cache; and nowhere.
         var (foreign, missing) = (Read(stranger, conversation), Read(stranger, Guid.NewGuid()));
@@ -165,7 +165,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
 
         Assert.Equal("block.removed", (await one.Unblock(bob)).Type);
 
-        Assert.Empty(log.Of<Audit>());
+        Assert.Empty(log.Of<AuditLog>());
         Assert.Empty(await other.AllSettled("block.removed"));
     }
 

@@ -6,26 +6,26 @@ namespace Chat.Tests.Shares;
 /// <summary>A user's share of a node: what is in flight is bounded by cost, what waits goes on in order, and nobody waits for others.</summary>
 public sealed class UserTurnsTests
 {
-    private readonly UserTurns turns = new(capacity: 4, mostWaiting: 2);
+    private readonly FairLimiter turns = new(capacity: 4, mostWaiting: 2);
     private readonly Guid alice = Guid.NewGuid();
 
     [Fact]
     public async Task As_much_as_the_capacity_is_in_flight_and_nobody_else_waits_for_it()
     {
         for (var i = 0; i < 4; i++)
-            Assert.True(turns.TakeAsync(alice).AsTask().IsCompletedSuccessfully);
+            Assert.True(turns.AcquireAsync(alice).AsTask().IsCompletedSuccessfully);
 
-        Assert.False(turns.TakeAsync(alice).AsTask().IsCompleted);
-        Assert.NotNull(await turns.TakeAsync(Guid.NewGuid()));
+        Assert.False(turns.AcquireAsync(alice).AsTask().IsCompleted);
+        Assert.NotNull(await turns.AcquireAsync(Guid.NewGuid()));
     }
 
     [Fact]
     public async Task What_waits_goes_on_in_order_and_cheap_work_does_not_overtake_expensive_work()
     {
-        var first = await turns.TakeAsync(alice, 3);
-        var expensive = turns.TakeAsync(alice, int.MaxValue).AsTask();
-        var cheap = turns.TakeAsync(alice).AsTask();
-        Assert.Equal(2, turns.Waiting);
+        var first = await turns.AcquireAsync(alice, 3);
+        var expensive = turns.AcquireAsync(alice, int.MaxValue).AsTask();
+        var cheap = turns.AcquireAsync(alice).AsTask();
+        Assert.Equal(2, turns.QueuedCount);
 
         first!.Dispose();
         var all = await expensive;
@@ -33,26 +33,26 @@ public sealed class UserTurnsTests
 
         all!.Dispose();
         Assert.NotNull(await cheap);
-        Assert.Equal(0, turns.Waiting);
+        Assert.Equal(0, turns.QueuedCount);
     }
 
     [Fact]
     public async Task Past_the_bound_of_what_waits_it_is_refused()
     {
-        using var all = await turns.TakeAsync(alice, 4);
-        _ = turns.TakeAsync(alice).AsTask();
-        _ = turns.TakeAsync(alice).AsTask();
+        using var all = await turns.AcquireAsync(alice, 4);
+        _ = turns.AcquireAsync(alice).AsTask();
+        _ = turns.AcquireAsync(alice).AsTask();
 
-        Assert.Null(await turns.TakeAsync(alice));
+        Assert.Null(await turns.AcquireAsync(alice));
     }
 
     [Fact]
     public async Task Who_gives_up_waiting_is_in_nobodys_way()
     {
-        using var first = await turns.TakeAsync(alice, 3);
+        using var first = await turns.AcquireAsync(alice, 3);
         using var patience = new CancellationTokenSource();
-        var expensive = turns.TakeAsync(alice, 4, patience.Token).AsTask();
-        var cheap = turns.TakeAsync(alice).AsTask();
+        var expensive = turns.AcquireAsync(alice, 4, patience.Token).AsTask();
+        var cheap = turns.AcquireAsync(alice).AsTask();
 
         await patience.CancelAsync();
 
@@ -63,12 +63,12 @@ public sealed class UserTurnsTests
     [Fact]
     public async Task Of_an_idle_user_nothing_is_kept()
     {
-        var turn = await turns.TakeAsync(alice);
+        var turn = await turns.AcquireAsync(alice);
         turn!.Dispose();
         turn.Dispose();
 
-        Assert.Equal(0, turns.Count);
-        using var all = await turns.TakeAsync(alice, 4);
+        Assert.Equal(0, turns.ActiveUsers);
+        using var all = await turns.AcquireAsync(alice, 4);
         Assert.NotNull(all);
     }
 
@@ -76,9 +76,9 @@ public sealed class UserTurnsTests
     public async Task A_turn_of_a_sign_in_rests_in_proportion_to_the_work_and_not_for_ever()
     {
         var clock = new FakeTimeProvider();
-        var signIns = new SignInTurns(clock);
-        var (quick, slow) = ((await signIns.TakeAsync(alice))!, (await signIns.TakeAsync(alice))!);
-        Task[] resting = [signIns.RestAsync(quick, TimeSpan.FromMilliseconds(10)), signIns.RestAsync(slow, TimeSpan.FromSeconds(10))];
+        var signIns = new SignInLimiter(clock);
+        var (quick, slow) = ((await signIns.AcquireAsync(alice))!, (await signIns.AcquireAsync(alice))!);
+        Task[] resting = [signIns.ReleaseAfterCooldownAsync(quick, TimeSpan.FromMilliseconds(10)), signIns.ReleaseAfterCooldownAsync(slow, TimeSpan.FromSeconds(10))];
 
         clock.Advance(TimeSpan.FromMilliseconds(30));
         await resting[0];
@@ -86,6 +86,6 @@ public sealed class UserTurnsTests
 
         clock.Advance(TimeSpan.FromSeconds(1));
         await resting[1];
-        Assert.Equal(0, signIns.Count);
+        Assert.Equal(0, signIns.ActiveUsers);
     }
 }

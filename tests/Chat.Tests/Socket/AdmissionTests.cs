@@ -86,20 +86,20 @@ public sealed class AdmissionTests
         await using var app = await ChatApp.Start();
         var services = app.Services;
         var door = new Door();
-        using var authentication = new Authentication(
-            services.GetRequiredService<TokenReader>(), new Hub(), [], [door], services.GetRequiredService<SignInTurns>(), services.GetRequiredService<Lineage>(), services.GetRequiredService<Audit>(), new Limits(), TimeProvider.System);
-        var pairs = await Task.WhenAll(Enumerable.Range(0, Authentication.AtOnce + 8).Select(_ => SocketPair.OpenAsync()));
+        using var authentication = new SocketAuthenticator(
+            services.GetRequiredService<TokenValidator>(), new Hub(), [], [door], services.GetRequiredService<SignInLimiter>(), services.GetRequiredService<DatabaseEpoch>(), services.GetRequiredService<AuditLog>(), new Limits(), TimeProvider.System);
+        var pairs = await Task.WhenAll(Enumerable.Range(0, SocketAuthenticator.MaxConcurrency + 8).Select(_ => LoopbackWebSocket.OpenAsync()));
         var connections = pairs.Select(pair => pair.Accept(
             new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.None, hasToken: true)!)).ToArray();
 
-        var letIn = connections.Select(connection => authentication.PresentAsync(app.TokenFor(ChatApp.NewUser()), connection, id: null).AsTask()).ToArray();
+        var letIn = connections.Select(connection => authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connection, id: null).AsTask()).ToArray();
         // Who waits for their turn is signed in already: it is not time without a token.
         await Eventually.Holds("all are signed in", () => connections.All(connection => connection.IsAuthenticated));
-        await Eventually.Holds("the door is full", () => door.Inside == Authentication.AtOnce);
+        await Eventually.Holds("the door is full", () => door.Inside == SocketAuthenticator.MaxConcurrency);
 
         door.Open();
         await Task.WhenAll(letIn);
-        Assert.Equal((Authentication.AtOnce, connections.Length), (door.Most, door.Passed));
+        Assert.Equal((SocketAuthenticator.MaxConcurrency, connections.Length), (door.Most, door.Passed));
         foreach (var pair in pairs)
             pair.Dispose();
     }
@@ -111,15 +111,15 @@ public sealed class AdmissionTests
         var services = app.Services;
         var (alice, door) = (ChatApp.NewUser(), new Door());
         door.Holds = connection => connection.User.Id == alice.Id;
-        using var authentication = new Authentication(
-            services.GetRequiredService<TokenReader>(), new Hub(), [], [door], services.GetRequiredService<SignInTurns>(), services.GetRequiredService<Lineage>(), services.GetRequiredService<Audit>(), new Limits(), TimeProvider.System);
-        var pairs = await Task.WhenAll(Enumerable.Range(0, Authentication.AtOnce + 8).Select(_ => SocketPair.OpenAsync()));
+        using var authentication = new SocketAuthenticator(
+            services.GetRequiredService<TokenValidator>(), new Hub(), [], [door], services.GetRequiredService<SignInLimiter>(), services.GetRequiredService<DatabaseEpoch>(), services.GetRequiredService<AuditLog>(), new Limits(), TimeProvider.System);
+        var pairs = await Task.WhenAll(Enumerable.Range(0, SocketAuthenticator.MaxConcurrency + 8).Select(_ => LoopbackWebSocket.OpenAsync()));
         var connections = pairs.Select(pair => pair.Accept(
             new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.Loopback, hasToken: true)!)).ToArray();
 
-        var own = connections[1..].Select(connection => authentication.PresentAsync(app.TokenFor(alice), connection, id: null).AsTask()).ToArray();
-        await Eventually.Holds("the user's turns are taken", () => door.Inside == SignInTurns.AtOnce);
-        await authentication.PresentAsync(app.TokenFor(ChatApp.NewUser()), connections[0], id: null).AsTask().WaitAsync(Eventually.Patience);
+        var own = connections[1..].Select(connection => authentication.AuthenticateAsync(app.TokenFor(alice), connection, id: null).AsTask()).ToArray();
+        await Eventually.Holds("the user's turns are taken", () => door.Inside == SignInLimiter.MaxPerUser);
+        await authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connections[0], id: null).AsTask().WaitAsync(Eventually.Patience);
         Assert.Equal((1, 2), (door.Passed, door.Inside));
 
         door.Open();
@@ -145,7 +145,7 @@ public sealed class AdmissionTests
 
         public void Open() => opened.SetResult();
 
-        public async ValueTask OpeningAsync(Connection connection)
+        public async ValueTask OnOpeningAsync(Connection connection)
         {
             lock (gate)
                 Most = Math.Max(Most, ++Inside);

@@ -29,7 +29,7 @@ public sealed class DrainTests
         await using var locking = await database.OpenConnectionAsync();
         await using var transaction = await locking.BeginTransactionAsync();
         await using (var command = new NpgsqlCommand(
-            $"select 1 from {app.Services.GetRequiredService<Tables>().ConversationHead} where id = $1 for update", locking, transaction))
+            $"select 1 from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update", locking, transaction))
         {
             command.Parameters.Add(new() { Value = conversation });
             Assert.NotNull(await command.ExecuteScalarAsync());
@@ -81,7 +81,7 @@ public sealed class DrainTests
 
     private static async Task<long> Count(NpgsqlDataSource database, ChatApp app, Guid conversation)
     {
-        await using var command = database.CreateCommand($"select count(*) from {app.Services.GetRequiredService<Tables>().Message} where conversation_id = $1");
+        await using var command = database.CreateCommand($"select count(*) from {app.Services.GetRequiredService<TableNames>().Message} where conversation_id = $1");
         command.Parameters.Add(new() { Value = conversation });
         return (long)(await command.ExecuteScalarAsync())!;
     }

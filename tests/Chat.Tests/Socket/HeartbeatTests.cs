@@ -49,7 +49,7 @@ public sealed class HeartbeatTests
         {
             app.Clock!.Advance(TimeSpan.FromSeconds(1));
             // As the heartbeat does, which is not waited for here.
-            connection.Check();
+            connection.EnforceTimeouts();
             await socket.Send(RawSocket.TextFrame("""{"type":"ping"}"""));
             while (await socket.Next() is { Type: not "pong" } frame)
             {

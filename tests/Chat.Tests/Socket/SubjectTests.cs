@@ -14,7 +14,7 @@ public sealed class SubjectTests
     /// <summary>RFC 9562, A.4.</summary>
     [Fact]
     public void Names_become_what_the_standard_says() =>
-        Assert.Equal(new Guid("2ed6657d-e927-568b-95e1-2665a8aea6a2"), Subjects.NameIn(new Guid("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "www.example.com"));
+        Assert.Equal(new Guid("2ed6657d-e927-568b-95e1-2665a8aea6a2"), SubjectMapper.NameIn(new Guid("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "www.example.com"));
 
     [Theory]
     [InlineData("auth0|5f7c8ec7c33c6c004bbafe82")]
@@ -27,7 +27,7 @@ public sealed class SubjectTests
 
         await using var client = await app.Open($"?token={token}");
 
-        Assert.Equal(Subjects.NameIn(new Guid(Space), subject), (await client.Next("auth_success"))["userId"].GetGuid());
+        Assert.Equal(SubjectMapper.NameIn(new Guid(Space), subject), (await client.Next("auth_success"))["userId"].GetGuid());
     }
 
     [Fact]
@@ -93,5 +93,5 @@ public sealed class SubjectTests
     }
 
     private static Guid? UserOf(string subject, JwtSettings settings) =>
-        new Subjects(Options.Create(settings)).UserOf(new ClaimsPrincipal(new ClaimsIdentity([new Claim("sub", subject)])));
+        new SubjectMapper(Options.Create(settings)).UserOf(new ClaimsPrincipal(new ClaimsIdentity([new Claim("sub", subject)])));
 }

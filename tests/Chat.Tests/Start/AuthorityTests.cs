@@ -103,7 +103,7 @@ public sealed class AuthorityTests
                 new HostingEnvironment { EnvironmentName = Environments.Production },
                 TimeProvider.System,
                 NullLogger<IssuerKeys>.Instance);
-            Assert.False(await keys.AskAsync());
+            Assert.False(await keys.FetchAsync());
             return keys.Reason;
         }
     }

@@ -34,7 +34,7 @@ public sealed class CommandTests
     [InlineData("db-apply now", "Usage: dotnet Chat.dll db-apply. See --help.")]
     [InlineData("check check", "Usage: dotnet Chat.dll check. See --help.")]
     public void What_is_no_command_is_refused(string line, string message) =>
-        Assert.Equal(message, Assert.Throws<StartException>(() => CommandArguments.Parse(line.Split(' '))).Message);
+        Assert.Equal(message, Assert.Throws<StartupException>(() => CommandArguments.Parse(line.Split(' '))).Message);
 
     [Theory]
     [InlineData("urls", "http://127.0.0.1:8080", "http://127.0.0.1:8080/health/ready")]
@@ -51,7 +51,7 @@ public sealed class CommandTests
     [InlineData("http://127.0.0.1:0")]
     [InlineData("http://unix:/run/chat.sock")]
     public void Where_the_settings_do_not_say_it_the_address_must_be_given(string url) =>
-        Assert.Contains("give one", Assert.Throws<StartException>(() => HealthCommand.OwnAddress(With("urls", url), "ready")).Message, StringComparison.Ordinal);
+        Assert.Contains("give one", Assert.Throws<StartupException>(() => HealthCommand.OwnAddress(With("urls", url), "ready")).Message, StringComparison.Ordinal);
 
     [Fact]
     public async Task Help_and_version_need_no_settings()

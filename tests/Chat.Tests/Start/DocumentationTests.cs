@@ -52,7 +52,7 @@ public sealed partial class DocumentationTests
             var setting = SettingsCatalog.Find($"Limits:{property.Name}");
             var byDefault = string.Create(CultureInfo.InvariantCulture, $"{property.GetValue(limits)}");
             Assert.Equal($"`{byDefault}`", setting?.Default);
-            Assert.Null(setting!.FaultOf(byDefault));
+            Assert.Null(setting!.Validate(byDefault));
         });
     }
 
@@ -60,7 +60,7 @@ public sealed partial class DocumentationTests
     public void The_protocol_has_every_error_and_every_close()
     {
         var protocol = Read("docs", "protocol.md");
-        var closes = typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>().Where(close => close != Disconnect.Goodbye);
+        var closes = typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>().Where(close => close != Disconnect.NormalClosure);
 
         Assert.All(Enum.GetValues<ErrorCode>(), code => Assert.Contains($"| `{JsonNamingPolicy.SnakeCaseUpper.ConvertName($"{code}")}` |", protocol, StringComparison.Ordinal));
         Assert.All(closes, close => Assert.Contains($"| {close.Code} |", protocol, StringComparison.Ordinal));

@@ -42,7 +42,7 @@ public sealed class ExposedConnectionsTests
     {
         var logged = new FakeLogger();
 
-        ExposedConnections.Tell(With("Host=db;Password=hidden-one", "redis:6379,password=hidden-two"), logged);
+        ExposedConnections.Warn(With("Host=db;Password=hidden-one", "redis:6379,password=hidden-two"), logged);
 
         var lines = logged.Collector.GetSnapshot();
         Assert.Equal((2, true), (lines.Count, lines.All(line => line.Level == LogLevel.Warning)));

@@ -87,7 +87,7 @@ public sealed class StartCheckTests
     [InlineData("Web:ClientId", "page", "Web__ClientId names the web client to an issuer, but Jwt__Authority is missing.")]
     public void What_cannot_be_right_is_named(string setting, string value, string fault)
     {
-        var refused = Assert.Throws<StartException>(() => Check(new() { [setting] = value }));
+        var refused = Assert.Throws<StartupException>(() => Check(new() { [setting] = value }));
 
         Assert.Contains(fault, refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);
@@ -118,7 +118,7 @@ public sealed class StartCheckTests
             ("Jwt:Key", "hunter2"),
         })
         {
-            var refused = Assert.Throws<StartException>(() => Check(new() { [setting] = value }));
+            var refused = Assert.Throws<StartupException>(() => Check(new() { [setting] = value }));
             Assert.DoesNotContain("hunter2", refused.Message, StringComparison.Ordinal);
         }
     }
@@ -128,12 +128,12 @@ public sealed class StartCheckTests
     [InlineData("Developement", "did you mean Development?")]
     [InlineData("live", "ASPNETCORE_ENVIRONMENT is none of Development, Staging, Production.")]
     public void An_environment_that_nobody_knows_is_refused(string name, string fault) =>
-        Assert.Contains(fault, Assert.Throws<StartException>(() => Check([], name)).Message, StringComparison.Ordinal);
+        Assert.Contains(fault, Assert.Throws<StartupException>(() => Check([], name)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Every_source_is_looked_at_and_the_environment_belongs_to_others_as_well()
     {
-        string Faults(params string[] arguments) => string.Join(' ', UnknownSettings.Faults(new ConfigurationBuilder().AddCommandLine(arguments).Build()));
+        string Faults(params string[] arguments) => string.Join(' ', UnknownSettings.Validate(new ConfigurationBuilder().AddCommandLine(arguments).Build()));
         Assert.Equal("Jwt:Kye is unknown; did you mean Jwt:Key?", Faults("--Jwt:Kye=x"));
         Assert.Equal("url is unknown; did you mean urls?", Faults("--url", "http://localhost:1"));
         Assert.Equal("", Faults("--urls", "http://localhost:1", "--environment=Production", "--Logging:LogLevel:Default=Debug", "--Limits:maxerrors=3"));
@@ -141,7 +141,7 @@ public sealed class StartCheckTests
         var prefix = $"T{Guid.NewGuid():N}_";
         foreach (var name in (string[])["Limit__MaxErrors", "Jwt__Audiance", "Serilog__MinimumLevel", "npm_config__x", "Path"])
             Environment.SetEnvironmentVariable(prefix + name, "x");
-        var variables = UnknownSettings.Faults(new ConfigurationBuilder().AddEnvironmentVariables(prefix).Build());
+        var variables = UnknownSettings.Validate(new ConfigurationBuilder().AddEnvironmentVariables(prefix).Build());
         Assert.Equal(["Jwt__Audiance is unknown; did you mean Jwt__Audience?", "Limit__MaxErrors is unknown; did you mean Limits__MaxErrors?"], variables.Order());
     }
 
@@ -156,14 +156,14 @@ public sealed class StartCheckTests
                 "ASPNETCORE_URL is unknown; did you mean ASPNETCORE_URLS?",
                 "OTEL_EXPORTER_OTLP_ENDPONT is unknown; did you mean OTEL_EXPORTER_OTLP_ENDPOINT?",
             ],
-            HostSettings.Faults(new ConfigurationBuilder().Build(), variables));
+            HostSettings.Validate(new ConfigurationBuilder().Build(), variables));
     }
 
     [Fact]
     public void The_admin_port_is_not_the_servers_own()
     {
         foreach (var (setting, value) in new[] { ("http_ports", "80;8080"), ("urls", "http://*:8080") })
-            Assert.Contains("Admin__Port is a port at which the server itself listens", Assert.Throws<StartException>(() => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
+            Assert.Contains("Admin__Port is a port at which the server itself listens", Assert.Throws<StartupException>(() => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
         Check(new() { ["http_ports"] = "8080", ["urls"] = "http://unix:/run/chat.sock;https://*:8443", ["AllowedHosts"] = "*.chat.example;[::1]", ["Admin:Port"] = "9464" });
     }
 
@@ -171,7 +171,7 @@ public sealed class StartCheckTests
     public void Failpoints_are_for_debug_builds_outside_of_production()
     {
         Check(new() { ["Failpoints:ClockOffset"] = "01:00:00" }, Environments.Staging);
-        var refused = Assert.Throws<StartException>(() => Check(new() { ["Failpoints:Afterwards"] = "hello" }, Environments.Staging));
+        var refused = Assert.Throws<StartupException>(() => Check(new() { ["Failpoints:Afterwards"] = "hello" }, Environments.Staging));
 
         Assert.Contains("Failpoints__Afterwards is not a setting.", refused.Message, StringComparison.Ordinal);
     }
@@ -189,7 +189,7 @@ public sealed class StartCheckTests
             return waiting.IsCompleted;
         });
 
-        var refused = await Assert.ThrowsAsync<StartException>(() => waiting);
+        var refused = await Assert.ThrowsAsync<StartupException>(() => waiting);
         Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer for 30 s: ", refused.Message, StringComparison.Ordinal);
     }
 
@@ -199,7 +199,7 @@ public sealed class StartCheckTests
         var database = new NpgsqlConnectionStringBuilder((await TestServers.Get()).Postgres) { Database = $"no{Guid.NewGuid():N}", Pooling = false };
         await using var refusing = NpgsqlDataSource.Create(database);
 
-        var refused = await Assert.ThrowsAsync<StartException>(Start(refusing, patience: "23:00:00").WaitAsync);
+        var refused = await Assert.ThrowsAsync<StartupException>(Start(refusing, patience: "23:00:00").WaitAsync);
 
         Assert.Contains($"refuses us: database \"{database.Database}\" does not exist.", refused.Message, StringComparison.Ordinal);
     }
@@ -207,19 +207,19 @@ public sealed class StartCheckTests
     [Fact]
     public void Whatever_stops_a_start_is_one_line()
     {
-        Assert.Equal("The server cannot go on, by a fault of its own: InvalidOperationException: a fault of ours", StartException.LineFor(new InvalidOperationException("a fault\nof ours")));
-        Assert.Contains("ulimit -n", StartException.LineFor(new TypeInitializationException("X", new IOException("Too many open files : '/x'"))), StringComparison.Ordinal);
-        Assert.Equal("text", StartException.LineFor(new StartException("text")));
-        Assert.Equal("Failed to load appsettings.json. Not JSON.", StartException.LineFor(new InvalidDataException("Failed to load appsettings.json.", new FormatException("Not JSON."))));
-        Assert.Equal("Stopped before the start was complete.", StartException.LineFor(new TaskCanceledException()));
+        Assert.Equal("The server cannot go on, by a fault of its own: InvalidOperationException: a fault of ours", StartupException.DescribeFailure(new InvalidOperationException("a fault\nof ours")));
+        Assert.Contains("ulimit -n", StartupException.DescribeFailure(new TypeInitializationException("X", new IOException("Too many open files : '/x'"))), StringComparison.Ordinal);
+        Assert.Equal("text", StartupException.DescribeFailure(new StartupException("text")));
+        Assert.Equal("Failed to load appsettings.json. Not JSON.", StartupException.DescribeFailure(new InvalidDataException("Failed to load appsettings.json.", new FormatException("Not JSON."))));
+        Assert.Equal("Stopped before the start was complete.", StartupException.DescribeFailure(new TaskCanceledException()));
     }
 
-    private static DatabaseStart Start(NpgsqlDataSource database, string patience, TimeProvider? time = null) => new(
+    private static DatabaseStartup Start(NpgsqlDataSource database, string patience, TimeProvider? time = null) => new(
         database,
         null!,
         new ConfigurationBuilder().AddInMemoryCollection([new("Storage:StartTimeout", patience)]).Build(),
         time ?? TimeProvider.System,
-        NullLogger<DatabaseStart>.Instance);
+        NullLogger<DatabaseStartup>.Instance);
 
     private static void Check(Dictionary<string, string?> settings, string? environment = null)
     {
@@ -233,7 +233,7 @@ public sealed class StartCheckTests
         };
         foreach (var (key, value) in settings)
             all[key] = value;
-        StartCheck.Run(
+        StartupValidator.ThrowIfInvalid(
             new ConfigurationBuilder().AddInMemoryCollection(all).Build(),
             new HostingEnvironment { EnvironmentName = environment ?? Environments.Production });
     }

@@ -14,7 +14,7 @@ public sealed class WarmUpTests
     {
         await using var app = await ChatApp.Start();
 
-        Assert.Equal(WarmUp.Rounds, app.Services.GetRequiredService<WarmUp>().Rehearsals);
+        Assert.Equal(WarmUp.Iterations, app.Services.GetRequiredService<WarmUp>().Runs);
         Assert.Equal(["mt_doc_lineagedocument"], await TablesWithRows(app));
         Assert.Empty(app.Services.GetRequiredService<Hub>().Connections);
         Assert.Empty(app.Services.GetRequiredService<Hub>().Users);
@@ -26,7 +26,7 @@ public sealed class WarmUpTests
     {
         await using var app = await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = "http://127.0.0.1:1" });
 
-        Assert.Equal(WarmUp.Rounds, app.Services.GetRequiredService<WarmUp>().Rehearsals);
+        Assert.Equal(WarmUp.Iterations, app.Services.GetRequiredService<WarmUp>().Runs);
     }
 
     [Fact]
@@ -43,7 +43,7 @@ public sealed class WarmUpTests
     private static async Task<List<string>> TablesWithRows(ChatApp app)
     {
         var database = app.Services.GetRequiredService<NpgsqlDataSource>();
-        var schema = app.Services.GetRequiredService<Tables>().Message.Split('.')[0];
+        var schema = app.Services.GetRequiredService<TableNames>().Message.Split('.')[0];
         var tables = await Query(database, $"select tablename from pg_tables where schemaname = '{schema}' order by tablename");
         var withRows = new List<string>();
         foreach (var table in tables)

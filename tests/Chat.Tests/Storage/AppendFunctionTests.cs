@@ -69,7 +69,7 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
         Assert.Equal([1, 2], answers.Where(answer => answer.Message is not null).Select(answer => answer.Message!.Seq));
     }
 
-    private static Candidate In(Guid conversation) => new(
+    private static AppendCandidate In(Guid conversation) => new(
         new Message
         {
             Id = Guid.NewGuid(),
@@ -84,10 +84,10 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
         },
         []);
 
-    private async Task<Appended[]> Append(bool isLikelyNew, Candidate[] candidates)
+    private async Task<Appended[]> Append(bool isLikelyNew, AppendCandidate[] candidates)
     {
         await using var connection = await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
-        return await AppendFunction.CallAsync(connection, app.Services.GetRequiredService<Tables>(), candidates, isLikelyNew, CancellationToken.None);
+        return await AppendFunction.CallAsync(connection, app.Services.GetRequiredService<TableNames>(), candidates, isLikelyNew, CancellationToken.None);
     }
 
     private Task<Guid> NewConversation() => app.OpenDirect(ChatApp.NewUser(), ChatApp.NewUser());

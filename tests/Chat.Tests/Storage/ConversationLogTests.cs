@@ -348,7 +348,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     private async Task<IReadOnlyList<long>> NumbersOf(Guid conversation)
     {
         await using var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand(
-            $"select seq from {app.Services.GetRequiredService<Tables>().Message} where conversation_id = $1 order by seq");
+            $"select seq from {app.Services.GetRequiredService<TableNames>().Message} where conversation_id = $1 order by seq");
         command.Parameters.Add(new() { Value = conversation });
         await using var reader = await command.ExecuteReaderAsync();
         var numbers = new List<long>();

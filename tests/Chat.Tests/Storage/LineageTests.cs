@@ -28,7 +28,7 @@ public sealed class LineageTests
     {
         await using var app = await ChatApp.Start(fakeClock: true);
         await using var client = await app.Connect(ChatApp.NewUser());
-        var (before, lineage) = (Epoch(app), app.Services.GetRequiredService<Lineage>());
+        var (before, lineage) = (Epoch(app), app.Services.GetRequiredService<DatabaseEpoch>());
         // As a restored backup has it: written where it came from.
         await Write(app, new LineageDocument { Epoch = before, Origin = "7000000000000000001/00000001/16384" });
 
@@ -42,7 +42,7 @@ public sealed class LineageTests
         app.Clock!.Advance(TimeSpan.FromSeconds(5));
         await Eventually.Holds("the node ends", () => lineage.WasLost);
         Assert.Equal(1012, await client.Closed());
-        Assert.False(others[0].Services.GetRequiredService<Lineage>().WasLost);
+        Assert.False(others[0].Services.GetRequiredService<DatabaseEpoch>().WasLost);
         foreach (var node in others)
             await node.DisposeAsync();
     }
@@ -67,7 +67,7 @@ public sealed class LineageTests
         await using var app = await ChatApp.Start(fakeClock: true);
         var before = Epoch(app);
 
-        var renewed = await app.Services.GetRequiredService<Lineage>().RenewAsync();
+        var renewed = await app.Services.GetRequiredService<DatabaseEpoch>().RenewAsync();
 
         Assert.NotEqual(before, renewed);
         await using var next = await app.StartNode();
@@ -116,7 +116,7 @@ public sealed class LineageTests
         return Path.Combine(Checkout(), "src", "Chat", "bin", Path.GetFileName(Path.GetDirectoryName(framework)!), Path.GetFileName(framework), Path.GetFileName(copy));
     }
 
-    private static Guid Epoch(ChatApp app) => app.Services.GetRequiredService<Lineage>().Epoch;
+    private static Guid Epoch(ChatApp app) => app.Services.GetRequiredService<DatabaseEpoch>().Epoch;
 
     private static async Task Write(ChatApp app, LineageDocument document)
     {

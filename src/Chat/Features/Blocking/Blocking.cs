@@ -21,11 +21,11 @@ public sealed class BlockingSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         // Observers by function: those that hear of a block also ask for blocks.
-        slice.Services.AddSingleton<Blocks>().AddSingleton<Func<IEnumerable<IBlockObserver>>>(provider => provider.GetServices<IBlockObserver>);
-        slice.On<AddBlock, BlockingHandler>()
-            .On<RemoveBlock, BlockingHandler>()
-            .OnNode<BlocksChanged, Blocks>()
-            .Rest<BlockingModule>();
+        slice.Services.AddSingleton<BlockCache>().AddSingleton<Func<IEnumerable<IBlockObserver>>>(provider => provider.GetServices<IBlockObserver>);
+        slice.HandleEvent<AddBlock, BlockingHandler>()
+            .HandleEvent<RemoveBlock, BlockingHandler>()
+            .HandleNodeEvent<BlocksChanged, BlockCache>()
+            .MapModule<BlockingModule>();
     }
 }
 
@@ -92,7 +92,7 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 }
 
 /// <summary>Both events, and what REST needs of them.</summary>
-internal sealed class BlockingHandler(Blocks blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, Audit audit, ServerMetrics metrics, Limits limits, TimeProvider time)
+internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, AuditLog audit, ServerMetrics metrics, Limits limits, TimeProvider time)
     : IHandler<AddBlock>, IHandler<RemoveBlock>
 {
     public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
@@ -186,17 +186,17 @@ public sealed class BlockingModule : ICarterModule
     {
         var blocks = app.MapGroup("/chat/blocks").RequireAuthorization().WithTags("People");
         blocks.MapGet("", ListAsync)
-            .Named("listBlocks", "Whom the caller blocks, latest first.", "Nobody learns who blocks them.")
-            .Answers(StatusCodes.Status200OK, "All of them.", new BlockList([new(Example.Bob, null, Example.At)]))
-            .Refuses();
+            .Describe("listBlocks", "Whom the caller blocks, latest first.", "Nobody learns who blocks them.")
+            .Returns(StatusCodes.Status200OK, "All of them.", new BlockList([new(Example.Bob, null, Example.At)]))
+            .Fails();
         blocks.MapPut("{userId:guid}", AddAsync)
-            .Named("addBlock", "Blocks somebody.", "Until it ends neither can send the other a direct message, nor sees the other's presence, typing or receipts. In force from its commit on. Again is no error.")
-            .Answers(StatusCodes.Status200OK, "The block.", new BlockAdded(Example.Bob, null, Example.At))
-            .Refuses(ChatError.Invalid("userId", "Nobody blocks themselves."));
+            .Describe("addBlock", "Blocks somebody.", "Until it ends neither can send the other a direct message, nor sees the other's presence, typing or receipts. In force from its commit on. Again is no error.")
+            .Returns(StatusCodes.Status200OK, "The block.", new BlockAdded(Example.Bob, null, Example.At))
+            .Fails(ChatError.Invalid("userId", "Nobody blocks themselves."));
         blocks.MapDelete("{userId:guid}", RemoveAsync)
-            .Named("removeBlock", "Ends a block.", "Nothing that was refused meanwhile turns up. Where there is none, nothing happens.")
-            .Answers(StatusCodes.Status200OK, "There is no block any more.", new BlockRemoved(Example.Bob, null))
-            .Refuses(ChatError.Invalid("userId", "Not a user's id."));
+            .Describe("removeBlock", "Ends a block.", "Nothing that was refused meanwhile turns up. Where there is none, nothing happens.")
+            .Returns(StatusCodes.Status200OK, "There is no block any more.", new BlockRemoved(Example.Bob, null))
+            .Fails(ChatError.Invalid("userId", "Not a user's id."));
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, IDocumentStore store)

@@ -21,10 +21,10 @@ public interface IBlockObserver
 /// Whom a user must not hear of, nor be heard by: the quick check in front of presence, typing and receipts. Cached
 /// for two seconds at most, and forgotten at once when a block changes, here or on another node.
 /// </summary>
-internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Func<IEnumerable<IBlockObserver>> observers, TimeProvider time) : INodeHandler<BlocksChanged>
+internal sealed class BlockCache(IDocumentStore store, RedisBackplane backplane, Func<IEnumerable<IBlockObserver>> observers, TimeProvider time) : INodeHandler<BlocksChanged>
 {
     private const int MaxCached = 100_000;
-    private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(2);
     private readonly ConcurrentDictionary<Guid, (long Since, IReadOnlySet<Guid> Apart)> cache = new();
     private long changes;
 
@@ -32,9 +32,9 @@ internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Fun
     public event Action<Guid, Guid>? Changed;
 
     /// <summary>Everybody between whom and the user there is a block, whoever made it.</summary>
-    public async ValueTask<IReadOnlySet<Guid>> ApartFromAsync(Guid userId)
+    public async ValueTask<IReadOnlySet<Guid>> BlockedWithAsync(Guid userId)
     {
-        if (cache.TryGetValue(userId, out var known) && time.GetElapsedTime(known.Since) < Remembered)
+        if (cache.TryGetValue(userId, out var known) && time.GetElapsedTime(known.Since) < Expiry)
             return known.Apart;
         // Both taken before the query: what has changed meanwhile must not be remembered as it was.
         var since = time.GetTimestamp();
@@ -51,7 +51,7 @@ internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Fun
     }
 
     /// <summary>Whether there is a block between two people, in either direction: asks the database.</summary>
-    public async Task<bool> AreApartAsync(Guid one, Guid other)
+    public async Task<bool> IsBlockedAsync(Guid one, Guid other)
     {
         var (first, second) = (Block.IdOf(one, other), Block.IdOf(other, one));
         await using var session = store.QuerySession();
@@ -63,16 +63,16 @@ internal sealed class Blocks(IDocumentStore store, RedisBackplane backplane, Fun
     /// <param name="other">The other.</param>
     public async Task ChangedAsync(Guid one, Guid other)
     {
-        Forget(one, other);
+        Invalidate(one, other);
         backplane.Publish(one, new BlocksChanged(other));
         backplane.Publish(other, new BlocksChanged(one));
         foreach (var observer in observers())
             await observer.BlockChangedAsync(one, other);
     }
 
-    public void Handle(Guid userId, BlocksChanged received) => Forget(userId, received.Other);
+    public void Handle(Guid userId, BlocksChanged received) => Invalidate(userId, received.Other);
 
-    private void Forget(Guid one, Guid other)
+    private void Invalidate(Guid one, Guid other)
     {
         Interlocked.Increment(ref changes);
         cache.TryRemove(one, out _);

@@ -65,7 +65,7 @@ internal readonly record struct ConversationCursor(DateTimeOffset UpdatedAt, Gui
 }
 
 /// <summary>Puts conversations together for one of their members, in as many queries for fifty as for one.</summary>
-internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource database, Tables tables, UnreadCounts unread)
+internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource database, TableNames tables, UnreadQuery unread)
 {
     public async Task<ConversationView> OneAsync(Guid conversationId, Guid userId) => (await ManyAsync([conversationId], userId)).Single();
 

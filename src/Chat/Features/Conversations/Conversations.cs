@@ -24,7 +24,7 @@ public sealed class ConversationsSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddSingleton<Conversations>().AddSingleton<ConversationViews>();
-        slice.Rest<ConversationsModule>().Documents(options =>
+        slice.MapModule<ConversationsModule>().ConfigureMarten(options =>
         {
             options.Projections.Snapshot<Conversation>(SnapshotLifecycle.Inline);
             options.Column<Member>(nameof(Member.ReadUpTo));
@@ -88,10 +88,10 @@ public sealed partial record Conversation
 
 /// <summary>Opens conversations and finds them again, from a cache where possible: members are asked on every send.</summary>
 internal sealed class Conversations(
-    IDocumentStore store, Tables tables, UserDirectory directory, Blocks blocks, OpeningRates rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IDisposable
+    IDocumentStore store, TableNames tables, UserDirectory directory, BlockCache blocks, OpenConversationRateLimiter rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IDisposable
 {
     /// <summary>The answer to somebody who has as many conversations as they may open.</summary>
-    public static readonly ChatError TooMany = ChatError.TooMany("conversations", "You have as many conversations as you may open.");
+    public static readonly ChatError TooMany = ChatError.LimitReached("conversations", "You have as many conversations as you may open.");
 
     private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 1_000_000 });
 
@@ -155,7 +155,7 @@ internal sealed class Conversations(
             return UserDirectory.NoSuchUser;
         }
 
-        if (await blocks.AreApartAsync(caller, other))
+        if (await blocks.IsBlockedAsync(caller, other))
             return ChatError.Blocked;
         if (!await HasAsManyAsync(caller, limits.MaxConversations))
             return null;
@@ -209,20 +209,20 @@ public sealed class ConversationsModule : ICarterModule
     {
         var conversations = app.MapGroup("/chat/conversations").RequireAuthorization().WithTags("Conversations");
         conversations.MapPost("", OpenAsync)
-            .Named("openConversation", "Opens or finds the direct conversation with somebody.", "It exists once, whoever of the two asks first, and however many ask at once. Names one person, by `userId` or by `username`. A few may be people who have never signed in.")
-            .Takes(new OpenConversation(null, "bob"))
-            .Answers(StatusCodes.Status200OK, "It was there.", ConversationView.Example)
-            .Answers(StatusCodes.Status201Created, "It is new; `Location` says where.", ConversationView.Example)
-            .Refuses(ChatError.Invalid("userId", "A conversation takes two people."), ChatError.Blocked, UserDirectory.NoSuchUser, Conversations.TooMany);
+            .Describe("openConversation", "Opens or finds the direct conversation with somebody.", "It exists once, whoever of the two asks first, and however many ask at once. Names one person, by `userId` or by `username`. A few may be people who have never signed in.")
+            .Accepts(new OpenConversation(null, "bob"))
+            .Returns(StatusCodes.Status200OK, "It was there.", ConversationView.Example)
+            .Returns(StatusCodes.Status201Created, "It is new; `Location` says where.", ConversationView.Example)
+            .Fails(ChatError.Invalid("userId", "A conversation takes two people."), ChatError.Blocked, UserDirectory.NoSuchUser, Conversations.TooMany);
         conversations.MapGet("", ListAsync)
-            .Named("listConversations", "The caller's conversations, latest activity first.", "Page by page: `nextCursor` of one page is the `cursor` of the next; the last page has none.")
-            .CostsRows("limit")
-            .Answers(StatusCodes.Status200OK, "A page.", new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
-            .Refuses(ChatError.Invalid("limit", $"1 to {MaxPage}."));
+            .Describe("listConversations", "The caller's conversations, latest activity first.", "Page by page: `nextCursor` of one page is the `cursor` of the next; the last page has none.")
+            .CostsByRows("limit")
+            .Returns(StatusCodes.Status200OK, "A page.", new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
+            .Fails(ChatError.Invalid("limit", $"1 to {MaxPage}."));
         conversations.MapGet("{id:guid}", GetAsync)
-            .Named("getConversation", "One conversation, as the caller sees it.", "Behind a block the other one's cursors stand still.")
-            .Answers(StatusCodes.Status200OK, "The conversation.", ConversationView.Example)
-            .Refuses(ChatError.Forbidden);
+            .Describe("getConversation", "One conversation, as the caller sees it.", "Behind a block the other one's cursors stand still.")
+            .Returns(StatusCodes.Status200OK, "The conversation.", ConversationView.Example)
+            .Fails(ChatError.Forbidden);
     }
 
     private static async Task<IResult> OpenAsync(
@@ -241,8 +241,8 @@ public sealed class ConversationsModule : ICarterModule
         if (isNew)
         {
             // The two have become contacts: whoever is there already is told of the other.
-            presence.MayHaveChanged(caller, other);
-            presence.MayHaveChanged(other, caller);
+            presence.Invalidate(caller, other);
+            presence.Invalidate(other, caller);
         }
 
         return isNew ? TypedResults.Created($"{http.Request.PathBase}/chat/conversations/{id}", view) : TypedResults.Ok(view);

@@ -35,8 +35,8 @@ internal sealed class Change(Message message)
 
     /// <summary>The frames for one of the conversation's members. Racing encoders are harmless: the bytes are equal.</summary>
     public Frame New(bool isSender) => isSender
-        ? toSender ??= Frame.Of<MessageArrived>(id: null, Before, json, End)
-        : toOthers ??= Frame.Of<MessageArrived>(id: null, Before, Shared, Ends);
+        ? toSender ??= Frame.Of<NewMessage>(id: null, Before, json, End)
+        : toOthers ??= Frame.Of<NewMessage>(id: null, Before, Shared, Ends);
 
     /// <summary>See <see cref="New"/>.</summary>
     public Frame Updated()

@@ -18,23 +18,23 @@ public sealed class DeliverySlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddSingleton<Delivery>();
-        slice.Runs<DeliveryRepair>()
-            .Runs<UnreadRecounts>()
+        slice.AddHostedService<DeliveryRepair>()
+            .AddHostedService<UnreadRefresher>()
             .ObserveConnections<Delivery>()
-            .OnNode<ChangeCommitted, Delivery>()
-            .OnNode<CursorMoved, UnreadRecounts>();
+            .HandleNodeEvent<ChangeCommitted, Delivery>()
+            .HandleNodeEvent<CursorMoved, UnreadRefresher>();
     }
 }
 
 /// <summary>The event <c>message.new</c>: to all connections of all members, but the one that sent it.</summary>
 /// <param name="Message">The message; with its tempId on the sender's own connections.</param>
-public sealed record MessageArrived(Message Message) : IEvent<MessageArrived>
+public sealed record NewMessage(Message Message) : IEvent<NewMessage>
 {
     /// <inheritdoc/>
     public static string Name => "message.new";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<MessageArrived> Json => ChatJson.Wire.MessageArrived;
+    public static JsonTypeInfo<NewMessage> Json => ChatJson.Wire.NewMessage;
 }
 
 /// <summary>The event <c>conversation.updated</c>: to all connections of all members.</summary>
@@ -54,13 +54,13 @@ public sealed record ConversationUpdated(Guid ConversationId, Message LastMessag
 /// <param name="ConversationId">The conversation.</param>
 /// <param name="Unread">How many messages are unread there.</param>
 /// <param name="TotalUnread">How many are unread over all conversations.</param>
-public sealed record UnreadNotification(Guid ConversationId, long Unread, long TotalUnread) : IEvent<UnreadNotification>
+public sealed record NotificationUnread(Guid ConversationId, long Unread, long TotalUnread) : IEvent<NotificationUnread>
 {
     /// <inheritdoc/>
     public static string Name => "notification.unread";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<UnreadNotification> Json => ChatJson.Wire.UnreadNotification;
+    public static JsonTypeInfo<NotificationUnread> Json => ChatJson.Wire.NotificationUnread;
 }
 
 /// <summary>Node event: a change to a conversation of the channel's user was committed.</summary>
@@ -78,21 +78,21 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
 {
     private readonly Hub hub;
     private readonly RedisBackplane backplane;
-    private readonly UnreadCounts unread;
+    private readonly UnreadQuery unread;
     private readonly TimeProvider time;
     private readonly ILogger<Delivery> log;
     private readonly ConcurrentDictionary<Guid, UserFeed> feeds = new();
     private readonly Lock gate = new();
 
     /// <summary>Made once a node.</summary>
-    public Delivery(Hub hub, RedisBackplane backplane, UnreadCounts unread, ServerMetrics metrics, TimeProvider time, ILogger<Delivery> log)
+    public Delivery(Hub hub, RedisBackplane backplane, UnreadQuery unread, ServerMetrics metrics, TimeProvider time, ILogger<Delivery> log)
     {
         this.hub = hub;
         this.backplane = backplane;
         this.unread = unread;
         this.time = time;
         this.log = log;
-        metrics.WatchFeeds(() => feeds.Count);
+        metrics.ObserveFeeds(() => feeds.Count);
     }
 
     /// <summary>Every feed of this node. No copy, which would be a large one several times a second.</summary>
@@ -131,7 +131,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
     /// Before auth_success: the node listens for the user and knows their positions. So whatever is committed after
     /// auth_success arrives on this connection.
     /// </summary>
-    public async ValueTask OpeningAsync(Connection connection)
+    public async ValueTask OnOpeningAsync(Connection connection)
     {
         var userId = connection.User.Id;
         UserFeed feed;
@@ -145,7 +145,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         await LoadAsync(feed);
     }
 
-    public ValueTask ClosedAsync(Connection connection)
+    public ValueTask OnClosedAsync(Connection connection)
     {
         var userId = connection.User.Id;
         backplane.Unsubscribe(userId);
@@ -153,7 +153,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         {
             if (!feeds.TryGetValue(userId, out var feed))
                 return ValueTask.CompletedTask;
-            feed.Forget(connection);
+            feed.RemoveConnection(connection);
             if (--feed.Connections == 0)
                 feeds.TryRemove(userId, out _);
         }

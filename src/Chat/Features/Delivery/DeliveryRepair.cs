@@ -13,17 +13,17 @@ namespace Chat.Features;
 /// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
-    Delivery delivery, UnreadRecounts recounts, RedisConnection redis, NpgsqlDataSource database, Changes changes, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
-    : LoopService(time, log)
+    Delivery delivery, UnreadRefresher recounts, RedisConnection redis, NpgsqlDataSource database, ChangeReader changes, TableNames tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
+    : SupervisedBackgroundService(time, log)
 {
     private const int TicksPerCheck = 8;
     private const int MaxFetched = 500;
     private const int MaxFetchedBytes = 1024 * 1024;
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan MaxHold = TimeSpan.FromSeconds(1);
     private readonly FeedCheck<(Guid UserId, Guid ConversationId), long> check = new(database);
-    private int returnsSeen;
-    private int hurriedChecks;
+    private int reconnectsSeen;
+    private int urgentChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
         [("release of what was held", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync)];
@@ -31,39 +31,39 @@ internal sealed partial class DeliveryRepair(
     // Never waits for the database: an answer is due when the database has no connection left to repair anything with.
     private async Task ReleaseAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Tick, Time);
+        using var timer = new PeriodicTimer(Interval, Time);
         while (await timer.WaitForNextTickAsync(stopping))
         {
             foreach (var feed in delivery.Feeds)
-                feed.GoOn(LongestHold);
+                feed.Release(MaxHold);
         }
     }
 
     // A loop of its own, because it is quick, and a check that the network swallows takes its time to fail.
     private async Task RepairGapsAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Tick, Time);
+        using var timer = new PeriodicTimer(Interval, Time);
         while (await timer.WaitForNextTickAsync(stopping))
             await FillGapsAsync();
     }
 
     private async Task CheckAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Tick, Time);
+        using var timer = new PeriodicTimer(Interval, Time);
         for (var tick = 1; await timer.WaitForNextTickAsync(stopping); tick++)
         {
-            if (IsHurried() || tick % (redis.IsConnected ? TicksPerCheck : TicksPerCheck / 2) == 0)
+            if (IsUrgent() || tick % (redis.IsConnected ? TicksPerCheck : TicksPerCheck / 2) == 0)
                 await CompareAsync();
         }
     }
 
-    private bool IsHurried()
+    private bool IsUrgent()
     {
-        if (redis.Returns is var returns && returns > returnsSeen)
-            (returnsSeen, hurriedChecks) = (returns, TicksPerCheck);
-        if (hurriedChecks == 0)
+        if (redis.ReconnectCount is var returns && returns > reconnectsSeen)
+            (reconnectsSeen, urgentChecks) = (returns, TicksPerCheck);
+        if (urgentChecks == 0)
             return false;
-        hurriedChecks--;
+        urgentChecks--;
         return true;
     }
 
@@ -82,7 +82,7 @@ internal sealed partial class DeliveryRepair(
     {
         foreach (var (conversationId, position, upTo, isSeen) in feed.Gaps())
         {
-            var missing = (await changes.PastAsync([(conversationId, position)], MaxFetched, MaxFetchedBytes)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
+            var missing = (await changes.ReadAfterAsync([(conversationId, position)], MaxFetched, MaxFetchedBytes)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
             var news = feed.Fill(conversationId, missing);
             Repaired(news, conversationId, redis.IsConnected);
             if (isSeen)
@@ -106,7 +106,7 @@ internal sealed partial class DeliveryRepair(
                     await recounts.RecountAsync(feed, conversationId);
                 if (seq > position && check.IsBehindAgain((userId, conversationId), seq, out var earlier) && earlier > position)
                 {
-                    feed.Miss(conversationId, earlier);
+                    feed.MarkMissing(conversationId, earlier);
                     await FillGapsAsync(feed);
                 }
             }

@@ -12,7 +12,7 @@ namespace Chat.Features;
 internal sealed class FeedCheck<TKey, TTarget>(NpgsqlDataSource database)
     where TKey : notnull
 {
-    private const int MostAtOnce = 1000;
+    private const int MaxFeedsPerQuery = 1000;
 
     // More than for what somebody waits for; PostgreSQL itself ends it sooner, where it is heard.
     private const int Timeout = 5;
@@ -27,7 +27,7 @@ internal sealed class FeedCheck<TKey, TTarget>(NpgsqlDataSource database)
     public IEnumerable<UserFeed[]> Begin(IEnumerable<UserFeed> feeds)
     {
         (before, now) = (now, []);
-        return feeds.Where(feed => feed.IsLoaded).Chunk(MostAtOnce);
+        return feeds.Where(feed => feed.IsLoaded).Chunk(MaxFeedsPerQuery);
     }
 
     /// <summary>The question about one part.</summary>

@@ -7,25 +7,25 @@ namespace Chat.Features;
 /// One conversation of a <see cref="UserFeed"/>, guarded by its lock: lets changes out to the user's connections in the
 /// order of their numbers, once; holds what comes too early; and knows what each connection was given.
 /// </summary>
-internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
+internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
 {
     /// <summary>
     /// So many changes, a few frames each, a send queue holds beside others: as many go out at once of what is held, also
     /// where a connection has little room. All of it would close whoever waited for it.
     /// </summary>
-    public const int MostAtOnce = 32;
+    public const int MaxReleasedAtOnce = 32;
 
     /// <summary>
     /// With each change that comes while others wait for their turn, two go out: so there is less to wait for with every
     /// one, however many come, and a connection that keeps up with them is not overrun.
     /// </summary>
-    private const int MostBesideLive = 2;
+    private const int MaxReleasedPerLive = 2;
 
     // A user has a handful of connections: a list is smaller and quicker than a dictionary.
-    private readonly List<(Connection Connection, Given Given)> given = [];
+    private readonly List<(Connection Connection, ConnectionProgress Given)> progress = [];
 
     // By number; null as long as nothing is held, which is nearly always.
-    private SortedList<long, Held>? held;
+    private SortedList<long, BufferedChange>? buffered;
 
     // Changes up to here are committed, although nothing has brought them.
     private long knownUpTo;
@@ -34,29 +34,29 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     public long Position { get; set; }
 
     /// <summary>Every change up to here was delivered, or its turn will come: it is held, or known to be missing.</summary>
-    public long Reached => Math.Max(Math.Max(Position, knownUpTo), held?.Keys[^1] ?? 0);
+    public long Reached => Math.Max(Math.Max(Position, knownUpTo), buffered?.Keys[^1] ?? 0);
 
     /// <summary>Whether something is held that nothing is missing before: it waits for its turn.</summary>
-    public bool HasTurns => held is not null && held.Keys[0] <= Position + 1;
+    public bool CanRelease => buffered is not null && buffered.Keys[0] <= Position + 1;
 
     /// <summary>
     /// Up to where something is missing that must go out first, and whether that shows in what is held; null if nothing is,
     /// or if what is held has its turn before it.
     /// </summary>
     public (long UpTo, bool IsSeen)? Missing =>
-        HasTurns ? null
-        : held is not null ? (held.Keys[0] - 1, true)
+        CanRelease ? null
+        : buffered is not null ? (buffered.Keys[0] - 1, true)
         : knownUpTo > Position ? (knownUpTo, false)
         : null;
 
     /// <summary>What is held: it waits for something that is missing, or for its turn.</summary>
-    public IEnumerable<Held> Waiting => held?.Values ?? Enumerable.Empty<Held>();
+    public IEnumerable<BufferedChange> Buffered => buffered?.Values ?? Enumerable.Empty<BufferedChange>();
 
     /// <summary>What the user has not read.</summary>
-    public UnreadCount Unread { get; } = new(total);
+    public UnreadCounter Unread { get; } = new(total);
 
     /// <summary>Delivers a change if it is the next, holds it if it is early, and leaves it out if it was there already.</summary>
-    public void Offer(Held offered)
+    public void Offer(BufferedChange offered)
     {
         var number = offered.Change.Message.ChangedSeq;
         if (number <= Position)
@@ -66,39 +66,39 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
         else if (number == Position + 1)
         {
             Deliver(offered);
-            GoOn(MostAtOnce);
+            Release(MaxReleasedAtOnce);
         }
         else
         {
-            Hold(offered);
-            GoOn(MostBesideLive);
+            Buffer(offered);
+            Release(MaxReleasedPerLive);
         }
     }
 
     /// <summary>Something up to here is missing that nobody has brought. It is fetched when its turn has come.</summary>
-    public void Miss(long upTo) => knownUpTo = Math.Max(knownUpTo, upTo);
+    public void MarkMissing(long upTo) => knownUpTo = Math.Max(knownUpTo, upTo);
 
     /// <summary>Keeps a change until its turn.</summary>
     /// <returns>Whether it is news.</returns>
-    public bool Hold(Held early)
+    public bool Buffer(BufferedChange early)
     {
         var number = early.Change.Message.ChangedSeq;
-        var isNews = number > Position && held?.ContainsKey(number) != true;
+        var isNews = number > Position && buffered?.ContainsKey(number) != true;
         // The repair may find a message before its log knows of the commit, and brings no answer along.
         if (isNews || early.Reply is not null)
-            (held ??= [])[number] = early;
+            (buffered ??= [])[number] = early;
         return isNews;
     }
 
     /// <summary>Delivers of what is held at most so many, as far as nothing is missing before them.</summary>
-    public void GoOn(int most)
+    public void Release(int most)
     {
-        for (; most > 0 && HasTurns; most--)
+        for (; most > 0 && CanRelease; most--)
         {
-            var next = held!.Values[0];
-            held.RemoveAt(0);
-            if (held.Count == 0)
-                held = null;
+            var next = buffered!.Values[0];
+            buffered.RemoveAt(0);
+            if (buffered.Count == 0)
+                buffered = null;
             if (next.Change.Message.ChangedSeq > Position)
                 Deliver(next);
             else
@@ -107,12 +107,12 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     }
 
     /// <summary>See <see cref="UserFeed.Expect"/>.</summary>
-    public void Expect(PendingReply reply) => GivenTo(reply.Connection).Expected = reply;
+    public void Expect(PendingReply reply) => ProgressOf(reply.Connection).Expected = reply;
 
     /// <summary>Of what a sync has found, ascending, what the connection was not pushed already; it will not be pushed later.</summary>
-    public IReadOnlyList<Message> Catch(Connection connection, IReadOnlyList<Message> found)
+    public IReadOnlyList<Message> ClaimForSync(Connection connection, IReadOnlyList<Message> found)
     {
-        var own = GivenTo(connection);
+        var own = ProgressOf(connection);
         var rest = found.TakeWhile(message => message.ChangedSeq < own.LiveFrom).ToArray();
         if (rest.Length > 0)
             own.CaughtUpTo = Math.Max(own.CaughtUpTo, rest[^1].ChangedSeq);
@@ -120,9 +120,9 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
     }
 
     /// <summary>A connection is gone.</summary>
-    public void Forget(Connection connection) => given.RemoveAll(known => known.Connection == connection);
+    public void RemoveConnection(Connection connection) => progress.RemoveAll(known => known.Connection == connection);
 
-    private void Deliver(Held next)
+    private void Deliver(BufferedChange next)
     {
         var (change, reply) = (next.Change, next.Reply);
         var message = change.Message;
@@ -130,7 +130,7 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
         Position = message.ChangedSeq;
         foreach (var connection in hub.ConnectionsOf(userId))
         {
-            var own = GivenTo(connection);
+            var own = ProgressOf(connection);
             var isCaught = message.ChangedSeq <= own.CaughtUpTo;
             if (!isCaught)
                 own.LiveFrom = Math.Min(own.LiveFrom, message.ChangedSeq);
@@ -148,25 +148,25 @@ internal sealed class Lane(Guid userId, Hub hub, UnreadTotal total)
         if (isSender)
             return;
         Unread.Add(message.Seq);
-        hub.Send(userId, Frame.Of(new UnreadNotification(message.ConversationId, Unread.Value, total.Value)));
+        hub.Send(userId, Frame.Of(new NotificationUnread(message.ConversationId, Unread.Value, total.Value)));
     }
 
-    private Given GivenTo(Connection connection)
+    private ConnectionProgress ProgressOf(Connection connection)
     {
-        foreach (var (known, own) in given)
+        foreach (var (known, own) in progress)
         {
             if (known == connection)
                 return own;
         }
 
-        var added = new Given();
-        given.Add((connection, added));
+        var added = new ConnectionProgress();
+        progress.Add((connection, added));
         return added;
     }
 }
 
 /// <summary>What one connection has been given of one conversation.</summary>
-internal sealed class Given
+internal sealed class ConnectionProgress
 {
     /// <summary>The first number that was pushed to it; everything after was pushed, too.</summary>
     public long LiveFrom { get; set; } = long.MaxValue;
@@ -182,4 +182,4 @@ internal sealed class Given
 /// <param name="Change">It.</param>
 /// <param name="Reply">The answer that goes out in its place, if it is the local log's.</param>
 /// <param name="Since">When it came.</param>
-internal readonly record struct Held(Change Change, PendingReply? Reply, long Since);
+internal readonly record struct BufferedChange(Change Change, PendingReply? Reply, long Since);

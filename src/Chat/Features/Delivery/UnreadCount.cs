@@ -5,7 +5,7 @@ namespace Chat.Features;
 /// delivered past it. Snapshots are taken while deliveries go on, several at once, and may come in in any order; a
 /// message is counted once all the same, and of two snapshots the newer one stays.
 /// </summary>
-internal sealed class UnreadCount(UnreadTotal total)
+internal sealed class UnreadCounter(UnreadTotal total)
 {
     private long snapshotSeq;
     private long countedUpTo;
@@ -51,7 +51,7 @@ internal sealed class UnreadCount(UnreadTotal total)
     }
 
     /// <summary>Takes over a snapshot's count, and adds what was delivered past it meanwhile.</summary>
-    public void Take(UnreadRow snapshot)
+    public void Take(MemberPosition snapshot)
     {
         // An older snapshot may come in after a newer one. Neither the cursor nor the number ever goes back, so they tell.
         if (snapshot.ReadUpTo < ReadUpTo || snapshot.Seq < snapshotSeq)

@@ -16,10 +16,10 @@ internal sealed record CursorMoved(Guid ConversationId) : IEvent<CursorMoved>
 
 /// <summary>
 /// Counts a conversation's unread messages anew when its reader's cursor has moved, here or on another node, and tells
-/// the connections to this node. How a count and the deliveries beside it are kept apart is <see cref="UnreadCount"/>'s.
+/// the connections to this node. How a count and the deliveries beside it are kept apart is <see cref="UnreadCounter"/>'s.
 /// </summary>
-internal sealed class UnreadRecounts(Delivery delivery, UnreadCounts unread, Hub hub, RedisBackplane backplane, TimeProvider time, ILogger<UnreadRecounts> log)
-    : LoopService(time, log), INodeHandler<CursorMoved>
+internal sealed class UnreadRefresher(Delivery delivery, UnreadQuery unread, Hub hub, RedisBackplane backplane, TimeProvider time, ILogger<UnreadRefresher> log)
+    : SupervisedBackgroundService(time, log), INodeHandler<CursorMoved>
 {
     private readonly Channel<(Guid UserId, Guid ConversationId)> moved = Channel.CreateUnbounded<(Guid, Guid)>();
 
@@ -49,16 +49,16 @@ internal sealed class UnreadRecounts(Delivery delivery, UnreadCounts unread, Hub
         // The total is true only where all positions are known.
         await delivery.LoadAsync(feed);
         feed.BeginRecount(conversationId);
-        UnreadRow? snapshot = null;
+        MemberPosition? snapshot = null;
         try
         {
-            snapshot = (await unread.LoadAsync(feed.UserId, [conversationId])).Select(row => (UnreadRow?)row).FirstOrDefault();
+            snapshot = (await unread.LoadAsync(feed.UserId, [conversationId])).Select(row => (MemberPosition?)row).FirstOrDefault();
         }
         finally
         {
             feed.EndRecount(conversationId, snapshot, (count, total) =>
             {
-                hub.Send(feed.UserId, Frame.Of(new UnreadNotification(conversationId, count, total)), except);
+                hub.Send(feed.UserId, Frame.Of(new NotificationUnread(conversationId, count, total)), except);
                 tell?.Invoke(count, total);
             });
         }

@@ -12,15 +12,15 @@ namespace Chat.Features;
 internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 {
     private readonly Lock gate = new();
-    private readonly Dictionary<Guid, Lane> lanes = [];
+    private readonly Dictionary<Guid, ConversationFeed> conversations = [];
     private readonly UnreadTotal total = new();
-    private List<Held>? early = [];
-    private bool isPouring;
+    private List<BufferedChange>? buffered = [];
+    private bool isFlushing;
 
     public Guid UserId => userId;
 
     /// <summary>How far the others have come, as this feed's connections were told.</summary>
-    public ToldCursors Told { get; } = new(userId, hub);
+    public ReceiptTracker Receipts { get; } = new(userId, hub);
 
     /// <summary>Connections that this feed serves, guarded by <see cref="Delivery"/>'s lock.</summary>
     public int Connections { get; set; }
@@ -34,7 +34,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         get
         {
             lock (gate)
-                return early is null;
+                return buffered is null;
         }
     }
 
@@ -42,34 +42,34 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     public void Expect(Guid conversationId, PendingReply reply)
     {
         lock (gate)
-            LaneOf(conversationId).Expect(reply);
+            FeedOf(conversationId).Expect(reply);
     }
 
     /// <summary>Offers a change.</summary>
     /// <returns>False if it is held: something before it is missing, or has not had its turn.</returns>
     public bool Offer(Change change, PendingReply? reply = null)
     {
-        var offered = new Held(change, reply, time.GetTimestamp());
+        var offered = new BufferedChange(change, reply, time.GetTimestamp());
         lock (gate)
         {
-            if (early is not null)
+            if (buffered is not null)
             {
-                early.Add(offered);
+                buffered.Add(offered);
                 return true;
             }
 
-            var lane = LaneOf(change.Message.ConversationId);
+            var lane = FeedOf(change.Message.ConversationId);
             lane.Offer(offered);
-            Pour(lane);
+            Flush(lane);
             return change.Message.ChangedSeq <= lane.Position;
         }
     }
 
     /// <summary>Something up to this number is missing that nobody has brought: it will be among the gaps.</summary>
-    public void Miss(Guid conversationId, long upTo)
+    public void MarkMissing(Guid conversationId, long upTo)
     {
         lock (gate)
-            LaneOf(conversationId).Miss(upTo);
+            FeedOf(conversationId).MarkMissing(upTo);
     }
 
     /// <summary>Offers what was missing and was found in the database. It may be much: it leaves like all that is held.</summary>
@@ -78,40 +78,40 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     {
         lock (gate)
         {
-            var lane = LaneOf(conversationId);
-            var news = missing.Count(message => lane.Hold(new Held(new Change(message), Reply: null, time.GetTimestamp())));
-            Pour(lane);
+            var lane = FeedOf(conversationId);
+            var news = missing.Count(message => lane.Buffer(new BufferedChange(new Change(message), Reply: null, time.GetTimestamp())));
+            Flush(lane);
             return news;
         }
     }
 
     /// <summary>Sets all positions from one snapshot, and lets go what was offered since the feed was made.</summary>
-    public void Load(IReadOnlyList<UnreadRow> rows)
+    public void Load(IReadOnlyList<MemberPosition> rows)
     {
         lock (gate)
         {
-            if (early is null)
+            if (buffered is null)
                 return;
-            Told.Load(rows);
+            Receipts.Load(rows);
             foreach (var row in rows)
             {
                 // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
-                var lane = LaneOf(row.ConversationId);
+                var lane = FeedOf(row.ConversationId);
                 lane.Position = row.Seq;
                 lane.Unread.Take(row);
             }
 
             // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
-            foreach (var offered in early)
+            foreach (var offered in buffered)
             {
                 var message = offered.Change.Message;
-                var lane = LaneOf(message.ConversationId);
+                var lane = FeedOf(message.ConversationId);
                 lane.Position = Math.Min(lane.Position, message.ChangedSeq - 1);
-                lane.Hold(offered);
+                lane.Buffer(offered);
             }
 
-            early = null;
-            PourAll();
+            buffered = null;
+            FlushAll();
         }
     }
 
@@ -119,7 +119,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     public void BeginRecount(Guid conversationId)
     {
         lock (gate)
-            LaneOf(conversationId).Unread.BeginRecount();
+            FeedOf(conversationId).Unread.BeginRecount();
     }
 
     /// <summary>
@@ -130,11 +130,11 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     /// <param name="snapshot">The snapshot, if it could be had.</param>
     /// <param name="tell">Gets the conversation's unread count and the total. Must not wait.</param>
     /// <returns>The conversation's unread count, and the total.</returns>
-    public (long Unread, long Total) EndRecount(Guid conversationId, UnreadRow? snapshot, Action<long, long>? tell = null)
+    public (long Unread, long Total) EndRecount(Guid conversationId, MemberPosition? snapshot, Action<long, long>? tell = null)
     {
         lock (gate)
         {
-            var count = LaneOf(conversationId).Unread;
+            var count = FeedOf(conversationId).Unread;
             if (snapshot is { } row)
                 count.Take(row);
             count.EndRecount();
@@ -153,22 +153,22 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     /// <param name="found">What was found, ascending by <see cref="Message.ChangedSeq"/>.</param>
     /// <param name="hasMore">Whether more was found than this.</param>
     /// <param name="send">Sends what is left, and whether there is more.</param>
-    public void Catch(Connection connection, Guid conversationId, IReadOnlyList<Message> found, bool hasMore, Action<IReadOnlyList<Message>, bool> send)
+    public void ClaimForSync(Connection connection, Guid conversationId, IReadOnlyList<Message> found, bool hasMore, Action<IReadOnlyList<Message>, bool> send)
     {
         lock (gate)
         {
-            var rest = LaneOf(conversationId).Catch(connection, found);
+            var rest = FeedOf(conversationId).ClaimForSync(connection, found);
             send(rest, hasMore && rest.Count == found.Count);
         }
     }
 
     /// <summary>A connection is gone.</summary>
-    public void Forget(Connection connection)
+    public void RemoveConnection(Connection connection)
     {
         lock (gate)
         {
-            foreach (var lane in lanes.Values)
-                lane.Forget(connection);
+            foreach (var lane in conversations.Values)
+                lane.RemoveConnection(connection);
         }
     }
 
@@ -176,7 +176,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
     {
         lock (gate)
-            return [.. lanes.Select(lane => (lane.Key, lane.Value.Reached, lane.Value.Unread.ReadUpTo))];
+            return [.. conversations.Select(lane => (lane.Key, lane.Value.Reached, lane.Value.Unread.ReadUpTo))];
     }
 
     /// <summary>The conversations that lack something to go on: what lies past the position, up to a number; and whether it is seen in what is held.</summary>
@@ -186,7 +186,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         List<(Guid, long, long, bool)>? gaps = null;
         lock (gate)
         {
-            foreach (var (conversationId, lane) in lanes)
+            foreach (var (conversationId, lane) in conversations)
             {
                 if (lane.Missing is (var upTo, var isSeen))
                     (gaps ??= []).Add((conversationId, lane.Position, upTo, isSeen));
@@ -201,20 +201,20 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     /// the answers that have been held for too long, for want of a change or of the positions: a slow repair must not look
     /// like a lost send.
     /// </summary>
-    public void GoOn(TimeSpan longestHold)
+    public void Release(TimeSpan longestHold)
     {
         lock (gate)
         {
-            Release(early ?? []);
-            foreach (var lane in lanes.Values)
+            Release(buffered ?? []);
+            foreach (var lane in conversations.Values)
             {
-                if (lane.HasTurns && hub.ConnectionsOf(userId).Any(HasRoom))
-                    lane.GoOn(Lane.MostAtOnce);
-                Release(lane.Waiting);
+                if (lane.CanRelease && hub.ConnectionsOf(userId).Any(HasCapacity))
+                    lane.Release(ConversationFeed.MaxReleasedAtOnce);
+                Release(lane.Buffered);
             }
         }
 
-        void Release(IEnumerable<Held> waiting)
+        void Release(IEnumerable<BufferedChange> waiting)
         {
             foreach (var held in waiting)
             {
@@ -226,45 +226,45 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
     // What waits for its turn goes out as fast as all connections take it: none is closed for what others have said while it
     // was kept from it.
-    private void Pour(Lane lane)
+    private void Flush(ConversationFeed lane)
     {
-        while (lane.HasTurns)
+        while (lane.CanRelease)
         {
-            if (!hub.ConnectionsOf(userId).All(HasRoom))
+            if (!hub.ConnectionsOf(userId).All(HasCapacity))
             {
-                if (!isPouring)
-                    _ = PourLaterAsync();
+                if (!isFlushing)
+                    _ = FlushLaterAsync();
                 return;
             }
 
-            lane.GoOn(1);
+            lane.Release(1);
         }
     }
 
-    private void PourAll()
+    private void FlushAll()
     {
-        foreach (var lane in lanes.Values)
-            Pour(lane);
+        foreach (var lane in conversations.Values)
+            Flush(lane);
     }
 
-    private async Task PourLaterAsync()
+    private async Task FlushLaterAsync()
     {
-        isPouring = true;
-        await Task.WhenAll(hub.ConnectionsOf(userId).Select(connection => connection.HasRoomAsync())).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        isFlushing = true;
+        await Task.WhenAll(hub.ConnectionsOf(userId).Select(connection => connection.WaitForCapacityAsync())).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         lock (gate)
         {
-            isPouring = false;
-            PourAll();
+            isFlushing = false;
+            FlushAll();
         }
     }
 
-    private static bool HasRoom(Connection connection) => connection.HasRoomAsync().IsCompleted;
+    private static bool HasCapacity(Connection connection) => connection.WaitForCapacityAsync().IsCompleted;
 
-    private Lane LaneOf(Guid conversationId)
+    private ConversationFeed FeedOf(Guid conversationId)
     {
         // A conversation that is not known yet has come to be since the feed was loaded: nothing of it was delivered.
-        if (!lanes.TryGetValue(conversationId, out var lane))
-            lanes.Add(conversationId, lane = new Lane(userId, hub, total));
+        if (!conversations.TryGetValue(conversationId, out var lane))
+            conversations.Add(conversationId, lane = new ConversationFeed(userId, hub, total));
         return lane;
     }
 }

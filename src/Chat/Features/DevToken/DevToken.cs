@@ -16,7 +16,7 @@ namespace Chat.Features;
 public sealed class DevTokenSlice : ISlice
 {
     /// <inheritdoc/>
-    public static void Register(SliceBuilder slice) => slice.Rest<DevTokenModule>().Runs<Welcome>();
+    public static void Register(SliceBuilder slice) => slice.MapModule<DevTokenModule>().AddHostedService<DevelopmentBanner>();
 
     /// <summary>Whether tokens are handed out. An issuer's keys cannot be signed with; only a shared key of ours can.</summary>
     internal static bool IsOpen(IHostEnvironment environment, JwtSettings jwt) => environment.IsDevelopment() && !string.IsNullOrEmpty(jwt.Key);
@@ -24,7 +24,7 @@ public sealed class DevTokenSlice : ISlice
 
 /// <summary>The body of <c>POST /dev/token</c>.</summary>
 /// <param name="Username">1 to 64 characters.</param>
-public sealed record AskForDevToken([property: Required, MinLength(1), MaxLength(DevTokenModule.MaxUsername)] string? Username);
+public sealed record DevTokenRequest([property: Required, MinLength(1), MaxLength(DevTokenModule.MaxUsername)] string? Username);
 
 /// <summary>The answer of <c>POST /dev/token</c>.</summary>
 /// <param name="Token">A JWT, good for twelve hours.</param>
@@ -44,24 +44,24 @@ public sealed class DevTokenModule : ICarterModule
         if (DevTokenSlice.IsOpen(app.ServiceProvider.GetRequiredService<IHostEnvironment>(), jwt))
         {
             app.MapPost("/dev/token", IssueAsync).AllowAnonymous().WithTags("Development")
-                .Named("issueDevToken", "A token for whoever asks. In Development alone.", "Good for twelve hours. The same username always gets the same user.")
-                .Takes(new AskForDevToken("alice"))
-                .Answers(StatusCodes.Status200OK, "The token.", new DevToken("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Example.Alice))
-                .Refuses(ChatError.Invalid("username", $"1 to {MaxUsername} characters."), ChatError.Missing("There is no such address outside of Development."));
+                .Describe("issueDevToken", "A token for whoever asks. In Development alone.", "Good for twelve hours. The same username always gets the same user.")
+                .Accepts(new DevTokenRequest("alice"))
+                .Returns(StatusCodes.Status200OK, "The token.", new DevToken("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Example.Alice))
+                .Fails(ChatError.Invalid("username", $"1 to {MaxUsername} characters."), ChatError.NotFound("There is no such address outside of Development."));
         }
     }
 
-    private static async Task<IResult> IssueAsync(Body<AskForDevToken> body, UserDirectory directory, IOptions<JwtSettings> jwt, TimeProvider time)
+    private static async Task<IResult> IssueAsync(Body<DevTokenRequest> body, UserDirectory directory, IOptions<JwtSettings> jwt, TimeProvider time)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();
         if (Username.Read(body.Value!.Username) is not { Text: var username, Key: var key } || WireText.Length(username) > MaxUsername)
             return ChatError.Invalid("username", $"1 to {MaxUsername} visible characters, of scripts that go together.").ToProblem();
 
-        var userId = await directory.FindAsync(username) ?? Storage.Key.Of("dev user", Guid.Empty, Guid.Empty, key);
+        var userId = await directory.FindAsync(username) ?? Storage.DeterministicId.Of("dev user", Guid.Empty, Guid.Empty, key);
         // In whole seconds, as the token says it.
         var issuedAt = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
-        await directory.SeenAsync(new Identity(userId, username, username, null) { IssuedAt = issuedAt });
+        await directory.OnSignedInAsync(new Identity(userId, username, username, null) { IssuedAt = issuedAt });
         var now = issuedAt.UtcDateTime;
         var token = new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
         {

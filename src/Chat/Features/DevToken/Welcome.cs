@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Chat.Features;
 
 /// <summary>Tells a developer, once the server listens, what to try next. Development alone, and no token in it.</summary>
-internal sealed class Welcome(IServer server, IHostApplicationLifetime lifetime, IHostEnvironment environment, IConfiguration configuration) : IHostedService
+internal sealed class DevelopmentBanner(IServer server, IHostApplicationLifetime lifetime, IHostEnvironment environment, IConfiguration configuration) : IHostedService
 {
     private const string Http1 = nameof(HttpProtocols.Http1);
 

@@ -33,7 +33,7 @@ public sealed class HealthSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Runs<PubSubCheck>();
+        slice.AddHostedService<PubSubCheck>();
         slice.Services.Configure<HealthCheckPublisherOptions>(options =>
         {
             options.Delay = TimeSpan.Zero;
@@ -56,13 +56,13 @@ public sealed class HealthSlice : ISlice
         var healthy = new HealthAnswer(Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });
         var health = app.MapGroup("/health").AllowAnonymous().WithTags("Health");
         health.MapMethods("live", Methods, (HttpContext http) => Answer(http, new HealthReport(new Dictionary<string, HealthReportEntry>(), TimeSpan.Zero)))
-            .Named("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
-            .Answers(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
+            .Describe("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
+            .Returns(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
         health.MapMethods("ready", Methods, async (Readiness readiness, HttpContext http, [Description("Parts of `checks` to leave out, for who has no other place to send people to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
-                Answer(http, await readiness.LookAsync(exclude ?? [], http.RequestAborted)))
-            .Named("getReady", "Whether to send people here.", "PostgreSQL and Redis work, Redis takes writes and delivers a message of this node to itself through pub/sub, the keys that tokens are checked with are there, and the node is not stopping. An answer may be a second old.")
-            .Answers(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
-            .Answers(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
+                Answer(http, await readiness.CheckAsync(exclude ?? [], http.RequestAborted)))
+            .Describe("getReady", "Whether to send people here.", "PostgreSQL and Redis work, Redis takes writes and delivers a message of this node to itself through pub/sub, the keys that tokens are checked with are there, and the node is not stopping. An answer may be a second old.")
+            .Returns(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
+            .Returns(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
     }
 
     private static JsonHttpResult<HealthAnswer> Answer(HttpContext http, HealthReport report)
@@ -85,7 +85,7 @@ public sealed class HealthSlice : ISlice
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
 
 /// <summary>Makes a metric of what readiness says, so that it can be seen by who does not ask for readiness.</summary>
-internal sealed partial class HealthMetrics(ServerMetrics metrics, Dependencies dependencies, ILogger<HealthMetrics> log) : IHealthCheckPublisher
+internal sealed partial class HealthMetrics(ServerMetrics metrics, DependencyStates dependencies, ILogger<HealthMetrics> log) : IHealthCheckPublisher
 {
     private const string Well = "ok";
     private readonly Dictionary<string, string> said = [];
@@ -94,7 +94,7 @@ internal sealed partial class HealthMetrics(ServerMetrics metrics, Dependencies 
     {
         foreach (var (part, entry) in report.Entries)
         {
-            metrics.Health(part, entry.Status switch { HealthStatus.Healthy => 1, HealthStatus.Degraded => 0.5, _ => 0 });
+            metrics.RecordHealth(part, entry.Status switch { HealthStatus.Healthy => 1, HealthStatus.Degraded => 0.5, _ => 0 });
             var now = entry.Status == HealthStatus.Healthy || IsTold(part) ? Well : entry.Description ?? "failed";
             if (said.GetValueOrDefault(part, Well) != now)
                 Changed(part, now);
@@ -121,7 +121,7 @@ internal sealed partial class HealthMetrics(ServerMetrics metrics, Dependencies 
 /// tokens, or takes those that have expired. Redis is the second witness: if it is PostgreSQL's clock that is off, no node is
 /// worse than another.
 /// </summary>
-internal sealed class ServerCheck(Hub hub, DatabaseWatch database, RedisConnection redis, TimeProvider time) : IHealthCheck
+internal sealed class ServerCheck(Hub hub, DatabaseMonitor database, RedisConnection redis, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
@@ -140,7 +140,7 @@ internal sealed class ServerCheck(Hub hub, DatabaseWatch database, RedisConnecti
     {
         try
         {
-            var now = await redis.NowAsync().WaitAsync(RedisConnection.Patience, time, cancellationToken);
+            var now = await redis.GetServerTimeAsync().WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             return (time.GetUtcNow() - now).Duration() <= JwtSettings.ClockSkew;
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
@@ -150,13 +150,13 @@ internal sealed class ServerCheck(Hub hub, DatabaseWatch database, RedisConnecti
     }
 }
 
-internal sealed class PostgresCheck(DatabaseWatch database, Dependencies dependencies, IHostEnvironment environment, TimeProvider time) : IHealthCheck
+internal sealed class PostgresCheck(DatabaseMonitor database, DependencyStates dependencies, IHostEnvironment environment, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            var loses = await database.ProbeAsync(cancellationToken).WaitAsync(RedisConnection.Patience * 2, time, cancellationToken);
+            var loses = await database.ProbeAsync(cancellationToken).WaitAsync(RedisConnection.Timeout * 2, time, cancellationToken);
             // What a send was refused for and a look at nothing is not: a full disk, say.
             if (dependencies.Postgres.Refusal is { } refusal)
                 return HealthCheckResult.Unhealthy(refusal);
@@ -180,7 +180,7 @@ internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHe
         try
         {
             // A write, because a Redis that is full, or a replica of another, goes on answering everything else.
-            await redis.Database.StringSetAsync(redis.Names.Ready(redis.NodeId), 1, KeyLife).WaitAsync(RedisConnection.Patience, time, cancellationToken);
+            await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, KeyLife).WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (RedisServerException refused)
@@ -197,7 +197,7 @@ internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHe
 internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        await keys.AskAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("its keys are missing");
+        await keys.FetchAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("its keys are missing");
 }
 
 /// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing, or not everything.</summary>
@@ -207,7 +207,7 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        channels.Listen(redis.Names.Node(redis.NodeId), received =>
+        channels.Subscribe(redis.Keys.Node(redis.NodeId), received =>
         {
             if (Guid.TryParse((string?)received.Message, out var id) && underWay.TryRemove(id, out var waiting))
                 waiting.TrySetResult();
@@ -219,14 +219,14 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        if (channels.Refused > 0)
+        if (channels.RefusedCount > 0)
             return HealthCheckResult.Unhealthy("Redis refuses subscriptions");
         var id = Guid.NewGuid();
         var waiting = underWay.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         try
         {
-            await redis.Database.PublishAsync(redis.Channel(redis.Names.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Patience, time, cancellationToken);
-            await waiting.Task.WaitAsync(RedisConnection.Patience, time, cancellationToken);
+            await redis.Database.PublishAsync(redis.Channel(redis.Keys.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Timeout, time, cancellationToken);
+            await waiting.Task.WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)

@@ -23,7 +23,7 @@ internal sealed class Readiness(HealthCheckService checks, IOptions<HealthCheckS
         [.. options.Value.Registrations.Where(check => check.Tags.Contains(Tag)).Select(check => new Look(check, checks, time))];
 
     /// <summary>What there is to say, without the parts that the caller leaves out.</summary>
-    public async Task<HealthReport> LookAsync(IReadOnlyCollection<string> excluded, CancellationToken cancellation)
+    public async Task<HealthReport> CheckAsync(IReadOnlyCollection<string> excluded, CancellationToken cancellation)
     {
         var reports = await Task.WhenAll(parts.Where(part => !excluded.Contains(part.Name)).Select(part => part.LatestAsync())).WaitAsync(cancellation);
         return new HealthReport(reports.SelectMany(report => report.Entries).ToDictionary(), reports.Aggregate(TimeSpan.Zero, (sum, report) => sum + report.TotalDuration));

@@ -15,7 +15,7 @@ namespace Chat.Features;
 public sealed class HistorySlice : ISlice
 {
     /// <inheritdoc/>
-    public static void Register(SliceBuilder slice) => slice.Rest<HistoryModule>();
+    public static void Register(SliceBuilder slice) => slice.MapModule<HistoryModule>();
 }
 
 /// <summary>The answer of <c>GET /chat/conversations/{id}/messages</c>.</summary>
@@ -32,10 +32,10 @@ public sealed class HistoryModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapGet("/chat/conversations/{id:guid}/messages", GetAsync).RequireAuthorization().WithTags("Messages")
-            .Named("listMessages", "What was said, page by page, ascending by number.", "With `before` the messages just before a number, with `after` those just after one, without either the latest. `hasMore` looks in the direction that was asked for.")
-            .CostsRows("limit")
-            .Answers(StatusCodes.Status200OK, "A page.", new MessagePage([Example.Hello], HasMore: false))
-            .Refuses(ChatError.Invalid("limit", $"1 to {MaxPage}."), ChatError.Forbidden);
+            .Describe("listMessages", "What was said, page by page, ascending by number.", "With `before` the messages just before a number, with `after` those just after one, without either the latest. `hasMore` looks in the direction that was asked for.")
+            .CostsByRows("limit")
+            .Returns(StatusCodes.Status200OK, "A page.", new MessagePage([Example.Hello], HasMore: false))
+            .Fails(ChatError.Invalid("limit", $"1 to {MaxPage}."), ChatError.Forbidden);
 
     private static async Task<IResult> GetAsync(
         [Description("The conversation.")] Guid id,

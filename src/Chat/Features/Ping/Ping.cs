@@ -11,7 +11,7 @@ namespace Chat.Features;
 public sealed class PingSlice : ISlice
 {
     /// <inheritdoc/>
-    public static void Register(SliceBuilder slice) => slice.On<Ping, PingHandler>(takesTurn: false);
+    public static void Register(SliceBuilder slice) => slice.HandleEvent<Ping, PingHandler>(takesTurn: false);
 }
 
 /// <summary>The event <c>ping</c>.</summary>

@@ -7,14 +7,14 @@ namespace Chat.Features;
 /// <param name="OfUser">The user.</param>
 /// <param name="UserId">The other.</param>
 /// <param name="LastSeenAt">When the other went offline last, if ever. It stands still at a block, as if they had stayed away since.</param>
-/// <param name="IsApart">Whether there is a block between the two.</param>
-internal readonly record struct Contact(Guid OfUser, Guid UserId, DateTimeOffset? LastSeenAt, bool IsApart);
+/// <param name="IsBlocked">Whether there is a block between the two.</param>
+internal readonly record struct Contact(Guid OfUser, Guid UserId, DateTimeOffset? LastSeenAt, bool IsBlocked);
 
 /// <summary>Who is to hear of whom.</summary>
-internal sealed class Contacts(NpgsqlDataSource database, Tables tables)
+internal sealed class Contacts(NpgsqlDataSource database, TableNames tables)
 {
     /// <summary>Of so many people a user hears unasked: those with whom they have talked last.</summary>
-    public const int Most = 1000;
+    public const int MaxContacts = 1000;
 
     /// <summary>The latest contacts of a user.</summary>
     public async Task<IReadOnlyList<Contact>> LoadAsync(Guid userId)
@@ -25,7 +25,7 @@ internal sealed class Contacts(NpgsqlDataSource database, Tables tables)
                   from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
                   where m.user_id = $1
                   order by h.updated_at desc, h.id
-                  limit {Most}) latest
+                  limit {MaxContacts}) latest
             join {tables.Member} other on other.conversation_id = latest.conversation_id and other.user_id <> $1
             """);
         command.Parameters.Add(new() { Value = userId });

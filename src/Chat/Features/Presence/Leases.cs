@@ -28,13 +28,13 @@ internal enum Transition
 /// The node alone renews, far more often than a lease needs; a client's ping does not, since it would say nothing that
 /// the node does not know: a connection without a sign of life is closed before its lease could run out.
 /// </remarks>
-internal sealed class Leases(RedisConnection redis, TimeProvider time)
+internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
 {
     /// <summary>How often a node renews the leases of its connections.</summary>
-    public static readonly TimeSpan Refresh = TimeSpan.FromSeconds(12);
+    public static readonly TimeSpan RenewInterval = TimeSpan.FromSeconds(12);
 
     /// <summary>How long after an interruption every node has Redis again and has put its leases back.</summary>
-    public static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan SettlingTime = TimeSpan.FromSeconds(5);
 
     private const int MaxSweptAtOnce = 200;
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(40);
@@ -52,10 +52,10 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
     /// Whether Redis was away a moment ago. Until every node has put back what it holds, a lease that is not there says
     /// nothing.
     /// </summary>
-    public bool IsSettling => Volatile.Read(ref interruptedAt) is not 0 and var since && time.GetElapsedTime(since) < Settling;
+    public bool IsSettling => Volatile.Read(ref interruptedAt) is not 0 and var since && time.GetElapsedTime(since) < SettlingTime;
 
     /// <summary>Redis was away, or has just come back.</summary>
-    public void NoteInterruption() => Volatile.Write(ref interruptedAt, time.GetTimestamp());
+    public void RecordInterruption() => Volatile.Write(ref interruptedAt, time.GetTimestamp());
 
     /// <summary>Measures how far Redis' clock is from ours.</summary>
     public async Task SynchronizeAsync()
@@ -70,14 +70,14 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
     {
         var now = Now();
         var end = now + Length.TotalMilliseconds;
-        var key = redis.Names.Online(userId);
+        var key = redis.Keys.Online(userId);
         var change = redis.Database.CreateTransaction();
         var expired = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, now);
         var added = change.SortedSetAddAsync(key, connectionId.ToString(), end);
         var left = change.SortedSetLengthAsync(key);
         _ = change.KeyExpireAsync(key, KeyLife);
         await change.ExecuteAsync();
-        await redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), end);
+        await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), end);
         // Leases that ran out unnoticed: nobody was told that the user had gone, so nobody is told that they are back.
         return await added && await left == 1 && await expired == 0 ? Transition.CameOnline : Transition.None;
     }
@@ -85,7 +85,7 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
     /// <summary>A connection has gone: gives its lease back.</summary>
     public async Task<Transition> RemoveAsync(Guid userId, Guid connectionId)
     {
-        var key = redis.Names.Online(userId);
+        var key = redis.Keys.Online(userId);
         var change = redis.Database.CreateTransaction();
         _ = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, Now());
         var removed = change.SortedSetRemoveAsync(key, connectionId.ToString());
@@ -97,11 +97,11 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
         {
             // Redis had lost it. It may have lost another node's for the same person, too: the sweep looks once those
             // are back, and tells.
-            await redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), Now() + Settling.TotalMilliseconds, When.NotExists);
+            await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), Now() + SettlingTime.TotalMilliseconds, When.NotExists);
             return Transition.None;
         }
 
-        await redis.Database.SortedSetRemoveAsync(redis.Names.Leases, userId.ToString());
+        await redis.Database.SortedSetRemoveAsync(redis.Keys.Leases, userId.ToString());
         return Transition.WentOffline;
     }
 
@@ -117,10 +117,10 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
         var sent = new List<Task>(connections.Count * 3);
         foreach (var (userId, connectionId) in connections)
         {
-            var key = redis.Names.Online(userId);
+            var key = redis.Keys.Online(userId);
             added.Add((userId, redis.Database.SortedSetAddAsync(key, connectionId.ToString(), end)));
             sent.Add(redis.Database.KeyExpireAsync(key, KeyLife));
-            sent.Add(redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), end));
+            sent.Add(redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), end));
         }
 
         await Task.WhenAll([.. sent, .. added.Select(own => own.WasMissing)]);
@@ -139,7 +139,7 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
         SortedSetEntry[] late;
         do
         {
-            late = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Names.Leases, stop: now, take: MaxSweptAtOnce);
+            late = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Keys.Leases, stop: now, take: MaxSweptAtOnce);
             var claims = await Task.WhenAll(late.Select(async entry => (entry, IsGone: await ClaimAsync(entry.Element, now))));
             gone.AddRange(claims.Where(claim => claim.IsGone).Select(claim => (Guid.Parse((string)claim.entry.Element!), claim.entry.Score)));
         }
@@ -151,7 +151,7 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
     public async Task<IReadOnlySet<Guid>> OnlineAsync(IReadOnlyCollection<Guid> users)
     {
         var now = Now();
-        var counts = users.Select(user => (user, Count: redis.Database.SortedSetLengthAsync(redis.Names.Online(user), now, double.PositiveInfinity))).ToArray();
+        var counts = users.Select(user => (user, Count: redis.Database.SortedSetLengthAsync(redis.Keys.Online(user), now, double.PositiveInfinity))).ToArray();
         await Task.WhenAll(counts.Select(asked => asked.Count));
         return counts.Where(asked => asked.Count.Result > 0).Select(asked => asked.user).ToHashSet();
     }
@@ -159,9 +159,9 @@ internal sealed class Leases(RedisConnection redis, TimeProvider time)
     // Whether this node is the one that took the user off the list, and no lease of theirs is left.
     private async Task<bool> ClaimAsync(RedisValue user, double now)
     {
-        if (!await redis.Database.SortedSetRemoveAsync(redis.Names.Leases, user))
+        if (!await redis.Database.SortedSetRemoveAsync(redis.Keys.Leases, user))
             return false;
-        var key = redis.Names.Online(Guid.Parse((string)user!));
+        var key = redis.Keys.Online(Guid.Parse((string)user!));
         var change = redis.Database.CreateTransaction();
         _ = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, now);
         var left = change.SortedSetLengthAsync(key);

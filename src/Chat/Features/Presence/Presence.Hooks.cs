@@ -24,27 +24,27 @@ internal static class PresenceHooks
     public static async Task ExpireLeases(this RedisConnection redis, Guid userId, DateTimeOffset now)
     {
         var ended = now.ToUnixTimeMilliseconds() - 1;
-        foreach (var lease in await redis.Database.SortedSetRangeByRankAsync(redis.Names.Online(userId)))
-            await redis.Database.SortedSetAddAsync(redis.Names.Online(userId), lease, ended, When.Exists);
-        await redis.Database.SortedSetAddAsync(redis.Names.Leases, userId.ToString(), ended, When.Exists);
+        foreach (var lease in await redis.Database.SortedSetRangeByRankAsync(redis.Keys.Online(userId)))
+            await redis.Database.SortedSetAddAsync(redis.Keys.Online(userId), lease, ended, When.Exists);
+        await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), ended, When.Exists);
     }
 
     /// <summary>Lets Redis lose all it knows of these users and of who is online.</summary>
     public static async Task LoseLeases(this ChatApp app, params TestUser[] users)
     {
         var redis = app.Services.GetRequiredService<RedisConnection>();
-        await redis.Database.KeyDeleteAsync([redis.Names.Leases, .. users.Select(user => redis.Names.Online(user.Id))]);
+        await redis.Database.KeyDeleteAsync([redis.Keys.Leases, .. users.Select(user => redis.Keys.Online(user.Id))]);
     }
 
     /// <summary>How many connections of a user hold a lease.</summary>
     public static long HeldLeases(this ChatApp app, TestUser user)
     {
         var redis = app.Services.GetRequiredService<RedisConnection>();
-        return redis.Database.SortedSetLength(redis.Names.Online(user.Id));
+        return redis.Database.SortedSetLength(redis.Keys.Online(user.Id));
     }
 
     /// <summary>The server's own handle on the leases.</summary>
-    public static Leases Leases(this ChatApp app) => app.Services.GetRequiredService<Leases>();
+    public static PresenceLeases Leases(this ChatApp app) => app.Services.GetRequiredService<PresenceLeases>();
 
     /// <summary>Who is there, as <c>GET /chat/presence</c> tells one user of others.</summary>
     public static async Task<IReadOnlyDictionary<Guid, JsonElement>> Presence(this ChatApp app, TestUser caller, params TestUser[] asked)

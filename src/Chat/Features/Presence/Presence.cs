@@ -10,7 +10,7 @@ namespace Chat.Features;
 
 /// <summary>
 /// Who is there. A person is online while any of their connections, on any node, holds a lease in Redis
-/// (<see cref="Leases"/>, <see cref="PresenceWorker"/>); several devices are one person. A real change is told once, to those
+/// (<see cref="PresenceLeases"/>, <see cref="PresenceWorker"/>); several devices are one person. A real change is told once, to those
 /// who are there and have the person among their latest contacts, with no block between (<see cref="PresenceViews"/>). The first thing to be shed under load:
 /// its frames are droppable, and nothing on the message path waits for it.
 /// </summary>
@@ -19,15 +19,15 @@ public sealed class PresenceSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Services.AddSingleton<Leases>().AddSingleton<Contacts>();
-        slice.Runs<PresenceViews>()
+        slice.Services.AddSingleton<PresenceLeases>().AddSingleton<Contacts>();
+        slice.AddHostedService<PresenceViews>()
             .ObserveConnections<PresenceViews>()
-            .OnNode<PresenceChanged, PresenceViews>()
-            .OnNode<PresenceAnnounced, PresenceViews>()
-            .Runs<PresenceWorker>()
+            .HandleNodeEvent<PresenceChanged, PresenceViews>()
+            .HandleNodeEvent<PresenceAnnounced, PresenceViews>()
+            .AddHostedService<PresenceWorker>()
             .ObserveConnections<PresenceWorker>()
-            .Rest<PresenceModule>()
-            .Documents(options => options.Column<LastSeen>(nameof(LastSeen.At)));
+            .MapModule<PresenceModule>()
+            .ConfigureMarten(options => options.Column<LastSeen>(nameof(LastSeen.At)));
         slice.Services.AddSingleton<IBlockObserver>(provider => provider.GetRequiredService<PresenceViews>());
     }
 }
@@ -43,7 +43,7 @@ public sealed record UserStatus(Guid UserId, bool Online, DateTimeOffset? LastSe
 /// <param name="More">True of a part behind which another one comes; else absent.</param>
 public sealed record StatusBulk(IReadOnlyList<UserStatus> Users, bool? More = null) : IEvent<StatusBulk>
 {
-    internal const int MostAtOnce = 200;
+    internal const int MaxPerFrame = 200;
 
     /// <inheritdoc/>
     public static string Name => "status.bulk";
@@ -92,14 +92,14 @@ public sealed record LastSeen
 /// <summary>The REST side.</summary>
 public sealed class PresenceModule : ICarterModule
 {
-    private const int MaxAsked = StatusBulk.MostAtOnce;
+    private const int MaxAsked = StatusBulk.MaxPerFrame;
 
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/presence", GetAsync).RequireAuthorization().WithTags("People")
-        .Named("getPresence", "Who is there.", "Of those asked for, the ones the caller shares a conversation with.")
-        .Answers(StatusCodes.Status200OK, "What the caller may see of them.", new StatusBulk([new(Example.Bob, false, Example.At)]))
-        .CostsListed("userIds")
-        .Refuses(ChatError.Invalid("userIds", $"1 to {MaxAsked} ids."));
+        .Describe("getPresence", "Who is there.", "Of those asked for, the ones the caller shares a conversation with.")
+        .Returns(StatusCodes.Status200OK, "What the caller may see of them.", new StatusBulk([new(Example.Bob, false, Example.At)]))
+        .CostsByItems("userIds")
+        .Fails(ChatError.Invalid("userIds", $"1 to {MaxAsked} ids."));
 
     private static async Task<IResult> GetAsync([Description("1 to 200 user ids, separated by commas."), Required] string? userIds, HttpContext http, PresenceViews presence)
     {

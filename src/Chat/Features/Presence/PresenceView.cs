@@ -6,7 +6,7 @@ namespace Chat.Features;
 internal sealed class PresenceView(Guid userId)
 {
     private readonly Lock gate = new();
-    private readonly Dictionary<Guid, Told> told = [];
+    private readonly Dictionary<Guid, SentStatus> sent = [];
     private readonly List<Connection> listening = [];
 
     public Guid UserId => userId;
@@ -26,7 +26,7 @@ internal sealed class PresenceView(Guid userId)
         get
         {
             lock (gate)
-                return [.. told.Keys];
+                return [.. sent.Keys];
         }
     }
 
@@ -34,10 +34,10 @@ internal sealed class PresenceView(Guid userId)
     public static UserStatus Status(Contact contact, bool isOnline) => new(contact.UserId, isOnline, isOnline ? null : contact.LastSeenAt);
 
     /// <summary>Whether the user's connections were told last that somebody is there.</summary>
-    public bool Says(Guid person)
+    public bool StatusOf(Guid person)
     {
         lock (gate)
-            return told.TryGetValue(person, out var one) && one.Status.Online;
+            return sent.TryGetValue(person, out var one) && one.Status.Online;
     }
 
     /// <summary>Takes over what a read has found, unless a read that began later has found something already; tells what is news.</summary>
@@ -46,14 +46,14 @@ internal sealed class PresenceView(Guid userId)
     {
         lock (gate)
         {
-            var isNew = !told.TryGetValue(contact.UserId, out var before);
+            var isNew = !sent.TryGetValue(contact.UserId, out var before);
             if (!isNew && before.Read > read)
                 return false;
-            var status = Status(contact, isOnline || (!isKnown && !contact.IsApart && before.Status?.Online == true));
-            told[contact.UserId] = new Told(status, read);
+            var status = Status(contact, isOnline || (!isKnown && !contact.IsBlocked && before.Status?.Online == true));
+            sent[contact.UserId] = new SentStatus(status, read);
             // Whoever nothing was told of counts as away.
             if (status.Online != (before.Status?.Online == true))
-                Tell(status, time.GetWireNow());
+                Notify(status, time.GetWireNow());
             return isNew;
         }
     }
@@ -63,7 +63,7 @@ internal sealed class PresenceView(Guid userId)
     {
         lock (gate)
         {
-            var parts = told.Values.Where(one => one.Read >= read).Select(one => one.Status).Chunk(StatusBulk.MostAtOnce).DefaultIfEmpty([]).ToArray();
+            var parts = sent.Values.Where(one => one.Read >= read).Select(one => one.Status).Chunk(StatusBulk.MaxPerFrame).DefaultIfEmpty([]).ToArray();
             foreach (var part in parts)
                 connection.Send(new StatusBulk(part, part == parts[^1] ? null : true));
             listening.Add(connection);
@@ -77,7 +77,7 @@ internal sealed class PresenceView(Guid userId)
             listening.Remove(connection);
     }
 
-    private void Tell(UserStatus status, DateTimeOffset now)
+    private void Notify(UserStatus status, DateTimeOffset now)
     {
         if (listening.Count == 0)
             return;
@@ -89,7 +89,7 @@ internal sealed class PresenceView(Guid userId)
     }
 
     /// <summary>What was told last, and the number of the read that has found it.</summary>
-    private readonly record struct Told(UserStatus Status, long Read);
+    private readonly record struct SentStatus(UserStatus Status, long Read);
 }
 
 /// <summary>Which of this node's users follow whom. Guarded by the lock on all views.</summary>

@@ -12,14 +12,14 @@ namespace Chat.Features;
 /// told last is true, and the same is never told twice.
 /// </summary>
 internal sealed partial class PresenceViews(
-    Leases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time, ILogger<PresenceViews> log)
-    : LoopService(time, log), IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>, INodeHandler<PresenceAnnounced>
+    PresenceLeases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time, ILogger<PresenceViews> log)
+    : SupervisedBackgroundService(time, log), IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>, INodeHandler<PresenceAnnounced>
 {
     private const int MaxBatch = 1024;
 
     /// <summary>Stands in a hint for all of a user's contacts.</summary>
-    private static readonly Guid Everybody = Guid.Empty;
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    private static readonly Guid All = Guid.Empty;
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<Guid, PresenceView> views = new();
     private readonly ConcurrentDictionary<Connection, long> openings = new();
     private readonly Followers followers = new();
@@ -31,9 +31,9 @@ internal sealed partial class PresenceViews(
     private int lookedAgain;
 
     /// <summary>Somebody's presence, as a user sees it, may have changed: to be told on every node where that user is.</summary>
-    public void MayHaveChanged(Guid to, Guid about)
+    public void Invalidate(Guid to, Guid about)
     {
-        Hint(to, about);
+        EnqueueHint(to, about);
         backplane.Publish(to, new PresenceChanged(about));
     }
 
@@ -48,7 +48,7 @@ internal sealed partial class PresenceViews(
     /// Before auth_success: reads what status.bulk will say, so that whatever changes after auth_success is told on top of it. What is
     /// news in it, the user's other connections hear at once. Several connections of one user share a read that is under way.
     /// </summary>
-    public async ValueTask OpeningAsync(Connection connection)
+    public async ValueTask OnOpeningAsync(Connection connection)
     {
         PresenceView view;
         lock (gate)
@@ -60,27 +60,27 @@ internal sealed partial class PresenceViews(
         var read = 0L;
         try
         {
-            read = await LookAsync(view);
+            read = await LoadAsync(view);
         }
-        catch (Exception failure) when (IsAway(failure))
+        catch (Exception failure) when (IsTransientOutage(failure))
         {
             // An empty list is better than a connection that does not open; what it lacks is told once PostgreSQL is back.
             NotUpToDate(failure.Message);
-            Hint(view.UserId, Everybody);
+            EnqueueHint(view.UserId, All);
         }
 
         openings[connection] = read;
     }
 
     /// <summary>status.bulk, in parts: the people with whom the user has talked last.</summary>
-    public ValueTask OpenedAsync(Connection connection)
+    public ValueTask OnOpenedAsync(Connection connection)
     {
         if (openings.TryRemove(connection, out var read) && views.TryGetValue(connection.User.Id, out var view))
             view.Begin(connection, read);
         return ValueTask.CompletedTask;
     }
 
-    public ValueTask ClosedAsync(Connection connection)
+    public ValueTask OnClosedAsync(Connection connection)
     {
         openings.TryRemove(connection, out _);
         lock (gate)
@@ -106,13 +106,13 @@ internal sealed partial class PresenceViews(
         (Guid, Guid)[] both = [(one, other), (other, one)];
         try
         {
-            await ShowAsync(both);
+            await RefreshAsync(both);
         }
-        catch (Exception failure) when (IsAway(failure))
+        catch (Exception failure) when (IsTransientOutage(failure))
         {
             NotUpToDate(failure.Message);
             foreach (var (to, about) in both)
-                Hint(to, about);
+                EnqueueHint(to, about);
         }
     }
 
@@ -124,17 +124,17 @@ internal sealed partial class PresenceViews(
         var (online, isKnown) = await OnlineAsync(all);
         // Leases that nobody can renew say nothing: what the user's connections were told last is the best there is.
         var told = isKnown ? null : views.GetValueOrDefault(userId);
-        return [.. all.Select(contact => PresenceView.Status(contact, online.Contains(contact.UserId) || (!contact.IsApart && told?.Says(contact.UserId) == true)))];
+        return [.. all.Select(contact => PresenceView.Status(contact, online.Contains(contact.UserId) || (!contact.IsBlocked && told?.StatusOf(contact.UserId) == true)))];
     }
 
-    void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => Hint(userId, received.UserId);
+    void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => EnqueueHint(userId, received.UserId);
 
     void INodeHandler<PresenceAnnounced>.Handle(Guid userId, PresenceAnnounced received) => HintFollowers(received.Users);
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("presence views", ShowHintsAsync), ("presence views after an outage", LookAgainAsync)];
+        [("presence views", ProcessHintsAsync), ("presence views after an outage", RefreshAllAsync)];
 
-    private void Hint(Guid to, Guid about)
+    private void EnqueueHint(Guid to, Guid about)
     {
         if (views.ContainsKey(to))
             hints.Writer.TryWrite((to, about));
@@ -155,70 +155,70 @@ internal sealed partial class PresenceViews(
         }
     }
 
-    private async Task ShowHintsAsync(CancellationToken stopping)
+    private async Task ProcessHintsAsync(CancellationToken stopping)
     {
         while (pending.Count > 0 || await hints.Reader.WaitToReadAsync(stopping))
         {
             if (leases.IsSettling)
             {
-                await Task.Delay(Pause, Time, stopping);
+                await Task.Delay(RetryDelay, Time, stopping);
                 continue;
             }
 
             while (pending.Count < MaxBatch && hints.Reader.TryRead(out var hint))
                 pending.Add(hint);
-            foreach (var to in pending.Where(pair => pair.About == Everybody).Select(pair => pair.To).Distinct())
+            foreach (var to in pending.Where(pair => pair.About == All).Select(pair => pair.To).Distinct())
             {
                 if (views.TryGetValue(to, out var view))
-                    await LookAsync(view);
+                    await LoadAsync(view);
             }
 
-            await ShowAsync([.. pending.Where(pair => pair.About != Everybody)]);
+            await RefreshAsync([.. pending.Where(pair => pair.About != All)]);
             pending = [];
         }
     }
 
     // What was looked at while Redis was away, or before the other nodes had put their leases back, may be wrong, and
     // nobody hints at it again.
-    private async Task LookAgainAsync(CancellationToken stopping)
+    private async Task RefreshAllAsync(CancellationToken stopping)
     {
         while (true)
         {
-            await redis.BackAsync(lookedAgain, stopping);
-            lookedAgain = redis.Returns;
-            leases.NoteInterruption();
+            await redis.WaitForReconnectAsync(lookedAgain, stopping);
+            lookedAgain = redis.ReconnectCount;
+            leases.RecordInterruption();
             foreach (var view in views.Values)
             {
                 foreach (var about in view.Known)
-                    Hint(view.UserId, about);
+                    EnqueueHint(view.UserId, about);
             }
         }
     }
 
-    private async Task ShowAsync(IReadOnlyCollection<(Guid To, Guid About)> pairs)
+    private async Task RefreshAsync(IReadOnlyCollection<(Guid To, Guid About)> pairs)
     {
         var own = pairs.Where(pair => views.ContainsKey(pair.To)).Distinct().ToArray();
         if (own.Length == 0)
             return;
         var read = Interlocked.Increment(ref reads);
         var found = await contacts.LoadAsync(own);
-        foreach (var contact in found.Where(contact => contact.IsApart))
+        foreach (var contact in found.Where(contact => contact.IsBlocked))
             Take(contact, isOnline: false, read);
-        var visible = found.Where(contact => !contact.IsApart).ToArray();
+        var visible = found.Where(contact => !contact.IsBlocked).ToArray();
         if (leases.IsSettling)
         {
             foreach (var contact in visible)
-                Hint(contact.OfUser, contact.UserId);
+                EnqueueHint(contact.OfUser, contact.UserId);
             return;
         }
 
-        var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Patience, Time);
+        var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Timeout, Time);
         foreach (var contact in visible)
             Take(contact, online.Contains(contact.UserId), read);
     }
 
     // Reads all contacts, or shares a read that is under way: what changes while it is, is told on top of it.
-    private Task<long> LookAsync(PresenceView view)
+    private Task<long> LoadAsync(PresenceView view)
     {
         lock (gate)
         {
@@ -257,7 +257,7 @@ internal sealed partial class PresenceViews(
             }
 
             foreach (var about in again)
-                Hint(view.UserId, about);
+                EnqueueHint(view.UserId, about);
         }
     }
 
@@ -278,10 +278,10 @@ internal sealed partial class PresenceViews(
         try
         {
             var isKnown = !leases.IsSettling;
-            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsApart).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Patience, Time);
+            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsBlocked).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Timeout, Time);
             return (online, isKnown);
         }
-        catch (Exception failure) when (IsAway(failure))
+        catch (Exception failure) when (IsTransientOutage(failure))
         {
             NotUpToDate(failure.Message);
             return (new HashSet<Guid>(), false);

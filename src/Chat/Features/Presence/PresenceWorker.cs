@@ -12,11 +12,11 @@ namespace Chat.Features;
 /// not take is tried again until they can.
 /// </summary>
 internal sealed partial class PresenceWorker(
-    Leases leases, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
-    : LoopService(time, log), IConnectionObserver
+    PresenceLeases leases, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
+    : SupervisedBackgroundService(time, log), IConnectionObserver
 {
     private const int MaxBatch = 256;
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private readonly Channel<Arrival> queue = Channel.CreateUnbounded<Arrival>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Channel<Announcement> announcements = Channel.CreateUnbounded<Announcement>(new UnboundedChannelOptions { SingleReader = true });
 
@@ -25,15 +25,15 @@ internal sealed partial class PresenceWorker(
     private readonly Dictionary<Guid, Holding> held = [];
     private readonly Lock gate = new();
     private List<Arrival> pending = [];
-    private List<Announcement> untold = [];
+    private List<Announcement> unpublished = [];
 
-    public ValueTask OpenedAsync(Connection connection)
+    public ValueTask OnOpenedAsync(Connection connection)
     {
         queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsHere: true));
         return ValueTask.CompletedTask;
     }
 
-    public ValueTask ClosedAsync(Connection connection)
+    public ValueTask OnClosedAsync(Connection connection)
     {
         queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsHere: false));
         return ValueTask.CompletedTask;
@@ -51,9 +51,9 @@ internal sealed partial class PresenceWorker(
         try
         {
             await HandleAsync();
-            await TellAsync();
+            await PublishAsync();
         }
-        catch (Exception failure) when (IsAway(failure) || failure is ObjectDisposedException)
+        catch (Exception failure) when (IsTransientOutage(failure) || failure is ObjectDisposedException)
         {
             // Away, or a host that does not wait for its services. The leases run out by themselves, and another node tells.
             NotUpToDate(failure.Message);
@@ -76,30 +76,30 @@ internal sealed partial class PresenceWorker(
         {
             while (true)
             {
-                var returns = redis.Returns;
+                var returns = redis.ReconnectCount;
                 await RenewAsync();
-                for (var waited = TimeSpan.Zero; waited < Leases.Refresh; waited += Pause)
+                for (var waited = TimeSpan.Zero; waited < PresenceLeases.RenewInterval; waited += RetryDelay)
                 {
                     // After an interruption the other nodes' leases look run out until those have renewed them.
                     if (!leases.IsSettling)
                     {
                         foreach (var (userId, end) in await leases.SweepAsync())
-                            announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, Leases.RenewedAt(end)));
+                            announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, PresenceLeases.RenewedAt(end)));
                     }
 
-                    if (redis.Returns > returns)
+                    if (redis.ReconnectCount > returns)
                     {
-                        leases.NoteInterruption();
+                        leases.RecordInterruption();
                         break;
                     }
 
-                    await Task.Delay(Pause, Time, stopping);
+                    await Task.Delay(RetryDelay, Time, stopping);
                 }
             }
         }
-        catch (Exception failure) when (IsAway(failure))
+        catch (Exception failure) when (IsTransientOutage(failure))
         {
-            leases.NoteInterruption();
+            leases.RecordInterruption();
             throw;
         }
     }
@@ -157,33 +157,33 @@ internal sealed partial class PresenceWorker(
 
     private async Task AnnouncementsAsync(CancellationToken stopping)
     {
-        while (untold.Count > 0 || await announcements.Reader.WaitToReadAsync(stopping))
+        while (unpublished.Count > 0 || await announcements.Reader.WaitToReadAsync(stopping))
         {
             // After an interruption the other nodes may not listen again yet, and nothing would repeat what they miss.
             if (leases.IsSettling)
-                await Task.Delay(Pause, Time, stopping);
+                await Task.Delay(RetryDelay, Time, stopping);
             else
-                await TellAsync();
+                await PublishAsync();
         }
     }
 
-    private async Task TellAsync()
+    private async Task PublishAsync()
     {
-        while (untold.Count < MaxBatch && announcements.Reader.TryRead(out var announcement))
-            untold.Add(announcement);
-        if (untold.Count == 0)
+        while (unpublished.Count < MaxBatch && announcements.Reader.TryRead(out var announcement))
+            unpublished.Add(announcement);
+        if (unpublished.Count == 0)
             return;
 
         await using var session = store.LightweightSession();
-        foreach (var (userId, _, at) in untold.Where(change => change.Transition == Transition.WentOffline))
+        foreach (var (userId, _, at) in unpublished.Where(change => change.Transition == Transition.WentOffline))
             session.Store(new LastSeen { Id = userId, At = at, ToldAt = leases.RedisTime });
         await session.SaveChangesAsync();
 
         // Whether it is so, and still so, is found out where it is told.
-        views.Announce([.. untold.Select(change => change.UserId).Distinct()]);
-        foreach (var change in untold)
+        views.Announce([.. unpublished.Select(change => change.UserId).Distinct()]);
+        foreach (var change in unpublished)
             metrics.PresenceChanged(change.Transition == Transition.CameOnline);
-        untold = [];
+        unpublished = [];
     }
 
     [LoggerMessage(240, LogLevel.Debug, "Presence is not up to date while Redis or PostgreSQL is unavailable ({Reason})")]

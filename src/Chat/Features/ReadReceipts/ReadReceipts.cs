@@ -19,37 +19,37 @@ public sealed class ReadReceiptsSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Services.AddSingleton<Receipts>();
-        slice.Runs<ReceiptRepair>()
-            .On<ReadMessages, ReadReceiptsHandler>()
-            .On<ReceiveMessages, ReadReceiptsHandler>()
-            .OnNode<ReceiptTold, Receipts>()
-            .Rest<ReadReceiptsModule>();
+        slice.Services.AddSingleton<ReceiptPublisher>();
+        slice.AddHostedService<ReceiptRepair>()
+            .HandleEvent<MarkRead, ReadReceiptsHandler>()
+            .HandleEvent<MarkDelivered, ReadReceiptsHandler>()
+            .HandleNodeEvent<ReceiptForwarded, ReceiptPublisher>()
+            .MapModule<ReadReceiptsModule>();
     }
 }
 
 /// <summary>The event <c>message.read</c>, and the body of <c>POST /chat/conversations/{id}/read</c>.</summary>
 /// <param name="ConversationId">Where; over REST it is in the address.</param>
 /// <param name="UpTo">The number of a message; left out: everything.</param>
-public sealed record ReadMessages([property: NotInBody] Guid? ConversationId, long? UpTo) : IEvent<ReadMessages>
+public sealed record MarkRead([property: NotInBody] Guid? ConversationId, long? UpTo) : IEvent<MarkRead>
 {
     /// <inheritdoc/>
     public static string Name => "message.read";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<ReadMessages> Json => ChatJson.Wire.ReadMessages;
+    public static JsonTypeInfo<MarkRead> Json => ChatJson.Wire.MarkRead;
 }
 
 /// <summary>The event <c>message.delivered</c>: a device of the user's has everything up to a number.</summary>
 /// <param name="ConversationId">Where.</param>
 /// <param name="UpTo">The number.</param>
-public sealed record ReceiveMessages(Guid? ConversationId, long? UpTo) : IEvent<ReceiveMessages>
+public sealed record MarkDelivered(Guid? ConversationId, long? UpTo) : IEvent<MarkDelivered>
 {
     /// <inheritdoc/>
     public static string Name => "message.delivered";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<ReceiveMessages> Json => ChatJson.Wire.ReceiveMessages;
+    public static JsonTypeInfo<MarkDelivered> Json => ChatJson.Wire.MarkDelivered;
 }
 
 /// <summary>The event <c>message.read_ack</c>: the cursor is committed.</summary>
@@ -59,13 +59,13 @@ public sealed record ReceiveMessages(Guid? ConversationId, long? UpTo) : IEvent<
 /// <param name="ReadAt">When.</param>
 /// <param name="Unread">What is left unread there.</param>
 /// <param name="TotalUnread">What is left unread over all conversations.</param>
-public sealed record MessagesRead(Guid ConversationId, int MarkedCount, long UpTo, DateTimeOffset ReadAt, long Unread, long TotalUnread) : IEvent<MessagesRead>
+public sealed record ReadAck(Guid ConversationId, int MarkedCount, long UpTo, DateTimeOffset ReadAt, long Unread, long TotalUnread) : IEvent<ReadAck>
 {
     /// <inheritdoc/>
     public static string Name => "message.read_ack";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<MessagesRead> Json => ChatJson.Wire.MessagesRead;
+    public static JsonTypeInfo<ReadAck> Json => ChatJson.Wire.ReadAck;
 }
 
 /// <summary>The event <c>message.read_update</c>, to the other members.</summary>
@@ -103,19 +103,19 @@ public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId
 
 /// <summary>Moves cursors and tells of it.</summary>
 internal sealed class ReadReceiptsHandler(
-    Conversations conversations, Receipts receipts, UnreadRecounts recounts, IDocumentStore store, TimeProvider time)
-    : IHandler<ReadMessages>, IHandler<ReceiveMessages>
+    Conversations conversations, ReceiptPublisher receipts, UnreadRefresher recounts, IDocumentStore store, TimeProvider time)
+    : IHandler<MarkRead>, IHandler<MarkDelivered>
 {
     /// <summary>So many messages an update names; a cursor may pass any number of them at once.</summary>
-    public const int MostNamed = 100;
+    public const int MaxMessageIds = 100;
 
-    public async ValueTask<ChatError?> HandleAsync(ReadMessages received, EventContext context)
+    public async ValueTask<ChatError?> HandleAsync(MarkRead received, EventContext context)
     {
         var (_, error) = await ReadAsync(received, context.UserId, context.Connection, context.Reply);
         return error;
     }
 
-    public async ValueTask<ChatError?> HandleAsync(ReceiveMessages received, EventContext context)
+    public async ValueTask<ChatError?> HandleAsync(MarkDelivered received, EventContext context)
     {
         if (received.UpTo is null)
             return ChatError.Invalid("upTo", "The number of a message is needed.");
@@ -126,7 +126,7 @@ internal sealed class ReadReceiptsHandler(
         if (moved is { Before: var before, After: var after, Apart: var apart } && after.DeliveredUpTo > before.DeliveredUpTo)
         {
             var update = new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow());
-            receipts.Tell(Others(conversation, context.UserId, apart), conversation.Id, update.Cursor, Frame.Of(update));
+            receipts.Publish(Others(conversation, context.UserId, apart), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
         return fault;
@@ -137,7 +137,7 @@ internal sealed class ReadReceiptsHandler(
     /// <param name="reader">Who.</param>
     /// <param name="from">The connection that asked, if one did.</param>
     /// <param name="reply">Sends it the answer, whose counts have their place among those that other events tell it.</param>
-    public async Task<(MessagesRead? Read, ChatError? Error)> ReadAsync(ReadMessages read, Guid reader, Connection? from, Action<MessagesRead>? reply = null)
+    public async Task<(ReadAck? Read, ChatError? Error)> ReadAsync(MarkRead read, Guid reader, Connection? from, Action<ReadAck>? reply = null)
     {
         var (conversation, error) = await FindAsync(read.ConversationId, reader);
         if (conversation is null)
@@ -151,13 +151,13 @@ internal sealed class ReadReceiptsHandler(
         if (after.ReadUpTo > before.ReadUpTo)
         {
             var update = new ReadUpdate(conversation.Id, marked.Latest, after.ReadUpTo, reader, readAt);
-            receipts.Tell(Others(conversation, reader, apart), conversation.Id, update.Cursor, Frame.Of(update));
+            receipts.Publish(Others(conversation, reader, apart), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
-        MessagesRead? answer = null;
+        ReadAck? answer = null;
         await recounts.CursorMovedAsync(reader, conversation.Id, except: from, (unread, total) =>
         {
-            answer = new MessagesRead(conversation.Id, marked.Count, after.ReadUpTo, readAt, unread, total);
+            answer = new ReadAck(conversation.Id, marked.Count, after.ReadUpTo, readAt, unread, total);
             reply?.Invoke(answer);
         });
         return (answer, null);
@@ -205,8 +205,8 @@ internal sealed class ReadReceiptsHandler(
         await using var session = store.QuerySession();
         var marked = session.Query<Message>()
             .Where(message => message.ConversationId == conversationId && message.Seq > after && message.Seq <= upTo && message.SenderId != reader);
-        var latest = await marked.OrderByDescending(message => message.Seq).Take(MostNamed).Select(message => message.Id).ToListAsync();
-        return (latest.Count < MostNamed ? latest.Count : await marked.CountAsync(), [.. latest.Reverse()]);
+        var latest = await marked.OrderByDescending(message => message.Seq).Take(MaxMessageIds).Select(message => message.Id).ToListAsync();
+        return (latest.Count < MaxMessageIds ? latest.Count : await marked.CountAsync(), [.. latest.Reverse()]);
     }
 
     private static Guid[] Others(Conversation conversation, Guid userId, HashSet<Guid> apart) =>
@@ -222,12 +222,12 @@ public sealed class ReadReceiptsModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapPost("/chat/conversations/{id:guid}/read", ReadAsync).RequireAuthorization().WithTags("Messages")
-            .Named("readMessages", "Marks messages as read.", "The same as `message.read`. `upTo` is a number that the conversation has; left out, everything is read. The cursor does not go back.")
-            .Takes(new ReadMessages(null, 17))
-            .Answers(StatusCodes.Status200OK, "The cursor is committed.", new MessagesRead(Example.Conversation, 3, 17, Example.At, 0, 4))
-            .Refuses(ChatError.Invalid("upTo", "There is no such number in this conversation."), ChatError.Forbidden);
+            .Describe("readMessages", "Marks messages as read.", "The same as `message.read`. `upTo` is a number that the conversation has; left out, everything is read. The cursor does not go back.")
+            .Accepts(new MarkRead(null, 17))
+            .Returns(StatusCodes.Status200OK, "The cursor is committed.", new ReadAck(Example.Conversation, 3, 17, Example.At, 0, 4))
+            .Fails(ChatError.Invalid("upTo", "There is no such number in this conversation."), ChatError.Forbidden);
 
-    private static async Task<IResult> ReadAsync([Description("The conversation.")] Guid id, Body<ReadMessages> body, HttpContext http, ReadReceiptsHandler handler)
+    private static async Task<IResult> ReadAsync([Description("The conversation.")] Guid id, Body<MarkRead> body, HttpContext http, ReadReceiptsHandler handler)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();

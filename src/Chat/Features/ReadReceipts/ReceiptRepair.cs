@@ -9,8 +9,8 @@ namespace Chat.Features;
 /// this node has told of them. What is behind in two checks in a row is told, so that what is just on its way
 /// is left alone; that makes a receipt at most ten seconds late.
 /// </summary>
-internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, Tables tables, ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
-    : LoopService(time, log)
+internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, TableNames tables, ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
+    : SupervisedBackgroundService(time, log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(4);
     private readonly FeedCheck<(Guid UserId, Guid ConversationId, Guid Other), MemberCursor> check = new(database);
@@ -27,7 +27,7 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
                 foreach (var (userId, conversationId, told, cursor) in await MovedAsync(feeds))
                 {
                     if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier) && IsPast(earlier, told) && delivery.FeedOf(userId) is { } feed)
-                        await TellAsync(feed, conversationId, told, cursor);
+                        await NotifyAsync(feed, conversationId, told, cursor);
                 }
             }
         }
@@ -35,7 +35,7 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
 
     private static bool IsPast(MemberCursor one, MemberCursor other) => one.ReadUpTo > other.ReadUpTo || one.DeliveredUpTo > other.DeliveredUpTo;
 
-    private async Task TellAsync(UserFeed feed, Guid conversationId, MemberCursor told, MemberCursor cursor)
+    private async Task NotifyAsync(UserFeed feed, Guid conversationId, MemberCursor told, MemberCursor cursor)
     {
         var now = Time.GetWireNow();
         metrics.ReceiptRepaired();
@@ -43,13 +43,13 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         {
             var (_, marked) = await receipts.MarkedAsync(conversationId, cursor.UserId, told.ReadUpTo, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
-            feed.Told.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+            feed.Receipts.Notify(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
 
         if (cursor.DeliveredUpTo > cursor.ReadUpTo)
         {
             var update = new DeliveredUpdate(conversationId, cursor.DeliveredUpTo, cursor.UserId, now);
-            feed.Told.Tell(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
+            feed.Receipts.Notify(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
     // when it ends.
     private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Told, MemberCursor Cursor)>> MovedAsync(UserFeed[] feeds)
     {
-        var told = feeds.SelectMany(feed => feed.Told.All(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
+        var told = feeds.SelectMany(feed => feed.Receipts.All(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
         await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, o.user_id, coalesce(k.read_up_to, 0), coalesce(k.delivered_up_to, 0), o.read_up_to, {MemberCursor.DeliveredIn("o")}
             from {tables.Member} m

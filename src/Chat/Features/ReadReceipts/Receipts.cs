@@ -8,24 +8,24 @@ namespace Chat.Features;
 /// <param name="ConversationId">Where.</param>
 /// <param name="Cursor">Who, and up to where.</param>
 /// <param name="Frame">What the user's connections are told.</param>
-internal sealed record ReceiptTold(Guid ConversationId, MemberCursor Cursor, byte[] Frame) : IEvent<ReceiptTold>
+internal sealed record ReceiptForwarded(Guid ConversationId, MemberCursor Cursor, byte[] Frame) : IEvent<ReceiptForwarded>
 {
     public static string Name => "receipt";
 
-    public static JsonTypeInfo<ReceiptTold> Json => ChatJson.Wire.ReceiptTold;
+    public static JsonTypeInfo<ReceiptForwarded> Json => ChatJson.Wire.ReceiptForwarded;
 }
 
 /// <summary>Tells how far somebody has come. What is lost on the way, <see cref="ReceiptRepair"/> tells.</summary>
-internal sealed class Receipts(Delivery delivery, RedisBackplane backplane) : INodeHandler<ReceiptTold>
+internal sealed class ReceiptPublisher(Delivery delivery, RedisBackplane backplane) : INodeHandler<ReceiptForwarded>
 {
     /// <summary>Tells other members, on every node.</summary>
-    public void Tell(IReadOnlyCollection<Guid> others, Guid conversationId, MemberCursor cursor, Frame frame)
+    public void Publish(IReadOnlyCollection<Guid> others, Guid conversationId, MemberCursor cursor, Frame frame)
     {
         foreach (var other in others)
-            delivery.FeedOf(other)?.Told.Tell(conversationId, cursor, frame);
-        backplane.Publish(others, new ReceiptTold(conversationId, cursor, frame.Bytes.ToArray()));
+            delivery.FeedOf(other)?.Receipts.Notify(conversationId, cursor, frame);
+        backplane.Publish(others, new ReceiptForwarded(conversationId, cursor, frame.Bytes.ToArray()));
     }
 
-    void INodeHandler<ReceiptTold>.Handle(Guid userId, ReceiptTold received) =>
-        delivery.FeedOf(userId)?.Told.Tell(received.ConversationId, received.Cursor, new Frame(received.Frame));
+    void INodeHandler<ReceiptForwarded>.Handle(Guid userId, ReceiptForwarded received) =>
+        delivery.FeedOf(userId)?.Receipts.Notify(received.ConversationId, received.Cursor, new Frame(received.Frame));
 }

@@ -22,10 +22,10 @@ public sealed class RevocationSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Runs<Revocations>()
-            .OnNode<UserRevoked, Revocations>()
-            .Rest<RevocationModule>()
-            .Documents(options => options.Schema.For<Revocation>().Duplicate(revocation => revocation.At).Duplicate(revocation => revocation.Number));
+        slice.AddHostedService<Revocations>()
+            .HandleNodeEvent<UserRevoked, Revocations>()
+            .MapModule<RevocationModule>()
+            .ConfigureMarten(options => options.Schema.For<Revocation>().Duplicate(revocation => revocation.At).Duplicate(revocation => revocation.Number));
         slice.Services.AddSingleton<ITokenRevocations>(provider => provider.GetRequiredService<Revocations>());
     }
 }
@@ -66,16 +66,16 @@ public sealed class RevocationModule : ICarterModule
     public void AddRoutes(IEndpointRouteBuilder app)
     {
         app.MapDelete("/chat/sessions", SignOutEverywhereAsync).RequireAuthorization().WithTags("People")
-            .Named("signOutEverywhere", "Signs the caller out on all devices.", "All tokens of the caller that were issued until now are void, this one included. Their connections are closed with 4501, at most 5 seconds later.")
-            .Answers(StatusCodes.Status204NoContent, "They are void.")
-            .Refuses();
+            .Describe("signOutEverywhere", "Signs the caller out on all devices.", "All tokens of the caller that were issued until now are void, this one included. Their connections are closed with 4501, at most 5 seconds later.")
+            .Returns(StatusCodes.Status204NoContent, "They are void.")
+            .Fails();
         app.MapPost("/admin/users/{id:guid}/revoke", RevokeAsync).RequireAdministrator().WithTags("Administration")
-            .Named("revokeUser", "Makes all tokens void that were issued to a user until now.", "Their connections are closed with 4501, at most 5 seconds later. For tokens whose `scope` has `chat.admin`.")
-            .Answers(StatusCodes.Status204NoContent, "They are void.")
-            .Refuses();
+            .Describe("revokeUser", "Makes all tokens void that were issued to a user until now.", "Their connections are closed with 4501, at most 5 seconds later. For tokens whose `scope` has `chat.admin`.")
+            .Returns(StatusCodes.Status204NoContent, "They are void.")
+            .Fails();
     }
 
-    private static async Task<IResult> SignOutEverywhereAsync(HttpContext http, Revocations revocations, Audit audit)
+    private static async Task<IResult> SignOutEverywhereAsync(HttpContext http, Revocations revocations, AuditLog audit)
     {
         var caller = http.User.UserId();
         await revocations.RevokeAsync(caller);
@@ -83,7 +83,7 @@ public sealed class RevocationModule : ICarterModule
         return TypedResults.NoContent();
     }
 
-    private static async Task<IResult> RevokeAsync([Description("The user.")] Guid id, HttpContext http, Revocations revocations, Audit audit)
+    private static async Task<IResult> RevokeAsync([Description("The user.")] Guid id, HttpContext http, Revocations revocations, AuditLog audit)
     {
         await revocations.RevokeAsync(id);
         audit.TokensRevoked(http.User.UserId(), id);

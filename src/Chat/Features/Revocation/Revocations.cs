@@ -11,10 +11,10 @@ namespace Chat.Features;
 /// All revocations, in memory, because every token is checked against them: at the start from the database, then over
 /// the backplane, and from the database again every two seconds, for what the backplane has lost.
 /// </summary>
-internal sealed class Revocations(IDocumentStore store, Tables tables, Hub hub, RedisBackplane backplane, IssuerClock issuer, TimeProvider time, ILogger<Revocations> log)
-    : LoopService(time, log), ITokenRevocations, INodeHandler<UserRevoked>
+internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub hub, RedisBackplane backplane, IssuerClock issuer, TimeProvider time, ILogger<Revocations> log)
+    : SupervisedBackgroundService(time, log), ITokenRevocations, INodeHandler<UserRevoked>
 {
-    private static readonly TimeSpan Every = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     private readonly ConcurrentDictionary<Guid, Revocation> revoked = new();
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("check of revocations", CheckAsync)];
@@ -23,7 +23,7 @@ internal sealed class Revocations(IDocumentStore store, Tables tables, Hub hub, 
     public bool IsRevoked(Guid userId, DateTimeOffset issuedAt) => revoked.TryGetValue(userId, out var revocation) && revocation.Voids(issuedAt);
 
     /// <inheritdoc/>
-    public bool IsRevoked(TokenReading accepted) =>
+    public bool IsRevoked(TokenReadResult accepted) =>
         revoked.TryGetValue(accepted.Identity!.Id, out var revocation) && (accepted.ShownAt <= revocation.At || revocation.Voids(accepted.IssuedAt));
 
     /// <summary>Revokes a user's tokens, on every node.</summary>
@@ -53,7 +53,7 @@ internal sealed class Revocations(IDocumentStore store, Tables tables, Hub hub, 
 
     private async Task CheckAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Every, Time);
+        using var timer = new PeriodicTimer(Interval, Time);
         long? since = null;
         do
         {

@@ -18,7 +18,7 @@ public sealed class SendMessageSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice) =>
-        slice.On<SendMessage, SendMessageHandler>(hasOwnRate: true, takesTurn: false).Rest<SendMessageModule>();
+        slice.HandleEvent<SendMessage, SendMessageHandler>(hasOwnRate: true, takesTurn: false).MapModule<SendMessageModule>();
 }
 
 /// <summary>The event <c>message.send</c>, and the body of <c>POST /chat/conversations/{id}/messages</c>.</summary>
@@ -73,7 +73,7 @@ public sealed record SendMessage(
 
     /// <summary>The draft of a message without fault, said by a member.</summary>
     public MessageDraft Draft(Guid sender, Conversation conversation) => new(
-        TempId is null ? Guid.CreateVersion7() : Key.Of("message", sender, conversation.Id, TempId),
+        TempId is null ? Guid.CreateVersion7() : DeterministicId.Of("message", sender, conversation.Id, TempId),
         conversation.Id,
         sender,
         Text,
@@ -96,10 +96,10 @@ public sealed record MessageSent(string TempId, Message Message) : IEvent<Messag
 
 /// <summary>Check, commit, publish, reply.</summary>
 internal sealed class SendMessageHandler(
-    Conversations conversations, ConversationLog log, Delivery delivery, SendRates rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IHandler<SendMessage>
+    Conversations conversations, ConversationLog log, Delivery delivery, SendRateLimiter rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IHandler<SendMessage>
 {
     /// <summary>For a look by primary key, mostly into memory: so that this and the log together stay within 5 s.</summary>
-    private static readonly TimeSpan LookPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookupTimeout = TimeSpan.FromSeconds(1);
 
     public async ValueTask<ChatError?> HandleAsync(SendMessage received, EventContext context)
     {
@@ -132,7 +132,7 @@ internal sealed class SendMessageHandler(
         if (send.Fault(limits) is { } fault)
             return (default, fault with { TempId = send.TempId });
         var look = conversations.FindAsync(send.ConversationId!.Value, sender);
-        var conversation = look.IsCompletedSuccessfully ? look.Result : await look.AsTask().WaitAsync(LookPatience, time);
+        var conversation = look.IsCompletedSuccessfully ? look.Result : await look.AsTask().WaitAsync(LookupTimeout, time);
         if (conversation is null)
             return (default, ChatError.Forbidden with { TempId = send.TempId });
 
@@ -168,11 +168,11 @@ public sealed class SendMessageModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization().WithTags("Messages")
-            .Named("sendMessage", "Says something in a conversation.", "The same rules, pushes and errors as `message.send`. The answer comes after the database has committed; with a `tempId` the send may be repeated for ever.")
-            .Takes(new SendMessage(null, "hello", "t1", null, null, null))
-            .Answers(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
-            .Answers(StatusCodes.Status201Created, "The message.", Example.Hello)
-            .Refuses(ChatError.Invalid("content", "1 to 4000 characters after trimming, one of them visible, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
+            .Describe("sendMessage", "Says something in a conversation.", "The same rules, pushes and errors as `message.send`. The answer comes after the database has committed; with a `tempId` the send may be repeated for ever.")
+            .Accepts(new SendMessage(null, "hello", "t1", null, null, null))
+            .Returns(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
+            .Returns(StatusCodes.Status201Created, "The message.", Example.Hello)
+            .Fails(ChatError.Invalid("content", "1 to 4000 characters after trimming, one of them visible, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
 
     private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {

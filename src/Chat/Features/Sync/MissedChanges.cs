@@ -10,9 +10,9 @@ namespace Chat.Features;
 internal readonly record struct Missed(Guid Id, long After, long Seq);
 
 /// <summary>The two questions that a sync asks the database.</summary>
-internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables, Changes changes, Limits limits)
+internal sealed class MissedChanges(NpgsqlDataSource database, TableNames tables, ChangeReader changes, Limits limits)
 {
-    private const int MostAtOnce = 20;
+    private const int MaxConversationsPerPart = 20;
 
     // What a message has beside its content, by far.
     private const int BesideContent = 1024;
@@ -48,7 +48,7 @@ internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables, Ch
         foreach (var conversation in behind)
         {
             var own = conversation.Seq - conversation.After;
-            if (part.Count > 0 && (part.Count == MostAtOnce || messages + own > most))
+            if (part.Count > 0 && (part.Count == MaxConversationsPerPart || messages + own > most))
             {
                 yield return part;
                 (part, messages) = ([], 0);
@@ -64,5 +64,5 @@ internal sealed class MissedChanges(NpgsqlDataSource database, Tables tables, Ch
 
     /// <summary>What lies past each number, as much as one answer may hold, and one more.</summary>
     public async Task<ILookup<Guid, Message>> LoadAsync(IReadOnlyList<Missed> part) =>
-        (await changes.PastAsync([.. part.Select(one => (one.Id, one.After))], SyncAnswer.MaxMessages + 1, SyncAnswer.MaxBytes)).ToLookup(message => message.ConversationId);
+        (await changes.ReadAfterAsync([.. part.Select(one => (one.Id, one.After))], SyncAnswer.MaxMessages + 1, SyncAnswer.MaxBytes)).ToLookup(message => message.ConversationId);
 }

@@ -15,7 +15,7 @@ public sealed class SyncSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddSingleton<MissedChanges>();
-        slice.On<Synchronize, SyncHandler>(takesTurn: false);
+        slice.HandleEvent<Synchronize, SyncHandler>(takesTurn: false);
     }
 }
 
@@ -61,7 +61,7 @@ public sealed record SyncDone(int Conversations) : IEvent<SyncDone>
 /// all that its user has made at the time: so a sync costs a connection no more memory than one part, and a node no more than one
 /// part a user, however many of their devices ask.
 /// </summary>
-internal sealed class SyncHandler(MissedChanges missed, ConversationViews views, Delivery delivery, WorkTurns work) : IHandler<Synchronize>
+internal sealed class SyncHandler(MissedChanges missed, ConversationViews views, Delivery delivery, WorkLimiter work) : IHandler<Synchronize>
 {
     public async ValueTask<ChatError?> HandleAsync(Synchronize received, EventContext context)
     {
@@ -71,7 +71,7 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
             return ChatError.Invalid("conversations", "Numbers count from 0, for nothing seen.");
 
         IReadOnlyList<Missed> behind;
-        using (var entry = await work.EnterAsync(context.UserId, WorkTurns.All))
+        using (var entry = await work.AcquireOrRefuseAsync(context.UserId, WorkLimiter.Exclusive))
         {
             if (entry.Refusal is not null)
                 return entry.Refusal;
@@ -80,10 +80,10 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
 
         foreach (var part in missed.Parts(behind))
         {
-            await context.Connection.HasRoomAsync();
+            await context.Connection.WaitForCapacityAsync();
             if (context.Connection.IsClosing)
                 return null;
-            using var entry = await work.EnterAsync(context.UserId, WorkTurns.All);
+            using var entry = await work.AcquireOrRefuseAsync(context.UserId, WorkLimiter.Exclusive);
             if (entry.Refusal is not null)
                 return entry.Refusal;
             await SendAsync(part, context);
@@ -99,7 +99,7 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
         foreach (var view in await views.ManyAsync([.. part.Select(conversation => conversation.Id)], context.UserId))
         {
             var answer = SyncAnswer.Of(view, messages[view.Id], part.First(one => one.Id == view.Id).Seq, context.UserId);
-            delivery.FeedOf(context.UserId)?.Catch(
+            delivery.FeedOf(context.UserId)?.ClaimForSync(
                 context.Connection, view.Id, answer.Messages, answer.HasMore, (rest, more) => context.Connection.Send(answer.Frame(rest.Count, more, context.Id)));
         }
     }

@@ -14,10 +14,10 @@ public sealed class TypingSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice) => slice
-        .On<StartTyping, TypingHandler>()
-        .On<StopTyping, TypingHandler>()
-        .ObserveConnections<Typists>()
-        .Runs<Typists>();
+        .HandleEvent<StartTyping, TypingHandler>()
+        .HandleEvent<StopTyping, TypingHandler>()
+        .ObserveConnections<TypingTracker>()
+        .AddHostedService<TypingTracker>();
 }
 
 /// <summary>The event <c>typing.start</c>.</summary>
@@ -56,7 +56,7 @@ public sealed record TypingUpdate(Guid ConversationId, Guid UserId, bool Typing)
 }
 
 /// <summary>Both events.</summary>
-internal sealed class TypingHandler(Conversations conversations, Typists typists) : IHandler<StartTyping>, IHandler<StopTyping>
+internal sealed class TypingHandler(Conversations conversations, TypingTracker typists) : IHandler<StartTyping>, IHandler<StopTyping>
 {
     public ValueTask<ChatError?> HandleAsync(StartTyping received, EventContext context) => SetAsync(received.ConversationId, context, isTyping: true);
 
@@ -74,12 +74,12 @@ internal sealed class TypingHandler(Conversations conversations, Typists typists
 }
 
 /// <summary>Who is writing on this node's connections: what was shown of it last, and when.</summary>
-internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvider time, ILogger<Typists> log) : LoopService(time, log), IConnectionObserver
+internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane, TimeProvider time, ILogger<TypingTracker> log) : SupervisedBackgroundService(time, log), IConnectionObserver
 {
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Lasts = TimeSpan.FromSeconds(6);
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
-    private readonly ConcurrentDictionary<(Guid UserId, Guid ConversationId), Typist> typists = new();
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(6);
+    private static readonly TimeSpan MinInterval = TimeSpan.FromSeconds(2);
+    private readonly ConcurrentDictionary<(Guid UserId, Guid ConversationId), TypingState> typists = new();
 
     /// <summary>Somebody starts, goes on or stops.</summary>
     public async ValueTask SetAsync(Conversation conversation, Connection connection, bool isTyping)
@@ -87,15 +87,15 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
         var key = (connection.User.Id, conversation.Id);
         while (isTyping || typists.ContainsKey(key))
         {
-            var typist = typists.GetOrAdd(key, _ => new Typist(conversation));
-            if (!typist.Set(connection, isTyping ? Time.GetUtcNow() + Lasts : default))
+            var typist = typists.GetOrAdd(key, _ => new TypingState(conversation));
+            if (!typist.Set(connection, isTyping ? Time.GetUtcNow() + Expiry : default))
                 continue;
             await ShowAsync(key, typist);
             return;
         }
     }
 
-    public ValueTask ClosedAsync(Connection connection)
+    public ValueTask OnClosedAsync(Connection connection)
     {
         foreach (var (_, typist) in typists)
             typist.Leave(connection);
@@ -106,7 +106,7 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
 
     private async Task ExpireAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Tick, Time);
+        using var timer = new PeriodicTimer(Interval, Time);
         blocks.Changed += CheckAgain;
         try
         {
@@ -136,24 +136,24 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
     }
 
     // Who is shown somebody's typing as a block comes between the two is not to see the end of it either.
-    private async Task HideAsync((Guid UserId, Guid ConversationId) key, Typist typist)
+    private async Task HideAsync((Guid UserId, Guid ConversationId) key, TypingState typist)
     {
-        var apart = await blocks.ApartFromAsync(key.UserId);
+        var apart = await blocks.BlockedWithAsync(key.UserId);
         foreach (var other in typist.HideFrom(apart))
             backplane.Send(other, Update(key, isTyping: false));
     }
 
     // Tells the others where what they were told last is no longer so, unless they were told just now.
-    private async ValueTask ShowAsync((Guid UserId, Guid ConversationId) key, Typist typist)
+    private async ValueTask ShowAsync((Guid UserId, Guid ConversationId) key, TypingState typist)
     {
-        if (typist.Turn(Time.GetUtcNow(), out var isOver) is not { } isTyping)
+        if (typist.Update(Time.GetUtcNow(), out var isOver) is not { } isTyping)
         {
             if (isOver)
                 typists.TryRemove(KeyValuePair.Create(key, typist));
             return;
         }
 
-        var apart = await blocks.ApartFromAsync(key.UserId);
+        var apart = await blocks.BlockedWithAsync(key.UserId);
         var frame = Update(key, isTyping);
         foreach (var other in isTyping ? typist.ShowTo(typist.Conversation.Members.Where(member => member != key.UserId && !apart.Contains(member))) : typist.HideFromAll())
             backplane.Send(other, frame);
@@ -163,7 +163,7 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
         Frame.Of(new TypingUpdate(key.ConversationId, key.UserId, isTyping), droppable: true);
 
     /// <summary>One person in one conversation. The receive loops and the clock's meet here, hence the lock.</summary>
-    private sealed class Typist(Conversation conversation)
+    private sealed class TypingState(Conversation conversation)
     {
         private readonly Lock gate = new();
         private Guid[] shownTo = [];
@@ -198,12 +198,12 @@ internal sealed class Typists(Blocks blocks, RedisBackplane backplane, TimeProvi
         }
 
         /// <summary>What is to be told now, if anything; what is over may be forgotten.</summary>
-        public bool? Turn(DateTimeOffset now, out bool over)
+        public bool? Update(DateTimeOffset now, out bool over)
         {
             lock (gate)
             {
                 var isTyping = until > now;
-                var isQuiet = now < shownAt + Quiet;
+                var isQuiet = now < shownAt + MinInterval;
                 // Kept until the pause is over, so that stopping and starting again cannot get around it.
                 over = isOver = !isTyping && !isShown && !isQuiet;
                 // Whoever stops and starts within the pause has sent a message, perhaps: that ended it for who got it.

@@ -14,8 +14,8 @@ public sealed class UnreadSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Services.AddSingleton<UnreadCounts>();
-        slice.Rest<UnreadModule>();
+        slice.Services.AddSingleton<UnreadQuery>();
+        slice.MapModule<UnreadModule>();
     }
 }
 
@@ -35,7 +35,7 @@ public sealed record UnreadConversation(Guid ConversationId, long Unread);
 /// <param name="ReadUpTo">The member's cursor.</param>
 /// <param name="Unread">The count, up to <paramref name="Seq"/>.</param>
 /// <param name="Others">How far the other members have come.</param>
-internal readonly record struct UnreadRow(Guid ConversationId, long Seq, long ReadUpTo, long Unread, IReadOnlyList<MemberCursor> Others);
+internal readonly record struct MemberPosition(Guid ConversationId, long Seq, long ReadUpTo, long Unread, IReadOnlyList<MemberCursor> Others);
 
 /// <summary>How far a member has come.</summary>
 /// <param name="UserId">Who.</param>
@@ -48,7 +48,7 @@ internal readonly record struct MemberCursor(Guid UserId, long ReadUpTo, long De
 }
 
 /// <summary>Counts from the cursors, each time in one statement.</summary>
-internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
+internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
 {
     /// <summary>The conversations in which a user has something unread, and how much.</summary>
     public async Task<IReadOnlyList<UnreadConversation>> SummaryAsync(Guid userId)
@@ -70,7 +70,7 @@ internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
     }
 
     /// <summary>A user's positions, in all their conversations or in some.</summary>
-    public async Task<IReadOnlyList<UnreadRow>> LoadAsync(Guid userId, Guid[]? conversations = null)
+    public async Task<IReadOnlyList<MemberPosition>> LoadAsync(Guid userId, Guid[]? conversations = null)
     {
         await using var command = database.CreateCommand($"""
             select m.conversation_id, h.seq, m.read_up_to,
@@ -88,12 +88,12 @@ internal sealed class UnreadCounts(NpgsqlDataSource database, Tables tables)
         command.Parameters.Add(new() { Value = userId });
         if (conversations is not null)
             command.Parameters.Add(new() { Value = conversations });
-        var rows = new List<UnreadRow>();
+        var rows = new List<MemberPosition>();
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
             var (users, reads, delivered) = (reader.GetFieldValue<Guid[]>(4), reader.GetFieldValue<long[]>(5), reader.GetFieldValue<long[]>(6));
-            rows.Add(new UnreadRow(
+            rows.Add(new MemberPosition(
                 reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), [.. users.Select((user, i) => new MemberCursor(user, reads[i], delivered[i]))]));
         }
 
@@ -106,11 +106,11 @@ public sealed class UnreadModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/unread", GetAsync).RequireAuthorization().WithTags("Conversations")
-        .Named("getUnread", "How much is unread, and where.", "Messages of others past the caller's cursors. Absolute numbers, from the database.")
-        .Answers(StatusCodes.Status200OK, "The conversations with something unread.", new UnreadSummary(3, [new(Example.Conversation, 3)]))
-        .Refuses();
+        .Describe("getUnread", "How much is unread, and where.", "Messages of others past the caller's cursors. Absolute numbers, from the database.")
+        .Returns(StatusCodes.Status200OK, "The conversations with something unread.", new UnreadSummary(3, [new(Example.Conversation, 3)]))
+        .Fails();
 
-    private static async Task<IResult> GetAsync(HttpContext http, UnreadCounts counts)
+    private static async Task<IResult> GetAsync(HttpContext http, UnreadQuery counts)
     {
         var unread = await counts.SummaryAsync(http.User.UserId());
         return TypedResults.Ok(new UnreadSummary(unread.Sum(one => one.Unread), unread));

@@ -22,10 +22,10 @@ public sealed class UserDirectorySlice : ISlice
         slice.Services.AddSingleton<UserDirectory>();
         slice.Services.AddSingleton<Usernames>();
         slice.ObserveIdentities<UserDirectory>()
-            .Rest<UsernameModule>()
-            .Documents(options => options.Schema.For<User>()
+            .MapModule<UsernameModule>()
+            .ConfigureMarten(options => options.Schema.For<User>()
                 .UniqueIndex(Marten.Schema.UniqueIndexType.DuplicatedField, user => user.UsernameKey!))
-            .Documents(options => options.Schema.For<UsernameForm>());
+            .ConfigureMarten(options => options.Schema.For<UsernameForm>());
     }
 }
 
@@ -56,35 +56,35 @@ public sealed record User
 
 /// <summary>Keeps the directory up to date from tokens, and looks people up in it.</summary>
 internal sealed partial class UserDirectory(
-    IDocumentStore store, NpgsqlDataSource database, Tables tables, Usernames usernames, Audit audit, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
+    IDocumentStore store, NpgsqlDataSource database, TableNames tables, Usernames usernames, AuditLog audit, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
 {
     /// <summary>The one answer to whoever names somebody who is not known, be it by id or by username.</summary>
-    public static readonly ChatError NoSuchUser = ChatError.Missing("User not found.");
+    public static readonly ChatError NoSuchUser = ChatError.NotFound("User not found.");
 
     /// <summary>For so long nothing is asked for somebody whose token says what it said last. Another node may know better by then.</summary>
-    private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan CacheExpiry = TimeSpan.FromSeconds(10);
 
     /// <summary>
     /// And for so long if the directory has all that the token says: it has nothing to gain any more. One that did not get its name may
     /// get it when an administrator has released that; and one that does not say when it was issued may be right again.
     /// </summary>
-    private static readonly TimeSpan RememberedInFull = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan FullCacheExpiry = TimeSpan.FromMinutes(10);
 
     /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(0.5);
 
     /// <summary>
     /// People being stored at the same time, those included for whom nobody waits any more: when thousands of new ones come
     /// at once, they must not take all connections to the database from everybody else.
     /// </summary>
-    internal const int AtOnce = 8;
+    internal const int MaxConcurrency = 8;
 
     private const int MaxAttempts = 5;
 
-    private readonly SemaphoreSlim turns = new(AtOnce);
+    private readonly SemaphoreSlim semaphore = new(MaxConcurrency);
     private readonly MemoryCache seen = new(new MemoryCacheOptions { SizeLimit = 100_000 });
 
-    public async ValueTask SeenAsync(Identity identity)
+    public async ValueTask OnSignedInAsync(Identity identity)
     {
         // By user, and not by what was said: a name that is changed back is a change, too.
         if (seen.TryGetValue(identity.Id, out Identity? latest) && (latest == identity || latest?.IssuedAt > identity.IssuedAt))
@@ -92,12 +92,12 @@ internal sealed partial class UserDirectory(
         var storing = StoreInTurnAsync(identity);
         try
         {
-            var isInFull = await storing.WaitAsync(Patience, time);
+            var isInFull = await storing.WaitAsync(Timeout, time);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
                 // By the system's clock, the only one that the cache knows. It saves writes and decides nothing.
-                AbsoluteExpirationRelativeToNow = isInFull && identity.IssuedAt != default ? RememberedInFull : Remembered,
+                AbsoluteExpirationRelativeToNow = isInFull && identity.IssuedAt != default ? FullCacheExpiry : CacheExpiry,
             });
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
@@ -166,17 +166,17 @@ internal sealed partial class UserDirectory(
     public void Dispose()
     {
         seen.Dispose();
-        turns.Dispose();
+        semaphore.Dispose();
     }
 
     private async Task<bool> StoreInTurnAsync(Identity identity)
     {
         // A semaphore knows the time of the system alone, but a token that any clock may cancel.
-        using (var patience = new CancellationTokenSource(Patience, time))
+        using (var patience = new CancellationTokenSource(Timeout, time))
         {
             try
             {
-                await turns.WaitAsync(patience.Token);
+                await semaphore.WaitAsync(patience.Token);
             }
             catch (OperationCanceledException)
             {
@@ -190,7 +190,7 @@ internal sealed partial class UserDirectory(
         }
         finally
         {
-            turns.Release();
+            semaphore.Release();
         }
     }
 

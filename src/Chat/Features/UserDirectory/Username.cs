@@ -89,5 +89,5 @@ internal sealed record Username(string Text, string Key)
     private static bool BeginsWithMark(string name) =>
         CharUnicodeInfo.GetUnicodeCategory(name, 0) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
 
-    private static Guid FormOf(string kind, string form) => Storage.Key.Of($"username {kind}", Guid.Empty, Guid.Empty, form);
+    private static Guid FormOf(string kind, string form) => Storage.DeterministicId.Of($"username {kind}", Guid.Empty, Guid.Empty, form);
 }

@@ -21,27 +21,27 @@ public sealed record MoveUsername([property: Required, MinLength(1)] string? Use
 public sealed class UsernameModule : ICarterModule
 {
     private static readonly ChatError NoName = ChatError.Invalid("username", "Not a username: 1 to 256 visible characters.");
-    private static readonly ChatError NotFound = ChatError.Missing("Nobody has this username.");
+    private static readonly ChatError NotFound = ChatError.NotFound("Nobody has this username.");
 
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app)
     {
         var usernames = app.MapGroup("/admin/usernames").RequireAdministrator().WithTags("Administration");
         usernames.MapPost("release", ReleaseAsync)
-            .Named("releaseUsername", "Takes a username from whoever has it, or had it last.",
+            .Describe("releaseUsername", "Takes a username from whoever has it, or had it last.",
                 "It is free at once: whoever claims it first gets it. For tokens whose `scope` has `chat.admin`.")
-            .Takes(new ReleaseUsername("alice"))
-            .Answers(StatusCodes.Status204NoContent, "It is free.")
-            .Refuses(NoName, NotFound);
+            .Accepts(new ReleaseUsername("alice"))
+            .Returns(StatusCodes.Status204NoContent, "It is free.")
+            .Fails(NoName, NotFound);
         usernames.MapPost("move", MoveAsync)
-            .Named("moveUsername", "Gives a username to a user, whoever has it.",
+            .Describe("moveUsername", "Gives a username to a user, whoever has it.",
                 "The user's own is given up. For tokens whose `scope` has `chat.admin`.")
-            .Takes(new MoveUsername("alice", Example.Alice))
-            .Answers(StatusCodes.Status204NoContent, "It is theirs.")
-            .Refuses(NoName);
+            .Accepts(new MoveUsername("alice", Example.Alice))
+            .Returns(StatusCodes.Status204NoContent, "It is theirs.")
+            .Fails(NoName);
     }
 
-    private static async Task<IResult> ReleaseAsync(Body<ReleaseUsername> body, HttpContext http, UserDirectory directory, Audit audit)
+    private static async Task<IResult> ReleaseAsync(Body<ReleaseUsername> body, HttpContext http, UserDirectory directory, AuditLog audit)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();
@@ -53,7 +53,7 @@ public sealed class UsernameModule : ICarterModule
         return TypedResults.NoContent();
     }
 
-    private static async Task<IResult> MoveAsync(Body<MoveUsername> body, HttpContext http, UserDirectory directory, Audit audit)
+    private static async Task<IResult> MoveAsync(Body<MoveUsername> body, HttpContext http, UserDirectory directory, AuditLog audit)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();
@@ -63,7 +63,7 @@ public sealed class UsernameModule : ICarterModule
             return ChatError.Invalid("userId", "Not a user's id.").ToProblem();
         if (!await directory.MoveAsync(name, userId))
             return ChatError.Invalid("username", "Somebody has a name that looks like this one.").ToProblem();
-        audit.UsernameGiven(userId, http.User.UserId());
+        audit.UsernameAssigned(userId, http.User.UserId());
         return TypedResults.NoContent();
     }
 }

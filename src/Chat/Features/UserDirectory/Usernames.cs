@@ -25,13 +25,13 @@ public sealed record UsernameForm
 /// <param name="UserId">The other one.</param>
 /// <param name="Key">The name that they have: the same, or one that looks like it.</param>
 /// <param name="NamedAt">When the latest token was issued that gave it to them; null if they have given it up, and it rests.</param>
-internal sealed record Rival(Guid UserId, string Key, DateTimeOffset? NamedAt);
+internal sealed record UsernameHolder(Guid UserId, string Key, DateTimeOffset? NamedAt);
 
 /// <summary>Gives usernames out and takes them back, within the transaction of whoever asks.</summary>
 internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
 {
     /// <summary>A name that was given up goes to nobody else for this time: others still know its last owner by it.</summary>
-    public static readonly TimeSpan Rest = TimeSpan.FromDays(30);
+    public static readonly TimeSpan QuarantinePeriod = TimeSpan.FromDays(30);
 
     private readonly bool isLatests = string.Equals(configuration["Directory:Names"], "latest", StringComparison.OrdinalIgnoreCase);
 
@@ -41,7 +41,7 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
         IDocumentSession session, Guid userId, Username? has, Username wanted, DateTimeOffset issuedAt)
     {
         // Never what only looks like the name of another: that is what a forger would want.
-        var (isTheirs, takenFrom) = await GiveAsync(
+        var (isTheirs, takenFrom) = await AssignAsync(
             session, userId, has, wanted, rival => isLatests && rival.Key == wanted.Key && !(rival.NamedAt >= issuedAt));
         return (isTheirs ? wanted : has, takenFrom);
     }
@@ -49,7 +49,7 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
     /// <summary>Gives a user a name, whoever else has it.</summary>
     /// <returns>False if somebody has one that looks like it.</returns>
     public async Task<bool> MoveAsync(IDocumentSession session, Guid userId, Username? has, Username wanted) =>
-        (await GiveAsync(session, userId, has, wanted, rival => rival.Key == wanted.Key)).IsTheirs;
+        (await AssignAsync(session, userId, has, wanted, rival => rival.Key == wanted.Key)).IsTheirs;
 
     /// <summary>Makes a name free for everybody at once.</summary>
     /// <returns>Who had it; null if nobody did.</returns>
@@ -64,8 +64,8 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
         return holder?.Id ?? forms.FirstOrDefault(form => form.Key == name.Key)?.UserId;
     }
 
-    private async Task<(bool IsTheirs, IReadOnlyCollection<Guid> TakenFrom)> GiveAsync(
-        IDocumentSession session, Guid userId, Username? has, Username wanted, Func<Rival, bool> mayBeTaken)
+    private async Task<(bool IsTheirs, IReadOnlyCollection<Guid> TakenFrom)> AssignAsync(
+        IDocumentSession session, Guid userId, Username? has, Username wanted, Func<UsernameHolder, bool> mayBeTaken)
     {
         var holder = await session.Query<User>().FirstOrDefaultAsync(user => user.UsernameKey == wanted.Key && user.Id != userId);
         var old = has?.Forms ?? [];
@@ -94,18 +94,18 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
         return (true, rivals.ConvertAll(rival => rival.UserId));
     }
 
-    private async Task<List<Rival>> RivalsAsync(IDocumentSession session, Guid userId, IEnumerable<UsernameForm> forms, User? holder)
+    private async Task<List<UsernameHolder>> RivalsAsync(IDocumentSession session, Guid userId, IEnumerable<UsernameForm> forms, User? holder)
     {
         var now = time.GetUtcNow();
-        var others = forms.Where(form => form.UserId != userId && !(form.FreedAt + Rest <= now))
+        var others = forms.Where(form => form.UserId != userId && !(form.FreedAt + QuarantinePeriod <= now))
             .DistinctBy(form => (form.UserId, form.Key)).ToArray();
         var users = (await session.LoadManyAsync<User>(others.Select(form => form.UserId))).ToDictionary(user => user.Id);
         var rivals = others
-            .Select(form => new Rival(form.UserId, form.Key, form.FreedAt is null ? NamedAt(users.GetValueOrDefault(form.UserId)) : null))
+            .Select(form => new UsernameHolder(form.UserId, form.Key, form.FreedAt is null ? NamedAt(users.GetValueOrDefault(form.UserId)) : null))
             .ToList();
         // Who has had the name since before there were forms.
         if (holder is not null && !rivals.Exists(rival => rival.UserId == holder.Id))
-            rivals.Add(new Rival(holder.Id, holder.UsernameKey!, NamedAt(holder)));
+            rivals.Add(new UsernameHolder(holder.Id, holder.UsernameKey!, NamedAt(holder)));
         return rivals;
     }
 

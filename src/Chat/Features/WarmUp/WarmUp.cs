@@ -14,7 +14,7 @@ namespace Chat.Features;
 public sealed class WarmUpSlice : ISlice
 {
     /// <inheritdoc/>
-    public static void Register(SliceBuilder slice) => slice.Runs<WarmUp>();
+    public static void Register(SliceBuilder slice) => slice.AddHostedService<WarmUp>();
 }
 
 /// <summary>Runs once, at the start. A rehearsal that fails costs the first user some time, and the server nothing.</summary>
@@ -28,18 +28,18 @@ internal sealed partial class WarmUp(
     Admission admission,
     SocketDispatcher dispatcher,
     IssuerKeys keys,
-    TokenReader tokens,
+    TokenValidator tokens,
     Limits limits,
     ServerMetrics metrics,
     TimeProvider time,
     ILogger<WarmUp> log) : IHostedService
 {
     /// <summary>The fifth use of a statement prepares it, and the thirtieth call of a method has it optimized.</summary>
-    public const int Rounds = 30;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    public const int Iterations = 30;
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     /// <summary>How many rehearsals went through to their end.</summary>
-    public int Rehearsals { get; private set; }
+    public int Runs { get; private set; }
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -47,10 +47,10 @@ internal sealed partial class WarmUp(
         try
         {
             await LoadKeysAsync();
-            while (Rehearsals < Rounds)
+            while (Runs < Iterations)
             {
-                await RehearseAsync().WaitAsync(Patience, time, cancellationToken);
-                Rehearsals++;
+                await RunAsync().WaitAsync(Timeout, time, cancellationToken);
+                Runs++;
             }
 
             Warm(time.GetElapsedTime(began).TotalMilliseconds);
@@ -67,21 +67,21 @@ internal sealed partial class WarmUp(
 
     private async Task LoadKeysAsync()
     {
-        if (!await keys.AskAsync())
+        if (!await keys.FetchAsync())
             NoKeys(keys.Reason ?? "no answer");
         // A token of nobody's: the way through the library, up to its refusal.
         else
-            await tokens.ReadAsync("e30.e30.");
+            await tokens.ValidateAsync("e30.e30.");
     }
 
-    private async Task RehearseAsync()
+    private async Task RunAsync()
     {
         var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
-        using var pair = await SocketPair.OpenAsync();
+        using var pair = await LoopbackWebSocket.OpenAsync();
         using var place = admission.TryEnter(System.Net.IPAddress.None, hasToken: true)!;
         var connection = pair.Accept(limits, metrics, time, place);
-        connection.TrySignIn(new TokenReading(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
-        await delivery.OpeningAsync(connection);
+        connection.TrySignIn(new TokenReadResult(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
+        await delivery.OnOpeningAsync(connection);
         hub.Join(connection);
         try
         {
@@ -90,16 +90,16 @@ internal sealed partial class WarmUp(
             await pair.SendAsync(Frame.Of(new SendMessage(conversation, "warm-up", "warm-up", null, null, null), "1"));
             await pair.ReceiveAsync();
             await StoreAndDeliverAsync(connection, bob, conversation);
-            connection.Send(new UnreadNotification(conversation, 1, 1));
+            connection.Send(new NotificationUnread(conversation, 1, 1));
             await pair.ReceiveAsync();
             await views.PageAsync(alice, 1, default);
-            pair.Cut();
+            pair.Abort();
             await running;
         }
         finally
         {
             hub.Remove(connection);
-            await delivery.ClosedAsync(connection);
+            await delivery.OnClosedAsync(connection);
         }
     }
 
@@ -114,7 +114,7 @@ internal sealed partial class WarmUp(
         await session.SaveChangesAsync();
         var stored = (await session.LoadAsync<Conversation>(conversation))!;
         var draft = new SendMessage(conversation, "warm-up", "warm-up", null, null, null).Draft(alice, stored);
-        await conversationLog.RehearseAsync(
+        await conversationLog.WarmUpAsync(
             rehearsal,
             draft,
             message => delivery.Committed(new Change(message), stored.Members, new PendingReply(connection, message.Id, change => change.Answer<MessageSent>("2"))));

@@ -24,7 +24,7 @@ public sealed class WebClientSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddOptions<WebClientSettings>().BindConfiguration(WebClientSettings.Section);
-        slice.Rest<WebClientModule>();
+        slice.MapModule<WebClientModule>();
     }
 
     /// <summary>Maps each file that was built, and the page at its addresses.</summary>
@@ -120,9 +120,9 @@ public sealed class WebClientModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/client.json", Tell).AllowAnonymous().WithTags("Web client")
-        .Named("getClientInfo", "What the page at / must know before anybody has signed in.", "The `authority` is an OpenID Connect issuer at which the page is a public client: code flow with PKCE.")
-        .Answers(StatusCodes.Status200OK, "How people sign in.", new ClientInfo(true, new OidcClient("https://issuer.example.org", "chat-page", "openid profile")))
-        .Refuses();
+        .Describe("getClientInfo", "What the page at / must know before anybody has signed in.", "The `authority` is an OpenID Connect issuer at which the page is a public client: code flow with PKCE.")
+        .Returns(StatusCodes.Status200OK, "How people sign in.", new ClientInfo(true, new OidcClient("https://issuer.example.org", "chat-page", "openid profile")))
+        .Fails();
 
     private static Ok<ClientInfo> Tell(HttpContext http, IOptions<JwtSettings> jwt, IOptions<WebClientSettings> settings, IHostEnvironment environment)
     {

@@ -1,0 +1,28 @@
+using System.Text.Json.Serialization;
+using Chat.Json;
+using Chat.Socket;
+
+namespace Chat.Admin;
+
+/// <summary>JSON metadata of the admin port's answers.</summary>
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(ConnectionList))]
+[JsonSerializable(typeof(DisconnectedConnections))]
+[JsonSerializable(typeof(DrainView))]
+[JsonSerializable(typeof(LogLevelsView))]
+[JsonSerializable(typeof(FrameTrace))]
+[JsonSerializable(typeof(TracesView))]
+[JsonSerializable(typeof(BundleAbout))]
+[JsonSerializable(typeof(BundleConnections))]
+[JsonSerializable(typeof(BundleRuntime))]
+internal sealed partial class AdminJson : JsonSerializerContext
+{
+    /// <summary>The context with the options of the wire.</summary>
+    public static AdminJson Wire => Instance.Wire;
+
+    // A nested type, because the static initializers of a partial type run in no defined order.
+    private static class Instance
+    {
+        public static readonly AdminJson Wire = new(WireJson.CreateOptions());
+    }
+}

@@ -1,0 +1,22 @@
+using System.Text.Json.Serialization;
+using Chat.Json;
+
+namespace Chat.Socket;
+
+/// <summary>JSON metadata of the events that belong to no feature.</summary>
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(ChatError))]
+[JsonSerializable(typeof(Authenticate))]
+[JsonSerializable(typeof(AuthSuccess))]
+[JsonSerializable(typeof(AuthFailed))]
+internal sealed partial class SocketJson : JsonSerializerContext
+{
+    /// <summary>The context with the options of the wire.</summary>
+    public static SocketJson Wire => Instance.Wire;
+
+    // A nested type, because the static initializers of a partial type run in no defined order.
+    private static class Instance
+    {
+        public static readonly SocketJson Wire = new(WireJson.CreateOptions());
+    }
+}
