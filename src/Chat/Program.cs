@@ -1,14 +1,17 @@
 using Carter;
-using Chat;
 using Chat.Admin;
 using Chat.Backplane;
 using Chat.Commands;
 using Chat.Edge;
 using Chat.Embedded;
 using Chat.Features;
+using Chat.Hosting;
+using Chat.Json;
 using Chat.Rest;
 using Chat.Settings;
+using Chat.Slices;
 using Chat.Socket;
+using Chat.Startup;
 using Chat.Storage;
 using Chat.Telemetry;
 using Chat.Tokens;
@@ -43,13 +46,13 @@ try
     builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment(), command.IsForSchema);
     builder.Services.AddSocket();
     builder.Services.AddBackplane();
-    Slices.AddAll(new SliceBuilder(builder.Services, modules));
+    FeatureSlices.AddAll(new SliceBuilder(builder.Services, modules));
     builder.Services.AddCarter(configurator: carter => carter.WithModules([.. modules]));
     builder.Services.AddProblems();
     builder.AddTelemetry();
     builder.AddAdmin();
     builder.Services.AddOpenApiDocument();
-    builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
+    builder.Services.AddWireJson();
 
     await using var app = builder.Build();
     app.UseEdge();

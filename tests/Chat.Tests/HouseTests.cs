@@ -2,8 +2,13 @@ using System.CodeDom.Compiler;
 using System.Collections;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.RegularExpressions;
+using Chat.Features;
+using Chat.Hosting;
+using Chat.Json;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,21 +23,32 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     private const int LongestMedian = 170;
     private const BindingFlags Statics = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
-    /// <summary>Which part of the server may know which other one. Everybody may use what is in Chat itself.</summary>
+    /// <summary>Which part of the server may use which other one. Program alone, in no namespace, knows them all.</summary>
     private static readonly Dictionary<string, string[]> Arrows = new()
     {
+        ["Chat.Json"] = [],
+        ["Chat.RateLimiting"] = [],
         ["Chat.Edge"] = [],
-        ["Chat.Storage"] = [],
-        ["Chat.Tokens"] = [],
-        ["Chat.Embedded"] = ["Chat.Tokens"],
-        ["Chat.Socket"] = ["Chat.Edge", "Chat.Storage", "Chat.Tokens"],
-        ["Chat.Backplane"] = ["Chat.Socket", "Chat.Storage"],
-        ["Chat.Rest"] = ["Chat.Socket", "Chat.Storage"],
-        ["Chat.Admin"] = ["Chat.Edge", "Chat.Features", "Chat.Rest", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens"],
+        ["Chat.Settings"] = ["Chat.Edge"],
         ["Chat.Telemetry"] = ["Chat.Settings"],
-        ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
-        ["Chat.Settings"] = ["Chat.Edge", "Chat.Tokens"],
-        ["Chat.Features"] = ["Chat.Backplane", "Chat.Rest", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
+        ["Chat.Hosting"] = ["Chat.Telemetry"],
+        ["Chat.Tokens"] = ["Chat.Json", "Chat.Telemetry"],
+        ["Chat.Storage"] = ["Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Telemetry"],
+        ["Chat.Embedded"] = ["Chat.Hosting", "Chat.Tokens"],
+        ["Chat.Socket"] = ["Chat.Edge", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens"],
+        ["Chat.Backplane"] = ["Chat.Hosting", "Chat.Json", "Chat.Socket", "Chat.Telemetry"],
+        ["Chat.Rest"] = ["Chat.Hosting", "Chat.RateLimiting", "Chat.Socket", "Chat.Storage", "Chat.Telemetry"],
+        ["Chat.Slices"] = ["Chat.Backplane", "Chat.Hosting", "Chat.Socket", "Chat.Tokens"],
+        ["Chat.Features"] =
+        [
+            "Chat.Backplane", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Rest", "Chat.Slices", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens",
+        ],
+        ["Chat.Admin"] =
+        [
+            "Chat.Edge", "Chat.Features", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Rest", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens",
+        ],
+        ["Chat.Startup"] = ["Chat.Hosting", "Chat.RateLimiting", "Chat.Settings", "Chat.Tokens"],
+        ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Hosting", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens"],
     };
 
     /// <summary>Which feature uses which other one: all of it, and no more.</summary>
@@ -60,7 +76,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     [Fact]
     public void Every_slice_is_in_the_list_of_slices()
     {
-        var registered = References.Of(typeof(Slices)).OfType<Type>().Where(type => type.IsAssignableTo(typeof(ISlice)) && type != typeof(ISlice));
+        var registered = References.Of(typeof(FeatureSlices)).OfType<Type>().Where(type => type.IsAssignableTo(typeof(ISlice)) && type != typeof(ISlice));
 
         Assert.Equal(SliceTypes().Select(type => type.Name).Order(), registered.Select(type => type.Name).Order());
     }
@@ -97,13 +113,32 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Every_event_is_known_to_the_one_JSON_context() => Assert.All(Events(), type =>
+    public void Every_event_is_in_the_JSON_context_of_its_part() => Assert.All(Events(), type =>
     {
-        Assert.NotNull(ChatJson.Wire.GetTypeInfo(type));
+        var context = Assert.Single(shared.App.Services.GetServices<IJsonTypeInfoResolver>().OfType<JsonSerializerContext>(), one => one.GetType().Namespace == type.Namespace);
+        Assert.NotNull(context.GetTypeInfo(type));
         var own = (JsonTypeInfo)type.GetProperty("Json", Statics)!.GetValue(null)!;
         Assert.Equal(type, own.Type);
-        Assert.Same(ChatJson.Wire.Options, own.Options);
+        Assert.Same(context.Options, own.Options);
     });
+
+    [Fact]
+    public void Every_JSON_context_has_the_options_of_the_wire()
+    {
+        var contexts = shared.App.Services.GetServices<IJsonTypeInfoResolver>().OfType<JsonSerializerContext>().ToArray();
+        var wire = WireJson.CreateOptions();
+
+        Assert.Equal(4, contexts.Length);
+        Assert.All(contexts.Select(context => context.Options), options =>
+        {
+            Assert.Same(wire.Encoder, options.Encoder);
+            Assert.Same(wire.PropertyNamingPolicy, options.PropertyNamingPolicy);
+            Assert.Equal(wire.Converters.Select(converter => converter.GetType()), options.Converters.Select(converter => converter.GetType()));
+            Assert.Equal(
+                (wire.MaxDepth, wire.NumberHandling, wire.DefaultIgnoreCondition, wire.AllowDuplicateProperties, wire.PropertyNameCaseInsensitive),
+                (options.MaxDepth, options.NumberHandling, options.DefaultIgnoreCondition, options.AllowDuplicateProperties, options.PropertyNameCaseInsensitive));
+        });
+    }
 
     [Fact]
     public void Every_event_from_clients_has_exactly_one_handler_which_is_registered()
@@ -130,12 +165,12 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         var broken = from type in Types
                      where type.Namespace is { } part && Arrows.ContainsKey(part)
                      from used in References.TypesOf(type)
-                     where used.Assembly == Server && used.Namespace is not (null or "Chat") && used.Namespace != type.Namespace && IsOurs(used)
+                     where used.Assembly == Server && used.Namespace is not null && used.Namespace != type.Namespace && IsOurs(used)
                      where !Arrows[type.Namespace!].Contains(used.Namespace)
                      select $"{type} uses {used}";
 
         Assert.Empty(broken);
-        Assert.Equal(Arrows.Keys.Order(), Types.Select(type => type.Namespace).Where(name => name is not (null or "Chat")).Distinct().Order());
+        Assert.Equal(Arrows.Keys.Order(), Types.Select(type => type.Namespace).OfType<string>().Distinct().Order());
     }
 
     [Fact]
@@ -143,10 +178,10 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     {
         var features = FeaturesByType();
         var uses = from type in Types
-                   where type.Namespace == "Chat.Features"
+                   where type.Namespace == "Chat.Features" && features.ContainsKey(NameWithoutArity(type))
                    let feature = features[NameWithoutArity(type)]
                    from used in References.TypesOf(type)
-                   where used.Assembly == Server && used.Namespace == "Chat.Features"
+                   where used.Assembly == Server && used.Namespace == "Chat.Features" && features.ContainsKey(NameWithoutArity(used))
                    let other = features[NameWithoutArity(used)]
                    where other != feature
                    select (feature, other);
@@ -270,7 +305,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     private static bool IsOurs(Type type) =>
         (type.Namespace is null or "Chat" || type.Namespace.StartsWith("Chat.", StringComparison.Ordinal)) && !type.Name.StartsWith('<') && !IsGenerated(type);
 
-    private static bool IsGenerated(Type type) => type.IsDefined(typeof(GeneratedCodeAttribute)) && type != typeof(ChatJson);
+    private static bool IsGenerated(Type type) => type.IsDefined(typeof(GeneratedCodeAttribute)) && !type.IsAssignableTo(typeof(JsonSerializerContext));
 
     private static bool IsCollectionThatChanges(Type type) =>
         !type.IsArray && type.IsAssignableTo(typeof(IEnumerable)) && type.GetMethod("Add") is not null
@@ -280,7 +315,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
 
     private static Dictionary<string, string> FeaturesByType() =>
         (from file in SourceFiles(Source("Features"))
-         where !file.EndsWith(".Hooks.cs", StringComparison.Ordinal)
+         where !file.EndsWith(".Hooks.cs", StringComparison.Ordinal) && Path.GetDirectoryName(file) != Source("Features")
          from Match declared in Declaration().Matches(File.ReadAllText(file))
          select (Type: declared.Groups[1].Value, Feature: Path.GetFileName(Path.GetDirectoryName(file)!)))
         .Distinct()

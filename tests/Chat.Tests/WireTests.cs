@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Chat.Json;
 
 namespace Chat.Tests;
 

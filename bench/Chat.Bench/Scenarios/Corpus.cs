@@ -1,6 +1,9 @@
 using System.Globalization;
 using Chat.Bench.Load;
 using Chat.Features;
+using Chat.Json;
+using Chat.RateLimiting;
+using Chat.Slices;
 using Chat.Storage;
 using Marten;
 using Microsoft.Extensions.Configuration;
@@ -105,7 +108,7 @@ internal sealed class Corpus
 
     private static async Task CopyMessagesAsync(NpgsqlDataSource database, IEnumerable<int> conversations)
     {
-        var json = ChatJson.ForDocuments();
+        var json = WireJson.ForDocuments([StorageJson.Wire]);
         await using var connection = await database.OpenConnectionAsync();
         await using var copy = await connection.BeginBinaryImportAsync($"copy {Table} (id, data, conversation_id, seq, changed_seq, sender_id) from stdin (format binary)");
         foreach (var conversation in conversations)
@@ -177,7 +180,7 @@ internal sealed class Corpus
         var services = new ServiceCollection();
         services.AddLogging().AddSingleton<IConfiguration>(configuration).AddSingleton(TimeProvider.System).AddSingleton(new Limits());
         services.AddStorage(configuration, isDevelopment: false, forCommand: false);
-        Slices.AddAll(new SliceBuilder(services, []));
+        FeatureSlices.AddAll(new SliceBuilder(services, []));
         return services.BuildServiceProvider();
     }
 

@@ -2,8 +2,9 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Chat.Edge;
+using Chat.RateLimiting;
 using Chat.Settings;
-using Chat.Socket;
+using Chat.Telemetry;
 using Chat.Tokens;
 
 namespace Chat.Admin;

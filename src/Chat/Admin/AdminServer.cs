@@ -1,9 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json.Serialization.Metadata;
 using Chat.Edge;
 using Chat.Features;
+using Chat.Hosting;
+using Chat.Json;
 using Chat.Rest;
 using Chat.Settings;
+using Chat.Telemetry;
 using Microsoft.AspNetCore.Diagnostics;
 using OpenTelemetry.Metrics;
 
@@ -62,7 +66,7 @@ internal sealed partial class AdminServer(
         builder.Services.AddRouting().AddProblems().AddSingleton<IExceptionHandler>(new FailureLog(log));
         // The same ones as the node's; the modules bring theirs along.
         builder.Services.AddSingleton(readiness).AddSingleton(dependencies);
-        builder.Services.ConfigureHttpJsonOptions(json => ChatJson.ForRest(json.SerializerOptions));
+        builder.Services.AddSingleton<IJsonTypeInfoResolver>(AdminJson.Wire).AddWireJson();
 
         var built = builder.Build();
         built.Use(EdgeRegistration.AddHeaders);

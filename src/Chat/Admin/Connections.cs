@@ -1,6 +1,7 @@
 using System.Net;
 using Chat.Rest;
 using Chat.Socket;
+using Chat.Telemetry;
 
 namespace Chat.Admin;
 
@@ -46,7 +47,7 @@ internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider ti
             _ => one.AgeSeconds,
         }).ThenBy(one => one.Id);
         return TypedResults.Json(
-            new ConnectionList(ConnectionTotals.Of(all), ConnectionTotals.Of(matching), [.. sorted.Take(limit ?? DefaultLimit)]), ChatJson.Wire.ConnectionList);
+            new ConnectionList(ConnectionTotals.Of(all), ConnectionTotals.Of(matching), [.. sorted.Take(limit ?? DefaultLimit)]), AdminJson.Wire.ConnectionList);
     }
 
     private IResult DisconnectUser(HttpContext http)
@@ -61,7 +62,7 @@ internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider ti
         foreach (var connection in connections)
             connection.CloseAfterReply(Disconnect.ByOperator);
         audit.OperatorDisconnectedAll(http.OperatorAddress(), connections.Count, user.Value);
-        return TypedResults.Json(new DisconnectedConnections(connections.Count), ChatJson.Wire.DisconnectedConnections);
+        return TypedResults.Json(new DisconnectedConnections(connections.Count), AdminJson.Wire.DisconnectedConnections);
     }
 
     private IResult DisconnectOne(Guid id, HttpContext http)

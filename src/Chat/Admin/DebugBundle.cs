@@ -7,6 +7,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Chat.Features;
+using Chat.Hosting;
 using Chat.Rest;
 using Chat.Settings;
 using Chat.Socket;
@@ -49,12 +50,12 @@ internal sealed class DebugBundleModule(
             audit.DebugBundleTaken(http.OperatorAddress());
             (string Name, Func<Task<string>> Make)[] parts =
             [
-                ("about.json", () => Task.FromResult(Text(About(), ChatJson.Wire.BundleAbout))),
+                ("about.json", () => Task.FromResult(Text(About(), AdminJson.Wire.BundleAbout))),
                 ("settings.txt", () => Task.FromResult(string.Join('\n', SettingsReport.Lines(configuration)))),
-                ("readiness.json", async () => Text(HealthSlice.AnswerTo(await readiness.CheckAsync([], http.RequestAborted)), ChatJson.Wire.HealthAnswer)),
-                ("connections.json", () => Task.FromResult(Text(Connections(), ChatJson.Wire.BundleConnections))),
+                ("readiness.json", async () => Text(HealthSlice.AnswerTo(await readiness.CheckAsync([], http.RequestAborted)), FeatureJson.Wire.HealthAnswer)),
+                ("connections.json", () => Task.FromResult(Text(Connections(), AdminJson.Wire.BundleConnections))),
                 ("log-levels.txt", () => Task.FromResult(string.Join('\n', levels.All))),
-                ("runtime.json", () => Task.FromResult(Text(Runtime(), ChatJson.Wire.BundleRuntime))),
+                ("runtime.json", () => Task.FromResult(Text(Runtime(), AdminJson.Wire.BundleRuntime))),
                 ("schema.txt", SchemaAsync),
                 ("metrics.txt", () => ScrapeAsync(scrape, http)),
                 ("log.txt", () => Task.FromResult(string.Join('\n', log.Entries))),

@@ -1,4 +1,5 @@
 using Chat.Socket;
+using Chat.Telemetry;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Chat.Admin;
@@ -51,7 +52,7 @@ internal sealed class DrainModule(Drain drain, Hub hub, AuditLog audit) : IAdmin
             NodeState.Draining => count == 0 ? "drained" : "draining",
             _ => "stopping",
         };
-        return TypedResults.Json(new DrainView(state, drain.Since, count), ChatJson.Wire.DrainView, statusCode: status);
+        return TypedResults.Json(new DrainView(state, drain.Since, count), AdminJson.Wire.DrainView, statusCode: status);
     }
 }
 

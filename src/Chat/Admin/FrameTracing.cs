@@ -1,5 +1,6 @@
 using Chat.Rest;
 using Chat.Socket;
+using Chat.Telemetry;
 
 namespace Chat.Admin;
 
@@ -15,7 +16,7 @@ internal sealed class TraceModule(FrameTraces traces, AuditLog audit) : IAdminMo
 
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal ?? TypedResults.Json(new TracesView(traces.All), ChatJson.Wire.TracesView)).WithSummary("Whose frames are traced.");
+        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal ?? TypedResults.Json(new TracesView(traces.All), AdminJson.Wire.TracesView)).WithSummary("Whose frames are traced.");
         admin.MapPut("/trace/{userId:guid}", Begin).WithSummary("Has the log tell a user's frames, without what is in them. ?for=hours:minutes:seconds");
         admin.MapDelete("/trace/{userId:guid}", End).WithSummary("Ends that.");
     }
@@ -29,7 +30,7 @@ internal sealed class TraceModule(FrameTraces traces, AuditLog audit) : IAdminMo
         if (traces.TryBegin(userId, lasting, (told, leftOut) => audit.TraceExpired(userId, told, leftOut)) is not { } begun)
             return ChatError.LimitReached("userId", "So many users are traced already that no other one may be: end a trace.").ToProblem();
         audit.TraceBegan(http.OperatorAddress(), userId, begun.Until);
-        return TypedResults.Json(begun, ChatJson.Wire.FrameTrace);
+        return TypedResults.Json(begun, AdminJson.Wire.FrameTrace);
     }
 
     private IResult End(Guid userId, HttpContext http)

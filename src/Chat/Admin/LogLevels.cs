@@ -57,7 +57,7 @@ internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfigur
     {
         var configured = configuration.GetSection("Logging").GetSection("LogLevel").GetChildren().Where(level => level.Value is not null).ToDictionary(level => level.Key, level => level.Value!);
         return TypedResults.Json(
-            new LogLevelsView(configured, [.. overrides.All.Select(one => new LogLevelView(one.Category, $"{one.Level}", one.Until))]), ChatJson.Wire.LogLevelsView);
+            new LogLevelsView(configured, [.. overrides.All.Select(one => new LogLevelView(one.Category, $"{one.Level}", one.Until))]), AdminJson.Wire.LogLevelsView);
     }
 
     private static string Until(LevelOverride set) => set.Until is { } end ? $"until {end:yyyy-MM-dd'T'HH:mm:ss'Z'}" : "until it is taken back";

@@ -1,5 +1,7 @@
+using System.Text.Json.Serialization.Metadata;
+using Chat.Hosting;
 using Chat.Socket;
-using Chat.Storage;
+using Chat.Telemetry;
 
 namespace Chat.Backplane;
 
@@ -8,6 +10,7 @@ internal static class BackplaneRegistration
 {
     public static IServiceCollection AddBackplane(this IServiceCollection services)
     {
+        services.AddSingleton<IJsonTypeInfoResolver>(BackplaneJson.Wire);
         services.AddSingleton(provider => new RedisConnection(
             provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ServerMetrics>(), provider.GetRequiredService<DependencyStates>()));
         services.AddHostedService(provider => provider.GetRequiredService<RedisConnection>());

@@ -19,7 +19,7 @@ internal sealed record ForwardedFrame(byte[] Bytes, bool Droppable) : IEvent<For
 {
     public static string Name => "frame";
 
-    public static JsonTypeInfo<ForwardedFrame> Json => ChatJson.Wire.ForwardedFrame;
+    public static JsonTypeInfo<ForwardedFrame> Json => BackplaneJson.Wire.ForwardedFrame;
 }
 
 /// <summary>One line of the table of node events.</summary>

@@ -1,3 +1,4 @@
+using Chat.Telemetry;
 using StackExchange.Redis;
 
 namespace Chat.Backplane;

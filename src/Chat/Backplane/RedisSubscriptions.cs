@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using Chat.Hosting;
+using Chat.Telemetry;
 using StackExchange.Redis;
 
 namespace Chat.Backplane;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Chat.Backplane;
+using Chat.Hosting;
 using Chat.Socket;
 using Chat.Storage;
 using Chat.Tokens;

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Chat.Hosting;
 using Chat.Settings;
 
 namespace Chat.Commands;

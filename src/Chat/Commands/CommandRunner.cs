@@ -1,5 +1,7 @@
 using Chat.Embedded;
+using Chat.Hosting;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tokens;
 using Marten;
 

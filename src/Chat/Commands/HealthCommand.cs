@@ -1,4 +1,5 @@
 using System.Net;
+using Chat.Hosting;
 
 namespace Chat.Commands;
 

@@ -1,3 +1,4 @@
+using Chat.Hosting;
 using Chat.Storage;
 using JasperFx;
 using Marten;

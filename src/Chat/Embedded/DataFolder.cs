@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Chat.Hosting;
 
 namespace Chat.Embedded;
 

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Globalization;
+using Chat.Hosting;
 using Npgsql;
 
 namespace Chat.Embedded;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Chat.Hosting;
 using Garnet;
 using Garnet.server;
 using Garnet.server.Auth.Settings;

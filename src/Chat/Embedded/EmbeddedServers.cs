@@ -1,3 +1,5 @@
+using Chat.Hosting;
+
 namespace Chat.Embedded;
 
 /// <summary>

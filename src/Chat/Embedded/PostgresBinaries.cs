@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Chat.Hosting;
 using MysticMind.PostgresEmbed;
 
 namespace Chat.Embedded;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Chat.Hosting;
 
 namespace Chat.Embedded;
 

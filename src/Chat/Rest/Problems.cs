@@ -1,12 +1,8 @@
 using System.Collections.Frozen;
 using System.Globalization;
-using System.Security.Claims;
 using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
+using Chat.Hosting;
 using Chat.Socket;
-using Chat.Storage;
-using Microsoft.AspNetCore.Diagnostics;
-using Microsoft.Net.Http.Headers;
 
 namespace Chat.Rest;
 
@@ -115,84 +111,4 @@ internal static class Problems
     }
 
     public static string NameOf(ErrorCode code) => JsonNamingPolicy.SnakeCaseUpper.ConvertName(code.ToString());
-}
-
-/// <summary>Counts, as the socket does, a request that found PostgreSQL unavailable.</summary>
-internal sealed class DatabaseUnavailableHandler(DependencyStates dependencies) : IExceptionHandler
-{
-    public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
-    {
-        if (DatabaseFailure.IsUnavailable(exception))
-            dependencies.Postgres.Failed(exception, refusedOthers: 1);
-        return new(false);
-    }
-}
-
-/// <summary>
-/// A JSON body, read by the same rules as a socket event's payload and bounded like a frame. Binds as a parameter;
-/// what cannot be read is an <see cref="Error"/> to answer with.
-/// </summary>
-/// <typeparam name="T">What the body holds.</typeparam>
-/// <param name="Value">The body, if it could be read.</param>
-/// <param name="Error">Why it could not.</param>
-internal sealed record Body<T>(T? Value, ChatError? Error)
-    where T : class
-{
-    public static async ValueTask<Body<T>> BindAsync(HttpContext http)
-    {
-        RefuseOtherTypes(http.Request);
-        var limit = http.RequestServices.GetRequiredService<Limits>().MaxFrameBytes;
-        var bytes = new byte[limit + 1];
-        var length = await ReadAsync(http, bytes);
-        if (length > limit)
-        {
-            http.RequestServices.GetRequiredService<ServerMetrics>().LimitHit(nameof(Limits.MaxFrameBytes));
-            return new Body<T>(null, ChatError.Invalid(null, $"The body is larger than {limit} bytes."));
-        }
-
-        // An empty body stands for an object without fields.
-        var text = length == 0 ? "{}"u8 : bytes.AsSpan(0, length);
-        try
-        {
-            var value = JsonSerializer.Deserialize(text, (JsonTypeInfo<T>)ChatJson.Wire.GetTypeInfo(typeof(T))!);
-            return value is null
-                ? new Body<T>(null, ChatError.Invalid(null, "The body is a JSON object."))
-                : new Body<T>(value, null);
-        }
-        catch (JsonException failure)
-        {
-            return new Body<T>(null, ChatError.Malformed(failure));
-        }
-    }
-
-    private static async Task<int> ReadAsync(HttpContext http, byte[] bytes)
-    {
-        try
-        {
-            return await http.Request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, http.RequestAborted);
-        }
-        // The connection broke in the middle of it, or it says that a chunk has two gigabytes: the client's doing, not ours.
-        catch (IOException failure) when (failure is not BadHttpRequestException)
-        {
-            throw new BadHttpRequestException("The body could not be read.", failure);
-        }
-    }
-
-    // Who says what a body is must say that it is JSON, in the one encoding that JSON has between programs (RFC 8259, 8.1). An empty
-    // body has no type, whatever a client writes with it.
-    private static void RefuseOtherTypes(HttpRequest request)
-    {
-        if (request.Headers.ContentType.Count == 0 || request.ContentLength == 0)
-            return;
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
-            || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
-            || (type.Charset.HasValue && !HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
-            throw new BadHttpRequestException("The body is not application/json.", StatusCodes.Status415UnsupportedMediaType);
-    }
-}
-
-internal static class ClaimsPrincipalExtensions
-{
-    /// <summary>Who makes an authorised request.</summary>
-    public static Guid UserId(this ClaimsPrincipal caller) => Guid.Parse(caller.FindFirstValue("sub")!);
 }

@@ -1,4 +1,6 @@
+using Chat.RateLimiting;
 using Chat.Socket;
+using Chat.Telemetry;
 using Microsoft.AspNetCore.Authorization;
 
 namespace Chat.Rest;

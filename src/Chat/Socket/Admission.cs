@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Chat.Edge;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 
 namespace Chat.Socket;
 

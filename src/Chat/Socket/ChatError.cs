@@ -67,7 +67,7 @@ public sealed record ChatError(
     public static string Name => "error";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<ChatError> Json => ChatJson.Wire.ChatError;
+    public static JsonTypeInfo<ChatError> Json => SocketJson.Wire.ChatError;
 
     internal static ChatError NoEnvelope { get; } =
         new(ErrorCode.InvalidMessage, "A frame holds one JSON object: { type: string, id?: string, payload?: object }.");
@@ -102,3 +102,11 @@ public sealed record ChatError(
 }
 
 internal sealed class ErrorCodeConverter() : JsonStringEnumConverter<ErrorCode>(JsonNamingPolicy.SnakeCaseUpper);
+
+/// <summary>The codes as they stand on the wire and in metrics.</summary>
+internal static class ErrorCodeNames
+{
+    private static readonly string[] Names = [.. Enum.GetNames<ErrorCode>().Select(JsonNamingPolicy.SnakeCaseUpper.ConvertName)];
+
+    public static string Of(ErrorCode code) => Names[(int)code];
+}

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.WebSockets;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 using Chat.Tokens;
 
 namespace Chat.Socket;

@@ -1,3 +1,5 @@
+using Chat.RateLimiting;
+
 namespace Chat.Socket;
 
 /// <summary>

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Net.WebSockets;
 using System.Text.Unicode;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 
 namespace Chat.Socket;
 

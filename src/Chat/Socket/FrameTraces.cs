@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 
 namespace Chat.Socket;
 
@@ -62,15 +64,15 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
 
     /// <summary>A frame of a client's was handled to its end.</summary>
     /// <param name="connection">Where it came from.</param>
-    /// <param name="name">The event, if it is one that there is: else its name is the client's text.</param>
+    /// <param name="name">The event, or <see cref="ServerMetrics.UnknownEvent"/>: an unknown name is the client's text.</param>
     /// <param name="id">The client's id for it.</param>
     /// <param name="bytes">The frame's size.</param>
-    /// <param name="error">What it was refused with.</param>
+    /// <param name="outcome">The code of its error, or <see cref="ServerMetrics.Ok"/>.</param>
     /// <param name="took">How long it took.</param>
-    public void Received(Connection connection, string? name, string? id, int bytes, ErrorCode? error, TimeSpan took)
+    public void Received(Connection connection, string name, string? id, int bytes, string outcome, TimeSpan took)
     {
         if (TraceOf(connection) is { } trace)
-            Received(trace.UserId, connection.Id, name ?? ServerMetrics.UnknownEvent, Truncate(id), bytes, error is { } code ? ServerMetrics.NameOf(code) : ServerMetrics.Ok, (long)took.TotalMilliseconds);
+            Received(trace.UserId, connection.Id, name, Shown(id), bytes, outcome, (long)took.TotalMilliseconds);
     }
 
     /// <summary>A frame was given to a connection's send queue.</summary>
@@ -78,7 +80,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     {
         if (TraceOf(connection) is not { } trace || !Envelope.TryRead(frame.Bytes, out var envelope))
             return;
-        Sent(trace.UserId, connection.Id, envelope.Type, Truncate(envelope.Id), frame.Bytes.Length, outcome switch
+        Sent(trace.UserId, connection.Id, envelope.Type, Shown(envelope.Id), frame.Bytes.Length, outcome switch
         {
             EnqueueResult.Queued => "queued",
             EnqueueResult.Dropped => "left out, the queue is half full",
@@ -112,7 +114,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     }
 
     // An id is the client's text, too: what does not look like one may be anything.
-    private static string Truncate(string? id) => id is null ? "-" : Id().IsMatch(id) ? id : "(not shown)";
+    private static string Shown(string? id) => id is null ? "-" : Id().IsMatch(id) ? id : "(not shown)";
 
     [GeneratedRegex("^[A-Za-z0-9_-]{1,40}$")]
     private static partial Regex Id();

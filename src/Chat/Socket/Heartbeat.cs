@@ -1,3 +1,6 @@
+using Chat.RateLimiting;
+using Chat.Telemetry;
+
 namespace Chat.Socket;
 
 /// <summary>

@@ -1,4 +1,6 @@
 using System.Net.WebSockets;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 
 namespace Chat.Socket;
 

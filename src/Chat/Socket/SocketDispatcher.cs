@@ -1,7 +1,8 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
-using System.Text.Json;
-using Chat.Storage;
+using Chat.Hosting;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 
 namespace Chat.Socket;
 
@@ -50,8 +51,13 @@ public sealed partial class SocketDispatcher
             error = await TraceAsync(route, envelope, connection);
 
         if (began != 0)
-            metrics.EventHandled(route?.Name ?? ServerMetrics.UnknownEvent, error?.Code, time.GetElapsedTime(began));
-        traces?.Received(connection, route?.Name, envelope.Id, frame.Length, error?.Code, time.GetElapsedTime(began));
+        {
+            var (name, took) = (route?.Name ?? ServerMetrics.UnknownEvent, time.GetElapsedTime(began));
+            var outcome = error is null ? ServerMetrics.Ok : ErrorCodeNames.Of(error.Code);
+            metrics.EventHandled(name, outcome, took);
+            traces?.Received(connection, name, envelope.Id, frame.Length, outcome, took);
+        }
+
         return error is null ? null : (error, envelope.Id);
     }
 
@@ -97,47 +103,4 @@ public sealed partial class SocketDispatcher
 
     [LoggerMessage(200, LogLevel.Error, "The handler of {Event} failed (connection {ConnectionId})")]
     private partial void HandlerFailed(Exception failure, string @event, Guid connectionId);
-}
-
-/// <summary>One line of the routing table.</summary>
-internal abstract class SocketRoute(string name)
-{
-    public string Name => name;
-
-    /// <summary>Whether the event may come before a token was accepted.</summary>
-    public bool AllowsAnonymous { get; init; }
-
-    /// <summary>Whether the handler itself bounds how often the event may come.</summary>
-    public bool HasOwnRateLimit { get; init; }
-
-    /// <summary>Whether the event takes one of its user's <see cref="WorkLimiter"/>.</summary>
-    public bool IsLimited { get; init; }
-
-    /// <summary>Reads the event out of its frame before it waits for anything, since the frame's buffer is lent until then.</summary>
-    public abstract ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkLimiter work);
-}
-
-internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler) : SocketRoute(TEvent.Name)
-    where TEvent : IEvent<TEvent>
-{
-    public override ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkLimiter work)
-    {
-        TEvent received;
-        try
-        {
-            received = JsonSerializer.Deserialize(payload.Span, TEvent.Json)!;
-        }
-        catch (JsonException failure)
-        {
-            return new(ChatError.Malformed(failure));
-        }
-
-        return IsLimited ? HandleInTurnAsync(received, context, work) : handler.HandleAsync(received, context);
-    }
-
-    private async ValueTask<ChatError?> HandleInTurnAsync(TEvent received, EventContext context, WorkLimiter work)
-    {
-        using var entry = await work.AcquireOrRefuseAsync(context.UserId);
-        return entry.Refusal ?? await handler.HandleAsync(received, context);
-    }
 }

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.WebSockets;
 using Chat.Edge;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -136,7 +138,9 @@ internal sealed partial class SocketEndpoint(
         }
         finally
         {
-            audit.Disconnected(connection, connection.EndReason ?? Connection.AbnormalClosure, time.GetUtcNow() - connection.ConnectedAt);
+            var reason = connection.EndReason ?? Connection.AbnormalClosure;
+            audit.Disconnected(
+                connection.Token?.Identity?.Id, connection.Address, connection.Id, reason.Code, reason.Reason, time.GetUtcNow() - connection.ConnectedAt);
             hub.Release();
         }
     }

@@ -1,4 +1,7 @@
-using Chat.Storage;
+using System.Text.Json.Serialization.Metadata;
+using Chat.Hosting;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
@@ -15,6 +18,7 @@ internal static class SocketRegistration
         services.AddSingleton(FileDescriptorBudget.ForThisProcess());
         services.AddSingleton<IConnectionListenerFactory, TcpTransport>();
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
+        services.AddSingleton<IJsonTypeInfoResolver>(SocketJson.Wire);
         services.AddSingleton<ServerMetrics>();
         services.AddSingleton<DependencyStates>();
         services.AddSingleton<Hub>();

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Chat.Json;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -73,7 +74,7 @@ internal sealed class AppendBatch
     }
 
     // The database adds the numbers and closes it.
-    private static ReadOnlyMemory<byte> Open(Message message) => JsonSerializer.SerializeToUtf8Bytes(message, ChatJson.Wire.Message).AsMemory()[..^1];
+    private static ReadOnlyMemory<byte> Open(Message message) => JsonSerializer.SerializeToUtf8Bytes(message, StorageJson.Wire.Message).AsMemory()[..^1];
 
     private static TValue[] Column<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value)
     {

@@ -194,7 +194,7 @@ internal static class AppendFunction
             verdicts.Add(new Verdict(
                 reader.GetInt32(1) - 1,
                 reader.IsDBNull(2) ? null : reader.GetInt64(2),
-                reader.IsDBNull(3) ? null : JsonSerializer.Deserialize(reader.GetString(3), ChatJson.Wire.Message)));
+                reader.IsDBNull(3) ? null : JsonSerializer.Deserialize(reader.GetString(3), StorageJson.Wire.Message)));
         }
 
         return (isStored, verdicts);

@@ -1,5 +1,9 @@
 using System.Diagnostics;
 using System.Threading.Channels;
+using Chat.Hosting;
+using Chat.Json;
+using Chat.RateLimiting;
+using Chat.Telemetry;
 using Npgsql;
 
 namespace Chat.Storage;

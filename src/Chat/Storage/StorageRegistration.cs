@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Serialization.Metadata;
+using Chat.Hosting;
+using Chat.Json;
 using JasperFx;
 using Marten;
 using Npgsql;
@@ -19,13 +22,14 @@ internal static class StorageRegistration
         services.AddKeyedSingleton(ConversationLog.Connections, (provider, _) => Open(provider, $"{connectionString};Maximum Pool Size={ConversationLog.MaxConnections}"));
         var tables = new TableNames(configuration["Storage:Schema"] ?? "chat");
         services.AddSingleton(tables);
+        services.AddSingleton<IJsonTypeInfoResolver>(StorageJson.Wire);
         var marten = services.AddMarten(provider =>
         {
             var options = new StoreOptions();
             options.DatabaseSchemaName = tables.Schema;
             options.Storage.ExtendedSchemaObjects.AddRange(AppendFunction.In(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
-            options.UseSystemTextJsonForSerialization(ChatJson.ForDocuments(), EnumStorage.AsString, Casing.CamelCase);
+            options.UseSystemTextJsonForSerialization(WireJson.ForDocuments(provider.GetServices<IJsonTypeInfoResolver>()), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Whoever waits for an answer decides about a second try; see ConversationLog.
             options.ConfigurePolly(_ => { });
@@ -53,11 +57,6 @@ internal static class StorageRegistration
             // What the loops ask every other second belongs to nobody's trace.
             .ConfigureTracing(tracing => tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
             .Build();
-
-    /// <summary>Registers a service that others ask for and the host starts and stops.</summary>
-    public static IServiceCollection AddHostedSingleton<TService>(this IServiceCollection services)
-        where TService : class, IHostedService =>
-        services.AddSingleton<TService>().AddHostedService(provider => provider.GetRequiredService<TService>());
 
     /// <summary>A column of its own for a document's member, without the index that Marten's Duplicate brings along.</summary>
     public static void Column<TDocument>(this StoreOptions options, string member)

@@ -16,7 +16,7 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
     public const string Default = "Default";
 
     /// <summary>The category that is left alone.</summary>
-    public static readonly string Audit = typeof(AuditLog).FullName!;
+    public static readonly string Audit = AuditLog.Category;
 
     private readonly Lock gate = new();
     private readonly Dictionary<string, Entry> entries = new(StringComparer.OrdinalIgnoreCase);

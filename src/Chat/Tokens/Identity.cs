@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using Chat.Json;
 
 namespace Chat.Tokens;
 
@@ -35,23 +36,4 @@ public sealed record Identity(Guid Id, string? Username, string? DisplayName, st
     // Control characters, and those that turn the direction of the text around them (Unicode's Bidi_Control, 202A–202E and
     // 2066–2069): one person's name must not rearrange another one's screen.
     private static bool HasControls(string text) => text.Any(unit => char.IsControl(unit) || unit is (>= '\u202A' and <= '\u202E') or (>= '\u2066' and <= '\u2069'));
-}
-
-/// <summary>
-/// Told of everybody whose token has just been accepted, on the socket or over REST, before anything is done for them.
-/// </summary>
-public interface IIdentityObserver
-{
-    /// <summary>Takes note of the identity. What it cannot store now it must bear to miss.</summary>
-    ValueTask OnSignedInAsync(Identity identity);
-}
-
-/// <summary>Which tokens are worth nothing any more, although they are genuine and have not expired.</summary>
-public interface ITokenRevocations
-{
-    /// <summary>Whether a user's tokens that were issued then have been revoked.</summary>
-    bool IsRevoked(Guid userId, DateTimeOffset issuedAt);
-
-    /// <summary>Whether a token has been revoked since it was accepted.</summary>
-    bool IsRevoked(TokenReadResult accepted);
 }

@@ -56,6 +56,14 @@ public enum RefusalReason
     Other,
 }
 
+/// <summary>The reasons as they stand in metrics.</summary>
+internal static class RefusalReasonNames
+{
+    private static readonly string[] Names = [.. Enum.GetNames<RefusalReason>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)];
+
+    public static string Of(RefusalReason reason) => Names[(int)reason];
+}
+
 /// <summary>Why a token was refused, and whose it claims to be. Nothing of it but the reason is verified.</summary>
 /// <param name="Reason">Why.</param>
 /// <param name="Issuer">Its <c>iss</c>, bounded and in printable ASCII; a dash if it has none.</param>

@@ -1,3 +1,4 @@
+using Chat.Telemetry;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
@@ -70,7 +71,7 @@ internal static class TokenRegistration
             context.Fail(reading.Failure!);
             // Where no token is wanted, a bad one refuses nothing; the socket tells of its own.
             if (isWanted)
-                audit.RequestRefused($"{refusal.Fault}", RouteOf(http), $"{http.Connection.RemoteIpAddress}", refusal.Reason, refusal.Issuer, refusal.KeyId);
+                audit.RequestRefused($"{refusal.Fault}", RouteOf(http), $"{http.Connection.RemoteIpAddress}", $"{refusal.Reason}", refusal.Issuer, refusal.KeyId);
         }
         else
             context.Fail(new IssuerUnavailableException());

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Admin;

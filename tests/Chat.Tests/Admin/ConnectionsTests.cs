@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Chat.Socket;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Chat.Tests.Socket;
 using Microsoft.Extensions.Logging;

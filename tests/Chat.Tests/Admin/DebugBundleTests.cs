@@ -4,6 +4,7 @@ using System.Text.Json;
 using Chat.Features;
 using Chat.Settings;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

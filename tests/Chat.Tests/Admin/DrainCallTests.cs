@@ -1,6 +1,7 @@
 using System.Net;
 using Chat.Features;
 using Chat.Socket;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

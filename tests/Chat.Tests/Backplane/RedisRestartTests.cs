@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using Chat.Backplane;
 using Chat.Features;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,5 +1,6 @@
 using System.Net;
 using Chat.Features;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Logging;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Chat.Embedded;
+using Chat.Hosting;
 using Chat.Tests.Fixtures;
 using Npgsql;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using Chat.Backplane;
 using Chat.Features;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Chat.Features;
-using Chat.Socket;
+using Chat.RateLimiting;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,6 +1,7 @@
 using System.Net;
 using Chat.Features;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
 using Microsoft.Extensions.DependencyInjection;

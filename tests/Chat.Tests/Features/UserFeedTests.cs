@@ -1,7 +1,9 @@
 using System.Diagnostics.Metrics;
 using Chat.Features;
+using Chat.RateLimiting;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Http.Features;

@@ -8,13 +8,16 @@ using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
 using Chat.Edge;
 using Chat.Features;
+using Chat.Json;
+using Chat.RateLimiting;
 using Chat.Settings;
 using Chat.Socket;
+using Chat.Telemetry;
 using Chat.Tokens;
-using Microsoft.Extensions.Options;
 using CsCheck;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace Chat.Tests.Fuzz;
 

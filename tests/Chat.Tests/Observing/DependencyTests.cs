@@ -1,3 +1,4 @@
+using Chat.Telemetry;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Observing;

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Chat.Features;
+using Chat.Telemetry;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Chat.Features;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Observing;

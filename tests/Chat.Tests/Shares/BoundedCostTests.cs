@@ -1,7 +1,9 @@
 using System.Net;
 using System.Text;
 using Chat.Features;
+using Chat.RateLimiting;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Marten;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,4 +1,4 @@
-using Chat.Socket;
+using Chat.RateLimiting;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Shares;

@@ -1,6 +1,8 @@
 using System.Net;
+using Chat.RateLimiting;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tests.Fixtures;
 using Chat.Tokens;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,4 +1,5 @@
 using Chat.Commands;
+using Chat.Hosting;
 using Chat.Tests.Embedded;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Configuration;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Chat.Features;
+using Chat.RateLimiting;
 using Chat.Settings;
 using Chat.Socket;
 using Chat.Tests.Fixtures;

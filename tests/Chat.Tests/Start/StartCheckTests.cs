@@ -1,4 +1,6 @@
+using Chat.Hosting;
 using Chat.Settings;
+using Chat.Startup;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Configuration;

@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using Chat.Storage;
+using Chat.Hosting;
 using Npgsql;
 
 namespace Chat.Tests.Storage;

@@ -2,9 +2,13 @@ using System.ComponentModel;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Backplane;
+using Chat.Json;
+using Chat.RateLimiting;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Marten;
 
 namespace Chat.Features;
@@ -38,7 +42,7 @@ public sealed record AddBlock(Guid? UserId, string? Username) : IEvent<AddBlock>
     public static string Name => "block.add";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<AddBlock> Json => ChatJson.Wire.AddBlock;
+    public static JsonTypeInfo<AddBlock> Json => FeatureJson.Wire.AddBlock;
 }
 
 /// <summary>The event <c>block.remove</c>: one of the two names the other person.</summary>
@@ -50,7 +54,7 @@ public sealed record RemoveBlock(Guid? UserId, string? Username) : IEvent<Remove
     public static string Name => "block.remove";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<RemoveBlock> Json => ChatJson.Wire.RemoveBlock;
+    public static JsonTypeInfo<RemoveBlock> Json => FeatureJson.Wire.RemoveBlock;
 }
 
 /// <summary>The event <c>block.added</c>: the answer, and to the blocker's other connections.</summary>
@@ -63,7 +67,7 @@ public sealed record BlockAdded(Guid UserId, string? Username, DateTimeOffset Bl
     public static string Name => "block.added";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<BlockAdded> Json => ChatJson.Wire.BlockAdded;
+    public static JsonTypeInfo<BlockAdded> Json => FeatureJson.Wire.BlockAdded;
 }
 
 /// <summary>The event <c>block.removed</c>: the answer, and to the blocker's other connections.</summary>
@@ -75,7 +79,7 @@ public sealed record BlockRemoved(Guid UserId, string? Username) : IEvent<BlockR
     public static string Name => "block.removed";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<BlockRemoved> Json => ChatJson.Wire.BlockRemoved;
+    public static JsonTypeInfo<BlockRemoved> Json => FeatureJson.Wire.BlockRemoved;
 }
 
 /// <summary>The answer of <c>GET /chat/blocks</c>.</summary>
@@ -88,7 +92,7 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 {
     public static string Name => "blocks";
 
-    public static JsonTypeInfo<BlocksChanged> Json => ChatJson.Wire.BlocksChanged;
+    public static JsonTypeInfo<BlocksChanged> Json => FeatureJson.Wire.BlocksChanged;
 }
 
 /// <summary>Both events, and what REST needs of them.</summary>

@@ -22,8 +22,8 @@ internal sealed class Change(Message message)
     private static readonly byte[] End = "}"u8.ToArray();
     private static readonly byte[] Ends = "}}"u8.ToArray();
 
-    private readonly byte[] json = JsonSerializer.SerializeToUtf8Bytes(message, ChatJson.Wire.Message);
-    private readonly byte[]? tempId = message.TempId is null ? null : JsonSerializer.SerializeToUtf8Bytes(message.TempId, ChatJson.Wire.String);
+    private readonly byte[] json = JsonSerializer.SerializeToUtf8Bytes(message, StorageJson.Wire.Message);
+    private readonly byte[]? tempId = message.TempId is null ? null : JsonSerializer.SerializeToUtf8Bytes(message.TempId, FeatureJson.Wire.String);
     private Frame? toSender;
     private Frame? toOthers;
     private Frame? updated;

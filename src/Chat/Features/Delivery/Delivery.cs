@@ -1,8 +1,11 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Serialization.Metadata;
 using Chat.Backplane;
+using Chat.Hosting;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 
 namespace Chat.Features;
 
@@ -34,7 +37,7 @@ public sealed record NewMessage(Message Message) : IEvent<NewMessage>
     public static string Name => "message.new";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<NewMessage> Json => ChatJson.Wire.NewMessage;
+    public static JsonTypeInfo<NewMessage> Json => FeatureJson.Wire.NewMessage;
 }
 
 /// <summary>The event <c>conversation.updated</c>: to all connections of all members.</summary>
@@ -47,7 +50,7 @@ public sealed record ConversationUpdated(Guid ConversationId, Message LastMessag
     public static string Name => "conversation.updated";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<ConversationUpdated> Json => ChatJson.Wire.ConversationUpdated;
+    public static JsonTypeInfo<ConversationUpdated> Json => FeatureJson.Wire.ConversationUpdated;
 }
 
 /// <summary>The event <c>notification.unread</c>: to the connections of whoever has something to read, or has just read it.</summary>
@@ -60,7 +63,7 @@ public sealed record NotificationUnread(Guid ConversationId, long Unread, long T
     public static string Name => "notification.unread";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<NotificationUnread> Json => ChatJson.Wire.NotificationUnread;
+    public static JsonTypeInfo<NotificationUnread> Json => FeatureJson.Wire.NotificationUnread;
 }
 
 /// <summary>Node event: a change to a conversation of the channel's user was committed.</summary>
@@ -70,7 +73,7 @@ internal sealed record ChangeCommitted(Message Message, string? Trace = null) : 
 {
     public static string Name => "change";
 
-    public static JsonTypeInfo<ChangeCommitted> Json => ChatJson.Wire.ChangeCommitted;
+    public static JsonTypeInfo<ChangeCommitted> Json => FeatureJson.Wire.ChangeCommitted;
 }
 
 /// <summary>The feeds of the users who are connected to this node, and what comes into them.</summary>

@@ -1,5 +1,7 @@
 using Chat.Backplane;
+using Chat.Hosting;
 using Chat.Storage;
+using Chat.Telemetry;
 using Npgsql;
 
 namespace Chat.Features;

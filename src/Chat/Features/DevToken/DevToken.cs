@@ -1,6 +1,8 @@
 using System.ComponentModel.DataAnnotations;
 using Carter;
+using Chat.Json;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Tokens;
 using Microsoft.Extensions.Options;
@@ -24,6 +26,7 @@ public sealed class DevTokenSlice : ISlice
 
 /// <summary>The body of <c>POST /dev/token</c>.</summary>
 /// <param name="Username">1 to 64 characters.</param>
+[SchemaName("AskForDevToken")]
 public sealed record DevTokenRequest([property: Required, MinLength(1), MaxLength(DevTokenModule.MaxUsername)] string? Username);
 
 /// <summary>The answer of <c>POST /dev/token</c>.</summary>

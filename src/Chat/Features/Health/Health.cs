@@ -2,9 +2,12 @@ using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Globalization;
 using Chat.Backplane;
+using Chat.Hosting;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -69,7 +72,7 @@ public sealed class HealthSlice : ISlice
     {
         http.Response.Headers.CacheControl = "no-store, no-cache";
         return TypedResults.Json(
-            AnswerTo(report), ChatJson.Wire.HealthAnswer,
+            AnswerTo(report), FeatureJson.Wire.HealthAnswer,
             statusCode: report.Status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
     }
 

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Carter;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
 using Marten;

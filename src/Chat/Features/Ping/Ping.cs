@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Chat.Slices;
 using Chat.Socket;
 
 namespace Chat.Features;
@@ -22,7 +23,7 @@ public sealed record Ping(JsonElement? Timestamp) : IEvent<Ping>
     public static string Name => "ping";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<Ping> Json => ChatJson.Wire.Ping;
+    public static JsonTypeInfo<Ping> Json => FeatureJson.Wire.Ping;
 }
 
 /// <summary>The event <c>pong</c>.</summary>
@@ -34,7 +35,7 @@ public sealed record Pong(JsonElement Timestamp, DateTimeOffset ServerTime) : IE
     public static string Name => "pong";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<Pong> Json => ChatJson.Wire.Pong;
+    public static JsonTypeInfo<Pong> Json => FeatureJson.Wire.Pong;
 }
 
 internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
@@ -44,7 +45,7 @@ internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
         try
         {
             var now = time.GetUtcNow();
-            context.Reply(new Pong(received.Timestamp ?? JsonSerializer.SerializeToElement(now.ToUnixTimeMilliseconds(), ChatJson.Wire.Int64), now));
+            context.Reply(new Pong(received.Timestamp ?? JsonSerializer.SerializeToElement(now.ToUnixTimeMilliseconds(), FeatureJson.Wire.Int64), now));
             return default;
         }
         catch (JsonException)

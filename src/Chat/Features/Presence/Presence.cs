@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
 
@@ -49,7 +50,7 @@ public sealed record StatusBulk(IReadOnlyList<UserStatus> Users, bool? More = nu
     public static string Name => "status.bulk";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<StatusBulk> Json => ChatJson.Wire.StatusBulk;
+    public static JsonTypeInfo<StatusBulk> Json => FeatureJson.Wire.StatusBulk;
 }
 
 /// <summary>The event <c>user.online</c>: the first connection of somebody, over all devices and nodes.</summary>
@@ -61,7 +62,7 @@ public sealed record UserOnline(Guid UserId, DateTimeOffset OnlineAt) : IEvent<U
     public static string Name => "user.online";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<UserOnline> Json => ChatJson.Wire.UserOnline;
+    public static JsonTypeInfo<UserOnline> Json => FeatureJson.Wire.UserOnline;
 }
 
 /// <summary>The event <c>user.offline</c>: the last connection is gone.</summary>
@@ -73,7 +74,7 @@ public sealed record UserOffline(Guid UserId, DateTimeOffset LastSeenAt) : IEven
     public static string Name => "user.offline";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<UserOffline> Json => ChatJson.Wire.UserOffline;
+    public static JsonTypeInfo<UserOffline> Json => FeatureJson.Wire.UserOffline;
 }
 
 /// <summary>When somebody went offline last: written then, and never while they are there.</summary>

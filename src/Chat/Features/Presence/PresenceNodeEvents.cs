@@ -9,7 +9,7 @@ internal sealed record PresenceChanged(Guid UserId) : IEvent<PresenceChanged>
 {
     public static string Name => "presence";
 
-    public static JsonTypeInfo<PresenceChanged> Json => ChatJson.Wire.PresenceChanged;
+    public static JsonTypeInfo<PresenceChanged> Json => FeatureJson.Wire.PresenceChanged;
 }
 
 /// <summary>Node event, to all nodes: these people may have come or gone.</summary>
@@ -18,5 +18,5 @@ internal sealed record PresenceAnnounced(IReadOnlyList<Guid> Users) : IEvent<Pre
 {
     public static string Name => "presence.announced";
 
-    public static JsonTypeInfo<PresenceAnnounced> Json => ChatJson.Wire.PresenceAnnounced;
+    public static JsonTypeInfo<PresenceAnnounced> Json => FeatureJson.Wire.PresenceAnnounced;
 }

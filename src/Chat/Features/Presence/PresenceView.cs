@@ -1,3 +1,4 @@
+using Chat.Json;
 using Chat.Socket;
 
 namespace Chat.Features;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Chat.Backplane;
+using Chat.Hosting;
 using Chat.Socket;
 
 namespace Chat.Features;

@@ -1,6 +1,9 @@
 using System.Threading.Channels;
 using Chat.Backplane;
+using Chat.Hosting;
+using Chat.Json;
 using Chat.Socket;
+using Chat.Telemetry;
 using Marten;
 
 namespace Chat.Features;

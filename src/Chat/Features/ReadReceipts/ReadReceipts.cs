@@ -1,7 +1,9 @@
 using System.ComponentModel;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
+using Chat.Json;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
 using Marten;
@@ -31,13 +33,14 @@ public sealed class ReadReceiptsSlice : ISlice
 /// <summary>The event <c>message.read</c>, and the body of <c>POST /chat/conversations/{id}/read</c>.</summary>
 /// <param name="ConversationId">Where; over REST it is in the address.</param>
 /// <param name="UpTo">The number of a message; left out: everything.</param>
+[SchemaName("ReadMessages")]
 public sealed record MarkRead([property: NotInBody] Guid? ConversationId, long? UpTo) : IEvent<MarkRead>
 {
     /// <inheritdoc/>
     public static string Name => "message.read";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<MarkRead> Json => ChatJson.Wire.MarkRead;
+    public static JsonTypeInfo<MarkRead> Json => FeatureJson.Wire.MarkRead;
 }
 
 /// <summary>The event <c>message.delivered</c>: a device of the user's has everything up to a number.</summary>
@@ -49,7 +52,7 @@ public sealed record MarkDelivered(Guid? ConversationId, long? UpTo) : IEvent<Ma
     public static string Name => "message.delivered";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<MarkDelivered> Json => ChatJson.Wire.MarkDelivered;
+    public static JsonTypeInfo<MarkDelivered> Json => FeatureJson.Wire.MarkDelivered;
 }
 
 /// <summary>The event <c>message.read_ack</c>: the cursor is committed.</summary>
@@ -59,13 +62,14 @@ public sealed record MarkDelivered(Guid? ConversationId, long? UpTo) : IEvent<Ma
 /// <param name="ReadAt">When.</param>
 /// <param name="Unread">What is left unread there.</param>
 /// <param name="TotalUnread">What is left unread over all conversations.</param>
+[SchemaName("MessagesRead")]
 public sealed record ReadAck(Guid ConversationId, int MarkedCount, long UpTo, DateTimeOffset ReadAt, long Unread, long TotalUnread) : IEvent<ReadAck>
 {
     /// <inheritdoc/>
     public static string Name => "message.read_ack";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<ReadAck> Json => ChatJson.Wire.ReadAck;
+    public static JsonTypeInfo<ReadAck> Json => FeatureJson.Wire.ReadAck;
 }
 
 /// <summary>The event <c>message.read_update</c>, to the other members.</summary>
@@ -80,7 +84,7 @@ public sealed record ReadUpdate(Guid ConversationId, IReadOnlyList<Guid> Message
     public static string Name => "message.read_update";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<ReadUpdate> Json => ChatJson.Wire.ReadUpdate;
+    public static JsonTypeInfo<ReadUpdate> Json => FeatureJson.Wire.ReadUpdate;
 
     internal MemberCursor Cursor => new(ReadBy, UpTo, UpTo);
 }
@@ -96,7 +100,7 @@ public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId
     public static string Name => "message.delivered_update";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<DeliveredUpdate> Json => ChatJson.Wire.DeliveredUpdate;
+    public static JsonTypeInfo<DeliveredUpdate> Json => FeatureJson.Wire.DeliveredUpdate;
 
     internal MemberCursor Cursor => new(UserId, 0, UpTo);
 }

@@ -1,5 +1,8 @@
+using Chat.Hosting;
+using Chat.Json;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Npgsql;
 
 namespace Chat.Features;

@@ -2,7 +2,9 @@ using System.ComponentModel;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
+using Chat.Telemetry;
 using Chat.Tokens;
 
 namespace Chat.Features;
@@ -56,7 +58,7 @@ internal sealed record UserRevoked(DateTimeOffset At, DateTimeOffset? Until = nu
 {
     public static string Name => "revoked";
 
-    public static JsonTypeInfo<UserRevoked> Json => ChatJson.Wire.UserRevoked;
+    public static JsonTypeInfo<UserRevoked> Json => FeatureJson.Wire.UserRevoked;
 }
 
 /// <summary>The REST side: for oneself, and for tokens whose <c>scope</c> has <c>chat.admin</c>.</summary>

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Chat.Backplane;
+using Chat.Hosting;
+using Chat.Json;
 using Chat.Socket;
 using Chat.Storage;
 using Chat.Tokens;

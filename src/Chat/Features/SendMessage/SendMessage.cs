@@ -3,9 +3,13 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Carter;
+using Chat.Json;
+using Chat.RateLimiting;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 
 namespace Chat.Features;
 
@@ -45,7 +49,7 @@ public sealed record SendMessage(
     public static string Name => "message.send";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<SendMessage> Json => ChatJson.Wire.SendMessage;
+    public static JsonTypeInfo<SendMessage> Json => FeatureJson.Wire.SendMessage;
 
     /// <summary>The send with what may be written in several ways written in one.</summary>
     public SendMessage Normalized() => this with { TempId = TempId is "" ? null : TempId, Content = Content is null ? null : Storage.Content.Trim(Content) };
@@ -91,7 +95,7 @@ public sealed record MessageSent(string TempId, Message Message) : IEvent<Messag
     public static string Name => "message.sent";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<MessageSent> Json => ChatJson.Wire.MessageSent;
+    public static JsonTypeInfo<MessageSent> Json => FeatureJson.Wire.MessageSent;
 }
 
 /// <summary>Check, commit, publish, reply.</summary>

@@ -1,3 +1,4 @@
+using Chat.RateLimiting;
 using Chat.Storage;
 using Npgsql;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization.Metadata;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
 
@@ -29,7 +30,7 @@ public sealed record Synchronize(Dictionary<Guid, long>? Conversations, Guid? Af
     public static string Name => "sync";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<Synchronize> Json => ChatJson.Wire.Synchronize;
+    public static JsonTypeInfo<Synchronize> Json => FeatureJson.Wire.Synchronize;
 }
 
 /// <summary>The event <c>sync.conversation</c>: one for each conversation in which something was missed, or that is new to the client.</summary>
@@ -42,7 +43,7 @@ public sealed record SyncConversation(ConversationView Conversation, IReadOnlyLi
     public static string Name => "sync.conversation";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<SyncConversation> Json => ChatJson.Wire.SyncConversation;
+    public static JsonTypeInfo<SyncConversation> Json => FeatureJson.Wire.SyncConversation;
 }
 
 /// <summary>The event <c>sync.done</c>: nothing else is coming for this sync.</summary>
@@ -53,7 +54,7 @@ public sealed record SyncDone(int Conversations) : IEvent<SyncDone>
     public static string Name => "sync.done";
 
     /// <inheritdoc/>
-    public static JsonTypeInfo<SyncDone> Json => ChatJson.Wire.SyncDone;
+    public static JsonTypeInfo<SyncDone> Json => FeatureJson.Wire.SyncDone;
 }
 
 /// <summary>

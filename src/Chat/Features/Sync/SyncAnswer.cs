@@ -43,11 +43,11 @@ internal sealed class SyncAnswer
     /// <param name="userId">Who asks.</param>
     public static SyncAnswer Of(ConversationView view, IEnumerable<Message> found, long seq, Guid userId)
     {
-        var answer = new SyncAnswer(JsonSerializer.SerializeToUtf8Bytes(view, ChatJson.Wire.ConversationView));
+        var answer = new SyncAnswer(JsonSerializer.SerializeToUtf8Bytes(view, FeatureJson.Wire.ConversationView));
         var bytes = answer.conversation.Length + Around;
         foreach (var message in found)
         {
-            var own = JsonSerializer.SerializeToUtf8Bytes(message.For(userId), ChatJson.Wire.Message);
+            var own = JsonSerializer.SerializeToUtf8Bytes(message.For(userId), StorageJson.Wire.Message);
             bytes += own.Length + Comma.Length;
             answer.HasMore = answer.Messages.Count == MaxMessages || (answer.Messages.Count > 0 && bytes > MaxBytes);
             if (answer.HasMore)

@@ -1,5 +1,6 @@
 using Carter;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Storage;
 using Npgsql;
 

@@ -1,5 +1,9 @@
+using Chat.Hosting;
+using Chat.Json;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tokens;
 using JasperFx;
 using Marten;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Chat.Json;
 using Chat.Storage;
 
 namespace Chat.Features;

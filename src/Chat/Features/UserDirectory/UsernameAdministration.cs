@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Carter;
 using Chat.Rest;
 using Chat.Socket;
+using Chat.Telemetry;
 
 namespace Chat.Features;
 

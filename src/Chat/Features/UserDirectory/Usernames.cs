@@ -1,3 +1,4 @@
+using Chat.Json;
 using Marten;
 
 namespace Chat.Features;

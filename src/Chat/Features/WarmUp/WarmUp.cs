@@ -1,5 +1,9 @@
+using Chat.Json;
+using Chat.RateLimiting;
+using Chat.Slices;
 using Chat.Socket;
 using Chat.Storage;
+using Chat.Telemetry;
 using Chat.Tokens;
 using Marten;
 using Npgsql;

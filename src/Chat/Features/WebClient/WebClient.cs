@@ -1,6 +1,7 @@
 using System.Text;
 using Carter;
 using Chat.Rest;
+using Chat.Slices;
 using Chat.Tokens;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.StaticFiles;

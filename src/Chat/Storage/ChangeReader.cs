@@ -1,0 +1,49 @@
+using System.Text.Json;
+using Npgsql;
+
+namespace Chat.Storage;
+
+/// <summary>What lies past a number: the one question that everybody asks who may have missed something.</summary>
+internal sealed class ChangeReader(NpgsqlDataSource database, TableNames tables)
+{
+    /// <summary>
+    /// The messages whose <see cref="Message.ChangedSeq"/> is past the number given for their conversation, ascending by
+    /// it in each. The database itself stops at the bounds: what nobody is to get is not read either.
+    /// </summary>
+    /// <param name="positions">Conversations, each with the last number that is known.</param>
+    /// <param name="maxMessages">The most messages of each.</param>
+    /// <param name="maxBytes">The bytes of each, as the database writes them, past which nothing more is read; the message that goes past them is there.</param>
+    public async Task<List<Message>> ReadAfterAsync(IReadOnlyList<(Guid ConversationId, long After)> positions, int maxMessages, int maxBytes)
+    {
+        await using var command = database.CreateCommand($"""
+            select x.document
+            from unnest($1, $2) with ordinality k(id, after, place)
+            cross join lateral (
+                with recursive part(number, document, bytes, messages) as (
+                    select n.changed_seq, n.document, octet_length(n.document)::bigint, 1 from ({Next("k.after")}) n
+                    union all
+                    select n.changed_seq, n.document, p.bytes + octet_length(n.document), p.messages + 1
+                    from part p cross join lateral ({Next("p.number")}) n
+                    where p.bytes < {maxBytes} and p.messages < {maxMessages})
+                select number, document from part) x
+            order by k.place, x.number
+            """);
+        command.Parameters.Add(new() { Value = positions.Select(position => position.ConversationId).ToArray() });
+        command.Parameters.Add(new() { Value = positions.Select(position => position.After).ToArray() });
+        var messages = new List<Message>();
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+            messages.Add(JsonSerializer.Deserialize(reader.GetString(0), StorageJson.Wire.Message)!);
+        return messages;
+    }
+
+    // A message that was never changed is found by its seq, one that was by the index of just those.
+    private string Next(string after) => $"""
+        select m.changed_seq, m.data::text as document from (
+            (select data, changed_seq from {tables.Message} where conversation_id = k.id and seq > {after} and changed_seq = seq order by seq limit 1)
+            union all
+            (select data, changed_seq from {tables.Message} where conversation_id = k.id and changed_seq > {after} and changed_seq <> seq
+             order by changed_seq limit 1)
+            order by changed_seq limit 1) m
+        """;
+}
