@@ -1,9 +1,9 @@
--- The database and three roles, none of them a superuser: chat_owner owns the tables and runs db-apply; chat is the nodes',
--- and only reads and writes rows; chat_backup takes base backups, and reads for the drill. Run it as a superuser, before the
--- first db-apply and whenever a password is rotated. The passwords are read from files here, so that no process list and no
--- log shows them:
+-- Creates the database and three roles, none of them a superuser: chat_owner owns the tables and runs db-apply; the nodes
+-- use chat, which only reads and writes rows; chat_backup takes base backups, and reads for the drill. Run it as a
+-- superuser, before the first db-apply and at each password rotation. The passwords are read from files, so that no process
+-- list and no log shows them:
 --   psql -X -v owner_password_file=owner -v node_password_file=node -v backup_password_file=backup -f deploy/postgresql/roles.sql postgres
--- Without backup_password_file there is no chat_backup. With Storage__Schema set: -v schema=… besides.
+-- Without backup_password_file chat_backup is not created. If Storage__Schema is set, add -v schema=….
 \set ON_ERROR_STOP on
 \if :{?schema} \else
   \set schema chat
@@ -33,7 +33,7 @@ SELECT 'GRANT CONNECT ON DATABASE chat TO chat_backup' WHERE EXISTS (SELECT FROM
 \connect chat
 CREATE SCHEMA IF NOT EXISTS :"schema" AUTHORIZATION chat_owner;
 
--- What a node may: rows, and the functions that write them. Also in what later versions of db-apply create.
+-- A node's privileges: rows, and the functions that write them. Default privileges cover what later db-apply runs create.
 GRANT USAGE ON SCHEMA :"schema" TO chat;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA :"schema" TO chat;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA :"schema" TO chat;

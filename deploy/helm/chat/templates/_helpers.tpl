@@ -47,13 +47,13 @@ securityContext:
 {{- define "chat.container" -}}
 image: {{ include "chat.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-# In the pod itself and not in a ConfigMap: a hook runs before there is one, and a change rolls the nodes.
+# In the pod, not in a ConfigMap: a hook runs before one exists, and this way a change rolls the nodes.
 env:
   {{- range $name, $value := .Values.config }}
   - name: {{ $name }}
     value: {{ if kindIs "float64" $value }}{{ int64 $value | quote }}{{ else }}{{ $value | quote }}{{ end }}
   {{- end }}
-  # Prometheus asks each pod itself: the service does not carry this port.
+  # Prometheus scrapes each pod directly: the service does not expose this port.
   - name: Admin__Address
     value: 0.0.0.0
   - name: Admin__Port
