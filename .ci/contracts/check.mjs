@@ -1,6 +1,6 @@
-// Reads docs/asyncapi.yaml as every AsyncAPI tool does and fails on whatever the parser finds wrong with its form, and on
-// types that generators could not name well. That its examples, the server and docs/protocol.md agree with it is for
-// Chat.Tests. Errors and warnings fail, hints are shown.
+// Validates docs/asyncapi.yaml with the reference parser, and rejects schemas for which code generators could not derive a
+// good type name. Errors and warnings fail, hints are printed. Chat.Tests checks that the document's examples, the server
+// and docs/protocol.md agree with it.
 import { readFile } from 'node:fs/promises';
 import { Parser } from '@asyncapi/parser';
 
@@ -10,26 +10,26 @@ const names = ['error', 'warning', 'information', 'hint'];
 for (const { severity, message, path, range } of diagnostics)
   console.log(`docs/asyncapi.yaml:${range.start.line + 1}: ${names[severity]}: ${message} (${path.join('.')})`);
 
-// A schema of which generators make a type: it has the name of its component, or its title.
+// Whether generators emit a type for this schema. The type is named after its component or its title.
 const isType = ({ properties, enum: values, required, additionalProperties }) => Boolean(properties ?? values ?? required ?? additionalProperties);
-const faults = [];
+const errors = [];
 const schemasOf = new Map();
 for (const schema of document?.allSchemas() ?? []) {
   const json = schema.json();
   if (!isType(json)) continue;
   const name = schema.id().startsWith('<anonymous') ? json.title : schema.id();
-  if (!name) faults.push(`a schema without a title: ${JSON.stringify(json).slice(0, 200)}`);
+  if (!name) errors.push(`schema without a title: ${JSON.stringify(json).slice(0, 200)}`);
   else schemasOf.set(name, (schemasOf.get(name) ?? new Set()).add(schema.id()));
 }
 
 for (const [name, schemas] of schemasOf) {
-  if (schemas.size > 1) faults.push(`${schemas.size} schemas are called ${name}`);
-  if (name in globalThis) faults.push(`${name} is the name of something that JavaScript has`);
+  if (schemas.size > 1) errors.push(`${schemas.size} schemas are named ${name}`);
+  if (name in globalThis) errors.push(`${name} is a JavaScript global`);
 }
 
-for (const fault of faults) console.log(`docs/asyncapi.yaml: error: ${fault}`);
+for (const error of errors) console.log(`docs/asyncapi.yaml: error: ${error}`);
 
-if (!document || faults.length > 0 || diagnostics.some(({ severity }) => severity <= 1)) {
+if (!document || errors.length > 0 || diagnostics.some(({ severity }) => severity <= 1)) {
   process.exitCode = 1;
 } else {
   console.log(`docs/asyncapi.yaml: ${document.allMessages().length} events, ${document.allOperations().length} operations, ${schemasOf.size} named types`);

@@ -1,5 +1,6 @@
-// Renders a chart as `helm template` does, with the template engine and the functions that Helm is made of, and writes
-// {"values": …, "documents": …, "notes": …} as JSON. Not there: dependencies, hooks, lookup; the chart has no use for them.
+// Renders a chart like `helm template`, with Helm's template engine and functions, and writes
+// {"values": …, "documents": …, "notes": …} as JSON. Dependencies, hooks and lookup, which the chart does not use, are not
+// supported.
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run .ci/helm/render.go deploy/helm/chat values.yaml
 package main
@@ -22,7 +23,7 @@ type object = map[string]interface{}
 
 type files string
 
-// Get is .Files.Get: the text of a file of the chart, "" where there is none.
+// Get implements .Files.Get: it returns the text of a file of the chart, or "" if there is no such file.
 func (chart files) Get(name string) string {
 	text, err := os.ReadFile(filepath.Join(string(chart), name))
 	if err != nil {
@@ -38,13 +39,13 @@ func main() {
 	}
 	chart := os.Args[1]
 	values := merge(read(filepath.Join(chart, "values.yaml")), read(os.Args[2]))
-	about := object{}
+	metadata := object{}
 	for name, value := range read(filepath.Join(chart, "Chart.yaml")) {
-		about[strings.ToUpper(name[:1])+name[1:]] = value
+		metadata[strings.ToUpper(name[:1])+name[1:]] = value
 	}
 	data := object{
 		"Values":       values,
-		"Chart":        about,
+		"Chart":        metadata,
 		"Files":        files(chart),
 		"Release":      object{"Name": "chat", "Namespace": "default", "Service": "Helm", "IsInstall": true, "IsUpgrade": false, "Revision": 1},
 		"Capabilities": object{"KubeVersion": object{"Version": "v1.30.0"}},
@@ -82,7 +83,7 @@ func main() {
 
 func functions(all *template.Template) template.FuncMap {
 	known := sprig.TxtFuncMap()
-	// As in Helm: a chart does not look at the machine that it is rendered on.
+	// As in Helm: a chart has no access to the environment.
 	delete(known, "env")
 	delete(known, "expandenv")
 	known["include"] = func(name string, data interface{}) (string, error) {
@@ -109,19 +110,19 @@ func functions(all *template.Template) template.FuncMap {
 	return known
 }
 
-// The second one's values over the first one's, map by map; null takes one away.
-func merge(under, over object) object {
-	for name, value := range over {
+// merge overlays base with override, recursively; a null removes a value.
+func merge(base, override object) object {
+	for name, value := range override {
 		inner, isMap := value.(object)
-		if below, wasMap := under[name].(object); isMap && wasMap {
-			under[name] = merge(below, inner)
+		if existing, wasMap := base[name].(object); isMap && wasMap {
+			base[name] = merge(existing, inner)
 		} else if value == nil {
-			delete(under, name)
+			delete(base, name)
 		} else {
-			under[name] = value
+			base[name] = value
 		}
 	}
-	return under
+	return base
 }
 
 func read(name string) object {

@@ -16,7 +16,7 @@ internal static class Program
             if (arguments[0] == "floor-server")
                 return await FloorServer.RunAsync(options);
 
-            var machine = Machine.Look();
+            var machine = Machine.Detect();
             var progress = new Progress();
             var reports = await RunAsync(arguments[0], options, progress);
             Console.WriteLine(machine);

@@ -58,7 +58,7 @@ internal sealed class Load : IAsyncDisposable
     public bool TakesSnapshots { get; private set; }
 
     /// <summary>How many sends were answered UNAVAILABLE.</summary>
-    public int Refused => operations.Count(operation => operation is { Request: Request.Send, Answer.Code: "UNAVAILABLE" });
+    public int Refused => operations.Count(operation => operation is { Request: Request.Send, Response.Code: "UNAVAILABLE" });
 
     /// <summary>How often which close code came.</summary>
     public IReadOnlyDictionary<int, int> Closes => closes;
@@ -95,8 +95,8 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>How long acks took, 99 of 100 at most, of what was sent in a part of the time.</summary>
     public TimeSpan AckP99(TimeSpan from, TimeSpan to)
     {
-        var took = operations.Where(send => send.Request == Request.Send && send.Start >= from && send.Start < to && send.Answer is { IsError: false })
-            .Select(send => send.Answer!.At - send.Start).Order().ToArray();
+        var took = operations.Where(send => send.Request == Request.Send && send.Start >= from && send.Start < to && send.Response is { IsError: false })
+            .Select(send => send.Response!.At - send.Start).Order().ToArray();
         return took.Length == 0 ? TimeSpan.Zero : took[(int)(0.99 * (took.Length - 1))];
     }
 
@@ -131,7 +131,7 @@ internal sealed class Load : IAsyncDisposable
     public async Task<View> ReadAsync(Person person, int node)
     {
         var list = await GetAsync(person, Nodes[node], "/chat/conversations?limit=200");
-        var shown = list.GetProperty("conversations").EnumerateArray().Select(Shown.Read).ToDictionary(one => one.Id);
+        var shown = list.GetProperty("conversations").EnumerateArray().Select(ConversationView.Read).ToDictionary(one => one.Id);
         var messages = new Dictionary<Guid, IReadOnlyList<Message>>();
         foreach (var id in shown.Keys)
             messages.Add(id, await HistoryAsync(person, node, id));
@@ -182,13 +182,13 @@ internal sealed class Load : IAsyncDisposable
         await Task.WhenAll(living);
     }
 
-    public History Told(IReadOnlyList<View> views, IReadOnlyList<Leftovers> leftovers) => new()
+    public History Told(IReadOnlyList<View> views, IReadOnlyList<Residue> leftovers) => new()
     {
         Conversations = [.. People.Select(person => person.Conversation).DistinctBy(conversation => conversation.Id)],
         Operations = [.. operations],
         Connections = [.. Devices.SelectMany(device => device.Lines).Select(line => line.Told())],
         Views = views,
-        Leftovers = leftovers,
+        Residues = leftovers,
         // A node that dies is noticed when its leases run out.
         PresenceLag = TimeSpan.FromSeconds(65),
     };

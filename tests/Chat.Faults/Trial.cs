@@ -109,7 +109,7 @@ internal sealed class Trial(Workshop workshop, Options options)
         do
         {
             history = load.Told(await ViewsAsync(load), []);
-            broken = Invariant.Broken(history);
+            broken = Invariant.FindViolations(history);
         }
         while (broken.Count > 0 && Stopwatch.GetElapsedTime(began) < (presenceSettlesWithin ?? TimeSpan.FromSeconds(15)));
         findings.AddRange(broken.Select(violation => violation.ToString()));
@@ -122,9 +122,9 @@ internal sealed class Trial(Workshop workshop, Options options)
 
         await load.LeaveAsync();
         whenLeft?.Invoke();
-        Leftovers left = new("", 0, 0, 0, 0);
+        Residue left = new("", 0, 0, 0, 0);
         await Wait.HoldsAsync(presenceSettlesWithin ?? TimeSpan.FromSeconds(15), async () => (left = await LeftoversAsync(cluster)) is { Connections: 0, Feeds: 0, Subscriptions: 0, Leases: 0 });
-        findings.AddRange(Invariant.Broken(history with { Leftovers = [left] }).Where(violation => violation.Invariant == "I14").Select(violation => violation.ToString()));
+        findings.AddRange(Invariant.FindViolations(history with { Residues = [left] }).Where(violation => violation.Invariant == "I14").Select(violation => violation.ToString()));
     }
 
     private static async Task<bool> HoldEverythingAsync(Load load)
@@ -148,12 +148,12 @@ internal sealed class Trial(Workshop workshop, Options options)
         return views;
     }
 
-    private static async Task<Leftovers> LeftoversAsync(Cluster cluster)
+    private static async Task<Residue> LeftoversAsync(Cluster cluster)
     {
         var (subscriptions, leases) = await cluster.Redis.AskAsync(async redis => (
             ((StackExchange.Redis.RedisResult[])(await redis.ExecuteAsync("PUBSUB", "CHANNELS", $"{Cluster.Prefix}chat:user:*"))!).Length,
             await redis.SortedSetLengthAsync($"{Cluster.Prefix}leases")));
         var feeds = await Task.WhenAll(cluster.Nodes.Select(node => node.MetricAsync("chat_delivery_feeds")));
-        return new Leftovers("all nodes", cluster.Nodes.Sum(Cluster.ConnectionsTo), feeds.Sum(), subscriptions, (int)leases);
+        return new Residue("all nodes", cluster.Nodes.Sum(Cluster.ConnectionsTo), feeds.Sum(), subscriptions, (int)leases);
     }
 }

@@ -22,7 +22,7 @@ public sealed record History
     public required IReadOnlyList<View> Views { get; init; }
 
     /// <summary>What each node still holds after everybody has left; empty while somebody is there.</summary>
-    public IReadOnlyList<Leftovers> Leftovers { get; init; } = [];
+    public IReadOnlyList<Residue> Residues { get; init; } = [];
 
     /// <summary>
     /// How long after a block's ack something may still cross. Nodes forget what they know of blocks when one changes,
@@ -35,7 +35,7 @@ public sealed record History
     public TimeSpan PresenceLag { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>How long a send may be without an answer.</summary>
-    public TimeSpan AnswerLimit { get; init; } = TimeSpan.FromSeconds(5);
+    public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a connection may outlive its token.</summary>
     public TimeSpan ExpiryGrace { get; init; } = TimeSpan.FromSeconds(5);
@@ -66,7 +66,7 @@ public enum Request
     Unblock,
 
     /// <summary><c>GET …/messages?after=</c>, or a <c>sync</c>.</summary>
-    Look,
+    Fetch,
 
     /// <summary><c>GET /chat/conversations</c>.</summary>
     List,
@@ -86,7 +86,7 @@ public sealed record Operation
     public required TimeSpan Start { get; init; }
 
     /// <summary>The direct answer, or null if none came.</summary>
-    public Answer? Answer { get; init; }
+    public Response? Response { get; init; }
 
     public Guid? ConversationId { get; init; }
 
@@ -102,14 +102,14 @@ public sealed record Operation
     public Guid? Other { get; init; }
 
     /// <summary>The message that was acknowledged, if this is an acknowledged send.</summary>
-    public Message? Acked => Request == Request.Send && Answer is { IsError: false } answer ? Message.Read(answer.Payload.GetProperty("message")) : null;
+    public Message? Acked => Request == Request.Send && Response is { IsError: false } answer ? Message.Read(answer.Payload.GetProperty("message")) : null;
 
     public override string ToString() =>
-        $"{Request} {TempId ?? Content} by {Short.Of(UserId)} over {Connection ?? "REST"} at {Start.TotalMilliseconds:0} ms{(Answer is null ? ", unanswered" : $", answered {Answer.Type} {Answer.Code} at {Answer.At.TotalMilliseconds:0} ms")}";
+        $"{Request} {TempId ?? Content} by {ShortId.Of(UserId)} over {Connection ?? "REST"} at {Start.TotalMilliseconds:0} ms{(Response is null ? ", unanswered" : $", answered {Response.Type} {Response.Code} at {Response.At.TotalMilliseconds:0} ms")}";
 }
 
 /// <summary>A direct answer. REST answers take the form of the socket's: a message becomes <c>message.sent</c>, a problem <c>error</c>.</summary>
-public sealed record Answer(TimeSpan At, string Type, JsonElement Payload)
+public sealed record Response(TimeSpan At, string Type, JsonElement Payload)
 {
     public bool IsError => Type == "error";
 
@@ -149,7 +149,7 @@ public sealed record Connection
 
     public bool IsOpen => Closing is null;
 
-    public override string ToString() => $"{Name} of {Short.Of(UserId)}";
+    public override string ToString() => $"{Name} of {ShortId.Of(UserId)}";
 }
 
 /// <summary>One frame from the server. Those with an id are direct replies.</summary>
@@ -164,9 +164,9 @@ public sealed record ReceivedFrame(TimeSpan At, string Type, string? Id, JsonEle
         : Type == "conversation.updated" ? Invariants.Message.Read(Payload.GetProperty("lastMessage"))
         : null;
 
-    public long Number(string name) => Payload.GetProperty(name).GetInt64();
+    public long GetInt64(string name) => Payload.GetProperty(name).GetInt64();
 
-    public Guid Who(string name) => Payload.GetProperty(name).GetGuid();
+    public Guid GetGuid(string name) => Payload.GetProperty(name).GetGuid();
 }
 
 /// <summary>A message as somebody was shown it.</summary>
@@ -184,16 +184,16 @@ public sealed record Message(Guid Id, Guid ConversationId, long Seq, Guid Sender
     /// <summary>As anybody but the sender is shown it.</summary>
     public Message WithoutTempId => this with { TempId = null };
 
-    public override string ToString() => $"#{Seq} \"{Content}\" of {Short.Of(SenderId)} in {Short.Of(ConversationId)}";
+    public override string ToString() => $"#{Seq} \"{Content}\" of {ShortId.Of(SenderId)} in {ShortId.Of(ConversationId)}";
 }
 
 /// <summary>How far a member has come.</summary>
 public sealed record Cursor(long ReadUpTo, long DeliveredUpTo);
 
 /// <summary>A conversation as a member is shown it.</summary>
-public sealed record Shown(Guid Id, long Seq, Guid? LastMessageId, long Unread, IReadOnlyDictionary<Guid, Cursor> Cursors)
+public sealed record ConversationView(Guid Id, long Seq, Guid? LastMessageId, long Unread, IReadOnlyDictionary<Guid, Cursor> Cursors)
 {
-    public static Shown Read(JsonElement json) => new(
+    public static ConversationView Read(JsonElement json) => new(
         json.GetProperty("id").GetGuid(),
         json.GetProperty("seq").GetInt64(),
         json.TryGetProperty("lastMessage", out var last) ? last.GetProperty("id").GetGuid() : null,
@@ -210,7 +210,7 @@ public sealed record View
 
     public required Guid UserId { get; init; }
 
-    public required IReadOnlyDictionary<Guid, Shown> Conversations { get; init; }
+    public required IReadOnlyDictionary<Guid, ConversationView> Conversations { get; init; }
 
     /// <summary>Whole histories, ascending as they came.</summary>
     public required IReadOnlyDictionary<Guid, IReadOnlyList<Message>> Messages { get; init; }
@@ -227,14 +227,14 @@ public sealed record View
     /// <summary>Whom the user has blocked.</summary>
     public required IReadOnlySet<Guid> Blocks { get; init; }
 
-    public override string ToString() => $"{Short.Of(UserId)} at {Node}";
+    public override string ToString() => $"{ShortId.Of(UserId)} at {Node}";
 }
 
 /// <summary>What a node still holds.</summary>
-public sealed record Leftovers(string Node, int Connections, int Feeds, int Subscriptions, int Leases);
+public sealed record Residue(string Node, int Connections, int Feeds, int Subscriptions, int Leases);
 
 /// <summary>Ids in violations: the end of a UUID, which is the random part of most.</summary>
-internal static class Short
+internal static class ShortId
 {
     public static string Of(Guid id) => id.ToString()[^6..];
 }

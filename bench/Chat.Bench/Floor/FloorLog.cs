@@ -92,11 +92,11 @@ internal sealed class FloorLog : IAsyncDisposable
             await insert.PrepareAsync();
             await insert.ExecuteNonQueryAsync();
             foreach (var entry in batch)
-                Tell(entry, now);
+                Deliver(entry, now);
         }
     }
 
-    private static void Tell(Entry entry, DateTime now)
+    private static void Deliver(Entry entry, DateTime now)
     {
         entry.Sender.Send(Frame(entry, now, isAnswer: true));
         var pushed = Frame(entry, now, isAnswer: false);

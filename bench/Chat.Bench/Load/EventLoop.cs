@@ -5,10 +5,10 @@ using System.Runtime.InteropServices;
 namespace Chat.Bench.Load;
 
 /// <summary>Something that waits for a socket.</summary>
-internal interface IWatched
+internal interface ISocketHandler
 {
     /// <summary>Something may be read or written.</summary>
-    void Ready(int events);
+    void OnReady(int events);
 }
 
 /// <summary>
@@ -27,7 +27,7 @@ internal sealed class EventLoop : IDisposable
 
     private readonly int epoll = Native.CreateEpoll(0);
     private readonly int[] polls = new int[MaxEvents * Words];
-    private readonly List<IWatched> watched = [];
+    private readonly List<ISocketHandler> watched = [];
     private readonly PriorityQueue<Action<long>, long> timers = new();
 
     /// <summary>What everybody reads into: only one socket is read at a time.</summary>
@@ -35,10 +35,10 @@ internal sealed class EventLoop : IDisposable
 
     public static long Now => Stopwatch.GetTimestamp();
 
-    public static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
+    public static long ToTicks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
 
     /// <summary>A number under which <see cref="Watch"/> knows it.</summary>
-    public int Register(IWatched one)
+    public int Register(ISocketHandler one)
     {
         watched.Add(one);
         return watched.Count - 1;
@@ -46,16 +46,16 @@ internal sealed class EventLoop : IDisposable
 
     public void Watch(int socket, int number, int events, bool isNew) => Control(isNew ? Add : Change, socket, number, events);
 
-    public void Forget(int socket) => Control(Remove, socket, 0, 0);
+    public void Unwatch(int socket) => Control(Remove, socket, 0, 0);
 
     /// <summary>Calls once it is so late, with the time that it then is.</summary>
-    public void At(long when, Action<long> call) => timers.Enqueue(call, when);
+    public void Schedule(long when, Action<long> call) => timers.Enqueue(call, when);
 
     /// <summary>Runs until it holds.</summary>
     /// <returns>False if it took too long.</returns>
     public unsafe bool Run(Func<bool> until, TimeSpan patience)
     {
-        var deadline = Now + Ticks(patience);
+        var deadline = Now + ToTicks(patience);
         fixed (int* events = polls)
         {
             while (!until())
@@ -85,7 +85,7 @@ internal sealed class EventLoop : IDisposable
         var timeout = new Native.TimeSpec { Seconds = (long)rest.TotalSeconds, Nanoseconds = rest.Ticks % TimeSpan.TicksPerSecond * 100 };
         var count = Native.WaitForEpoll(epoll, events, MaxEvents, &timeout, 0);
         for (var i = 0; i < count; i++)
-            watched[events[(i * Words) + OwnWord]].Ready(events[i * Words]);
+            watched[events[(i * Words) + OwnWord]].OnReady(events[i * Words]);
     }
 
     private unsafe void Control(int operation, int socket, int number, int events)

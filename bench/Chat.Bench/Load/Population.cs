@@ -6,38 +6,38 @@ namespace Chat.Bench.Load;
 
 /// <summary>The people of a run, new ones each time, two by two in a conversation of their own.</summary>
 /// <param name="Run">In their names and tempIds, so that runs on one database do not meet.</param>
-/// <param name="People">The partners of a conversation are neighbours.</param>
+/// <param name="Users">The partners of a conversation are neighbours.</param>
 /// <param name="Conversations">One for each two of them; none for strangers.</param>
-internal sealed record Population(string Run, IReadOnlyList<Person> People, IReadOnlyList<Guid> Conversations)
+internal sealed record Population(string Run, IReadOnlyList<TestUser> Users, IReadOnlyList<Guid> Conversations)
 {
-    private const int AtOnce = 8;
+    private const int MaxConcurrency = 8;
 
     /// <summary>Signs them in for the first time, and opens their conversations over REST.</summary>
     public static async Task<Population> CreateAsync(Target target, int count, Progress progress, bool areStrangers = false)
     {
         var run = Guid.NewGuid().ToString("N")[..8];
-        var people = new Person[count];
+        var people = new TestUser[count];
         var conversations = new Guid[areStrangers ? 0 : count / 2];
         using var http = new HttpClient { BaseAddress = target.Urls[0] };
         var done = 0;
-        progress.Say("making people and conversations", () => $"{done} of {count}");
-        await Parallel.ForAsync(0, (count + 1) / 2, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (pair, _) =>
+        progress.SetPhase("making people and conversations", () => $"{done} of {count}");
+        await Parallel.ForAsync(0, (count + 1) / 2, new ParallelOptions { MaxDegreeOfParallelism = MaxConcurrency }, async (pair, _) =>
         {
             for (var i = pair * 2; i < Math.Min(count, (pair * 2) + 2); i++)
             {
                 var id = Guid.NewGuid();
-                people[i] = target.IsFloor ? new Person(id, id.ToString()) : await target.Tokens.IssueAsync(http, id, $"bench-{run}-{i}");
+                people[i] = target.IsFloor ? new TestUser(id, id.ToString()) : await target.Tokens.IssueAsync(http, id, $"bench-{run}-{i}");
             }
 
             if (pair < conversations.Length)
-                conversations[pair] = target.IsFloor ? Guid.NewGuid() : await OpenAsync(http, people[pair * 2], people[(pair * 2) + 1].Id);
+                conversations[pair] = target.IsFloor ? Guid.NewGuid() : await OpenConversationAsync(http, people[pair * 2], people[(pair * 2) + 1].Id);
             Interlocked.Add(ref done, 2);
         });
         return new Population(run, people, conversations);
     }
 
     /// <summary>Opens a direct conversation.</summary>
-    public static async Task<Guid> OpenAsync(HttpClient http, Person caller, Guid other)
+    public static async Task<Guid> OpenConversationAsync(HttpClient http, TestUser caller, Guid other)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/chat/conversations") { Content = JsonContent.Create(new { userId = other }) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", caller.Token);
@@ -48,7 +48,7 @@ internal sealed record Population(string Run, IReadOnlyList<Person> People, IRea
     }
 
     /// <summary>Says something over REST.</summary>
-    public static async Task SayAsync(HttpClient http, Person sender, Guid conversation, string content)
+    public static async Task SendAsync(HttpClient http, TestUser sender, Guid conversation, string content)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/chat/conversations/{conversation}/messages") { Content = JsonContent.Create(new { content }) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", sender.Token);
@@ -57,10 +57,10 @@ internal sealed record Population(string Run, IReadOnlyList<Person> People, IRea
     }
 
     /// <summary>The handshake of each.</summary>
-    public byte[][] Upgrades(Target target) => [.. People.Select((person, i) => Upgrade(target, person, i))];
+    public byte[][] UpgradeRequests(Target target) => [.. Users.Select((person, i) => Upgrade(target, person, i))];
 
     // The floor knows nothing: who is in which conversation it learns here.
-    private byte[] Upgrade(Target target, Person person, int index)
+    private byte[] Upgrade(Target target, TestUser person, int index)
     {
         var node = target.Urls[index % target.Urls.Count];
         return target.IsFloor

@@ -68,7 +68,7 @@ internal static class Wire
     }
 
     /// <summary>Finds the mark in a frame that carries a message.</summary>
-    public static bool TryReadMark(ReadOnlySpan<byte> frame, out int lane, out long number)
+    public static bool TryReadMarker(ReadOnlySpan<byte> frame, out int lane, out long number)
     {
         (lane, number) = (0, 0);
         var at = frame.IndexOf("\"content\":\"#"u8);

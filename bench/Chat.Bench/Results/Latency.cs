@@ -28,18 +28,18 @@ internal sealed class Latency
     }
 
     /// <summary>Milliseconds.</summary>
-    public double At(double percentile) => Count == 0 ? double.NaN : histogram.GetValueAtPercentile(percentile) / 1000.0;
+    public double Percentile(double percentile) => Count == 0 ? double.NaN : histogram.GetValueAtPercentile(percentile) / 1000.0;
 
     /// <summary>Milliseconds.</summary>
-    public double Max => At(100);
+    public double Max => Percentile(100);
 
     /// <summary>The usual ones, under the name of what was measured.</summary>
     public IEnumerable<Figure> Figures(string of) =>
     [
-        new($"{of} p50", At(50), "ms"),
-        new($"{of} p95", At(95), "ms"),
-        new($"{of} p99", At(99), "ms"),
-        new($"{of} p99.9", At(99.9), "ms"),
+        new($"{of} p50", Percentile(50), "ms"),
+        new($"{of} p95", Percentile(95), "ms"),
+        new($"{of} p99", Percentile(99), "ms"),
+        new($"{of} p99.9", Percentile(99.9), "ms"),
         new($"{of} max", Max, "ms"),
     ];
 }

@@ -6,7 +6,7 @@ namespace Chat.Bench.Results;
 /// <summary>Where and when the figures were taken: without it they mean nothing.</summary>
 internal sealed record Machine(DateTimeOffset Date, string Cpu, int Cores, double MemoryGb, string System, string DotNet, double LoadBefore)
 {
-    public static Machine Look() => new(
+    public static Machine Detect() => new(
         DateTimeOffset.UtcNow,
         Value("/proc/cpuinfo", "model name"),
         Environment.ProcessorCount,

@@ -8,7 +8,7 @@ internal static class Compare
 {
     public static async Task<IReadOnlyList<Report>> RunAsync(Options options, Progress progress)
     {
-        await using var backends = await Backends.StartAsync(options, progress);
+        await using var backends = await BackingServices.StartAsync(options, progress);
         var (pairs, paced) = (new List<Report>[] { [], [] }, new List<Report>[] { [], [] });
         string[] servers = ["chat", "floor"];
         var rounds = options.Number("rounds", 5);
@@ -16,7 +16,7 @@ internal static class Compare
         {
             for (var server = 0; server < servers.Length; server++)
             {
-                progress.Note($"round {round + 1} of {rounds}: {servers[server]}");
+                progress.Log($"round {round + 1} of {rounds}: {servers[server]}");
                 await using var target = await Target.StartAsync(options.With(("server", servers[server])), progress, backends);
                 pairs[server].Add(await Pairs.RunAsync(target, options, progress));
                 paced[server].Add(await Paced.RunAsync(target, options, progress));

@@ -11,26 +11,26 @@ internal static class Fanout
             throw new BenchException("The floor knows pairs alone.");
         var (devices, senders, window) = (options.Number("devices", 100), options.Number("senders", 10), options.Number("window", 1));
         var writers = await Population.CreateAsync(target, senders, progress, areStrangers: true);
-        var popular = (await Population.CreateAsync(target, 1, progress, areStrangers: true)).People[0];
+        var popular = (await Population.CreateAsync(target, 1, progress, areStrangers: true)).Users[0];
         using var http = new HttpClient { BaseAddress = target.Urls[0] };
         var conversations = new List<Guid>();
-        foreach (var writer in writers.People)
-            conversations.Add(await Population.OpenAsync(http, writer, popular.Id));
+        foreach (var writer in writers.Users)
+            conversations.Add(await Population.OpenConversationAsync(http, writer, popular.Id));
 
         using var loop = new EventLoop();
-        progress.Follow(loop);
-        var tally = new Tally();
-        Person[] people = [.. Enumerable.Repeat(popular, devices), .. writers.People];
+        progress.PrintPeriodically(loop);
+        var tally = new DeliveryStats();
+        TestUser[] people = [.. Enumerable.Repeat(popular, devices), .. writers.Users];
         using var fleet = new Fleet(loop, target, [.. people.Select((person, i) => Wire.Upgrade(target.Urls[i % target.Urls.Count], "", person.Token))], tally);
-        tally.Lanes = [.. writers.People.Select((_, i) => new Lane(
+        tally.Streams = [.. writers.Users.Select((_, i) => new MessageStream(
             tally, fleet.Clients[devices + i], fleet.Clients[..devices],
             new Wire.SendFrame(writers.Run, i, conversations[i], options.Number("bytes", 100))))];
         fleet.ConnectAll(progress);
 
-        var run = new Conversing(target, options, progress);
-        foreach (var lane in tally.Lanes)
+        var run = new MessagingRun(target, options, progress);
+        foreach (var lane in tally.Streams)
         {
-            lane.OnSettled = (settled, now) =>
+            lane.OnCompleted = (settled, now) =>
             {
                 if (now < run.StopAt)
                     settled.Send(now);
@@ -42,7 +42,7 @@ internal static class Fanout
             loop, fleet, tally,
             _ =>
             {
-                foreach (var lane in tally.Lanes)
+                foreach (var lane in tally.Streams)
                 {
                     for (var i = 0; i < window; i++)
                         lane.Send(EventLoop.Now);

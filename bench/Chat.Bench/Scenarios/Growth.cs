@@ -13,15 +13,15 @@ internal static class Growth
 
     public static async Task<IReadOnlyList<Report>> RunAsync(Options options, Progress progress)
     {
-        await using var backends = await Backends.StartAsync(options, progress);
+        await using var backends = await BackingServices.StartAsync(options, progress);
         var own = options.With(("rate", options.Text("rate") ?? "100"), ("seconds", options.Text("seconds") ?? "10"));
         var reports = new List<Report>();
         foreach (var size in options.Numbers("sizes", 10_000, 1_000_000, 10_000_000))
         {
             await using var target = await Target.StartAsync(own, progress, backends);
-            var corpus = await Corpus.OpenAsync(backends);
-            if (corpus.Conversations * (long)Corpus.MessagesEach > size)
-                throw new BenchException($"There are {corpus.Conversations * (long)Corpus.MessagesEach:N0} messages already, more than {size:N0}.");
+            var corpus = await SeededDatabase.OpenAsync(backends);
+            if (corpus.Conversations * (long)SeededDatabase.MessagesPerConversation > size)
+                throw new BenchException($"There are {corpus.Conversations * (long)SeededDatabase.MessagesPerConversation:N0} messages already, more than {size:N0}.");
             await corpus.GrowAsync(size, progress);
             reports.Add(await SendAsync(target, corpus, size, own, progress));
             reports.Add(History.Read(target, corpus.Conversations, own, progress));
@@ -39,9 +39,9 @@ internal static class Growth
         return reports;
     }
 
-    private static async Task<Report> SendAsync(Target target, Corpus corpus, int size, Options options, Progress progress)
+    private static async Task<Report> SendAsync(Target target, SeededDatabase corpus, int size, Options options, Progress progress)
     {
-        using var scene = Scene.Open(target, options, progress, Corpus.Some(target, Sockets, corpus.Conversations));
+        using var scene = ConnectedPairs.Open(target, options, progress, SeededDatabase.Sample(target, Sockets, corpus.Conversations));
         var report = await Paced.RunAsync(scene, target, options, progress);
         return report with { Title = $"send among {size:N0} messages: {report.Title}" };
     }
@@ -49,26 +49,26 @@ internal static class Growth
     private static Report Ask(string what, string path, Target target, int conversations, Options options, Progress progress)
     {
         var chance = new Random(4);
-        return Asking.Run(
-            $"{what} among {(long)conversations * Corpus.MessagesEach:N0} messages", target, options.Number("rate", 100),
-            () => Caller.Get(target.Urls[0], path, Corpus.Sign(target, chance.Next(conversations), chance.Next(2)).Token), options, progress);
+        return HttpLoad.Run(
+            $"{what} among {(long)conversations * SeededDatabase.MessagesPerConversation:N0} messages", target, options.Number("rate", 100),
+            () => HttpConnection.Get(target.Urls[0], path, SeededDatabase.SignIn(target, chance.Next(conversations), chance.Next(2)).Token), options, progress);
     }
 
     // Somebody with so many conversations, each of which holds one message.
     private static async Task<IReadOnlyList<Report>> ListAsync(Target target, int length, Options options, Progress progress)
     {
         var crowd = await Population.CreateAsync(target, length + 1, progress, areStrangers: true);
-        var popular = crowd.People[length];
+        var popular = crowd.Users[length];
         using var http = new HttpClient { BaseAddress = target.Urls[0] };
         await Parallel.ForAsync(0, length, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (i, _) =>
         {
-            var conversation = await Population.OpenAsync(http, crowd.People[i], popular.Id);
-            await Population.SayAsync(http, crowd.People[i], conversation, "hello");
+            var conversation = await Population.OpenConversationAsync(http, crowd.Users[i], popular.Id);
+            await Population.SendAsync(http, crowd.Users[i], conversation, "hello");
         });
         return
         [
-            Asking.Run($"list of {length:N0} conversations, first page of 50", target, options.Number("rate", 100), () => Caller.Get(target.Urls[0], "/chat/conversations", popular.Token), options, progress),
-            Asking.Run($"unread of {length:N0} conversations", target, options.Number("rate", 100), () => Caller.Get(target.Urls[0], "/chat/unread", popular.Token), options, progress),
+            HttpLoad.Run($"list of {length:N0} conversations, first page of 50", target, options.Number("rate", 100), () => HttpConnection.Get(target.Urls[0], "/chat/conversations", popular.Token), options, progress),
+            HttpLoad.Run($"unread of {length:N0} conversations", target, options.Number("rate", 100), () => HttpConnection.Get(target.Urls[0], "/chat/unread", popular.Token), options, progress),
         ];
     }
 

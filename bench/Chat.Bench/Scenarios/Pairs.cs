@@ -11,11 +11,11 @@ internal static class Pairs
     public static async Task<Report> RunAsync(Target target, Options options, Progress progress)
     {
         var (sockets, window) = (options.Number("sockets", 500), options.Number("window", 1));
-        using var scene = await Scene.OpenAsync(target, options, progress, sockets);
-        var run = new Conversing(target, options, progress);
-        foreach (var lane in scene.Tally.Lanes)
+        using var scene = await ConnectedPairs.OpenAsync(target, options, progress, sockets);
+        var run = new MessagingRun(target, options, progress);
+        foreach (var lane in scene.Tally.Streams)
         {
-            lane.OnSettled = (settled, now) =>
+            lane.OnCompleted = (settled, now) =>
             {
                 if (now < run.StopAt)
                     settled.Send(now);
@@ -27,7 +27,7 @@ internal static class Pairs
             scene.Loop, scene.Fleet, scene.Tally,
             _ =>
             {
-                foreach (var lane in scene.Tally.Lanes)
+                foreach (var lane in scene.Tally.Streams)
                 {
                     for (var i = 0; i < window; i++)
                         lane.Send(EventLoop.Now);
@@ -44,19 +44,19 @@ internal static class Paced
 {
     public static async Task<Report> RunAsync(Target target, Options options, Progress progress)
     {
-        using var scene = await Scene.OpenAsync(target, options, progress, options.Number("sockets", 500));
+        using var scene = await ConnectedPairs.OpenAsync(target, options, progress, options.Number("sockets", 500));
         return await RunAsync(scene, target, options, progress);
     }
 
-    public static async Task<Report> RunAsync(Scene scene, Target target, Options options, Progress progress)
+    public static async Task<Report> RunAsync(ConnectedPairs scene, Target target, Options options, Progress progress)
     {
         var rate = options.Number("rate", 1000);
-        var run = new Conversing(target, options, progress);
-        var (lanes, next) = (scene.Tally.Lanes, 0);
+        var run = new MessagingRun(target, options, progress);
+        var (lanes, next) = (scene.Tally.Streams, 0);
         return await run.RunAsync(
             $"paced: {target.Name}, {target.Urls.Count} nodes, {scene.Fleet.Clients.Length} sockets, {rate}/s",
             scene.Loop, scene.Fleet, scene.Tally,
-            began => Pace.Keep(scene.Loop, began, rate, due =>
+            began => Pacer.Run(scene.Loop, began, rate, due =>
             {
                 if (due >= run.StopAt)
                     return false;
@@ -67,7 +67,7 @@ internal static class Paced
 }
 
 /// <summary>People in pairs, connected, with a lane from each to the partner.</summary>
-internal sealed class Scene(EventLoop loop, Fleet fleet, Tally tally) : IDisposable
+internal sealed class ConnectedPairs(EventLoop loop, Fleet fleet, DeliveryStats tally) : IDisposable
 {
     private const int ContentBytes = 100;
 
@@ -75,22 +75,22 @@ internal sealed class Scene(EventLoop loop, Fleet fleet, Tally tally) : IDisposa
 
     public Fleet Fleet => fleet;
 
-    public Tally Tally => tally;
+    public DeliveryStats Tally => tally;
 
-    public static async Task<Scene> OpenAsync(Target target, Options options, Progress progress, int sockets) =>
+    public static async Task<ConnectedPairs> OpenAsync(Target target, Options options, Progress progress, int sockets) =>
         Open(target, options, progress, await Population.CreateAsync(target, sockets, progress));
 
-    public static Scene Open(Target target, Options options, Progress progress, Population population)
+    public static ConnectedPairs Open(Target target, Options options, Progress progress, Population population)
     {
-        var (loop, tally) = (new EventLoop(), new Tally());
-        progress.Follow(loop);
+        var (loop, tally) = (new EventLoop(), new DeliveryStats());
+        progress.PrintPeriodically(loop);
         // On several nodes, partners sit on different ones.
-        var fleet = new Fleet(loop, target, population.Upgrades(target), tally);
-        tally.Lanes = [.. fleet.Clients.Select(client => new Lane(
+        var fleet = new Fleet(loop, target, population.UpgradeRequests(target), tally);
+        tally.Streams = [.. fleet.Clients.Select(client => new MessageStream(
             tally, client, [fleet.Clients[client.Index ^ 1]],
             new Wire.SendFrame(population.Run, client.Index, population.Conversations[client.Index / 2], options.Number("bytes", ContentBytes))))];
         fleet.ConnectAll(progress);
-        return new Scene(loop, fleet, tally);
+        return new ConnectedPairs(loop, fleet, tally);
     }
 
     public void Dispose()
@@ -101,14 +101,14 @@ internal sealed class Scene(EventLoop loop, Fleet fleet, Tally tally) : IDisposa
 }
 
 /// <summary>Something that is to happen so many times a second.</summary>
-internal static class Pace
+internal static class Pacer
 {
     /// <summary>Calls with each due moment, also with those that were missed, until it returns false.</summary>
-    public static void Keep(EventLoop loop, long began, int perSecond, Func<long, bool> call)
+    public static void Run(EventLoop loop, long began, int perSecond, Func<long, bool> call)
     {
         var done = 0L;
-        var step = EventLoop.Ticks(TimeSpan.FromSeconds(1)) / (double)perSecond;
-        loop.At(began, Next);
+        var step = EventLoop.ToTicks(TimeSpan.FromSeconds(1)) / (double)perSecond;
+        loop.Schedule(began, Next);
 
         void Next(long now)
         {
@@ -120,7 +120,7 @@ internal static class Pace
                 done++;
             }
 
-            loop.At(due, Next);
+            loop.Schedule(due, Next);
         }
     }
 }

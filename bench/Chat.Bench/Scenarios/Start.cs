@@ -5,9 +5,9 @@ internal static class Start
 {
     public static async Task<IReadOnlyList<Report>> RunAsync(Options options, Progress progress)
     {
-        await using var backends = await Backends.StartAsync(options, progress);
-        var launch = Launch.For(options, backends);
-        await launch.PrepareAsync();
+        await using var backends = await BackingServices.StartAsync(options, progress);
+        var launch = ServerLauncher.For(options, backends);
+        await launch.ApplySchemaAsync();
         var times = new List<double>();
         var runs = options.Number("runs", 10);
         for (var run = 0; run < runs; run++)
@@ -15,7 +15,7 @@ internal static class Start
             var (_, process, took) = await launch.StartAsync();
             await process.DisposeAsync();
             times.Add(took.TotalSeconds);
-            progress.Say("starting", () => $"{run + 1} of {runs}: {took.TotalSeconds:0.00} s");
+            progress.SetPhase("starting", () => $"{run + 1} of {runs}: {took.TotalSeconds:0.00} s");
         }
 
         return

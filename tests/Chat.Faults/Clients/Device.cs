@@ -114,13 +114,13 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
             var done = mayCall && random.Next(25) == 0 ? await CallAsync(asked) : await AskAsync(asked);
             if (done?.Acked is { } message)
             {
-                saying = saying with { Acked = done.Answer!.At, MessageId = message.Id };
+                saying = saying with { Acked = done.Response!.At, MessageId = message.Id };
                 lock (gate)
                     said[at] = saying;
                 return saying;
             }
 
-            if (done?.Answer is { IsError: true } error && !await MayRepeatAsync(error))
+            if (done?.Response is { IsError: true } error && !await MayRepeatAsync(error))
                 return saying;
         }
 
@@ -179,7 +179,7 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         // As an app would: what does not answer is not worth staying with.
         if (answer is null && line.Closing is null)
             line.Cut();
-        return load.Note(asked with { Connection = line.Name, Start = start, Answer = answer is null ? null : new Answer(answer.At, answer.Type, answer.Payload) });
+        return load.Note(asked with { Connection = line.Name, Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
     }
 
     private async Task<Operation?> CallAsync(Operation asked)
@@ -191,9 +191,9 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
             var body = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync()).RootElement;
             return load.Note(asked with
             {
-                Answer = response.IsSuccessStatusCode
-                    ? new Answer(load.Now, "message.sent", JsonSerializer.SerializeToElement(new { tempId = asked.TempId, message = body }))
-                    : new Answer(load.Now, "error", body),
+                Response = response.IsSuccessStatusCode
+                    ? new Response(load.Now, "message.sent", JsonSerializer.SerializeToElement(new { tempId = asked.TempId, message = body }))
+                    : new Response(load.Now, "error", body),
             });
         }
         catch (Exception failure) when (failure is HttpRequestException or IOException or TaskCanceledException or JsonException)
@@ -212,10 +212,10 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
             return;
         var asked = new Operation { Request = Request.Read, UserId = person.User.Id, Connection = line.Name, Start = default, ConversationId = person.Conversation.Id, UpTo = upTo };
         var (answer, start) = await line.AskAsync("message.read", new { conversationId = asked.ConversationId, upTo }, Patience);
-        load.Note(asked with { Start = start, Answer = answer is null ? null : new Answer(answer.At, answer.Type, answer.Payload) });
+        load.Note(asked with { Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
     }
 
-    private async Task<bool> MayRepeatAsync(Answer error)
+    private async Task<bool> MayRepeatAsync(Response error)
     {
         if (!error.Payload.TryGetProperty("retryable", out var retryable) || !retryable.GetBoolean())
         {

@@ -24,7 +24,7 @@ internal static class Failpoints
             trial.Heal(load);
             var tries = load.Tries(saying.TempId);
             trial.Expect(saying.Acked is not null, "the last words never got an answer");
-            trial.Expect(isAnswered ? tries.Count == 1 : tries.Count > 1 && tries[0].Answer is null, $"the node died elsewhere: {string.Join("; ", tries)}");
+            trial.Expect(isAnswered ? tries.Count == 1 : tries.Count > 1 && tries[0].Response is null, $"the node died elsewhere: {string.Join("; ", tries)}");
             await trial.GoOnAsync(1, 3);
 
             // By number, within five seconds of the commit, on every other device that stayed.

@@ -62,7 +62,7 @@ internal static class Restores
         using var line = await Line.OpenAsync(node, load.Handshakes, "epoch", person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Patience)
             ?? throw new InvalidOperationException($"{node.Name} takes no connection.");
         await line.AskAsync("ping", new { }, Patience);
-        var epoch = line.Told().Frames.First(frame => frame.Type == "auth_success").Who("epoch");
+        var epoch = line.Told().Frames.First(frame => frame.Type == "auth_success").GetGuid("epoch");
         await line.LeaveAsync();
         return epoch;
     }

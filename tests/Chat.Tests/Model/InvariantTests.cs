@@ -76,7 +76,7 @@ public sealed class InvariantTests
             var send = story.Operations[^1];
             story.Block("alice", "bob", "A1");
             story.Operations.Remove(send);
-            story.Operations.Add(send with { Answer = send.Answer! with { At = story.Tick() } });
+            story.Operations.Add(send with { Response = send.Response! with { At = story.Tick() } });
         },
         ["two blocks, of which one is taken back"] = story =>
         {
@@ -108,7 +108,7 @@ public sealed class InvariantTests
             story.Send("alice", "A1", Ab(story), "third", "u3");
             var (first, late) = (story.Operations[^3].Start, TimeSpan.FromSeconds(4));
             for (var i = 1; i <= 3; i++)
-                story.Operations[^(4 - i)] = story.Operations[^(4 - i)] with { Start = first + TimeSpan.FromMilliseconds(i), Answer = story.Operations[^(4 - i)].Answer! with { At = first + (late * i) } };
+                story.Operations[^(4 - i)] = story.Operations[^(4 - i)] with { Start = first + TimeSpan.FromMilliseconds(i), Response = story.Operations[^(4 - i)].Response! with { At = first + (late * i) } };
         },
         ["somebody looks at what they said"] = story => story.Look("alice", Ab(story), 0),
         ["somebody looks past what they said"] = story => story.Look("alice", Ab(story), 2),
@@ -134,7 +134,7 @@ public sealed class InvariantTests
             story.Open("A3", "alice");
             story.Read("bob", "B1", Ab(story), 3);
         },
-        ["everybody has left"] = story => story.Leftovers.Add(new Leftovers("a", 0, 0, 0, 0)),
+        ["everybody has left"] = story => story.Leftovers.Add(new Residue("a", 0, 0, 0, 0)),
     };
 
     /// <summary>What is done before the end is read, and how the history is then spoilt.</summary>
@@ -217,15 +217,15 @@ public sealed class InvariantTests
         ["a repeat gets another message"] = ("I8", story => story.Send("alice", null, Ab(story), "hello", "t1"), story =>
         {
             var other = story.Operations.First(send => send.TempId == "t2").Acked! with { TempId = "t1" };
-            story.Operations[^1] = story.Operations[^1] with { Answer = story.Operations[^1].Answer! with { Payload = Story.Json(new { tempId = "t1", message = Story.Shape(other, story.User("alice")) }) } };
+            story.Operations[^1] = story.Operations[^1] with { Response = story.Operations[^1].Response! with { Payload = Story.Json(new { tempId = "t1", message = Story.Shape(other, story.User("alice")) }) } };
         }),
         ["a refused send is stored"] = ("I8", null, story =>
         {
             var at = story.Operations.FindIndex(send => send.TempId == "t2");
-            story.Operations[at] = story.Operations[at] with { Answer = new Answer(story.Operations[at].Answer!.At, "error", Story.Json(new { code = "UNAVAILABLE" })) };
+            story.Operations[at] = story.Operations[at] with { Response = new Response(story.Operations[at].Response!.At, "error", Story.Json(new { code = "UNAVAILABLE" })) };
         }),
         ["a refused send without tempId is stored"] = ("I8", story => story.Send("carol", null, Ac(story), "no"), story =>
-            story.Operations[^1] = story.Operations[^1] with { Answer = new Answer(story.Operations[^1].Answer!.At, "error", Story.Json(new { code = "UNAVAILABLE" })) }),
+            story.Operations[^1] = story.Operations[^1] with { Response = new Response(story.Operations[^1].Response!.At, "error", Story.Json(new { code = "UNAVAILABLE" })) }),
 
         ["the sender does not see it at once"] = ("I9", story =>
         {
@@ -256,7 +256,7 @@ public sealed class InvariantTests
         })),
 
         ["somebody is believed to be there"] = ("I11", story => story.Close("B1"), story => story.Frames("A1").RemoveAll(frame => frame.Type == "user.offline")),
-        ["somebody is believed to be away"] = ("I11", null, story => story.Frames("A1").RemoveAll(frame => frame.Type == "user.online" && frame.Who("userId") == story.User("bob"))),
+        ["somebody is believed to be away"] = ("I11", null, story => story.Frames("A1").RemoveAll(frame => frame.Type == "user.online" && frame.GetGuid("userId") == story.User("bob"))),
         ["a node is wrong about somebody"] = ("I11", null, story =>
         {
             var at = story.Views.FindIndex(view => view.UserId == story.User("alice"));
@@ -314,7 +314,7 @@ public sealed class InvariantTests
         {
             // Sent when the block had been acknowledged, by the clock of the sender.
             var at = story.Operations.FindIndex(send => send.TempId == "t2");
-            story.Operations[at] = story.Operations[at] with { Start = story.Tick(), Answer = story.Operations[at].Answer! with { At = story.Tick() } };
+            story.Operations[at] = story.Operations[at] with { Start = story.Tick(), Response = story.Operations[at].Response! with { At = story.Tick() } };
         }),
         ["the blocked one is told"] = ("I13", story => BlockedFor(story, 0), story => story.Push("B1", "block.removed", new { userId = story.User("alice") })),
         ["an event after the token ran out"] = ("I13", null, story =>
@@ -324,9 +324,9 @@ public sealed class InvariantTests
             story.Push("C1", "typing.update", new { conversationId = Ac(story), userId = story.User("alice"), typing = true });
         }),
 
-        ["a connection is left"] = ("I14", null, story => story.Leftovers.Add(new Leftovers("a", 1, 0, 0, 0))),
-        ["a subscription is left"] = ("I14", null, story => story.Leftovers.Add(new Leftovers("b", 0, 0, 1, 0))),
-        ["a lease is left"] = ("I14", null, story => story.Leftovers.Add(new Leftovers("b", 0, 0, 0, 1))),
+        ["a connection is left"] = ("I14", null, story => story.Leftovers.Add(new Residue("a", 1, 0, 0, 0))),
+        ["a subscription is left"] = ("I14", null, story => story.Leftovers.Add(new Residue("b", 0, 0, 1, 0))),
+        ["a lease is left"] = ("I14", null, story => story.Leftovers.Add(new Residue("b", 0, 0, 0, 1))),
 
         ["a late yes"] = ("I15", null, story => Answer(story, "t2", send => send with { At = send.At + TimeSpan.FromSeconds(5) })),
         ["a late no"] = ("I15", story => story.Send("bob", "B1", Ab(story), "refused", "u1", isStored: false), story => Answer(story, "u1", send => send with { At = send.At + TimeSpan.FromSeconds(5) })),
@@ -351,7 +351,7 @@ public sealed class InvariantTests
         Good[name](story);
         story.Settle();
 
-        Assert.Empty(Invariant.Broken(story.Told()));
+        Assert.Empty(Invariant.FindViolations(story.Told()));
     }
 
     [Theory]
@@ -364,7 +364,7 @@ public sealed class InvariantTests
         story.Settle();
         spoil(story);
 
-        Assert.Equal([breaks], Invariant.Broken(story.Told()).Select(violation => violation.Invariant).Distinct());
+        Assert.Equal([breaks], Invariant.FindViolations(story.Told()).Select(violation => violation.Invariant).Distinct());
     }
 
     [Fact]
@@ -410,7 +410,7 @@ public sealed class InvariantTests
             story.Messages(view, conversation).RemoveAt(0);
             story.Views[story.Views.IndexOf(view)] = view with
             {
-                Conversations = new Dictionary<Guid, Shown>(view.Conversations) { [conversation] = view.Conversations[conversation] with { Seq = 0, LastMessageId = null, Unread = 0 } },
+                Conversations = new Dictionary<Guid, ConversationView>(view.Conversations) { [conversation] = view.Conversations[conversation] with { Seq = 0, LastMessageId = null, Unread = 0 } },
                 Unread = view.Unread.Where(part => part.Key != conversation).ToDictionary(),
                 TotalUnread = view.TotalUnread - view.Unread.GetValueOrDefault(conversation),
             };
@@ -427,12 +427,12 @@ public sealed class InvariantTests
     }
 
     // The first conversation of these views: alice's with bob, or the only one that somebody has.
-    private static void Edit(Story story, Func<View, bool> where, Func<Shown, Shown> change)
+    private static void Edit(Story story, Func<View, bool> where, Func<ConversationView, ConversationView> change)
     {
         foreach (var view in story.Views.Where(where).ToArray())
         {
             var first = view.Conversations.First();
-            story.Views[story.Views.IndexOf(view)] = view with { Conversations = new Dictionary<Guid, Shown>(view.Conversations) { [first.Key] = change(first.Value) } };
+            story.Views[story.Views.IndexOf(view)] = view with { Conversations = new Dictionary<Guid, ConversationView>(view.Conversations) { [first.Key] = change(first.Value) } };
         }
     }
 
@@ -454,13 +454,13 @@ public sealed class InvariantTests
     {
         var at = story.Operations.FindIndex(send => send.TempId == "t2");
         var send = story.Operations[at];
-        story.Operations[at] = send with { Answer = send.Answer! with { Payload = Story.Json(new { tempId = "t2", message = Story.Shape(lie(send.Acked!), send.UserId) }) } };
+        story.Operations[at] = send with { Response = send.Response! with { Payload = Story.Json(new { tempId = "t2", message = Story.Shape(lie(send.Acked!), send.UserId) }) } };
     }
 
-    private static void Answer(Story story, string tempId, Func<Answer, Answer?> change)
+    private static void Answer(Story story, string tempId, Func<Response, Response?> change)
     {
         var at = story.Operations.FindLastIndex(send => send.TempId == tempId);
-        story.Operations[at] = story.Operations[at] with { Answer = change(story.Operations[at].Answer!) };
+        story.Operations[at] = story.Operations[at] with { Response = change(story.Operations[at].Response!) };
     }
 
     private static void Blind(Story story, Func<Message, bool> to) => Turn(story, messages => messages.Where(message => !to(message)), hasMore: false);
@@ -469,8 +469,8 @@ public sealed class InvariantTests
     private static void Turn(Story story, Func<IEnumerable<Message>, IEnumerable<Message>> page, bool hasMore)
     {
         var look = story.Operations[^1];
-        var messages = page(look.Answer!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read)).Select(message => Story.Shape(message, look.UserId));
-        story.Operations[^1] = look with { Answer = look.Answer with { Payload = Story.Json(new { messages, hasMore }) } };
+        var messages = page(look.Response!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read)).Select(message => Story.Shape(message, look.UserId));
+        story.Operations[^1] = look with { Response = look.Response with { Payload = Story.Json(new { messages, hasMore }) } };
     }
 
     // Bob's first message was pushed to him as another one.
@@ -482,7 +482,7 @@ public sealed class InvariantTests
     }
 
     private static void Acknowledge(Story story, long upTo) =>
-        story.Operations[^1] = story.Operations[^1] with { Answer = story.Operations[^1].Answer! with { Payload = Story.Json(new { upTo }) } };
+        story.Operations[^1] = story.Operations[^1] with { Response = story.Operations[^1].Response! with { Payload = Story.Json(new { upTo }) } };
 
     private static Message Invented(Story story) => new(Guid.NewGuid(), Ab(story), 1, story.User("bob"), "I never said that", "once", null);
 

@@ -81,22 +81,22 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
             }
 
             var history = recorder.Told(views, isOver ? await Leftovers(users) : []);
-            string[] broken = [.. recorder.Odd, .. Invariant.Broken(history).Select(violation => violation.ToString())];
+            string[] broken = [.. recorder.Odd, .. Invariant.FindViolations(history).Select(violation => violation.ToString())];
             return broken.Length == 0
                 ? null
                 : $"CHAT_TEST_SEED={seed} {(isOver ? "after all have left" : "at the end")}: {broken.Length} broken\n{string.Join('\n', broken.Take(40))}";
         });
 
-    private async Task<IReadOnlyList<Leftovers>> Leftovers(IReadOnlyList<TestUser> users)
+    private async Task<IReadOnlyList<Residue>> Leftovers(IReadOnlyList<TestUser> users)
     {
-        var left = new List<Leftovers>();
+        var left = new List<Residue>();
         foreach (var node in two.Nodes)
         {
             var redis = node.Services.GetRequiredService<RedisConnection>();
             var leases = await redis.Database.SortedSetLengthAsync(redis.Keys.Leases);
             foreach (var user in users)
                 leases += await redis.Database.SortedSetLengthAsync(redis.Keys.Online(user.Id));
-            left.Add(new Leftovers(
+            left.Add(new Residue(
                 $"node {two.Nodes.ToList().IndexOf(node)}",
                 node.Services.GetRequiredService<Hub>().Count,
                 node.Services.GetRequiredService<Delivery>().Feeds.Count(),

@@ -91,7 +91,7 @@ internal sealed class Person(TestUser user, Recorder recorder, Random random, IR
                 underWay.Add(Look(AnyConversation));
                 break;
             default:
-                underWay.Add(recorder.Call(AnyNode, user, Asked(Request.List), HttpMethod.Get, "/chat/conversations", null, answer => new Answer(default, "", answer)));
+                underWay.Add(recorder.Call(AnyNode, user, Asked(Request.List), HttpMethod.Get, "/chat/conversations", null, answer => new Response(default, "", answer)));
                 break;
         }
     }
@@ -123,7 +123,7 @@ internal sealed class Person(TestUser user, Recorder recorder, Random random, IR
             body.Add("tempId", tempId);
         var sending = open.Length == 0 || random.Next(8) == 0
             ? recorder.Call(AnyNode, user, asked, HttpMethod.Post, $"/chat/conversations/{conversation}/messages", body,
-                answer => new Answer(default, "message.sent", JsonSerializer.SerializeToElement(new { tempId, message = answer })))
+                answer => new Response(default, "message.sent", JsonSerializer.SerializeToElement(new { tempId, message = answer })))
             : recorder.Ask(Any(open), asked, "message.send", body);
         // Before the answer: a repeat may come while the first try is under way.
         if (tempId is not null)
@@ -148,7 +148,7 @@ internal sealed class Person(TestUser user, Recorder recorder, Random random, IR
         var asked = Asked(Request.Read, conversation) with { UpTo = upTo };
         object body = upTo is null ? new { conversationId = conversation } : new { conversationId = conversation, upTo };
         return device is null
-            ? recorder.Call(AnyNode, user, asked, HttpMethod.Post, $"/chat/conversations/{conversation}/read", body, answer => new Answer(default, "message.read_ack", answer))
+            ? recorder.Call(AnyNode, user, asked, HttpMethod.Post, $"/chat/conversations/{conversation}/read", body, answer => new Response(default, "message.read_ack", answer))
             : recorder.Ask(device, asked, "message.read", body);
     }
 
@@ -168,14 +168,14 @@ internal sealed class Person(TestUser user, Recorder recorder, Random random, IR
         if (over is not null)
             await recorder.Ask(over, asked, isOn ? "block.add" : "block.remove", new { userId = other.Id });
         else
-            await recorder.Call(blockNode, user, asked, isOn ? HttpMethod.Put : HttpMethod.Delete, $"/chat/blocks/{other.Id}", null, answer => new Answer(default, "", answer));
+            await recorder.Call(blockNode, user, asked, isOn ? HttpMethod.Put : HttpMethod.Delete, $"/chat/blocks/{other.Id}", null, answer => new Response(default, "", answer));
     }
 
     private Task<Operation> Look(Guid conversation)
     {
         var after = open.Length == 0 ? 0 : Math.Max(0, Any(open).HeldUpTo(conversation) - random.Next(20));
-        return recorder.Call(AnyNode, user, Asked(Request.Look, conversation) with { UpTo = after }, HttpMethod.Get,
-            $"/chat/conversations/{conversation}/messages?after={after}&limit=200", null, answer => new Answer(default, "", answer));
+        return recorder.Call(AnyNode, user, Asked(Request.Fetch, conversation) with { UpTo = after }, HttpMethod.Get,
+            $"/chat/conversations/{conversation}/messages?after={after}&limit=200", null, answer => new Response(default, "", answer));
     }
 
     private int AnyNode => random.Next(recorder.Nodes);

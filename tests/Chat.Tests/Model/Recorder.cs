@@ -94,7 +94,7 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
             }
 
             if (isAnswered && await device.Client.ReplyTo(id) is var reply)
-                asked = asked with { Answer = new Answer(At(reply), reply.Type, reply.Payload) };
+                asked = asked with { Response = new Response(At(reply), reply.Type, reply.Payload) };
         }
 #pragma warning disable CA1031 // Whatever a cut does to a socket: the request was not answered.
         catch (Exception failure)
@@ -108,13 +108,13 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
     }
 
     /// <summary>A request over REST, its answer in the form that the socket would have given it.</summary>
-    public async Task<Operation> Call(int node, TestUser user, Operation asked, HttpMethod method, string path, object? body, Func<JsonElement, Answer> read)
+    public async Task<Operation> Call(int node, TestUser user, Operation asked, HttpMethod method, string path, object? body, Func<JsonElement, Response> read)
     {
         asked = asked with { Start = Now };
         using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
         using var response = await Http(node, user).SendAsync(request);
         var answer = await response.Content.ReadFromJsonAsync<JsonElement>();
-        return Note(asked with { Answer = response.IsSuccessStatusCode ? read(answer) with { At = Now } : new Answer(Now, "error", answer) });
+        return Note(asked with { Response = response.IsSuccessStatusCode ? read(answer) with { At = Now } : new Response(Now, "error", answer) });
     }
 
     /// <summary>Everything that a user can read from a node.</summary>
@@ -122,7 +122,7 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
     {
         var http = Http(node, user);
         var list = await http.GetFromJsonAsync<JsonElement>("/chat/conversations?limit=200");
-        var shown = list.GetProperty("conversations").EnumerateArray().Select(Shown.Read).ToDictionary(one => one.Id);
+        var shown = list.GetProperty("conversations").EnumerateArray().Select(ConversationView.Read).ToDictionary(one => one.Id);
         var messages = new Dictionary<Guid, IReadOnlyList<Message>>();
         foreach (var id in shown.Keys)
             messages.Add(id, await Past(http, id, 0));
@@ -146,13 +146,13 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
     public IEnumerable<Guid> ConversationsOf(Guid userId) => Conversations.Where(known => known.Members.Contains(userId)).Select(known => known.Id);
 
     /// <summary>The history so far.</summary>
-    public History Told(IReadOnlyList<View> views, IReadOnlyList<Leftovers> leftovers) => new()
+    public History Told(IReadOnlyList<View> views, IReadOnlyList<Residue> leftovers) => new()
     {
         Conversations = [.. Conversations],
         Operations = [.. operations],
         Connections = [.. devices.Select(device => device.Told(At))],
         Views = views,
-        Leftovers = leftovers,
+        Residues = leftovers,
     };
 
     // The one place that knows how a client catches up.

@@ -22,7 +22,7 @@ internal sealed class Story
 
     public List<View> Views { get; private set; } = [];
 
-    public List<Leftovers> Leftovers { get; } = [];
+    public List<Residue> Leftovers { get; } = [];
 
     /// <summary>A moment later, a second by default: longer than any allowance adds up to.</summary>
     public TimeSpan Tick(int milliseconds = 1000) => TimeSpan.FromMilliseconds(now += milliseconds);
@@ -96,9 +96,9 @@ internal sealed class Story
         }
 
         var answer = !isAnswered ? null
-            : message is null ? new Answer(Tick(10), "error", Json(new { code = isApart ? "BLOCKED" : "UNAVAILABLE", tempId }))
-            : new Answer(Tick(10), "message.sent", Json(new { tempId, message = Shape(message, userId) }));
-        Operations.Add(new Operation { Request = Request.Send, UserId = userId, Connection = over, Start = start, Answer = answer, ConversationId = conversation, Content = content, TempId = tempId });
+            : message is null ? new Response(Tick(10), "error", Json(new { code = isApart ? "BLOCKED" : "UNAVAILABLE", tempId }))
+            : new Response(Tick(10), "message.sent", Json(new { tempId, message = Shape(message, userId) }));
+        Operations.Add(new Operation { Request = Request.Send, UserId = userId, Connection = over, Start = start, Response = answer, ConversationId = conversation, Content = content, TempId = tempId });
         if (answer is not null && over is not null)
             Push(over, answer.Type, answer.Payload, "q");
         if (!isNew)
@@ -128,8 +128,8 @@ internal sealed class Story
         var (userId, start) = (User(user), Tick());
         cursors[(conversation, userId)] = new Cursor(upTo, Math.Max(upTo, cursors[(conversation, userId)].DeliveredUpTo));
         var (unread, total) = (UnreadOf(userId, conversation), TotalOf(userId));
-        var answer = new Answer(Tick(10), "message.read_ack", Json(new { conversationId = conversation, upTo, unread, totalUnread = total }));
-        Operations.Add(new Operation { Request = Request.Read, UserId = userId, Connection = over, Start = start, Answer = answer, ConversationId = conversation, UpTo = upTo });
+        var answer = new Response(Tick(10), "message.read_ack", Json(new { conversationId = conversation, upTo, unread, totalUnread = total }));
+        Operations.Add(new Operation { Request = Request.Read, UserId = userId, Connection = over, Start = start, Response = answer, ConversationId = conversation, UpTo = upTo });
         Push(over, answer.Type, answer.Payload, "q");
         foreach (var (name, connection) in Connections.Where(to => to.Value.IsOpen && to.Key != over))
         {
@@ -157,7 +157,7 @@ internal sealed class Story
     {
         var messages = log[conversation].Where(message => message.Seq > after).Select(message => Shape(message, User(user))).ToArray();
         var start = Tick();
-        Operations.Add(new Operation { Request = Request.Look, UserId = User(user), Start = start, Answer = new Answer(Tick(10), "", Json(new { messages, hasMore = false })), ConversationId = conversation, UpTo = after });
+        Operations.Add(new Operation { Request = Request.Fetch, UserId = User(user), Start = start, Response = new Response(Tick(10), "", Json(new { messages, hasMore = false })), ConversationId = conversation, UpTo = after });
     }
 
     /// <summary>Reads what everybody can read, on two nodes.</summary>
@@ -171,7 +171,7 @@ internal sealed class Story
         Operations = Operations,
         Connections = [.. Connections.Values],
         Views = Views,
-        Leftovers = Leftovers,
+        Residues = Leftovers,
     };
 
     public static JsonElement Json(object value) => value is JsonElement json ? json : JsonSerializer.SerializeToElement(value);
@@ -192,7 +192,7 @@ internal sealed class Story
 
         foreach (var (device, _) in Connections.Where(own => own.Value.IsOpen && own.Value.UserId == userId))
             Push(device, name, new { userId = other }, device == over ? "q" : null);
-        Operations.Add(new Operation { Request = request, UserId = userId, Connection = over, Start = start, Other = other, Answer = new Answer(Tick(10), name, Json(new { userId = other })) });
+        Operations.Add(new Operation { Request = request, UserId = userId, Connection = over, Start = start, Other = other, Response = new Response(Tick(10), name, Json(new { userId = other })) });
     }
 
     private void TellContacts(Guid about, string type)
@@ -225,7 +225,7 @@ internal sealed class Story
         {
             Node = node,
             UserId = userId,
-            Conversations = own.ToDictionary(known => known.Id, known => new Shown(
+            Conversations = own.ToDictionary(known => known.Id, known => new ConversationView(
                 known.Id,
                 log[known.Id].Count,
                 log[known.Id] is [.., var last] ? last.Id : null,

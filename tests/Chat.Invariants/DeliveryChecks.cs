@@ -1,14 +1,14 @@
 namespace Chat.Invariants;
 
 /// <summary>I7: what reaches devices.</summary>
-public static class Arriving
+public static class DeliveryChecks
 {
     /// <summary>I7. What a device caught up with when it connected and what was pushed since must be everything.</summary>
-    public static IEnumerable<string> Everything(History history)
+    public static IEnumerable<string> DeliveredExactlyOnce(History history)
     {
         // Its own send is not pushed to the connection that acknowledged it, unless it is a repeat there: then the first try
         // came over another connection, and this one was told as any other.
-        var ackedOver = Sends.TriedOnce(history).Where(send => send.Acked is not null).ToLookup(send => send.Connection, send => send.Acked!.Id);
+        var ackedOver = SendAttempts.WithoutRetry(history).Where(send => send.Acked is not null).ToLookup(send => send.Connection, send => send.Acked!.Id);
         var stored = history.Conversations.ToDictionary(
             conversation => conversation.Id,
             conversation => history.ViewsOf(conversation).SelectMany(found => found.Messages).DistinctBy(message => message.Id).OrderBy(message => message.Seq).ToArray());

@@ -1,10 +1,10 @@
 namespace Chat.Invariants;
 
 /// <summary>I1 to I4: what is in the database.</summary>
-public static class Storing
+public static class StorageChecks
 {
     /// <summary>I1.</summary>
-    public static IEnumerable<string> AcknowledgedIsThere(History history)
+    public static IEnumerable<string> AcknowledgedIsStored(History history)
     {
         var held = history.Conversations.ToDictionary(
             conversation => conversation.Id,
@@ -18,10 +18,10 @@ public static class Storing
     }
 
     /// <summary>I2.</summary>
-    public static IEnumerable<string> AtMostOnce(History history)
+    public static IEnumerable<string> NoDuplicates(History history)
     {
         // A text may be sent more than once on purpose: then it may be there as often as it was sent.
-        var sent = Sends.Of(history)
+        var sent = SendAttempts.BySend(history)
             .SelectMany(tries => tries.Select(send => (send.UserId, send.ConversationId, send.Content)).Distinct())
             .GroupBy(send => send)
             .ToDictionary(same => same.Key, same => same.Count());
@@ -40,16 +40,16 @@ public static class Storing
     }
 
     /// <summary>I3.</summary>
-    public static IEnumerable<string> NothingInvented(History history)
+    public static IEnumerable<string> EveryMessageWasSent(History history)
     {
         var sends = history.Operations.Where(operation => operation.Request == Request.Send).ToLookup(send => (send.UserId, send.ConversationId));
-        return history.Stored().Concat(history.Brought().Select(brought => brought.Message)).Distinct()
+        return history.StoredMessages().Concat(history.ReceivedMessages().Select(brought => brought.Message)).Distinct()
             .Where(message => !sends[(message.SenderId, message.ConversationId)].Any(send => send.MayHaveStored(message)))
             .Select(message => $"nobody sent {message}");
     }
 
     /// <summary>I4.</summary>
-    public static IEnumerable<string> NumbersWithoutHoles(History history)
+    public static IEnumerable<string> SequenceHasNoGaps(History history)
     {
         foreach (var conversation in history.Conversations)
         {
@@ -59,12 +59,12 @@ public static class Storing
                 {
                     if (messages[i].Seq == i + 1)
                         continue;
-                    yield return $"number {i + 1} of {Short.Of(conversation.Id)} is {messages[i]} ({view})";
+                    yield return $"number {i + 1} of {ShortId.Of(conversation.Id)} is {messages[i]} ({view})";
                     break;
                 }
 
                 if (view.Conversations.TryGetValue(conversation.Id, out var shown) && (shown.Seq, shown.LastMessageId) != (messages.Count, messages is [.., var last] ? last.Id : null as Guid?))
-                    yield return $"{Short.Of(conversation.Id)} has {messages.Count} messages and says that its number is {shown.Seq} ({view})";
+                    yield return $"{ShortId.Of(conversation.Id)} has {messages.Count} messages and says that its number is {shown.Seq} ({view})";
             }
         }
     }

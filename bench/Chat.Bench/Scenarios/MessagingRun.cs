@@ -6,7 +6,7 @@ namespace Chat.Bench.Scenarios;
 /// A run in which people send messages: warm-up, measured time, and the wait for what is still under way; then the
 /// proof that nothing was lost, doubled or misled, here and in the database.
 /// </summary>
-internal sealed class Conversing(Target target, Options options, Progress progress)
+internal sealed class MessagingRun(Target target, Options options, Progress progress)
 {
     private const string Gaps = """
         select count(*) from chat.mt_doc_conversationhead h left join
@@ -29,37 +29,37 @@ internal sealed class Conversing(Target target, Options options, Progress progre
     /// <param name="tally">With the lanes set.</param>
     /// <param name="begin">Lets the senders begin; it is given the time.</param>
     /// <param name="receivers">Connections to which each message is pushed.</param>
-    public async Task<Report> RunAsync(string title, EventLoop loop, Fleet fleet, Tally tally, Action<long> begin, int receivers = 1)
+    public async Task<Report> RunAsync(string title, EventLoop loop, Fleet fleet, DeliveryStats tally, Action<long> begin, int receivers = 1)
     {
         var storedBefore = await StoredAsync();
-        progress.Say("warming up", () => $"{tally.Sent:N0} sent, {tally.Delivered:N0} delivered");
+        progress.SetPhase("warming up", () => $"{tally.Sent:N0} sent, {tally.Delivered:N0} delivered");
         var began = EventLoop.Now;
         begin(began);
-        RunUntil(loop, began + EventLoop.Ticks(warmUp));
+        RunUntil(loop, began + EventLoop.ToTicks(warmUp));
 
-        progress.Say("measuring", () => $"{tally.Sent:N0} sent, {tally.Delivered:N0} delivered, p99 {tally.Deliveries.At(99):0.0} ms");
+        progress.SetPhase("measuring", () => $"{tally.Sent:N0} sent, {tally.Delivered:N0} delivered, p99 {tally.Deliveries.Percentile(99):0.0} ms");
         var from = EventLoop.Now;
         tally.Answers.Start(from);
         tally.Deliveries.Start(from);
-        var (usedBefore, deliveredBefore) = (target.Use(), tally.Delivered);
-        RunUntil(loop, from + EventLoop.Ticks(measured));
+        var (usedBefore, deliveredBefore) = (target.MeasureUsage(), tally.Delivered);
+        RunUntil(loop, from + EventLoop.ToTicks(measured));
         var to = EventLoop.Now;
         tally.Answers.Stop(to);
         tally.Deliveries.Stop(to);
-        var (used, delivered) = (target.Use(), tally.Delivered - deliveredBefore);
+        var (used, delivered) = (target.MeasureUsage(), tally.Delivered - deliveredBefore);
 
         StopAt = to;
-        progress.Say("waiting for what is under way", () => $"{tally.Sent - tally.Lanes.Sum(lane => lane.Settled)} messages");
-        loop.Run(() => tally.Lanes.All(lane => lane.Settled == lane.Sent) && HasAllFrames(tally, receivers), LongestDrain);
+        progress.SetPhase("waiting for what is under way", () => $"{tally.Sent - tally.Streams.Sum(lane => lane.Completed)} messages");
+        loop.Run(() => tally.Streams.All(lane => lane.Completed == lane.Sent) && HasAllFrames(tally, receivers), LongestDrain);
 
-        var seconds = (to - from) / (double)EventLoop.Ticks(TimeSpan.FromSeconds(1));
+        var seconds = (to - from) / (double)EventLoop.ToTicks(TimeSpan.FromSeconds(1));
         var report = new Report(title);
         report.Add("delivered", delivered / seconds, "/s");
         report.Figures.AddRange(tally.Deliveries.Figures("delivery"));
         report.Figures.AddRange(tally.Answers.Figures("answer"));
         report.Figures.AddRange(used.Since(usedBefore, TimeSpan.FromSeconds(seconds), delivered / (double)receivers));
-        report.Faults.AddRange(tally.Faults());
-        report.Faults.AddRange(fleet.Losses.Select(loss => $"{loss.Value} connections were lost: {loss.Key}"));
+        report.Faults.AddRange(tally.Validate());
+        report.Faults.AddRange(fleet.LostConnections.Select(loss => $"{loss.Value} connections were lost: {loss.Key}"));
         if (!HasAllFrames(tally, receivers))
             report.Faults.Add($"{tally.Sent} messages made {tally.Frames(FrameKind.Updated)} conversation.updated and {tally.Frames(FrameKind.Unread)} notification.unread.");
         report.Faults.AddRange(await StoreFaultsAsync(tally.Sent, storedBefore));
@@ -69,22 +69,22 @@ internal sealed class Conversing(Target target, Options options, Progress progre
     private static void RunUntil(EventLoop loop, long moment) => loop.Run(() => EventLoop.Now >= moment, TimeSpan.FromDays(1));
 
     // The sender hears conversation.updated, too; notification.unread is for those who have something to read.
-    private bool HasAllFrames(Tally tally, int receivers) =>
+    private bool HasAllFrames(DeliveryStats tally, int receivers) =>
         target.IsFloor
         || (tally.Frames(FrameKind.Updated) == tally.Sent * (receivers + 1) && tally.Frames(FrameKind.Unread) == tally.Sent * receivers);
 
     private async Task<long> StoredAsync() =>
-        target.Backends is null ? 0 : await target.Backends.CountAsync($"select count(*) from {(target.IsFloor ? "floor_message" : "chat.mt_doc_message")}");
+        target.Services is null ? 0 : await target.Services.CountAsync($"select count(*) from {(target.IsFloor ? "floor_message" : "chat.mt_doc_message")}");
 
     private async Task<IEnumerable<string>> StoreFaultsAsync(long sent, long storedBefore)
     {
-        if (target.Backends is null)
+        if (target.Services is null)
             return [];
         var stored = await StoredAsync() - storedBefore;
         var faults = new List<string>();
         if (stored != sent)
             faults.Add($"{sent} messages were sent and {stored} are stored.");
-        if (!target.IsFloor && await target.Backends.CountAsync(Gaps) is not 0 and var gaps)
+        if (!target.IsFloor && await target.Services.CountAsync(Gaps) is not 0 and var gaps)
             faults.Add($"{gaps} conversations have a gap in their numbers, or a head that does not fit.");
         return faults;
     }

@@ -3,7 +3,7 @@ using Chat.Bench.Load;
 namespace Chat.Bench.Scenarios;
 
 /// <summary>So many REST requests a second, whether or not those before were answered; latency from when each was due.</summary>
-internal static class Asking
+internal static class HttpLoad
 {
     private const int Callers = 32;
 
@@ -17,34 +17,34 @@ internal static class Asking
     public static Report Run(string title, Target target, int rate, Func<byte[]> next, Options options, Progress progress)
     {
         using var loop = new EventLoop();
-        progress.Follow(loop);
-        var (latency, idle, waiting, wrong) = (new Latency(), new Stack<Caller>(), new Queue<(byte[] Request, long Due)>(), 0);
+        progress.PrintPeriodically(loop);
+        var (latency, idle, waiting, wrong) = (new Latency(), new Stack<HttpConnection>(), new Queue<(byte[] Request, long Due)>(), 0);
         var (asked, answered, bytes, stopAt) = (0L, 0L, 0L, long.MaxValue);
-        var callers = Enumerable.Range(0, Callers).Select(_ => new Caller(loop, target.NodeEnd(0)) { OnAnswer = Answered }).ToArray();
+        var callers = Enumerable.Range(0, Callers).Select(_ => new HttpConnection(loop, target.EndPointOf(0)) { OnResponse = Answered }).ToArray();
         foreach (var caller in callers)
             idle.Push(caller);
 
-        progress.Say($"warming up {title}", () => $"{answered:N0} answers");
+        progress.SetPhase($"warming up {title}", () => $"{answered:N0} answers");
         var began = EventLoop.Now;
-        Pace.Keep(loop, began, rate, due =>
+        Pacer.Run(loop, began, rate, due =>
         {
             if (due >= stopAt)
                 return false;
             asked++;
             if (idle.TryPop(out var free))
-                free.Ask(next(), due);
+                free.SendRequest(next(), due);
             else
                 waiting.Enqueue((next(), due));
             return true;
         });
-        var from = began + EventLoop.Ticks(options.Seconds("warm-up", 5));
+        var from = began + EventLoop.ToTicks(options.Seconds("warm-up", 5));
         loop.Run(() => EventLoop.Now >= from, TimeSpan.FromDays(1));
-        progress.Say($"measuring {title}", () => $"{answered:N0} answers, p99 {latency.At(99):0.0} ms");
+        progress.SetPhase($"measuring {title}", () => $"{answered:N0} answers, p99 {latency.Percentile(99):0.0} ms");
         latency.Start(from);
-        var (before, answeredBefore, bytesBefore) = (target.Use(), answered, bytes);
-        stopAt = from + EventLoop.Ticks(options.Seconds("seconds", 15));
+        var (before, answeredBefore, bytesBefore) = (target.MeasureUsage(), answered, bytes);
+        stopAt = from + EventLoop.ToTicks(options.Seconds("seconds", 15));
         loop.Run(() => EventLoop.Now >= stopAt, TimeSpan.FromDays(1));
-        var (used, count, size, seconds) = (target.Use(), answered - answeredBefore, bytes - bytesBefore, options.Seconds("seconds", 15).TotalSeconds);
+        var (used, count, size, seconds) = (target.MeasureUsage(), answered - answeredBefore, bytes - bytesBefore, options.Seconds("seconds", 15).TotalSeconds);
         loop.Run(() => answered == asked, TimeSpan.FromSeconds(15));
         foreach (var caller in callers)
             caller.Close();
@@ -59,7 +59,7 @@ internal static class Asking
             report.Faults.Add($"{asked - answered} requests were never answered.");
         return report;
 
-        void Answered(Caller caller, int status, int length, long since, long now)
+        void Answered(HttpConnection caller, int status, int length, long since, long now)
         {
             answered++;
             bytes += length;
@@ -67,7 +67,7 @@ internal static class Asking
                 wrong++;
             latency.Record(since, now);
             if (waiting.TryDequeue(out var late))
-                caller.Ask(late.Request, late.Due);
+                caller.SendRequest(late.Request, late.Due);
             else
                 idle.Push(caller);
         }

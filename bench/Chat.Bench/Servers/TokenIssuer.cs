@@ -7,10 +7,10 @@ using System.Text.Json.Nodes;
 namespace Chat.Bench.Servers;
 
 /// <summary>Somebody who takes part in a run.</summary>
-internal sealed record Person(Guid Id, string Token);
+internal sealed record TestUser(Guid Id, string Token);
 
 /// <summary>Where the people of a run get their tokens from.</summary>
-internal sealed class Tokens(string key, string issuer, string audience, Uri? development)
+internal sealed class TokenIssuer(string key, string issuer, string audience, Uri? development)
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
 
@@ -21,14 +21,14 @@ internal sealed class Tokens(string key, string issuer, string audience, Uri? de
     public string Audience => audience;
 
     /// <summary>Signs for somebody of this name, or asks the server to, where it is one in Development.</summary>
-    public async Task<Person> IssueAsync(HttpClient http, Guid id, string username)
+    public async Task<TestUser> IssueAsync(HttpClient http, Guid id, string username)
     {
         if (development is null)
-            return new Person(id, Sign(id, username));
+            return new TestUser(id, Sign(id, username));
         using var answer = await http.PostAsJsonAsync(new Uri(development, "/dev/token"), new { username });
         answer.EnsureSuccessStatusCode();
         var issued = (await answer.Content.ReadFromJsonAsync<JsonObject>())!;
-        return new Person(issued["userId"]!.GetValue<Guid>(), issued["token"]!.GetValue<string>());
+        return new TestUser(issued["userId"]!.GetValue<Guid>(), issued["token"]!.GetValue<string>());
     }
 
     /// <summary>A JWT, HS256.</summary>

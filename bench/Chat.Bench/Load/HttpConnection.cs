@@ -5,7 +5,7 @@ using System.Text;
 namespace Chat.Bench.Load;
 
 /// <summary>A connection that asks a server over HTTP/1.1, one request at a time, on the loop.</summary>
-internal sealed class Caller : IWatched
+internal sealed class HttpConnection : ISocketHandler
 {
     private readonly EventLoop loop;
     private readonly IPEndPoint target;
@@ -15,21 +15,21 @@ internal sealed class Caller : IWatched
     private int socket = -1;
     private long began;
 
-    public Caller(EventLoop loop, IPEndPoint target)
+    public HttpConnection(EventLoop loop, IPEndPoint target)
     {
         (this.loop, this.target) = (loop, target);
         number = loop.Register(this);
     }
 
     /// <summary>Called with each answer's status, its size, and when its time began and ended.</summary>
-    public required Action<Caller, int, int, long, long> OnAnswer { get; init; }
+    public required Action<HttpConnection, int, int, long, long> OnResponse { get; init; }
 
     /// <summary>Whatever a request needs, as its bytes.</summary>
     public static byte[] Get(Uri server, string path, string token) =>
         Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {server.Authority}\r\nAuthorization: Bearer {token}\r\n\r\n");
 
     /// <summary>Asks. The time counts from the moment given.</summary>
-    public void Ask(byte[] request, long since)
+    public void SendRequest(byte[] request, long since)
     {
         began = since;
         if (socket >= 0)
@@ -46,7 +46,7 @@ internal sealed class Caller : IWatched
     }
 
     /// <inheritdoc/>
-    public void Ready(int events)
+    public void OnReady(int events)
     {
         if (first is { } request)
         {
@@ -62,11 +62,11 @@ internal sealed class Caller : IWatched
         if (received <= 0)
             throw new BenchException("The server closed a connection that it was asked on.");
         ReadOnlySpan<byte> bytes = buffer[..(rest.Length + received)];
-        if (IsWhole(bytes))
+        if (IsComplete(bytes))
         {
             rest = [];
             _ = Utf8Parser.TryParse(bytes[9..12], out int status, out _);
-            OnAnswer(this, status, bytes.Length, began, EventLoop.Now);
+            OnResponse(this, status, bytes.Length, began, EventLoop.Now);
         }
         else
         {
@@ -86,7 +86,7 @@ internal sealed class Caller : IWatched
             throw new BenchException("A request could not be sent.");
     }
 
-    private static bool IsWhole(ReadOnlySpan<byte> answer)
+    private static bool IsComplete(ReadOnlySpan<byte> answer)
     {
         var end = answer.IndexOf("\r\n\r\n"u8);
         if (end < 0)

@@ -6,13 +6,13 @@ namespace Chat.Invariants;
 /// What a client holds: a snapshot, and every event applied to it. Frames that came before the snapshot was read are
 /// applied, too: everything that counts is absolute, so what is old is either overtaken or the same.
 /// </summary>
-internal sealed class Replica
+internal sealed class ClientState
 {
     private readonly Dictionary<Guid, SortedDictionary<long, Message>> messages = [];
     private readonly Dictionary<Guid, Dictionary<Guid, Cursor>> cursors = [];
     private readonly Guid userId;
 
-    private Replica(View snapshot)
+    private ClientState(View snapshot)
     {
         userId = snapshot.UserId;
         TotalUnread = snapshot.TotalUnread;
@@ -29,7 +29,7 @@ internal sealed class Replica
         }
 
         foreach (var message in snapshot.Messages.Values.SelectMany(all => all))
-            Take(message);
+            AddMessage(message);
     }
 
     public Dictionary<Guid, long> Seq { get; } = [];
@@ -45,7 +45,7 @@ internal sealed class Replica
     public HashSet<Guid> Blocks { get; }
 
     /// <summary>Events that this client has no rule for.</summary>
-    public HashSet<string> Unknown { get; } = [];
+    public HashSet<string> UnknownEvents { get; } = [];
 
     public IEnumerable<Message> Messages => messages.Values.SelectMany(lane => lane.Values);
 
@@ -53,13 +53,13 @@ internal sealed class Replica
         cursors.TryGetValue(conversationId, out var own) && own.TryGetValue(member, out var cursor) ? cursor : new Cursor(0, 0);
 
     /// <summary>What each connection that is there at the end has come to hold, and what a fresh client would read.</summary>
-    public static IEnumerable<(Connection Connection, Replica Replica, View Fresh)> OfOpenConnections(History history)
+    public static IEnumerable<(Connection Connection, ClientState Replica, View Fresh)> ReplayOpenConnections(History history)
     {
         foreach (var connection in history.Connections)
         {
             if (!connection.IsOpen || connection.Snapshot is not { } snapshot || history.Views.FirstOrDefault(view => view.UserId == connection.UserId) is not { } fresh)
                 continue;
-            var replica = new Replica(snapshot);
+            var replica = new ClientState(snapshot);
             foreach (var frame in connection.Frames)
                 replica.Apply(frame);
             yield return (connection, replica, fresh);
@@ -71,59 +71,59 @@ internal sealed class Replica
         switch (frame.Type)
         {
             case "message.new" or "message.sent":
-                Take(frame.Message!);
+                AddMessage(frame.Message!);
                 break;
             case "conversation.updated":
-                Advance(frame.Message!.ConversationId, frame.Number("seq"), frame.Message.Id);
+                AdvanceHead(frame.Message!.ConversationId, frame.GetInt64("seq"), frame.Message.Id);
                 break;
             case "notification.unread":
-                Count(frame);
+                SetUnread(frame);
                 break;
             case "message.read_ack":
-                Count(frame);
-                Move(frame, userId, frame.Number("upTo"), isRead: true);
+                SetUnread(frame);
+                MoveCursor(frame, userId, frame.GetInt64("upTo"), isRead: true);
                 break;
             case "message.read_update":
-                Move(frame, frame.Who("readBy"), frame.Number("upTo"), isRead: true);
+                MoveCursor(frame, frame.GetGuid("readBy"), frame.GetInt64("upTo"), isRead: true);
                 break;
             case "message.delivered_update":
-                Move(frame, frame.Who("userId"), frame.Number("upTo"), isRead: false);
+                MoveCursor(frame, frame.GetGuid("userId"), frame.GetInt64("upTo"), isRead: false);
                 break;
             case "status.bulk":
                 foreach (var status in frame.Payload.GetProperty("users").EnumerateArray())
                     Online[status.GetProperty("userId").GetGuid()] = status.GetProperty("online").GetBoolean();
                 break;
             case "user.online" or "user.offline":
-                Online[frame.Who("userId")] = frame.Type == "user.online";
+                Online[frame.GetGuid("userId")] = frame.Type == "user.online";
                 break;
             case "block.added":
-                Blocks.Add(frame.Who("userId"));
+                Blocks.Add(frame.GetGuid("userId"));
                 break;
             case "block.removed":
-                Blocks.Remove(frame.Who("userId"));
+                Blocks.Remove(frame.GetGuid("userId"));
                 break;
             case "sync.conversation":
                 foreach (var message in frame.Payload.GetProperty("messages").EnumerateArray())
-                    Take(Message.Read(message));
+                    AddMessage(Message.Read(message));
                 break;
             // Of the moment, or about the connection: no state that a snapshot has.
             case "typing.update" or "auth_success" or "pong" or "error" or "sync.done":
                 break;
             default:
-                Unknown.Add(frame.Type);
+                UnknownEvents.Add(frame.Type);
                 break;
         }
     }
 
-    private void Take(Message message)
+    private void AddMessage(Message message)
     {
         if (!messages.TryGetValue(message.ConversationId, out var lane))
             messages.Add(message.ConversationId, lane = []);
         lane[message.Seq] = message;
-        Advance(message.ConversationId, message.Seq, message.Id);
+        AdvanceHead(message.ConversationId, message.Seq, message.Id);
     }
 
-    private void Advance(Guid conversationId, long seq, Guid messageId)
+    private void AdvanceHead(Guid conversationId, long seq, Guid messageId)
     {
         if (seq < Seq.GetValueOrDefault(conversationId))
             return;
@@ -131,15 +131,15 @@ internal sealed class Replica
         LastMessage[conversationId] = (seq, messageId);
     }
 
-    private void Count(ReceivedFrame frame)
+    private void SetUnread(ReceivedFrame frame)
     {
-        Unread[frame.Who("conversationId")] = frame.Number("unread");
-        TotalUnread = frame.Number("totalUnread");
+        Unread[frame.GetGuid("conversationId")] = frame.GetInt64("unread");
+        TotalUnread = frame.GetInt64("totalUnread");
     }
 
-    private void Move(ReceivedFrame frame, Guid member, long upTo, bool isRead)
+    private void MoveCursor(ReceivedFrame frame, Guid member, long upTo, bool isRead)
     {
-        var conversationId = frame.Who("conversationId");
+        var conversationId = frame.GetGuid("conversationId");
         if (!cursors.TryGetValue(conversationId, out var own))
             cursors.Add(conversationId, own = []);
         var old = CursorOf(conversationId, member);
@@ -148,18 +148,18 @@ internal sealed class Replica
 }
 
 /// <summary>I12: the events are enough.</summary>
-public static class Replaying
+public static class ReplayChecks
 {
     /// <summary>
     /// I12, but for unread counts and presence, which I10 and I11 judge. Of cursors the protocol does not tell
     /// everything: those of somebody with a block between are not told, and a user's own other devices learn the count
     /// and not the cursor. There what is held may be behind, and never ahead.
     /// </summary>
-    public static IEnumerable<string> EventsGiveTheFreshState(History history)
+    public static IEnumerable<string> ReplayMatchesSnapshot(History history)
     {
-        foreach (var (connection, replica, fresh) in Replica.OfOpenConnections(history))
+        foreach (var (connection, replica, fresh) in ClientState.ReplayOpenConnections(history))
         {
-            foreach (var type in replica.Unknown)
+            foreach (var type in replica.UnknownEvents)
                 yield return $"{connection} got {type}, which the client has no rule for";
             if (!replica.Blocks.SetEquals(fresh.Blocks))
                 yield return $"{connection} holds the blocks {List(replica.Blocks)}, and there are {List(fresh.Blocks)}";
@@ -173,18 +173,18 @@ public static class Replaying
             foreach (var shown in fresh.Conversations.Values)
             {
                 if (replica.Seq.GetValueOrDefault(shown.Id) != shown.Seq || (replica.LastMessage.TryGetValue(shown.Id, out var last) ? last.Id : null as Guid?) != shown.LastMessageId)
-                    yield return $"{connection} holds {Short.Of(shown.Id)} up to {replica.Seq.GetValueOrDefault(shown.Id)}, and it is at {shown.Seq}";
+                    yield return $"{connection} holds {ShortId.Of(shown.Id)} up to {replica.Seq.GetValueOrDefault(shown.Id)}, and it is at {shown.Seq}";
                 foreach (var (member, cursor) in shown.Cursors)
                 {
                     var held = replica.CursorOf(shown.Id, member);
                     var isAhead = held.ReadUpTo > cursor.ReadUpTo || held.DeliveredUpTo > cursor.DeliveredUpTo;
-                    var isTold = member != connection.UserId && !Apartness.EverSince(history, connection.UserId, member, connection.Opening);
+                    var isTold = member != connection.UserId && !BlockTimeline.MayBeBlockedSince(history, connection.UserId, member, connection.Opening);
                     if (isAhead || (isTold && held != cursor))
-                        yield return $"{connection} holds {held} of {Short.Of(member)} in {Short.Of(shown.Id)}, and it is {cursor}";
+                        yield return $"{connection} holds {held} of {ShortId.Of(member)} in {ShortId.Of(shown.Id)}, and it is {cursor}";
                 }
             }
         }
     }
 
-    private static string List(IEnumerable<Guid> ids) => $"[{string.Join(", ", ids.Select(Short.Of).Order(StringComparer.Ordinal))}]";
+    private static string List(IEnumerable<Guid> ids) => $"[{string.Join(", ", ids.Select(ShortId.Of).Order(StringComparer.Ordinal))}]";
 }

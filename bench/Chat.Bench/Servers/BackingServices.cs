@@ -11,20 +11,20 @@ namespace Chat.Bench.Servers;
 /// A PostgreSQL and a Redis of the bench's own, both with the settings that the documentation gives for Production:
 /// PostgreSQL with its defaults, fsync on; Redis keeping nothing.
 /// </summary>
-internal sealed class Backends : IAsyncDisposable
+internal sealed class BackingServices : IAsyncDisposable
 {
     /// <summary>Two nodes' pools, and the bench's own.</summary>
     private const int MaxConnections = 300;
 
     private readonly EmbeddedPostgres postgres;
-    private readonly Child redis;
+    private readonly ChildProcess redis;
     private readonly bool keep;
 
-    private Backends(EmbeddedPostgres postgres, Child redis, int redisPort, string folder, bool keep)
+    private BackingServices(EmbeddedPostgres postgres, ChildProcess redis, int redisPort, string folder, bool keep)
     {
         (this.postgres, this.redis, this.keep, Folder) = (postgres, redis, keep, folder);
         Redis = $"127.0.0.1:{redisPort}";
-        PostgresId = int.Parse(File.ReadLines(Path.Combine(postgres.DataPath, "postgres", "data", "postmaster.pid")).First(), CultureInfo.InvariantCulture);
+        PostgresProcessId = int.Parse(File.ReadLines(Path.Combine(postgres.DataPath, "postgres", "data", "postmaster.pid")).First(), CultureInfo.InvariantCulture);
     }
 
     /// <summary>For logs and whatever else a run leaves behind.</summary>
@@ -34,31 +34,31 @@ internal sealed class Backends : IAsyncDisposable
 
     public string Redis { get; }
 
-    public int PostgresId { get; }
+    public int PostgresProcessId { get; }
 
-    public int RedisId => redis.Id;
+    public int RedisProcessId => redis.Id;
 
     /// <summary>For whoever signs in at a server on these: the same key for all, so that a token outlives a server.</summary>
-    public Tokens Tokens { get; } = new(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), "chat-bench", "chat", null);
+    public TokenIssuer Tokens { get; } = new(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), "chat-bench", "chat", null);
 
     /// <summary>Starts both; with <c>--data</c> the database is kept from run to run.</summary>
-    public static async Task<Backends> StartAsync(Options options, Progress progress)
+    public static async Task<BackingServices> StartAsync(Options options, Progress progress)
     {
-        progress.Say("starting PostgreSQL and Redis");
+        progress.SetPhase("starting PostgreSQL and Redis");
         var keep = options.Text("data") is { Length: > 0 };
         var folder = keep ? Path.GetFullPath(options.Text("data")!) : Directory.CreateTempSubdirectory("chat-bench-").FullName;
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(folder, (UnixFileMode)0b111_101_101);
-        var postgres = await EmbeddedPostgres.StartAsync(new() { DataPath = folder, MaxConnections = MaxConnections, Notice = progress.Note });
+        var postgres = await EmbeddedPostgres.StartAsync(new() { DataPath = folder, MaxConnections = MaxConnections, Notice = progress.Log });
         try
         {
             var port = FreePort();
-            var redis = Child.Start(
+            var redis = ChildProcess.Start(
                 folder, Path.Combine(folder, "redis.log"), new Dictionary<string, string>(),
                 "redis-server", "--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no");
-            await redis.UntilAsync("Redis", () => IsOpenAsync(port), TimeSpan.FromMilliseconds(50));
-            return new Backends(postgres, redis, port, folder, keep);
+            await redis.WaitUntilAsync("Redis", () => IsOpenAsync(port), TimeSpan.FromMilliseconds(50));
+            return new BackingServices(postgres, redis, port, folder, keep);
         }
         catch
         {

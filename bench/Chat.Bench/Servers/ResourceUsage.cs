@@ -3,13 +3,13 @@ using System.Globalization;
 namespace Chat.Bench.Servers;
 
 /// <summary>Processor time in seconds that each part has used since it started, and the memory that it holds.</summary>
-internal sealed record Usage(double Server, double Postgres, double Redis, double Generator, long ServerBytes, long PostgresBytes, long RedisBytes)
+internal sealed record ResourceUsage(double Server, double Postgres, double Redis, double Generator, long ServerBytes, long PostgresBytes, long RedisBytes)
 {
     /// <summary>_SC_CLK_TCK; 100 on every Linux that .NET runs on.</summary>
     private const double TicksPerSecond = 100;
 
     /// <summary>Reads /proc. Parts that are not known (0) have used nothing.</summary>
-    public static Usage Take(IReadOnlyCollection<int> servers, int postgres, int redis) => new(
+    public static ResourceUsage Measure(IReadOnlyCollection<int> servers, int postgres, int redis) => new(
         servers.Sum(id => OwnSeconds(id)),
         postgres == 0 ? 0 : FamilySeconds(postgres),
         redis == 0 ? 0 : OwnSeconds(redis),
@@ -19,7 +19,7 @@ internal sealed record Usage(double Server, double Postgres, double Redis, doubl
         redis == 0 ? 0 : ResidentBytes(redis));
 
     /// <summary>What was used between two looks, as figures for so many messages.</summary>
-    public IEnumerable<Figure> Since(Usage before, TimeSpan elapsed, double messages)
+    public IEnumerable<Figure> Since(ResourceUsage before, TimeSpan elapsed, double messages)
     {
         var (server, postgres, redis) = (Server - before.Server, Postgres - before.Postgres, Redis - before.Redis);
         return

@@ -18,54 +18,54 @@ namespace Chat.Bench.Scenarios;
 /// written in turns; the last ten are unread. Messages come by COPY into Marten's own table, all else through Marten,
 /// and every head and cursor fits. It can grow: what is there stays as it is.
 /// </summary>
-internal sealed class Corpus
+internal sealed class SeededDatabase
 {
-    public const int MessagesEach = 500;
-    private const int UnreadEach = 10;
-    private const int ConversationsAtOnce = 200;
+    public const int MessagesPerConversation = 500;
+    private const int UnreadPerConversation = 10;
+    private const int BatchSize = 200;
     private const string Table = "chat.mt_doc_message";
-    private readonly Backends backends;
+    private readonly BackingServices backends;
 
-    private Corpus(Backends backends, int conversations) => (this.backends, Conversations) = (backends, conversations);
+    private SeededDatabase(BackingServices backends, int conversations) => (this.backends, Conversations) = (backends, conversations);
 
     /// <summary>How many conversations there are.</summary>
     public int Conversations { get; private set; }
 
     /// <summary>What is there already; the schema has been applied.</summary>
-    public static async Task<Corpus> OpenAsync(Backends backends) =>
+    public static async Task<SeededDatabase> OpenAsync(BackingServices backends) =>
         new(backends, (int)await backends.CountAsync($"select count(*) from chat.mt_doc_conversationhead where id in (select id from chat.mt_doc_conversation where (data ->> 'startedAt') < '2021')"));
 
     /// <summary>One of the two people of a conversation.</summary>
-    public static Guid PersonOf(int conversation, int which) => DeterministicId.Of("bench person", Guid.Empty, Guid.Empty, string.Create(CultureInfo.InvariantCulture, $"{conversation}/{which}"));
+    public static Guid UserIdOf(int conversation, int which) => DeterministicId.Of("bench person", Guid.Empty, Guid.Empty, string.Create(CultureInfo.InvariantCulture, $"{conversation}/{which}"));
 
     /// <summary>A conversation's id.</summary>
-    public static Guid IdOf(int conversation) => ConversationHead.IdOfDirect(PersonOf(conversation, 0), PersonOf(conversation, 1));
+    public static Guid IdOf(int conversation) => ConversationHead.IdOfDirect(UserIdOf(conversation, 0), UserIdOf(conversation, 1));
 
     /// <summary>The people of some conversations, to be connected.</summary>
-    public static Population Some(Target target, int sockets, int ofConversations)
+    public static Population Sample(Target target, int sockets, int ofConversations)
     {
         var chance = new Random(2);
         var chosen = Enumerable.Range(0, sockets / 2).Select(_ => chance.Next(ofConversations)).Distinct().ToArray();
         return new Population(
             Guid.NewGuid().ToString("N")[..8],
-            [.. chosen.SelectMany(IEnumerable<Person> (conversation) => [Sign(target, conversation, 0), Sign(target, conversation, 1)])],
+            [.. chosen.SelectMany(IEnumerable<TestUser> (conversation) => [SignIn(target, conversation, 0), SignIn(target, conversation, 1)])],
             [.. chosen.Select(IdOf)]);
     }
 
     /// <summary>A person with a token.</summary>
-    public static Person Sign(Target target, int conversation, int which)
+    public static TestUser SignIn(Target target, int conversation, int which)
     {
-        var id = PersonOf(conversation, which);
-        return new Person(id, target.Tokens.Sign(id, NameOf(conversation, which)));
+        var id = UserIdOf(conversation, which);
+        return new TestUser(id, target.Tokens.Sign(id, NameOf(conversation, which)));
     }
 
     /// <summary>Grows to so many messages.</summary>
     public async Task GrowAsync(long messages, Progress progress)
     {
-        var wanted = (int)Math.Max(1, messages / MessagesEach);
+        var wanted = (int)Math.Max(1, messages / MessagesPerConversation);
         if (wanted <= Conversations)
             return;
-        progress.Note($"Filling up to {wanted * (long)MessagesEach:N0} messages in {wanted:N0} conversations.");
+        progress.Log($"Filling up to {wanted * (long)MessagesPerConversation:N0} messages in {wanted:N0} conversations.");
         await using var services = Services();
         var store = services.GetRequiredService<IDocumentStore>();
         await using var database = NpgsqlDataSource.Create($"{backends.Postgres};Command Timeout=0");
@@ -74,31 +74,31 @@ internal sealed class Corpus
         var began = EventLoop.Now;
         while (Conversations < wanted)
         {
-            int[] some = [.. Enumerable.Range(Conversations, Math.Min(ConversationsAtOnce, wanted - Conversations))];
+            int[] some = [.. Enumerable.Range(Conversations, Math.Min(BatchSize, wanted - Conversations))];
             await CopyMessagesAsync(database, some);
             await StoreConversationsAsync(store, some);
             Conversations += some.Length;
-            if (EventLoop.Now - began > EventLoop.Ticks(TimeSpan.FromSeconds(10)))
+            if (EventLoop.Now - began > EventLoop.ToTicks(TimeSpan.FromSeconds(10)))
             {
-                progress.Note($"{Conversations * (long)MessagesEach:N0} messages");
+                progress.Log($"{Conversations * (long)MessagesPerConversation:N0} messages");
                 began = EventLoop.Now;
             }
         }
 
         foreach (var index in rebuild)
         {
-            progress.Note(index);
+            progress.Log(index);
             await RunAsync(database, index);
         }
 
-        progress.Note("Vacuum, as a database that has been in use for long would have had.");
+        progress.Log("Vacuum, as a database that has been in use for long would have had.");
         await RunAsync(database, "vacuum analyze");
         await RunAsync(database, "checkpoint");
     }
 
     private static Guid MessageId(int conversation, int seq) => DeterministicId.Of("message", SenderOf(conversation, seq), IdOf(conversation), TempId(seq));
 
-    private static Guid SenderOf(int conversation, int seq) => PersonOf(conversation, seq % 2);
+    private static Guid SenderOf(int conversation, int seq) => UserIdOf(conversation, seq % 2);
 
     private static string NameOf(int conversation, int which) => string.Create(CultureInfo.InvariantCulture, $"seeded-{conversation}-{which}");
 
@@ -114,7 +114,7 @@ internal sealed class Corpus
         foreach (var conversation in conversations)
         {
             var id = IdOf(conversation);
-            for (var seq = 1; seq <= MessagesEach; seq++)
+            for (var seq = 1; seq <= MessagesPerConversation; seq++)
             {
                 var message = new Message
                 {
@@ -147,14 +147,14 @@ internal sealed class Corpus
         foreach (var conversation in conversations)
         {
             var id = IdOf(conversation);
-            Guid[] people = [PersonOf(conversation, 0), PersonOf(conversation, 1)];
+            Guid[] people = [UserIdOf(conversation, 0), UserIdOf(conversation, 1)];
             session.Events.StartStream<Conversation>(id, new ConversationStarted(ConversationKind.Direct, people, TimeOf(conversation, 0)));
             session.Insert(new ConversationHead
             {
                 Id = id,
-                Seq = MessagesEach,
-                LastMessageId = MessageId(conversation, MessagesEach),
-                UpdatedAt = TimeOf(conversation, MessagesEach),
+                Seq = MessagesPerConversation,
+                LastMessageId = MessageId(conversation, MessagesPerConversation),
+                UpdatedAt = TimeOf(conversation, MessagesPerConversation),
             });
             for (var which = 0; which < people.Length; which++)
             {
@@ -164,8 +164,8 @@ internal sealed class Corpus
                     Id = Member.IdOf(id, people[which]),
                     ConversationId = id,
                     UserId = people[which],
-                    ReadUpTo = MessagesEach - UnreadEach,
-                    DeliveredUpTo = MessagesEach,
+                    ReadUpTo = MessagesPerConversation - UnreadPerConversation,
+                    DeliveredUpTo = MessagesPerConversation,
                 });
             }
         }

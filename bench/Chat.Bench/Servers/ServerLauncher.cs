@@ -3,19 +3,19 @@ using System.Diagnostics;
 namespace Chat.Bench.Servers;
 
 /// <summary>How a server of the bench's own is started.</summary>
-internal sealed class Launch
+internal sealed class ServerLauncher
 {
-    private readonly Backends backends;
+    private readonly BackingServices backends;
     private readonly string program;
     private readonly string[] arguments;
     private readonly Dictionary<string, string> variables;
     private readonly string readyPath;
 
-    private Launch(Backends backends, string program, string[] arguments, Dictionary<string, string> variables, string readyPath) =>
+    private ServerLauncher(BackingServices backends, string program, string[] arguments, Dictionary<string, string> variables, string readyPath) =>
         (this.backends, this.program, this.arguments, this.variables, this.readyPath) = (backends, program, arguments, variables, readyPath);
 
     /// <summary>The server that the options name.</summary>
-    public static Launch For(Options options, Backends backends) => options.Text("server") switch
+    public static ServerLauncher For(Options options, BackingServices backends) => options.Text("server") switch
     {
         null or "chat" => Chat(options, backends),
         "floor" => Floor(backends),
@@ -24,7 +24,7 @@ internal sealed class Launch
 
     // In Production, with its default settings but for the rates, which are for people: here a few talk for thousands, and
     // all come from one address.
-    private static Launch Chat(Options options, Backends backends) => new(
+    private static ServerLauncher Chat(Options options, BackingServices backends) => new(
         backends,
         Path.GetFullPath(options.Text("chat") ?? Path.Combine(AppContext.BaseDirectory, "Chat.dll")),
         [],
@@ -46,26 +46,26 @@ internal sealed class Launch
         "/health/ready");
 
     // Out of this very program.
-    private static Launch Floor(Backends backends) => new(
+    private static ServerLauncher Floor(BackingServices backends) => new(
         backends, Path.Combine(AppContext.BaseDirectory, "Chat.Bench.dll"), ["floor-server", "--postgres", backends.Postgres], [], "/ready");
 
     /// <summary>Applies the schema.</summary>
-    public async Task PrepareAsync()
+    public async Task ApplySchemaAsync()
     {
         if (arguments.Length > 0)
             return;
-        await using var apply = Child.Start(Path.GetDirectoryName(program)!, Path.Combine(backends.Folder, "db-apply.log"), variables, "dotnet", program, "db-apply");
-        if (await apply.ExitAsync() != 0)
-            throw new BenchException($"db-apply failed. {apply.Tail()}");
+        await using var apply = ChildProcess.Start(Path.GetDirectoryName(program)!, Path.Combine(backends.Folder, "db-apply.log"), variables, "dotnet", program, "db-apply");
+        if (await apply.WaitForExitAsync() != 0)
+            throw new BenchException($"db-apply failed. {apply.LogTail()}");
     }
 
     /// <summary>Starts a process and waits until it is ready.</summary>
     /// <returns>Where it listens, and how long that took.</returns>
-    public async Task<(Uri Url, Child Process, TimeSpan Took)> StartAsync(Uri? address = null)
+    public async Task<(Uri Url, ChildProcess Process, TimeSpan Took)> StartAsync(Uri? address = null)
     {
-        var url = address ?? new Uri($"http://127.0.0.1:{Backends.FreePort()}");
+        var url = address ?? new Uri($"http://127.0.0.1:{BackingServices.FreePort()}");
         var began = Stopwatch.GetTimestamp();
-        var process = Child.Start(
+        var process = ChildProcess.Start(
             Path.GetDirectoryName(program)!,
             Path.Combine(backends.Folder, $"server-{url.Port}.log"),
             new Dictionary<string, string>(variables) { ["ASPNETCORE_URLS"] = url.ToString() },
@@ -73,7 +73,7 @@ internal sealed class Launch
         try
         {
             using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
-            await process.UntilAsync("A server that is ready", () => IsReadyAsync(http, new Uri(url, readyPath)), TimeSpan.FromMilliseconds(5));
+            await process.WaitUntilAsync("A server that is ready", () => IsReadyAsync(http, new Uri(url, readyPath)), TimeSpan.FromMilliseconds(5));
             return (url, process, Stopwatch.GetElapsedTime(began));
         }
         catch

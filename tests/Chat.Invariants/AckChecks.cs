@@ -1,20 +1,20 @@
 namespace Chat.Invariants;
 
 /// <summary>I8 and I9: what an answer is worth.</summary>
-public static class Acknowledging
+public static class AckChecks
 {
     /// <summary>I8. An error tells the truth as well: then nothing is there, unless another try of the same send put it there.</summary>
-    public static IEnumerable<string> TheTruth(History history)
+    public static IEnumerable<string> AcksAreTruthful(History history)
     {
         var own = history.Views.SelectMany(view => view.Messages.Values.SelectMany(messages => messages).Where(message => message.SenderId == view.UserId))
             .DistinctBy(message => message.Id).ToDictionary(message => message.Id);
-        foreach (var tries in Sends.Of(history))
+        foreach (var tries in SendAttempts.BySend(history))
         {
             foreach (var send in tries)
             {
                 if (send.Acked is not { } acked)
                     continue;
-                var echoed = send.Answer!.Payload.TryGetProperty("tempId", out var tempId) ? tempId.GetString() : null;
+                var echoed = send.Response!.Payload.TryGetProperty("tempId", out var tempId) ? tempId.GetString() : null;
                 // The ack of a send without one says an empty one.
                 if ((echoed ?? "") != (send.TempId ?? "") || acked.TempId != send.TempId)
                     yield return $"the ack says tempId {echoed} and {acked.TempId} ({send})";
@@ -39,18 +39,18 @@ public static class Acknowledging
     }
 
     /// <summary>I9.</summary>
-    public static IEnumerable<string> ReadYourOwn(History history)
+    public static IEnumerable<string> ReadYourWrites(History history)
     {
         var acked = history.Operations.Where(send => send.Acked is not null).ToLookup(send => (send.UserId, send.ConversationId));
-        foreach (var look in history.Operations.Where(look => look is { Request: Request.Look, Answer.IsError: false }))
+        foreach (var look in history.Operations.Where(look => look is { Request: Request.Fetch, Response.IsError: false }))
         {
-            var page = look.Answer!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read).ToArray();
-            var until = look.Answer.Payload.GetProperty("hasMore").GetBoolean() ? page[^1].Seq : long.MaxValue;
+            var page = look.Response!.Payload.GetProperty("messages").EnumerateArray().Select(Message.Read).ToArray();
+            var until = look.Response.Payload.GetProperty("hasMore").GetBoolean() ? page[^1].Seq : long.MaxValue;
             var ids = page.Select(message => message.Id).ToHashSet();
             foreach (var send in acked[(look.UserId, look.ConversationId)])
             {
-                if (send.Answer!.At < look.Start && send.Acked!.Seq > look.UpTo && send.Acked.Seq <= until && !ids.Contains(send.Acked.Id))
-                    yield return $"{send.Acked} was acknowledged at {send.Answer.At.TotalMilliseconds:0} ms and not shown to its sender later ({look})";
+                if (send.Response!.At < look.Start && send.Acked!.Seq > look.UpTo && send.Acked.Seq <= until && !ids.Contains(send.Acked.Id))
+                    yield return $"{send.Acked} was acknowledged at {send.Response.At.TotalMilliseconds:0} ms and not shown to its sender later ({look})";
             }
         }
     }

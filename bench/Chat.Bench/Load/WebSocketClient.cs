@@ -6,23 +6,23 @@ using System.Text;
 namespace Chat.Bench.Load;
 
 /// <summary>Hears of what its clients go through, on the loop's thread.</summary>
-internal interface IClientOwner
+internal interface IClientHandler
 {
     /// <summary>Accepted: the first frame was <c>auth_success</c>.</summary>
-    void Opened(Client client, long now);
+    void ConnectionOpened(WebSocketClient client, long now);
 
     /// <summary>A text frame; good until this returns.</summary>
-    void Received(Client client, FrameKind kind, ReadOnlySpan<byte> frame, long now);
+    void OnReceived(WebSocketClient client, FrameKind kind, ReadOnlySpan<byte> frame, long now);
 
     /// <summary>Not connected, or no longer.</summary>
-    void Closed(Client client, bool wasOpen, string reason);
+    void OnClosed(WebSocketClient client, bool wasOpen, string reason);
 }
 
 /// <summary>One WebSocket of the load generator's: it costs a few hundred bytes, and nothing a frame.</summary>
-internal sealed class Client : IWatched
+internal sealed class WebSocketClient : ISocketHandler
 {
     private readonly EventLoop loop;
-    private readonly IClientOwner owner;
+    private readonly IClientHandler owner;
     private readonly int number;
     private byte[] request = [];
     private byte[] rest = [];
@@ -30,7 +30,7 @@ internal sealed class Client : IWatched
     private bool isConnected;
     private bool isUpgraded;
 
-    public Client(EventLoop loop, IClientOwner owner, int index)
+    public WebSocketClient(EventLoop loop, IClientHandler owner, int index)
     {
         (this.loop, this.owner, Index) = (loop, owner, index);
         number = loop.Register(this);
@@ -48,7 +48,7 @@ internal sealed class Client : IWatched
         (request, rest, isConnected, isUpgraded) = (upgrade, [], false, false);
         socket = Native.Connect(target, source);
         if (socket < 0)
-            owner.Closed(this, wasOpen: false, $"no socket (error {Marshal.GetLastPInvokeError()})");
+            owner.OnClosed(this, wasOpen: false, $"no socket (error {Marshal.GetLastPInvokeError()})");
         else
             loop.Watch(socket, number, Native.Readable | Native.Writable, isNew: true);
     }
@@ -61,18 +61,18 @@ internal sealed class Client : IWatched
     }
 
     /// <summary>Goes away without a word, as a phone in a tunnel; the owner is not told.</summary>
-    public void Drop()
+    public void Abort()
     {
         if (socket < 0)
             return;
-        loop.Forget(socket);
+        loop.Unwatch(socket);
         _ = Native.Close(socket);
         socket = -1;
         IsOpen = false;
     }
 
     /// <inheritdoc/>
-    public void Ready(int events)
+    public void OnReady(int events)
     {
         if (socket < 0)
             return;
@@ -104,8 +104,8 @@ internal sealed class Client : IWatched
     private void Close(string reason)
     {
         var wasOpen = IsOpen;
-        Drop();
-        owner.Closed(this, wasOpen, reason);
+        Abort();
+        owner.OnClosed(this, wasOpen, reason);
     }
 
     private void Read(ReadOnlySpan<byte> bytes)
@@ -161,11 +161,11 @@ internal sealed class Client : IWatched
                 if (kind == FrameKind.AuthSuccess)
                 {
                     IsOpen = true;
-                    owner.Opened(this, now);
+                    owner.ConnectionOpened(this, now);
                 }
                 else
                 {
-                    owner.Received(this, kind, payload, now);
+                    owner.OnReceived(this, kind, payload, now);
                 }
 
                 break;
