@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Chat.Bench;
 
-/// <summary>Something that keeps the bench from measuring, told in one line.</summary>
+/// <summary>Thrown when a run cannot be carried out; the message is printed as one line.</summary>
 internal sealed class BenchException(string message) : Exception(message);
 
 /// <summary>The command line: <c>--name value</c>, or <c>--name</c> alone.</summary>
@@ -15,7 +15,7 @@ internal sealed class Options
         "messages", "conversations", "sizes", "runs", "rounds", "lists",
     ];
 
-    private readonly Dictionary<string, string> given = [];
+    private readonly Dictionary<string, string> values = [];
 
     public Options(IEnumerable<string> arguments)
     {
@@ -26,47 +26,47 @@ internal sealed class Options
             {
                 name = argument[2..];
                 if (!Known.Contains(name))
-                    throw new BenchException($"There is no option --{name}.");
-                given[name] = "";
+                    throw new BenchException($"Unknown option --{name}.");
+                values[name] = "";
             }
             else if (name is not null)
             {
-                given[name] = argument;
+                values[name] = argument;
                 name = null;
             }
             else
             {
-                throw new BenchException($"What is {argument}?");
+                throw new BenchException($"Unexpected argument {argument}.");
             }
         }
     }
 
-    public IReadOnlyDictionary<string, string> Given => given;
+    public IReadOnlyDictionary<string, string> Values => values;
 
-    public bool Has(string name) => given.ContainsKey(name);
+    public bool Has(string name) => values.ContainsKey(name);
 
-    public string? Text(string name) => given.GetValueOrDefault(name);
+    public string? Text(string name) => values.GetValueOrDefault(name);
 
-    public int Number(string name, int otherwise) => given.TryGetValue(name, out var text) ? Read(name, text) : otherwise;
+    public int Number(string name, int defaultValue) => values.TryGetValue(name, out var text) ? Read(name, text) : defaultValue;
 
-    public IReadOnlyList<int> Numbers(string name, params IReadOnlyList<int> otherwise) =>
-        given.TryGetValue(name, out var text) ? [.. text.Split(',').Select(part => Read(name, part))] : otherwise;
+    public IReadOnlyList<int> Numbers(string name, params IReadOnlyList<int> defaultValue) =>
+        values.TryGetValue(name, out var text) ? [.. text.Split(',').Select(part => Read(name, part))] : defaultValue;
 
-    public TimeSpan Seconds(string name, double otherwise) =>
-        TimeSpan.FromSeconds(given.TryGetValue(name, out var text) ? double.Parse(text, CultureInfo.InvariantCulture) : otherwise);
+    public TimeSpan Seconds(string name, double defaultValue) =>
+        TimeSpan.FromSeconds(values.TryGetValue(name, out var text) ? double.Parse(text, CultureInfo.InvariantCulture) : defaultValue);
 
-    /// <summary>The same with other values.</summary>
-    public Options With(params IEnumerable<(string Name, string Value)> others)
+    /// <summary>Returns a copy with some values replaced.</summary>
+    public Options With(params IEnumerable<(string Name, string Value)> replacements)
     {
         var changed = new Options([]);
-        foreach (var (name, value) in given)
-            changed.given[name] = value;
-        foreach (var (name, value) in others)
-            changed.given[name] = value;
+        foreach (var (name, value) in values)
+            changed.values[name] = value;
+        foreach (var (name, value) in replacements)
+            changed.values[name] = value;
         return changed;
     }
 
-    // 10k and 1m, too, since sizes are what is counted here.
+    // Accepts the suffixes k and m.
     private static int Read(string name, string text)
     {
         var (digits, factor) = text.ToLowerInvariant() switch
@@ -77,6 +77,6 @@ internal sealed class Options
         };
         return int.TryParse(digits, CultureInfo.InvariantCulture, out var number)
             ? number * factor
-            : throw new BenchException($"--{name} takes a number, not {text}.");
+            : throw new BenchException($"--{name} must be a number, not {text}.");
     }
 }

@@ -3,7 +3,7 @@ using Chat.Bench.Scenarios;
 
 namespace Chat.Bench;
 
-/// <summary>The load generator; docs/performance.md says how to use it.</summary>
+/// <summary>The load generator; see docs/performance.md for its usage.</summary>
 internal static class Program
 {
     private static async Task<int> Main(string[] arguments)
@@ -11,7 +11,7 @@ internal static class Program
         try
         {
             if (arguments is [])
-                throw new BenchException($"Which scenario? {string.Join(", ", Scenarios.Keys.Concat(Sessions.Keys))}");
+                throw new BenchException($"Specify a scenario: {string.Join(", ", Scenarios.Keys.Concat(Sessions.Keys))}");
             var options = new Options(arguments[1..]);
             if (arguments[0] == "floor-server")
                 return await FloorServer.RunAsync(options);
@@ -23,7 +23,7 @@ internal static class Program
             foreach (var report in reports)
                 report.Print();
             if (options.Text("json") is { Length: > 0 } file)
-                await Report.WriteAsync(file, machine, options.Given, reports);
+                await Report.WriteAsync(file, machine, options.Values, reports);
             return reports.Any(report => report.Faults.Count > 0) ? 1 : 0;
         }
         catch (BenchException failure)
@@ -33,7 +33,7 @@ internal static class Program
         }
     }
 
-    /// <summary>Those that need one server.</summary>
+    /// <summary>Scenarios that run against one server.</summary>
     private static IReadOnlyDictionary<string, Func<Target, Options, Progress, Task<Report>>> Scenarios { get; } =
         new Dictionary<string, Func<Target, Options, Progress, Task<Report>>>
         {
@@ -46,7 +46,7 @@ internal static class Program
             ["seed"] = Seed.RunAsync,
         };
 
-    /// <summary>Those that start one server after the other.</summary>
+    /// <summary>Scenarios that start servers themselves.</summary>
     private static IReadOnlyDictionary<string, Func<Options, Progress, Task<IReadOnlyList<Report>>>> Sessions { get; } =
         new Dictionary<string, Func<Options, Progress, Task<IReadOnlyList<Report>>>>
         {
@@ -60,7 +60,7 @@ internal static class Program
         if (Sessions.TryGetValue(name, out var session))
             return await session(options, progress);
         if (!Scenarios.TryGetValue(name, out var scenario))
-            throw new BenchException($"There is no scenario {name}.");
+            throw new BenchException($"Unknown scenario {name}.");
         await using var target = await Target.OpenAsync(options, progress);
         return [await scenario(target, options, progress)];
     }

@@ -1,10 +1,8 @@
-using System.Globalization;
-
 namespace Chat.Invariants;
 
 /// <summary>
-/// What a client holds: a snapshot, and every event applied to it. Frames that came before the snapshot was read are
-/// applied, too: everything that counts is absolute, so what is old is either overtaken or the same.
+/// A client's state: a snapshot with every event applied. Frames received before the snapshot was read are applied, too:
+/// all values are absolute, so a stale one is either superseded or equal.
 /// </summary>
 internal sealed class ClientState
 {
@@ -17,8 +15,8 @@ internal sealed class ClientState
         userId = snapshot.UserId;
         TotalUnread = snapshot.TotalUnread;
         Blocks = [.. snapshot.Blocks];
-        foreach (var (about, isOnline) in snapshot.Presence)
-            Online[about] = isOnline;
+        foreach (var (subject, isOnline) in snapshot.Presence)
+            Online[subject] = isOnline;
         foreach (var shown in snapshot.Conversations.Values)
         {
             Seq[shown.Id] = shown.Seq;
@@ -44,25 +42,26 @@ internal sealed class ClientState
 
     public HashSet<Guid> Blocks { get; }
 
-    /// <summary>Events that this client has no rule for.</summary>
+    /// <summary>The types of events that this client cannot apply.</summary>
     public HashSet<string> UnknownEvents { get; } = [];
 
-    public IEnumerable<Message> Messages => messages.Values.SelectMany(lane => lane.Values);
+    public IEnumerable<Message> Messages => messages.Values.SelectMany(bySeq => bySeq.Values);
 
     public Cursor CursorOf(Guid conversationId, Guid member) =>
         cursors.TryGetValue(conversationId, out var own) && own.TryGetValue(member, out var cursor) ? cursor : new Cursor(0, 0);
 
-    /// <summary>What each connection that is there at the end has come to hold, and what a fresh client would read.</summary>
-    public static IEnumerable<(Connection Connection, ClientState Replica, View Fresh)> ReplayOpenConnections(History history)
+    /// <summary>Returns the final state of each open connection, with the view that a new client would read.</summary>
+    public static IEnumerable<(Connection Connection, ClientState State, View Current)> ReplayOpenConnections(History history)
     {
         foreach (var connection in history.Connections)
         {
-            if (!connection.IsOpen || connection.Snapshot is not { } snapshot || history.Views.FirstOrDefault(view => view.UserId == connection.UserId) is not { } fresh)
+            if (!connection.IsOpen || connection.Snapshot is not { } snapshot
+                || history.Views.FirstOrDefault(view => view.UserId == connection.UserId) is not { } current)
                 continue;
-            var replica = new ClientState(snapshot);
+            var state = new ClientState(snapshot);
             foreach (var frame in connection.Frames)
-                replica.Apply(frame);
-            yield return (connection, replica, fresh);
+                state.Apply(frame);
+            yield return (connection, state, current);
         }
     }
 
@@ -106,7 +105,7 @@ internal sealed class ClientState
                 foreach (var message in frame.Payload.GetProperty("messages").EnumerateArray())
                     AddMessage(Message.Read(message));
                 break;
-            // Of the moment, or about the connection: no state that a snapshot has.
+            // Ephemeral, or about the connection: not part of a snapshot.
             case "typing.update" or "auth_success" or "pong" or "error" or "sync.done":
                 break;
             default:
@@ -117,9 +116,9 @@ internal sealed class ClientState
 
     private void AddMessage(Message message)
     {
-        if (!messages.TryGetValue(message.ConversationId, out var lane))
-            messages.Add(message.ConversationId, lane = []);
-        lane[message.Seq] = message;
+        if (!messages.TryGetValue(message.ConversationId, out var bySeq))
+            messages.Add(message.ConversationId, bySeq = []);
+        bySeq[message.Seq] = message;
         AdvanceHead(message.ConversationId, message.Seq, message.Id);
     }
 
@@ -145,46 +144,4 @@ internal sealed class ClientState
         var old = CursorOf(conversationId, member);
         own[member] = new Cursor(isRead ? Math.Max(old.ReadUpTo, upTo) : old.ReadUpTo, Math.Max(old.DeliveredUpTo, upTo));
     }
-}
-
-/// <summary>I12: the events are enough.</summary>
-public static class ReplayChecks
-{
-    /// <summary>
-    /// I12, but for unread counts and presence, which I10 and I11 judge. Of cursors the protocol does not tell
-    /// everything: those of somebody with a block between are not told, and a user's own other devices learn the count
-    /// and not the cursor. There what is held may be behind, and never ahead.
-    /// </summary>
-    public static IEnumerable<string> ReplayMatchesSnapshot(History history)
-    {
-        foreach (var (connection, replica, fresh) in ClientState.ReplayOpenConnections(history))
-        {
-            foreach (var type in replica.UnknownEvents)
-                yield return $"{connection} got {type}, which the client has no rule for";
-            if (!replica.Blocks.SetEquals(fresh.Blocks))
-                yield return $"{connection} holds the blocks {List(replica.Blocks)}, and there are {List(fresh.Blocks)}";
-            foreach (var held in replica.Messages)
-            {
-                var stored = fresh.Messages.GetValueOrDefault(held.ConversationId)?.FirstOrDefault(message => message.Id == held.Id);
-                if (stored is not null && stored != held)
-                    yield return string.Create(CultureInfo.InvariantCulture, $"{connection} holds {held} (tempId {held.TempId}), and stored is {stored} (tempId {stored.TempId})");
-            }
-
-            foreach (var shown in fresh.Conversations.Values)
-            {
-                if (replica.Seq.GetValueOrDefault(shown.Id) != shown.Seq || (replica.LastMessage.TryGetValue(shown.Id, out var last) ? last.Id : null as Guid?) != shown.LastMessageId)
-                    yield return $"{connection} holds {ShortId.Of(shown.Id)} up to {replica.Seq.GetValueOrDefault(shown.Id)}, and it is at {shown.Seq}";
-                foreach (var (member, cursor) in shown.Cursors)
-                {
-                    var held = replica.CursorOf(shown.Id, member);
-                    var isAhead = held.ReadUpTo > cursor.ReadUpTo || held.DeliveredUpTo > cursor.DeliveredUpTo;
-                    var isTold = member != connection.UserId && !BlockTimeline.MayBeBlockedSince(history, connection.UserId, member, connection.Opening);
-                    if (isAhead || (isTold && held != cursor))
-                        yield return $"{connection} holds {held} of {ShortId.Of(member)} in {ShortId.Of(shown.Id)}, and it is {cursor}";
-                }
-            }
-        }
-    }
-
-    private static string List(IEnumerable<Guid> ids) => $"[{string.Join(", ", ids.Select(ShortId.Of).Order(StringComparer.Ordinal))}]";
 }

@@ -1,28 +1,29 @@
 namespace Chat.Invariants;
 
-/// <summary>I15: nobody is left waiting.</summary>
+/// <summary>Checks I15: no send waits forever.</summary>
 public static class ResponseTimeChecks
 {
     /// <summary>
-    /// I15. A connection's events are handled one after the other, so its sends are counted from when the one before
-    /// was answered. A REST call that gets no answer has lost its connection, which its caller has seen.
+    /// I15. The server handles a connection's events one at a time, so a send's time starts when the previous one was
+    /// answered. A REST call without a response has lost its connection, which its caller noticed.
     /// </summary>
     public static IEnumerable<string> AnsweredInTime(History history)
     {
         var connections = history.Connections.ToDictionary(connection => connection.Name);
-        foreach (var lane in history.Operations.Where(send => send.Request == Request.Send).GroupBy(send => send.Connection))
+        foreach (var sends in history.Operations.Where(send => send.Request == Request.Send).GroupBy(send => send.Connection))
         {
-            var before = TimeSpan.Zero;
-            foreach (var send in lane.OrderBy(send => send.Start))
+            var previousEnd = TimeSpan.Zero;
+            foreach (var send in sends.OrderBy(send => send.Start))
             {
-                var from = lane.Key is null || before < send.Start ? send.Start : before;
-                var connection = lane.Key is null ? null : connections.GetValueOrDefault(lane.Key);
+                var from = sends.Key is null || previousEnd < send.Start ? send.Start : previousEnd;
+                var connection = sends.Key is null ? null : connections.GetValueOrDefault(sends.Key);
                 var end = send.Response?.At ?? connection?.Ended ?? connection?.Closing;
                 if (end is { } at && at - from > history.ResponseTimeout)
-                    yield return $"{(send.Response is null ? "no answer, and the socket was closed" : "the answer came")} after {(at - from).TotalMilliseconds:0} ms ({send})";
+                    yield return $"{(send.Response is null ? "no response, and the socket was closed" : "the response came")} after "
+                        + $"{(at - from).TotalMilliseconds:0} ms ({send})";
                 else if (end is null && connection is not null)
-                    yield return $"no answer, and the socket is open ({send})";
-                before = end is { } done && done > before ? done : before;
+                    yield return $"no response on an open socket ({send})";
+                previousEnd = end is { } done && done > previousEnd ? done : previousEnd;
             }
         }
     }

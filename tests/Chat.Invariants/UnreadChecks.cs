@@ -1,9 +1,9 @@
 namespace Chat.Invariants;
 
-/// <summary>I10: cursors, and the counts that follow from them.</summary>
+/// <summary>Checks I10: read cursors and unread counts.</summary>
 public static class UnreadChecks
 {
-    /// <summary>I10.</summary>
+    /// <summary>I10. Unread counts follow from the cursors, and cursors never regress.</summary>
     public static IEnumerable<string> UnreadMatchesCursors(History history) =>
         CountsInViews(history).Concat(CountsOnConnections(history)).Concat(CursorsNeverRegress(history));
 
@@ -11,16 +11,20 @@ public static class UnreadChecks
     {
         foreach (var view in history.Views)
         {
-            foreach (var shown in view.Conversations.Values)
+            foreach (var conversation in view.Conversations.Values)
             {
-                var readUpTo = shown.Cursors[view.UserId].ReadUpTo;
-                var count = view.Messages[shown.Id].Count(message => message.SenderId != view.UserId && message.Seq > readUpTo);
-                if (shown.Unread != count)
-                    yield return $"{view}: {count} messages of {ShortId.Of(shown.Id)} are past the cursor at {readUpTo}, and the list says {shown.Unread}";
-                if (view.Unread.GetValueOrDefault(shown.Id) != count)
-                    yield return $"{view}: {count} messages of {ShortId.Of(shown.Id)} are past the cursor at {readUpTo}, and the summary says {view.Unread.GetValueOrDefault(shown.Id)}";
-                if (shown.Cursors.FirstOrDefault(member => member.Value.DeliveredUpTo < member.Value.ReadUpTo || member.Value.DeliveredUpTo > shown.Seq) is { Value: not null } odd)
-                    yield return $"{view}: the cursors of {ShortId.Of(odd.Key)} in {ShortId.Of(shown.Id)} are {odd.Value} of {shown.Seq}";
+                var (id, readUpTo) = (ShortId.Of(conversation.Id), conversation.Cursors[view.UserId].ReadUpTo);
+                var count = view.Messages[conversation.Id].Count(message => message.SenderId != view.UserId && message.Seq > readUpTo);
+                if (conversation.Unread != count)
+                    yield return $"{view}: {count} messages of {id} are after the cursor at {readUpTo}, but the list has "
+                        + $"{conversation.Unread}";
+                if (view.Unread.GetValueOrDefault(conversation.Id) != count)
+                    yield return $"{view}: {count} messages of {id} are after the cursor at {readUpTo}, but the summary has "
+                        + $"{view.Unread.GetValueOrDefault(conversation.Id)}";
+                if (conversation.Cursors.FirstOrDefault(member =>
+                    member.Value.DeliveredUpTo < member.Value.ReadUpTo
+                        || member.Value.DeliveredUpTo > conversation.Seq) is { Value: not null } invalid)
+                    yield return $"{view}: the cursors of {ShortId.Of(invalid.Key)} in {id} are {invalid.Value} of {conversation.Seq}";
             }
 
             if (view.TotalUnread != view.Unread.Values.Sum())
@@ -30,41 +34,48 @@ public static class UnreadChecks
 
     private static IEnumerable<string> CountsOnConnections(History history)
     {
-        foreach (var (connection, replica, fresh) in ClientState.ReplayOpenConnections(history))
+        foreach (var (connection, state, current) in ClientState.ReplayOpenConnections(history))
         {
-            foreach (var shown in fresh.Conversations.Values)
+            foreach (var conversation in current.Conversations.Values)
             {
-                if (replica.Unread.GetValueOrDefault(shown.Id) != shown.Unread)
-                    yield return $"{connection} was told {replica.Unread.GetValueOrDefault(shown.Id)} unread in {ShortId.Of(shown.Id)}, and there are {shown.Unread}";
+                if (state.Unread.GetValueOrDefault(conversation.Id) != conversation.Unread)
+                    yield return $"{connection} was notified of {state.Unread.GetValueOrDefault(conversation.Id)} unread in "
+                        + $"{ShortId.Of(conversation.Id)}, but there are {conversation.Unread}";
             }
 
-            if (replica.TotalUnread != fresh.TotalUnread)
-                yield return $"{connection} was told {replica.TotalUnread} unread in all, and there are {fresh.TotalUnread}";
+            if (state.TotalUnread != current.TotalUnread)
+                yield return $"{connection} was notified of {state.TotalUnread} unread in total, but there are {current.TotalUnread}";
         }
     }
 
-    // In real time: what was answered before the next request began. What is pushed has no such order between nodes,
-    // so receivers take the larger number; that they then have the right one is I12's.
+    // Compares responses with requests that started after them. Pushes have no such order between nodes, so receivers keep
+    // the maximum; I12 checks that it is the right one.
     private static IEnumerable<string> CursorsNeverRegress(History history)
     {
-        foreach (var own in history.Operations
+        foreach (var reads in history.Operations
             .Where(operation => operation is { Request: Request.Read or Request.List, Response.IsError: false })
             .SelectMany(Cursors)
-            .GroupBy(seen => (seen.Operation.UserId, seen.ConversationId)))
+            .GroupBy(read => (read.Operation.UserId, read.ConversationId)))
         {
-            var final = history.Views.Where(view => view.UserId == own.Key.UserId).Select(view => view.Conversations.GetValueOrDefault(own.Key.ConversationId)?.Cursors[own.Key.UserId].ReadUpTo).Min();
-            foreach (var seen in own)
+            var (userId, conversationId) = reads.Key;
+            var final = history.Views.Where(view => view.UserId == userId)
+                .Select(view => view.Conversations.GetValueOrDefault(conversationId)?.Cursors[userId].ReadUpTo).Min();
+            foreach (var read in reads)
             {
-                if (own.FirstOrDefault(later => later.Operation.Start > seen.Operation.Response!.At && later.ReadUpTo < seen.ReadUpTo) is { Operation: not null } back)
-                    yield return $"the cursor of {ShortId.Of(own.Key.UserId)} in {ShortId.Of(own.Key.ConversationId)} went from {seen.ReadUpTo} back to {back.ReadUpTo} ({back.Operation})";
-                if (final < seen.ReadUpTo)
-                    yield return $"the cursor of {ShortId.Of(own.Key.UserId)} in {ShortId.Of(own.Key.ConversationId)} was at {seen.ReadUpTo} and is at {final} ({seen.Operation})";
+                if (reads.FirstOrDefault(later => later.Operation.Start > read.Operation.Response!.At
+                    && later.ReadUpTo < read.ReadUpTo) is { Operation: not null } regressed)
+                    yield return $"the cursor of {ShortId.Of(userId)} in {ShortId.Of(conversationId)} regressed from {read.ReadUpTo} to "
+                        + $"{regressed.ReadUpTo} ({regressed.Operation})";
+                if (final < read.ReadUpTo)
+                    yield return $"the cursor of {ShortId.Of(userId)} in {ShortId.Of(conversationId)} was at {read.ReadUpTo} and is at "
+                        + $"{final} ({read.Operation})";
             }
         }
     }
 
-    private static IEnumerable<(Operation Operation, Guid ConversationId, long ReadUpTo)> Cursors(Operation operation) => operation.Request == Request.Read
+    private static IEnumerable<(Operation Operation, Guid ConversationId, long ReadUpTo)> Cursors(Operation operation) =>
+        operation.Request == Request.Read
         ? [(operation, operation.ConversationId!.Value, operation.Response!.Payload.GetProperty("upTo").GetInt64())]
         : operation.Response!.Payload.GetProperty("conversations").EnumerateArray().Select(ConversationView.Read)
-            .Select(shown => (operation, shown.Id, shown.Cursors[operation.UserId].ReadUpTo));
+            .Select(conversation => (operation, conversation.Id, conversation.Cursors[operation.UserId].ReadUpTo));
 }

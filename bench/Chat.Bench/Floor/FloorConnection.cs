@@ -3,11 +3,11 @@ using System.Net.WebSockets;
 
 namespace Chat.Bench.Floor;
 
-/// <summary>One socket of the floor's: reads frame by frame, and writes what is queued.</summary>
+/// <summary>A WebSocket of the baseline server: reads frame by frame, and sends queued frames.</summary>
 internal sealed class FloorConnection(WebSocket socket, Guid user) : IThreadPoolWorkItem
 {
     private readonly Lock gate = new();
-    private readonly Queue<byte[]> waiting = new();
+    private readonly Queue<byte[]> queue = new();
     private bool draining;
 
     public Guid User => user;
@@ -16,7 +16,7 @@ internal sealed class FloorConnection(WebSocket socket, Guid user) : IThreadPool
     {
         lock (gate)
         {
-            waiting.Enqueue(frame);
+            queue.Enqueue(frame);
             if (draining)
                 return;
             draining = true;
@@ -29,7 +29,7 @@ internal sealed class FloorConnection(WebSocket socket, Guid user) : IThreadPool
     {
         while (true)
         {
-            // Waits without a buffer, as ours does.
+            // Waits without a buffer, like the chat server.
             if ((await socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None)).MessageType == WebSocketMessageType.Close)
                 return;
             var buffer = ArrayPool<byte>.Shared.Rent(4096);
@@ -55,9 +55,9 @@ internal sealed class FloorConnection(WebSocket socket, Guid user) : IThreadPool
             while (Next() is { } frame)
                 await socket.SendAsync(frame, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
         }
-        catch (Exception gone) when (gone is WebSocketException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception exception) when (exception is WebSocketException or ObjectDisposedException or InvalidOperationException)
         {
-            // The reading side meets the same end.
+            // The receive loop fails as well and ends the connection.
         }
     }
 
@@ -65,7 +65,7 @@ internal sealed class FloorConnection(WebSocket socket, Guid user) : IThreadPool
     {
         lock (gate)
         {
-            draining = waiting.TryDequeue(out var frame);
+            draining = queue.TryDequeue(out var frame);
             return frame;
         }
     }

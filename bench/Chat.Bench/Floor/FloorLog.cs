@@ -8,19 +8,20 @@ using NpgsqlTypes;
 namespace Chat.Bench.Floor;
 
 /// <summary>
-/// Stores what came while the last commit was under way with one hand-written statement, and only then answers the
-/// senders and tells the receivers.
+/// Stores the messages that arrived during the previous commit with one hand-written statement, then acknowledges them to
+/// the senders and pushes them to the receivers.
 /// </summary>
 internal sealed class FloorLog : IAsyncDisposable
 {
-    /// <summary>The same as ours, so that the commits are shared by as many.</summary>
+    /// <summary>As in the chat server, so that batches have the same size.</summary>
     private const int Shards = 2;
 
     private const int MaxBatch = 256;
 
     private readonly NpgsqlDataSource database;
-    private readonly Channel<Entry>[] queues = [.. Enumerable.Range(0, Shards).Select(_ => Channel.CreateUnbounded<Entry>(new() { SingleReader = true }))];
-    private readonly Dictionary<Guid, long>[] numbers = [.. Enumerable.Range(0, Shards).Select(_ => new Dictionary<Guid, long>())];
+    private readonly Channel<Entry>[] queues =
+        [.. Enumerable.Range(0, Shards).Select(_ => Channel.CreateUnbounded<Entry>(new() { SingleReader = true }))];
+    private readonly Dictionary<Guid, long>[] sequences = [.. Enumerable.Range(0, Shards).Select(_ => new Dictionary<Guid, long>())];
     private readonly Task running;
 
     private FloorLog(NpgsqlDataSource database)
@@ -41,7 +42,7 @@ internal sealed class FloorLog : IAsyncDisposable
         return new FloorLog(database);
     }
 
-    /// <summary>Takes a <c>message.send</c> apart, without looking at what it does not need.</summary>
+    /// <summary>Enqueues a <c>message.send</c>, parsing only the fields that it needs.</summary>
     public void Append(ReadOnlyMemory<byte> frame, FloorConnection sender, FloorConnection[] members)
     {
         var text = frame.Span;
@@ -71,8 +72,10 @@ internal sealed class FloorLog : IAsyncDisposable
     private async Task RunAsync(int shard)
     {
         await using var connection = await database.OpenConnectionAsync();
-        await using var insert = new NpgsqlCommand("insert into floor_message select * from unnest($1, $2, $3, $4, $5, $6, $7)", connection);
-        foreach (var type in new[] { NpgsqlDbType.Uuid, NpgsqlDbType.Uuid, NpgsqlDbType.Bigint, NpgsqlDbType.Uuid, NpgsqlDbType.Text, NpgsqlDbType.Text, NpgsqlDbType.TimestampTz })
+        await using var insert =
+            new NpgsqlCommand("insert into floor_message select * from unnest($1, $2, $3, $4, $5, $6, $7)", connection);
+        foreach (var type in new[] { NpgsqlDbType.Uuid, NpgsqlDbType.Uuid, NpgsqlDbType.Bigint, NpgsqlDbType.Uuid, NpgsqlDbType.Text,
+            NpgsqlDbType.Text, NpgsqlDbType.TimestampTz })
             insert.Parameters.Add(new() { NpgsqlDbType = NpgsqlDbType.Array | type });
         var queue = queues[shard].Reader;
         var batch = new List<Entry>(MaxBatch);
@@ -80,7 +83,8 @@ internal sealed class FloorLog : IAsyncDisposable
         {
             batch.Clear();
             while (batch.Count < MaxBatch && queue.TryRead(out var entry))
-                batch.Add(entry with { Seq = numbers[shard][entry.ConversationId] = numbers[shard].GetValueOrDefault(entry.ConversationId) + 1 });
+                batch.Add(entry with { Seq =
+                    sequences[shard][entry.ConversationId] = sequences[shard].GetValueOrDefault(entry.ConversationId) + 1 });
             var now = DateTime.UtcNow;
             insert.Parameters[0].Value = batch.ConvertAll(entry => entry.Id);
             insert.Parameters[1].Value = batch.ConvertAll(entry => entry.ConversationId);
@@ -98,8 +102,8 @@ internal sealed class FloorLog : IAsyncDisposable
 
     private static void Deliver(Entry entry, DateTime now)
     {
-        entry.Sender.Send(Frame(entry, now, isAnswer: true));
-        var pushed = Frame(entry, now, isAnswer: false);
+        entry.Sender.Send(Frame(entry, now, isAck: true));
+        var pushed = Frame(entry, now, isAck: false);
         foreach (var member in entry.Members)
         {
             if (member.User != entry.Sender.User)
@@ -107,18 +111,22 @@ internal sealed class FloorLog : IAsyncDisposable
         }
     }
 
-    private static byte[] Frame(Entry entry, DateTime now, bool isAnswer)
+    private static byte[] Frame(Entry entry, DateTime now, bool isAck)
     {
         Span<byte> frame = stackalloc byte[1024 + (entry.Content.Length * 3)];
         Utf8.TryWrite(
             frame,
-            $$$"""{"id":"{{{entry.Id}}}","conversationId":"{{{entry.ConversationId}}}","seq":{{{entry.Seq}}},"changedSeq":{{{entry.Seq}}},"senderId":"{{{entry.Sender.User}}}","type":"text","content":"{{{entry.Content}}}","sentAt":"{{{now:yyyy-MM-ddTHH:mm:ss.fffZ}}}" """,
+            $$$"""{"id":"{{{entry.Id}}}","conversationId":"{{{entry.ConversationId}}}","seq":{{{entry.Seq}}},"changedSeq":{{{entry.Seq}}}"""
+                + $$$""","senderId":"{{{entry.Sender.User}}}","type":"text","content":"{{{entry.Content}}}"""
+                + $"\",\"sentAt\":\"{now:yyyy-MM-ddTHH:mm:ss.fffZ}\" ",
             out var length);
         ReadOnlySpan<byte> message = frame[..(length - 1)];
-        if (!isAnswer)
+        if (!isAck)
             return [.. """{"type":"message.new","payload":{"message":"""u8, .. message, .. "}}}"u8];
         Span<byte> head = stackalloc byte[512];
-        Utf8.TryWrite(head, $$$"""{"type":"message.sent","id":"{{{entry.RequestId}}}","payload":{"tempId":"{{{entry.TempId}}}","message":""", out var headLength);
+        Utf8.TryWrite(
+            head, $$$"""{"type":"message.sent","id":"{{{entry.RequestId}}}","payload":{"tempId":"{{{entry.TempId}}}","message":""",
+            out var headLength);
         return [.. head[..headLength], .. message, .. ",\"tempId\":\""u8, .. Encoding.UTF8.GetBytes(entry.TempId), .. "\"}}}"u8];
     }
 

@@ -6,18 +6,19 @@ using Microsoft.Extensions.Logging;
 namespace Chat.Bench.Floor;
 
 /// <summary>
-/// The least that a server could do on this machine and still keep what it acknowledges: a bare Kestrel relay. Same
-/// handshake and same frames as ours, but two of them a message instead of five; no token, no check, no number that
-/// survives a restart, no other node. What we are slower than this is what the promises cost.
+/// The baseline: a bare Kestrel relay that does the minimum for durable acknowledgements on this machine. It uses the same
+/// handshake and frames as the chat server, but two frames per message instead of five, without tokens, checks, persistent
+/// sequence numbers or further nodes. The difference to the chat server is the cost of its guarantees.
 /// </summary>
 internal static class FloorServer
 {
-    /// <summary>Runs until it is told to stop.</summary>
+    /// <summary>Runs until shutdown.</summary>
     public static async Task<int> RunAsync(Options options)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        await using var log = await FloorLog.StartAsync(options.Text("postgres") ?? throw new BenchException("The floor needs --postgres."));
+        await using var log =
+            await FloorLog.StartAsync(options.Text("postgres") ?? throw new BenchException("The floor server requires --postgres."));
         await using var app = builder.Build();
         var conversations = new ConcurrentDictionary<Guid, FloorConnection[]>();
         app.UseWebSockets();
@@ -36,7 +37,7 @@ internal static class FloorServer
             }
             catch (WebSocketException)
             {
-                // Gone without a close.
+                // The client disconnected without a close frame.
             }
             finally
             {

@@ -4,16 +4,16 @@ using System.Text;
 
 namespace Chat.Bench.Load;
 
-/// <summary>A connection that asks a server over HTTP/1.1, one request at a time, on the loop.</summary>
+/// <summary>An HTTP/1.1 connection driven by the event loop, with one request at a time.</summary>
 internal sealed class HttpConnection : ISocketHandler
 {
     private readonly EventLoop loop;
     private readonly IPEndPoint target;
     private readonly int number;
-    private byte[] rest = [];
-    private byte[]? first;
+    private byte[] partial = [];
+    private byte[]? unsent;
     private int socket = -1;
-    private long began;
+    private long start;
 
     public HttpConnection(EventLoop loop, IPEndPoint target)
     {
@@ -21,56 +21,56 @@ internal sealed class HttpConnection : ISocketHandler
         number = loop.Register(this);
     }
 
-    /// <summary>Called with each answer's status, its size, and when its time began and ended.</summary>
+    /// <summary>Called with each response: status, size in bytes, start and end timestamp.</summary>
     public required Action<HttpConnection, int, int, long, long> OnResponse { get; init; }
 
-    /// <summary>Whatever a request needs, as its bytes.</summary>
+    /// <summary>Returns the bytes of a GET request.</summary>
     public static byte[] Get(Uri server, string path, string token) =>
         Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {server.Authority}\r\nAuthorization: Bearer {token}\r\n\r\n");
 
-    /// <summary>Asks. The time counts from the moment given.</summary>
-    public void SendRequest(byte[] request, long since)
+    /// <summary>Sends a request; latency is measured from the given timestamp.</summary>
+    public void SendRequest(byte[] request, long startedAt)
     {
-        began = since;
+        start = startedAt;
         if (socket >= 0)
         {
             Send(request);
             return;
         }
 
-        first = request;
+        unsent = request;
         socket = Native.Connect(target, null);
         if (socket < 0)
-            throw new BenchException("There is no socket to ask with.");
+            throw new BenchException("Could not open a socket.");
         loop.Watch(socket, number, Native.Readable | Native.Writable, isNew: true);
     }
 
     /// <inheritdoc/>
     public void OnReady(int events)
     {
-        if (first is { } request)
+        if (unsent is { } request)
         {
-            first = null;
+            unsent = null;
             loop.Watch(socket, number, Native.Readable, isNew: false);
             Send(request);
             return;
         }
 
         var buffer = loop.Buffer.AsSpan();
-        rest.CopyTo(buffer);
-        var received = Native.Receive(socket, buffer[rest.Length..]);
+        partial.CopyTo(buffer);
+        var received = Native.Receive(socket, buffer[partial.Length..]);
         if (received <= 0)
-            throw new BenchException("The server closed a connection that it was asked on.");
-        ReadOnlySpan<byte> bytes = buffer[..(rest.Length + received)];
+            throw new BenchException("The server closed the connection during a request.");
+        ReadOnlySpan<byte> bytes = buffer[..(partial.Length + received)];
         if (IsComplete(bytes))
         {
-            rest = [];
+            partial = [];
             _ = Utf8Parser.TryParse(bytes[9..12], out int status, out _);
-            OnResponse(this, status, bytes.Length, began, EventLoop.Now);
+            OnResponse(this, status, bytes.Length, start, EventLoop.Now);
         }
         else
         {
-            rest = bytes.ToArray();
+            partial = bytes.ToArray();
         }
     }
 
@@ -83,18 +83,18 @@ internal sealed class HttpConnection : ISocketHandler
     private void Send(byte[] request)
     {
         if (!Native.Send(socket, request))
-            throw new BenchException("A request could not be sent.");
+            throw new BenchException("Could not send a request.");
     }
 
-    private static bool IsComplete(ReadOnlySpan<byte> answer)
+    private static bool IsComplete(ReadOnlySpan<byte> response)
     {
-        var end = answer.IndexOf("\r\n\r\n"u8);
+        var end = response.IndexOf("\r\n\r\n"u8);
         if (end < 0)
             return false;
-        var head = answer[..end];
+        var head = response[..end];
         var length = head.IndexOf("\r\nContent-Length: "u8);
         return length < 0
-            ? answer.EndsWith("\r\n0\r\n\r\n"u8)
-            : Utf8Parser.TryParse(head[(length + 18)..], out int size, out _) && answer.Length == end + 4 + size;
+            ? response.EndsWith("\r\n0\r\n\r\n"u8)
+            : Utf8Parser.TryParse(head[(length + 18)..], out int size, out _) && response.Length == end + 4 + size;
     }
 }

@@ -1,91 +1,91 @@
 namespace Chat.Bench.Load;
 
 /// <summary>
-/// One sender's messages in one conversation: what is under way, and whether each came exactly once and in order, to
-/// the sender as an answer and to every receiver as a push.
+/// The messages of one sender in one conversation. Tracks those in flight, and checks that each arrives exactly once and in
+/// order: as an ack at the sender and as a push at every receiver.
 /// </summary>
 internal sealed class MessageStream
 {
-    private readonly DeliveryStats tally;
+    private readonly DeliveryStats stats;
     private readonly WebSocketClient sender;
     private readonly WebSocketClient[] receivers;
     private readonly Wire.SendFrame frame;
     private readonly long[] expected;
-    private long answered;
-    private (long At, int Awaited)[] underWay = new (long, int)[64];
+    private long acknowledged;
+    private (long At, int Awaited)[] inFlight = new (long, int)[64];
     private long sent;
 
-    public MessageStream(DeliveryStats tally, WebSocketClient sender, WebSocketClient[] receivers, Wire.SendFrame frame)
+    public MessageStream(DeliveryStats stats, WebSocketClient sender, WebSocketClient[] receivers, Wire.SendFrame frame)
     {
-        (this.tally, this.sender, this.receivers, this.frame) = (tally, sender, receivers, frame);
+        (this.stats, this.sender, this.receivers, this.frame) = (stats, sender, receivers, frame);
         expected = new long[receivers.Length];
     }
 
-    /// <summary>Called when a message has come everywhere, with the time that it then is.</summary>
+    /// <summary>Called with the current time when a message is complete.</summary>
     public Action<MessageStream, long>? OnCompleted { get; set; }
 
-    /// <summary>Messages sent.</summary>
+    /// <summary>The number of sent messages.</summary>
     public long Sent => sent;
 
-    /// <summary>Messages that have come everywhere.</summary>
+    /// <summary>The number of complete messages: acknowledged, and pushed to all receivers.</summary>
     public long Completed { get; private set; }
 
     /// <summary>Sends the next message.</summary>
-    /// <param name="since">When its time began: now, or when it was to be sent.</param>
+    /// <param name="since">The timestamp from which its latency is measured: now, or when it was due.</param>
     public void Send(long since)
     {
-        if (sent - Completed >= underWay.Length)
+        if (sent - Completed >= inFlight.Length)
             Grow();
-        underWay[sent % underWay.Length] = (since, 1 + receivers.Length);
-        sender.Send(frame.For(sent++));
-        tally.Sent++;
+        inFlight[sent % inFlight.Length] = (since, 1 + receivers.Length);
+        sender.Send(frame.WithNumber(sent++));
+        stats.Sent++;
     }
 
-    /// <summary>An answer with this number has come.</summary>
-    public void Answered(WebSocketClient client, long number, long now)
+    /// <summary>Records an ack of this number.</summary>
+    public void Acknowledged(WebSocketClient client, long number, long now)
     {
         if (client != sender)
-            tally.Misdelivered++;
-        else if (IsNext(ref answered, number))
-            Complete(number, now, tally.Answers);
+            stats.Misdelivered++;
+        else if (IsNext(ref acknowledged, number))
+            Complete(number, now, stats.AckLatency);
     }
 
-    /// <summary>A push of this number has come.</summary>
+    /// <summary>Records a push of this number.</summary>
     public void Delivered(WebSocketClient client, long number, long now)
     {
         var receiver = Array.IndexOf(receivers, client);
         if (receiver < 0)
         {
-            tally.Misdelivered++;
+            stats.Misdelivered++;
         }
         else if (IsNext(ref expected[receiver], number))
         {
-            tally.Delivered++;
-            Complete(number, now, tally.Deliveries);
+            stats.Delivered++;
+            Complete(number, now, stats.DeliveryLatency);
         }
     }
 
-    /// <summary>After the end: what never came, as answers and pushes.</summary>
-    public long Missing => sent - answered + expected.Sum(next => sent - next);
+    /// <summary>The number of acks and pushes that have not arrived.</summary>
+    public long Missing => sent - acknowledged + expected.Sum(next => sent - next);
 
     private bool IsNext(ref long next, long number)
     {
         if (number < next || number >= sent)
         {
-            tally.Duplicates++;
+            stats.Duplicates++;
             return false;
         }
 
-        tally.OutOfOrder += number - next;
+        stats.OutOfOrder += number - next;
         next = number + 1;
         return true;
     }
 
     private void Complete(long number, long now, Latency latency)
     {
-        ref var one = ref underWay[number % underWay.Length];
-        latency.Record(one.At, now);
-        if (--one.Awaited > 0)
+        ref var message = ref inFlight[number % inFlight.Length];
+        latency.Record(message.At, now);
+        if (--message.Awaited > 0)
             return;
         Completed++;
         OnCompleted?.Invoke(this, now);
@@ -93,72 +93,9 @@ internal sealed class MessageStream
 
     private void Grow()
     {
-        var wider = new (long, int)[underWay.Length * 2];
-        for (var number = Math.Max(0, sent - underWay.Length); number < sent; number++)
-            wider[number % wider.Length] = underWay[number % underWay.Length];
-        underWay = wider;
-    }
-}
-
-/// <summary>What all lanes of a run have seen.</summary>
-internal sealed class DeliveryStats : IFrameHandler
-{
-    private readonly long[] kinds = new long[Enum.GetValues<FrameKind>().Length];
-
-    /// <summary>By the number in their marks.</summary>
-    public IReadOnlyList<MessageStream> Streams { get; set; } = [];
-
-    public Latency Answers { get; } = new();
-
-    public Latency Deliveries { get; } = new();
-
-    public long Sent { get; set; }
-
-    public long Delivered { get; set; }
-
-    /// <summary>Messages that came once more, or that nobody had sent.</summary>
-    public long Duplicates { get; set; }
-
-    /// <summary>Messages that others overtook, or that never came.</summary>
-    public long OutOfOrder { get; set; }
-
-    /// <summary>Messages that came to somebody else.</summary>
-    public long Misdelivered { get; set; }
-
-    /// <summary>The first error of the server's.</summary>
-    public string? Error { get; private set; }
-
-    /// <summary>Frames of a kind.</summary>
-    public long Frames(FrameKind kind) => kinds[(int)kind];
-
-    public void OnFrame(WebSocketClient client, FrameKind kind, ReadOnlySpan<byte> frame, long now)
-    {
-        kinds[(int)kind]++;
-        if (kind == FrameKind.Error)
-            Error ??= System.Text.Encoding.UTF8.GetString(frame);
-        if (kind is not (FrameKind.New or FrameKind.Sent))
-            return;
-        if (!Wire.TryReadMarker(frame, out var lane, out var number) || lane >= Streams.Count)
-            Misdelivered++;
-        else if (kind == FrameKind.New)
-            Streams[lane].Delivered(client, number, now);
-        else
-            Streams[lane].Answered(client, number, now);
-    }
-
-    /// <summary>Whether nothing was lost, doubled, led astray or out of order; one line for each fault.</summary>
-    public IEnumerable<string> Validate()
-    {
-        var missing = Streams.Sum(lane => lane.Missing);
-        if (missing > 0)
-            yield return $"{missing} answers or pushes never came.";
-        if (OutOfOrder > 0)
-            yield return $"{OutOfOrder} answers or pushes were overtaken or lost.";
-        if (Duplicates > 0)
-            yield return $"{Duplicates} answers or pushes came twice.";
-        if (Misdelivered > 0)
-            yield return $"{Misdelivered} messages came to somebody else.";
-        if (Error is not null)
-            yield return $"The server answered {Frames(FrameKind.Error)} errors, the first of them: {Error}";
+        var larger = new (long, int)[inFlight.Length * 2];
+        for (var number = Math.Max(0, sent - inFlight.Length); number < sent; number++)
+            larger[number % larger.Length] = inFlight[number % inFlight.Length];
+        inFlight = larger;
     }
 }

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Chat.Bench.Load;
 
 /// <summary>
-/// The few calls of the system that the load generator lives on. It shares its cores with what it measures, so it has
-/// one thread, one buffer and no task for each message, which .NET's sockets do not offer. Linux alone.
+/// The system calls of the load generator. It shares its cores with the measured server, so it uses one thread, one buffer
+/// and no task per message, which .NET's sockets do not allow. Linux only.
 /// </summary>
 internal static partial class Native
 {
@@ -35,7 +35,7 @@ internal static partial class Native
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int file);
 
-    /// <summary>Begins to connect.</summary>
+    /// <summary>Starts a non-blocking connect.</summary>
     /// <returns>The socket, or -1.</returns>
     public static unsafe int Connect(IPEndPoint target, IPAddress? source)
     {
@@ -44,8 +44,8 @@ internal static partial class Native
             return -1;
         var on = 1;
         _ = SetOption(socket, Tcp, NoDelay, &on, sizeof(int));
-        // Else the system looks for a port that nobody has at all, one after the other: among 10,000 that have just been used
-        // that takes milliseconds each, and the generator, not the server, would be what is measured.
+        // Otherwise bind searches for a port that is unused for any destination. With 10,000 recently used ports this takes
+        // milliseconds per connection, and the load generator would become the bottleneck.
         _ = SetOption(socket, Ip, BindAddressNoPort, &on, sizeof(int));
         var from = source is null ? default : new Address(source, 0);
         var to = new Address(target.Address, target.Port);
@@ -56,14 +56,14 @@ internal static partial class Native
         return -1;
     }
 
-    /// <summary>What became of a connect: 0 is good.</summary>
+    /// <summary>Returns the result of a connect; 0 is success.</summary>
     public static unsafe int ErrorOf(int socket)
     {
         int error = 0, length = sizeof(int);
         return GetOption(socket, SocketLevel, SocketError, &error, &length) == 0 ? error : -1;
     }
 
-    /// <summary>Sends all of it, or fails: what a client of ours has under way fits the system's buffer.</summary>
+    /// <summary>Sends all bytes or fails: a client's data in flight fits into the socket buffer.</summary>
     public static unsafe bool Send(int socket, ReadOnlySpan<byte> bytes)
     {
         fixed (byte* start = bytes)

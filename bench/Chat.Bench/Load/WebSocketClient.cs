@@ -5,27 +5,27 @@ using System.Text;
 
 namespace Chat.Bench.Load;
 
-/// <summary>Hears of what its clients go through, on the loop's thread.</summary>
+/// <summary>Handles the events of its clients, on the event loop's thread.</summary>
 internal interface IClientHandler
 {
-    /// <summary>Accepted: the first frame was <c>auth_success</c>.</summary>
-    void ConnectionOpened(WebSocketClient client, long now);
+    /// <summary>The connection is authenticated: the first frame was <c>auth_success</c>.</summary>
+    void OnOpened(WebSocketClient client, long now);
 
-    /// <summary>A text frame; good until this returns.</summary>
+    /// <summary>A text frame was received; the span is valid only during the call.</summary>
     void OnReceived(WebSocketClient client, FrameKind kind, ReadOnlySpan<byte> frame, long now);
 
-    /// <summary>Not connected, or no longer.</summary>
+    /// <summary>Connecting failed, or the connection was lost.</summary>
     void OnClosed(WebSocketClient client, bool wasOpen, string reason);
 }
 
-/// <summary>One WebSocket of the load generator's: it costs a few hundred bytes, and nothing a frame.</summary>
+/// <summary>A WebSocket client of the load generator: uses a few hundred bytes, and allocates nothing per frame.</summary>
 internal sealed class WebSocketClient : ISocketHandler
 {
     private readonly EventLoop loop;
     private readonly IClientHandler owner;
     private readonly int number;
     private byte[] request = [];
-    private byte[] rest = [];
+    private byte[] partial = [];
     private int socket = -1;
     private bool isConnected;
     private bool isUpgraded;
@@ -36,16 +36,16 @@ internal sealed class WebSocketClient : ISocketHandler
         number = loop.Register(this);
     }
 
-    /// <summary>Which one of its owner's it is.</summary>
+    /// <summary>The index within its owner.</summary>
     public int Index { get; }
 
-    /// <summary>Whether it was accepted and not closed since.</summary>
+    /// <summary>Whether the connection is authenticated and open.</summary>
     public bool IsOpen { get; private set; }
 
-    /// <summary>Begins to connect; the owner hears how it went.</summary>
+    /// <summary>Starts to connect; the outcome is reported to the owner.</summary>
     public void Connect(IPEndPoint target, IPAddress? source, byte[] upgrade)
     {
-        (request, rest, isConnected, isUpgraded) = (upgrade, [], false, false);
+        (request, partial, isConnected, isUpgraded) = (upgrade, [], false, false);
         socket = Native.Connect(target, source);
         if (socket < 0)
             owner.OnClosed(this, wasOpen: false, $"no socket (error {Marshal.GetLastPInvokeError()})");
@@ -53,14 +53,14 @@ internal sealed class WebSocketClient : ISocketHandler
             loop.Watch(socket, number, Native.Readable | Native.Writable, isNew: true);
     }
 
-    /// <summary>Sends a whole frame, headers and all.</summary>
+    /// <summary>Sends a complete frame, including the header.</summary>
     public void Send(ReadOnlySpan<byte> frame)
     {
         if (!Native.Send(socket, frame))
-            Close($"a send failed (error {Marshal.GetLastPInvokeError()})");
+            Close($"send failed (error {Marshal.GetLastPInvokeError()})");
     }
 
-    /// <summary>Goes away without a word, as a phone in a tunnel; the owner is not told.</summary>
+    /// <summary>Closes the socket without a close frame, like a device that lost its network. The owner is not notified.</summary>
     public void Abort()
     {
         if (socket < 0)
@@ -80,7 +80,7 @@ internal sealed class WebSocketClient : ISocketHandler
         {
             if (Native.ErrorOf(socket) is not 0 and var error)
             {
-                Close($"not connected (error {error})");
+                Close($"connect failed (error {error})");
                 return;
             }
 
@@ -91,14 +91,14 @@ internal sealed class WebSocketClient : ISocketHandler
         }
 
         var buffer = loop.Buffer.AsSpan();
-        rest.CopyTo(buffer);
-        var received = Native.Receive(socket, buffer[rest.Length..]);
+        partial.CopyTo(buffer);
+        var received = Native.Receive(socket, buffer[partial.Length..]);
         if (received > 0)
-            Read(buffer[..(rest.Length + received)]);
+            Read(buffer[..(partial.Length + received)]);
         else if (received == 0)
-            Close("the other side went away");
+            Close("closed by the server without a close frame");
         else if (Marshal.GetLastPInvokeError() is not Native.TryAgain and var failure)
-            Close($"a receive failed (error {failure})");
+            Close($"receive failed (error {failure})");
     }
 
     private void Close(string reason)
@@ -126,10 +126,10 @@ internal sealed class WebSocketClient : ISocketHandler
 
         while (isUpgraded && socket >= 0 && TryReadFrame(ref bytes, out var opcode, out var payload))
             Handle(opcode, payload, now);
-        rest = bytes.IsEmpty || socket < 0 ? [] : bytes.ToArray();
+        partial = bytes.IsEmpty || socket < 0 ? [] : bytes.ToArray();
     }
 
-    // A server's frames are neither masked nor, here, in fragments.
+    // Server frames are never masked, and this server does not fragment them.
     private static bool TryReadFrame(ref ReadOnlySpan<byte> bytes, out int opcode, out ReadOnlySpan<byte> payload)
     {
         opcode = 0;
@@ -143,7 +143,8 @@ internal sealed class WebSocketClient : ISocketHandler
             var small => (2, small),
         };
         if (bytes[0] >> 7 == 0 || bytes[1] >= 127)
-            throw new BenchException("A frame in fragments, masked or above 64 KiB: the generator does not read such ones.");
+            throw new BenchException(
+                "Received a fragmented or masked frame, or one above 64 KiB, which the load generator does not support.");
         if (header == int.MaxValue || bytes.Length < header + length)
             return false;
         opcode = bytes[0] & 0x0F;
@@ -161,7 +162,7 @@ internal sealed class WebSocketClient : ISocketHandler
                 if (kind == FrameKind.AuthSuccess)
                 {
                     IsOpen = true;
-                    owner.ConnectionOpened(this, now);
+                    owner.OnOpened(this, now);
                 }
                 else
                 {

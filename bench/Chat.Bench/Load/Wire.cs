@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Chat.Bench.Load;
 
-/// <summary>What kind of frame the server has sent, as far as the generator cares.</summary>
+/// <summary>The kinds of server frames that the load generator distinguishes.</summary>
 internal enum FrameKind
 {
     Other,
@@ -18,15 +18,15 @@ internal enum FrameKind
 }
 
 /// <summary>
-/// Frames, read and written as bytes. A message's content begins with a mark (<c>#lane:number#</c>) by which it is
-/// known again on the other side.
+/// Reads and writes frames as bytes. A message's content starts with a marker (<c>#stream:number#</c>) that identifies it at
+/// the receiver.
 /// </summary>
 internal static class Wire
 {
-    private const int LaneDigits = 6;
+    private const int StreamDigits = 6;
     private const int NumberDigits = 10;
 
-    /// <summary>A frame as a client sends it: masked, with a mask that changes nothing.</summary>
+    /// <summary>Returns a client frame, with an all-zero mask.</summary>
     public static byte[] Frame(int opcode, ReadOnlySpan<byte> payload)
     {
         byte[] header = payload.Length < 126
@@ -35,12 +35,13 @@ internal static class Wire
         return [.. header, .. payload];
     }
 
-    /// <summary>The handshake, with the token in a header or, for the floor, the query.</summary>
+    /// <summary>Returns the upgrade request, with the token in a header or, for the floor server, in the query.</summary>
     public static byte[] Upgrade(Uri node, string query, string? token) => Encoding.ASCII.GetBytes(
-        $"GET /chat/ws{query} HTTP/1.1\r\nHost: {node.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        $"GET /chat/ws{query} HTTP/1.1\r\nHost: {node.Authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        + "Sec-WebSocket-Version: 13\r\n"
         + $"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{(token is null ? "" : $"Authorization: Bearer {token}\r\n")}\r\n");
 
-    /// <summary>The kind of a frame, by its first <c>type</c> that is an event's name.</summary>
+    /// <summary>Returns the kind of a frame, by the first <c>type</c> that is an event name.</summary>
     public static FrameKind KindOf(ReadOnlySpan<byte> frame)
     {
         while (frame.IndexOf("\"type\":\""u8) is >= 0 and var at)
@@ -67,46 +68,47 @@ internal static class Wire
         return FrameKind.Other;
     }
 
-    /// <summary>Finds the mark in a frame that carries a message.</summary>
-    public static bool TryReadMarker(ReadOnlySpan<byte> frame, out int lane, out long number)
+    /// <summary>Reads the marker of a frame that contains a message.</summary>
+    public static bool TryReadMarker(ReadOnlySpan<byte> frame, out int stream, out long number)
     {
-        (lane, number) = (0, 0);
+        (stream, number) = (0, 0);
         var at = frame.IndexOf("\"content\":\"#"u8);
-        if (at < 0 || frame.Length < at + 12 + LaneDigits + 1 + NumberDigits)
+        if (at < 0 || frame.Length < at + 12 + StreamDigits + 1 + NumberDigits)
             return false;
-        var mark = frame[(at + 12)..];
-        return Utf8Parser.TryParse(mark[..LaneDigits], out lane, out _)
-            && Utf8Parser.TryParse(mark.Slice(LaneDigits + 1, NumberDigits), out number, out _);
+        var marker = frame[(at + 12)..];
+        return Utf8Parser.TryParse(marker[..StreamDigits], out stream, out _)
+            && Utf8Parser.TryParse(marker.Slice(StreamDigits + 1, NumberDigits), out number, out _);
     }
 
-    /// <summary>A <c>message.send</c>, complete but for its number, which stands in it at three places.</summary>
+    /// <summary>A template of a <c>message.send</c>; the message number is written at three offsets.</summary>
     public sealed class SendFrame
     {
         private readonly byte[] bytes;
-        private readonly int[] places;
+        private readonly int[] offsets;
 
-        public SendFrame(string run, int lane, Guid conversation, int contentLength)
+        public SendFrame(string run, int stream, Guid conversation, int contentLength)
         {
             var blank = new string('0', NumberDigits);
-            var content = string.Create(CultureInfo.InvariantCulture, $"#{lane:D6}:{blank}#").PadRight(contentLength, 'x');
-            bytes = Frame(1, Encoding.UTF8.GetBytes(
-                $$$"""{"type":"message.send","id":"{{{blank}}}","payload":{"conversationId":"{{{conversation}}}","content":"{{{content}}}","tempId":"{{{run}}}-{{{lane}}}-{{{blank}}}"}}"""));
-            places =
+            var content = string.Create(CultureInfo.InvariantCulture, $"#{stream:D6}:{blank}#").PadRight(contentLength, 'x');
+            var payload =
+                $$$"""{"conversationId":"{{{conversation}}}","content":"{{{content}}}","tempId":"{{{run}}}-{{{stream}}}-{{{blank}}}"}""";
+            bytes = Frame(1, Encoding.UTF8.GetBytes($$$"""{"type":"message.send","id":"{{{blank}}}","payload":{{{payload}}}}"""));
+            offsets =
             [
                 bytes.AsSpan().IndexOf("\"id\":\""u8) + 6,
-                bytes.AsSpan().IndexOf("\"content\":\"#"u8) + 12 + LaneDigits + 1,
+                bytes.AsSpan().IndexOf("\"content\":\"#"u8) + 12 + StreamDigits + 1,
                 bytes.Length - 3 - NumberDigits,
             ];
         }
 
-        /// <summary>The frame for this number; good until the next call.</summary>
-        public ReadOnlySpan<byte> For(long number)
+        /// <summary>Returns the frame for a number; valid until the next call.</summary>
+        public ReadOnlySpan<byte> WithNumber(long number)
         {
-            foreach (var place in places)
+            foreach (var offset in offsets)
             {
-                var rest = number;
-                for (var digit = NumberDigits - 1; digit >= 0; digit--, rest /= 10)
-                    bytes[place + digit] = (byte)('0' + (rest % 10));
+                var remaining = number;
+                for (var digit = NumberDigits - 1; digit >= 0; digit--, remaining /= 10)
+                    bytes[offset + digit] = (byte)('0' + (remaining % 10));
             }
 
             return bytes;

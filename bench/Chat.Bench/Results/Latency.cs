@@ -3,37 +3,37 @@ using HdrHistogram;
 
 namespace Chat.Bench.Results;
 
-/// <summary>Latencies within a window of time, in microseconds, to three digits.</summary>
+/// <summary>A histogram of the latencies within a time window, in microseconds with three significant digits.</summary>
 internal sealed class Latency
 {
-    private const long Longest = 120_000_000;
-    private readonly LongHistogram histogram = new(Longest, 3);
+    private const long MaxMicroseconds = 120_000_000;
+    private readonly LongHistogram histogram = new(MaxMicroseconds, 3);
     private long from = long.MaxValue;
     private long to = long.MaxValue;
 
-    /// <summary>How many were recorded.</summary>
+    /// <summary>The number of recorded latencies.</summary>
     public long Count => histogram.TotalCount;
 
-    /// <summary>Records from here on what began not before this moment.</summary>
-    public void Start(long moment) => from = moment;
+    /// <summary>Opens the window: records latencies that start at this timestamp or later.</summary>
+    public void Start(long timestamp) => from = timestamp;
 
-    /// <summary>Records nothing any more that begins at this moment or later.</summary>
-    public void Stop(long moment) => to = moment;
+    /// <summary>Closes the window: ignores latencies that start at this timestamp or later.</summary>
+    public void Stop(long timestamp) => to = timestamp;
 
-    /// <summary>Records one, if it began within the window; both are timestamps of <see cref="Stopwatch"/>.</summary>
-    public void Record(long began, long ended)
+    /// <summary>Records a latency that started within the window; both are <see cref="Stopwatch"/> timestamps.</summary>
+    public void Record(long start, long end)
     {
-        if (began >= from && began < to)
-            histogram.RecordValue(Math.Clamp((long)Stopwatch.GetElapsedTime(began, ended).TotalMicroseconds, 1, Longest));
+        if (start >= from && start < to)
+            histogram.RecordValue(Math.Clamp((long)Stopwatch.GetElapsedTime(start, end).TotalMicroseconds, 1, MaxMicroseconds));
     }
 
-    /// <summary>Milliseconds.</summary>
+    /// <summary>Returns a percentile, in milliseconds; NaN if nothing was recorded.</summary>
     public double Percentile(double percentile) => Count == 0 ? double.NaN : histogram.GetValueAtPercentile(percentile) / 1000.0;
 
-    /// <summary>Milliseconds.</summary>
+    /// <summary>The maximum, in milliseconds.</summary>
     public double Max => Percentile(100);
 
-    /// <summary>The usual ones, under the name of what was measured.</summary>
+    /// <summary>Returns the usual percentiles as figures, prefixed with what was measured.</summary>
     public IEnumerable<Figure> Figures(string of) =>
     [
         new($"{of} p50", Percentile(50), "ms"),

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Chat.Bench.Results;
 
-/// <summary>Where and when the figures were taken: without it they mean nothing.</summary>
+/// <summary>The machine and the time of a measurement, which the figures depend on.</summary>
 internal sealed record Machine(DateTimeOffset Date, string Cpu, int Cores, double MemoryGb, string System, string DotNet, double LoadBefore)
 {
     public static Machine Detect() => new(

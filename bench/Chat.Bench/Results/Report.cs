@@ -6,8 +6,8 @@ namespace Chat.Bench.Results;
 /// <summary>One measured figure.</summary>
 internal sealed record Figure(string Name, double Value, string Unit);
 
-/// <summary>What a scenario found out about one server.</summary>
-/// <param name="Title">The scenario, the server and the settings that matter.</param>
+/// <summary>The result of a scenario on one server.</summary>
+/// <param name="Title">The scenario, the server and the relevant options.</param>
 internal sealed record Report(string Title)
 {
     private static readonly JsonSerializerOptions Json = new()
@@ -19,7 +19,7 @@ internal sealed record Report(string Title)
 
     public List<Figure> Figures { get; init; } = [];
 
-    /// <summary>What went wrong: speed without correctness does not count.</summary>
+    /// <summary>Correctness failures, which invalidate the figures.</summary>
     public List<string> Faults { get; init; } = [];
 
     public Report Add(string name, double value, string unit)
@@ -35,12 +35,12 @@ internal sealed record Report(string Title)
         Console.WriteLine();
         Console.WriteLine(Title);
         foreach (var figure in Figures)
-            Console.WriteLine($"  {figure.Name,-44} {Digits(figure.Value),14} {figure.Unit}");
+            Console.WriteLine($"  {figure.Name,-44} {Format(figure.Value),14} {figure.Unit}");
         foreach (var fault in Faults)
             Console.WriteLine($"  WRONG: {fault}");
     }
 
-    /// <summary>The medians of the same scenario's rounds.</summary>
+    /// <summary>Returns the medians over several rounds of a scenario.</summary>
     public static Report Medians(string title, IReadOnlyList<Report> rounds) => new(title)
     {
         Figures = [.. rounds[0].Figures.Select(figure => figure with { Value = Median(rounds.Select(round => round[figure.Name])) })],
@@ -53,13 +53,14 @@ internal sealed record Report(string Title)
         return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
     }
 
-    public static async Task WriteAsync(string path, Machine machine, IReadOnlyDictionary<string, string> options, IReadOnlyList<Report> reports)
+    public static async Task WriteAsync(
+        string path, Machine machine, IReadOnlyDictionary<string, string> options, IReadOnlyList<Report> reports)
     {
         await using var file = File.Create(path);
         await JsonSerializer.SerializeAsync(file, new { machine, options, reports }, Json);
     }
 
-    private static string Digits(double value) => Math.Abs(value) switch
+    private static string Format(double value) => Math.Abs(value) switch
     {
         >= 1000 => value.ToString("N0"),
         >= 10 => value.ToString("N1"),

@@ -3,8 +3,8 @@ using Chat.Bench.Load;
 namespace Chat.Bench.Scenarios;
 
 /// <summary>
-/// A run in which people send messages: warm-up, measured time, and the wait for what is still under way; then the
-/// proof that nothing was lost, doubled or misled, here and in the database.
+/// Runs a messaging load: warm-up, measurement, and draining of messages in flight; then verifies, on the connections and in
+/// the database, that nothing was lost, duplicated or misdelivered.
 /// </summary>
 internal sealed class MessagingRun(Target target, Options options, Progress progress)
 {
@@ -15,77 +15,82 @@ internal sealed class MessagingRun(Target target, Options options, Progress prog
         where h.seq <> coalesce(m.many, 0) or h.seq <> coalesce(m.last, 0)
         """;
 
-    private static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(15);
     private readonly TimeSpan warmUp = options.Seconds("warm-up", 10);
     private readonly TimeSpan measured = options.Seconds("seconds", 15);
 
-    /// <summary>When the senders are to stop; until then they go on.</summary>
+    /// <summary>The timestamp at which senders must stop.</summary>
     public long StopAt { get; private set; } = long.MaxValue;
 
-    /// <summary>Runs.</summary>
-    /// <param name="title">What it is.</param>
-    /// <param name="loop">The loop with all clients connected.</param>
+    /// <summary>Runs the load, and returns the report.</summary>
+    /// <param name="title">The title of the report.</param>
+    /// <param name="loop">The event loop of the clients, all of which are connected.</param>
     /// <param name="fleet">The clients.</param>
-    /// <param name="tally">With the lanes set.</param>
-    /// <param name="begin">Lets the senders begin; it is given the time.</param>
-    /// <param name="receivers">Connections to which each message is pushed.</param>
-    public async Task<Report> RunAsync(string title, EventLoop loop, Fleet fleet, DeliveryStats tally, Action<long> begin, int receivers = 1)
+    /// <param name="stats">The statistics, with the streams set.</param>
+    /// <param name="begin">Starts the senders; receives the current time.</param>
+    /// <param name="receivers">The number of connections to which each message is pushed.</param>
+    public async Task<Report> RunAsync(
+        string title, EventLoop loop, Fleet fleet, DeliveryStats stats, Action<long> begin, int receivers = 1)
     {
         var storedBefore = await StoredAsync();
-        progress.SetPhase("warming up", () => $"{tally.Sent:N0} sent, {tally.Delivered:N0} delivered");
-        var began = EventLoop.Now;
-        begin(began);
-        RunUntil(loop, began + EventLoop.ToTicks(warmUp));
+        progress.SetPhase("warming up", () => $"{stats.Sent:N0} sent, {stats.Delivered:N0} delivered");
+        var start = EventLoop.Now;
+        begin(start);
+        RunUntil(loop, start + EventLoop.ToTicks(warmUp));
 
-        progress.SetPhase("measuring", () => $"{tally.Sent:N0} sent, {tally.Delivered:N0} delivered, p99 {tally.Deliveries.Percentile(99):0.0} ms");
+        progress.SetPhase(
+            "measuring", () => $"{stats.Sent:N0} sent, {stats.Delivered:N0} delivered, p99 {stats.DeliveryLatency.Percentile(99):0.0} ms");
         var from = EventLoop.Now;
-        tally.Answers.Start(from);
-        tally.Deliveries.Start(from);
-        var (usedBefore, deliveredBefore) = (target.MeasureUsage(), tally.Delivered);
+        stats.AckLatency.Start(from);
+        stats.DeliveryLatency.Start(from);
+        var (usedBefore, deliveredBefore) = (target.MeasureUsage(), stats.Delivered);
         RunUntil(loop, from + EventLoop.ToTicks(measured));
         var to = EventLoop.Now;
-        tally.Answers.Stop(to);
-        tally.Deliveries.Stop(to);
-        var (used, delivered) = (target.MeasureUsage(), tally.Delivered - deliveredBefore);
+        stats.AckLatency.Stop(to);
+        stats.DeliveryLatency.Stop(to);
+        var (used, delivered) = (target.MeasureUsage(), stats.Delivered - deliveredBefore);
 
         StopAt = to;
-        progress.SetPhase("waiting for what is under way", () => $"{tally.Sent - tally.Streams.Sum(lane => lane.Completed)} messages");
-        loop.Run(() => tally.Streams.All(lane => lane.Completed == lane.Sent) && HasAllFrames(tally, receivers), LongestDrain);
+        progress.SetPhase("draining", () => $"{stats.Sent - stats.Streams.Sum(stream => stream.Completed)} messages");
+        loop.Run(() => stats.Streams.All(stream => stream.Completed == stream.Sent) && HasAllFrames(stats, receivers), DrainTimeout);
 
         var seconds = (to - from) / (double)EventLoop.ToTicks(TimeSpan.FromSeconds(1));
         var report = new Report(title);
         report.Add("delivered", delivered / seconds, "/s");
-        report.Figures.AddRange(tally.Deliveries.Figures("delivery"));
-        report.Figures.AddRange(tally.Answers.Figures("answer"));
+        report.Figures.AddRange(stats.DeliveryLatency.Figures("delivery"));
+        report.Figures.AddRange(stats.AckLatency.Figures("answer"));
         report.Figures.AddRange(used.Since(usedBefore, TimeSpan.FromSeconds(seconds), delivered / (double)receivers));
-        report.Faults.AddRange(tally.Validate());
+        report.Faults.AddRange(stats.Validate());
         report.Faults.AddRange(fleet.LostConnections.Select(loss => $"{loss.Value} connections were lost: {loss.Key}"));
-        if (!HasAllFrames(tally, receivers))
-            report.Faults.Add($"{tally.Sent} messages made {tally.Frames(FrameKind.Updated)} conversation.updated and {tally.Frames(FrameKind.Unread)} notification.unread.");
-        report.Faults.AddRange(await StoreFaultsAsync(tally.Sent, storedBefore));
+        if (!HasAllFrames(stats, receivers))
+            report.Faults.Add(
+                $"{stats.Sent} messages caused {stats.Frames(FrameKind.Updated)} conversation.updated and "
+                    + $"{stats.Frames(FrameKind.Unread)} notification.unread.");
+        report.Faults.AddRange(await StoreFaultsAsync(stats.Sent, storedBefore));
         return report;
     }
 
-    private static void RunUntil(EventLoop loop, long moment) => loop.Run(() => EventLoop.Now >= moment, TimeSpan.FromDays(1));
+    private static void RunUntil(EventLoop loop, long timestamp) => loop.Run(() => EventLoop.Now >= timestamp, TimeSpan.FromDays(1));
 
-    // The sender hears conversation.updated, too; notification.unread is for those who have something to read.
-    private bool HasAllFrames(DeliveryStats tally, int receivers) =>
+    // The sender receives conversation.updated, too, but notification.unread goes to the receivers only.
+    private bool HasAllFrames(DeliveryStats stats, int receivers) =>
         target.IsFloor
-        || (tally.Frames(FrameKind.Updated) == tally.Sent * (receivers + 1) && tally.Frames(FrameKind.Unread) == tally.Sent * receivers);
+        || (stats.Frames(FrameKind.Updated) == stats.Sent * (receivers + 1) && stats.Frames(FrameKind.Unread) == stats.Sent * receivers);
 
     private async Task<long> StoredAsync() =>
-        target.Services is null ? 0 : await target.Services.CountAsync($"select count(*) from {(target.IsFloor ? "floor_message" : "chat.mt_doc_message")}");
+        target.Services is null
+            ? 0 : await target.Services.CountAsync($"select count(*) from {(target.IsFloor ? "floor_message" : "chat.mt_doc_message")}");
 
     private async Task<IEnumerable<string>> StoreFaultsAsync(long sent, long storedBefore)
     {
         if (target.Services is null)
             return [];
         var stored = await StoredAsync() - storedBefore;
-        var faults = new List<string>();
+        var failures = new List<string>();
         if (stored != sent)
-            faults.Add($"{sent} messages were sent and {stored} are stored.");
+            failures.Add($"{sent} messages were sent and {stored} are stored.");
         if (!target.IsFloor && await target.Services.CountAsync(Gaps) is not 0 and var gaps)
-            faults.Add($"{gaps} conversations have a gap in their numbers, or a head that does not fit.");
-        return faults;
+            failures.Add($"{gaps} conversations have a sequence gap or an inconsistent head.");
+        return failures;
     }
 }

@@ -14,9 +14,9 @@ using NpgsqlTypes;
 namespace Chat.Bench.Scenarios;
 
 /// <summary>
-/// A database that has been in use for long: so many messages, five hundred a conversation, which two people have
-/// written in turns; the last ten are unread. Messages come by COPY into Marten's own table, all else through Marten,
-/// and every head and cursor fits. It can grow: what is there stays as it is.
+/// A database like one after long use: 500 messages per conversation, sent alternately by two users, the last ten unread.
+/// Messages are inserted with COPY into Marten's table, everything else through Marten, with consistent heads and cursors.
+/// It can grow; existing data is not changed.
 /// </summary>
 internal sealed class SeededDatabase
 {
@@ -24,64 +24,70 @@ internal sealed class SeededDatabase
     private const int UnreadPerConversation = 10;
     private const int BatchSize = 200;
     private const string Table = "chat.mt_doc_message";
-    private readonly BackingServices backends;
+    private readonly BackingServices backingServices;
 
-    private SeededDatabase(BackingServices backends, int conversations) => (this.backends, Conversations) = (backends, conversations);
+    private SeededDatabase(BackingServices backingServices, int conversations) =>
+        (this.backingServices, Conversations) = (backingServices, conversations);
 
-    /// <summary>How many conversations there are.</summary>
+    /// <summary>The number of seeded conversations.</summary>
     public int Conversations { get; private set; }
 
-    /// <summary>What is there already; the schema has been applied.</summary>
-    public static async Task<SeededDatabase> OpenAsync(BackingServices backends) =>
-        new(backends, (int)await backends.CountAsync($"select count(*) from chat.mt_doc_conversationhead where id in (select id from chat.mt_doc_conversation where (data ->> 'startedAt') < '2021')"));
+    /// <summary>Opens the database, and counts existing conversations. The schema must have been applied.</summary>
+    public static async Task<SeededDatabase> OpenAsync(BackingServices backingServices) =>
+        new(backingServices,
+            (int)await backingServices.CountAsync(
+                "select count(*) from chat.mt_doc_conversationhead where id in "
+                + "(select id from chat.mt_doc_conversation where (data ->> 'startedAt') < '2021')"));
 
-    /// <summary>One of the two people of a conversation.</summary>
-    public static Guid UserIdOf(int conversation, int which) => DeterministicId.Of("bench person", Guid.Empty, Guid.Empty, string.Create(CultureInfo.InvariantCulture, $"{conversation}/{which}"));
+    /// <summary>Returns the id of one of the two users of a conversation.</summary>
+    public static Guid UserIdOf(int conversation, int which) =>
+        DeterministicId.Of("bench person", Guid.Empty, Guid.Empty, string.Create(CultureInfo.InvariantCulture, $"{conversation}/{which}"));
 
-    /// <summary>A conversation's id.</summary>
+    /// <summary>Returns the id of a conversation.</summary>
     public static Guid IdOf(int conversation) => ConversationHead.IdOfDirect(UserIdOf(conversation, 0), UserIdOf(conversation, 1));
 
-    /// <summary>The people of some conversations, to be connected.</summary>
+    /// <summary>Returns the users of a random sample of conversations, for connecting.</summary>
     public static Population Sample(Target target, int sockets, int ofConversations)
     {
-        var chance = new Random(2);
-        var chosen = Enumerable.Range(0, sockets / 2).Select(_ => chance.Next(ofConversations)).Distinct().ToArray();
+        var random = new Random(2);
+        var sample = Enumerable.Range(0, sockets / 2).Select(_ => random.Next(ofConversations)).Distinct().ToArray();
         return new Population(
             Guid.NewGuid().ToString("N")[..8],
-            [.. chosen.SelectMany(IEnumerable<TestUser> (conversation) => [SignIn(target, conversation, 0), SignIn(target, conversation, 1)])],
-            [.. chosen.Select(IdOf)]);
+            [.. sample.SelectMany(
+                IEnumerable<TestUser> (conversation) => [SignIn(target, conversation, 0), SignIn(target, conversation, 1)])],
+            [.. sample.Select(IdOf)]);
     }
 
-    /// <summary>A person with a token.</summary>
+    /// <summary>Returns a user with a token.</summary>
     public static TestUser SignIn(Target target, int conversation, int which)
     {
         var id = UserIdOf(conversation, which);
         return new TestUser(id, target.Tokens.Sign(id, NameOf(conversation, which)));
     }
 
-    /// <summary>Grows to so many messages.</summary>
+    /// <summary>Adds conversations up to a total number of messages.</summary>
     public async Task GrowAsync(long messages, Progress progress)
     {
-        var wanted = (int)Math.Max(1, messages / MessagesPerConversation);
-        if (wanted <= Conversations)
+        var targetCount = (int)Math.Max(1, messages / MessagesPerConversation);
+        if (targetCount <= Conversations)
             return;
-        progress.Log($"Filling up to {wanted * (long)MessagesPerConversation:N0} messages in {wanted:N0} conversations.");
+        progress.Log($"Seeding up to {targetCount * (long)MessagesPerConversation:N0} messages in {targetCount:N0} conversations.");
         await using var services = Services();
         var store = services.GetRequiredService<IDocumentStore>();
-        await using var database = NpgsqlDataSource.Create($"{backends.Postgres};Command Timeout=0");
-        // A big load into many random keys is much quicker without the indexes, which are then built as they were.
-        var rebuild = wanted - Conversations > 1000 ? await DropIndexesAsync(database) : [];
-        var began = EventLoop.Now;
-        while (Conversations < wanted)
+        await using var database = NpgsqlDataSource.Create($"{backingServices.Postgres};Command Timeout=0");
+        // Loading random keys in bulk is much faster without the indexes, which are rebuilt afterwards.
+        var rebuild = targetCount - Conversations > 1000 ? await DropIndexesAsync(database) : [];
+        var lastLogged = EventLoop.Now;
+        while (Conversations < targetCount)
         {
-            int[] some = [.. Enumerable.Range(Conversations, Math.Min(BatchSize, wanted - Conversations))];
-            await CopyMessagesAsync(database, some);
-            await StoreConversationsAsync(store, some);
-            Conversations += some.Length;
-            if (EventLoop.Now - began > EventLoop.ToTicks(TimeSpan.FromSeconds(10)))
+            int[] batch = [.. Enumerable.Range(Conversations, Math.Min(BatchSize, targetCount - Conversations))];
+            await CopyMessagesAsync(database, batch);
+            await StoreConversationsAsync(store, batch);
+            Conversations += batch.Length;
+            if (EventLoop.Now - lastLogged > EventLoop.ToTicks(TimeSpan.FromSeconds(10)))
             {
                 progress.Log($"{Conversations * (long)MessagesPerConversation:N0} messages");
-                began = EventLoop.Now;
+                lastLogged = EventLoop.Now;
             }
         }
 
@@ -91,26 +97,30 @@ internal sealed class SeededDatabase
             await RunAsync(database, index);
         }
 
-        progress.Log("Vacuum, as a database that has been in use for long would have had.");
+        progress.Log("vacuum analyze");
         await RunAsync(database, "vacuum analyze");
         await RunAsync(database, "checkpoint");
     }
 
-    private static Guid MessageId(int conversation, int seq) => DeterministicId.Of("message", SenderOf(conversation, seq), IdOf(conversation), TempId(seq));
+    private static Guid MessageId(int conversation, int seq) =>
+        DeterministicId.Of("message", SenderOf(conversation, seq), IdOf(conversation), TempId(seq));
 
     private static Guid SenderOf(int conversation, int seq) => UserIdOf(conversation, seq % 2);
 
-    private static string NameOf(int conversation, int which) => string.Create(CultureInfo.InvariantCulture, $"seeded-{conversation}-{which}");
+    private static string NameOf(int conversation, int which) =>
+        string.Create(CultureInfo.InvariantCulture, $"seeded-{conversation}-{which}");
 
     private static string TempId(int seq) => string.Create(CultureInfo.InvariantCulture, $"seed-{seq}");
 
-    private static DateTimeOffset TimeOf(int conversation, int seq) => new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero).AddMinutes(seq).AddSeconds(conversation % 86_400);
+    private static DateTimeOffset TimeOf(int conversation, int seq) =>
+        new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero).AddMinutes(seq).AddSeconds(conversation % 86_400);
 
     private static async Task CopyMessagesAsync(NpgsqlDataSource database, IEnumerable<int> conversations)
     {
         var json = WireJson.ForDocuments([StorageJson.Wire]);
         await using var connection = await database.OpenConnectionAsync();
-        await using var copy = await connection.BeginBinaryImportAsync($"copy {Table} (id, data, conversation_id, seq, changed_seq, sender_id) from stdin (format binary)");
+        await using var copy = await connection.BeginBinaryImportAsync(
+            $"copy {Table} (id, data, conversation_id, seq, changed_seq, sender_id) from stdin (format binary)");
         foreach (var conversation in conversations)
         {
             var id = IdOf(conversation);
@@ -124,7 +134,8 @@ internal sealed class SeededDatabase
                     ChangedSeq = seq,
                     SenderId = SenderOf(conversation, seq),
                     Type = "text",
-                    Content = $"Message {seq} of conversation {conversation}, with about as many words as people write when they write at all.",
+                    Content =
+                        $"Message {seq} of conversation {conversation}, with about as many words as people write when they write at all.",
                     SentAt = TimeOf(conversation, seq),
                     TempId = TempId(seq),
                 };
@@ -147,8 +158,8 @@ internal sealed class SeededDatabase
         foreach (var conversation in conversations)
         {
             var id = IdOf(conversation);
-            Guid[] people = [UserIdOf(conversation, 0), UserIdOf(conversation, 1)];
-            session.Events.StartStream<Conversation>(id, new ConversationStarted(ConversationKind.Direct, people, TimeOf(conversation, 0)));
+            Guid[] users = [UserIdOf(conversation, 0), UserIdOf(conversation, 1)];
+            session.Events.StartStream<Conversation>(id, new ConversationStarted(ConversationKind.Direct, users, TimeOf(conversation, 0)));
             session.Insert(new ConversationHead
             {
                 Id = id,
@@ -156,14 +167,15 @@ internal sealed class SeededDatabase
                 LastMessageId = MessageId(conversation, MessagesPerConversation),
                 UpdatedAt = TimeOf(conversation, MessagesPerConversation),
             });
-            for (var which = 0; which < people.Length; which++)
+            for (var which = 0; which < users.Length; which++)
             {
-                session.Insert(new User { Id = people[which], Username = NameOf(conversation, which), UsernameKey = NameOf(conversation, which) });
+                session.Insert(
+                    new User { Id = users[which], Username = NameOf(conversation, which), UsernameKey = NameOf(conversation, which) });
                 session.Insert(new Member
                 {
-                    Id = Member.IdOf(id, people[which]),
+                    Id = Member.IdOf(id, users[which]),
                     ConversationId = id,
-                    UserId = people[which],
+                    UserId = users[which],
                     ReadUpTo = MessagesPerConversation - UnreadPerConversation,
                     DeliveredUpTo = MessagesPerConversation,
                 });
@@ -173,10 +185,11 @@ internal sealed class SeededDatabase
         await session.SaveChangesAsync();
     }
 
-    // Marten as the server sets it up.
+    // Marten, configured as in the server.
     private ServiceProvider Services()
     {
-        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Postgres", $"{backends.Postgres};Command Timeout=600")]).Build();
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
+            [new("ConnectionStrings:Postgres", $"{backingServices.Postgres};Command Timeout=600")]).Build();
         var services = new ServiceCollection();
         services.AddLogging().AddSingleton<IConfiguration>(configuration).AddSingleton(TimeProvider.System).AddSingleton(new Limits());
         services.AddStorage(configuration, isDevelopment: false, forCommand: false);
@@ -198,7 +211,8 @@ internal sealed class SeededDatabase
             {
                 var isConstraint = !await reader.IsDBNullAsync(0);
                 drop.Add(isConstraint ? $"alter table {Table} drop constraint {reader.GetString(0)}" : $"drop index {reader.GetString(1)}");
-                rebuild.Add(isConstraint ? $"alter table {Table} add constraint {reader.GetString(0)} {reader.GetString(2)}" : reader.GetString(3));
+                rebuild.Add(
+                    isConstraint ? $"alter table {Table} add constraint {reader.GetString(0)} {reader.GetString(2)}" : reader.GetString(3));
             }
         }
 

@@ -8,12 +8,12 @@ using Npgsql;
 namespace Chat.Bench.Servers;
 
 /// <summary>
-/// A PostgreSQL and a Redis of the bench's own, both with the settings that the documentation gives for Production:
-/// PostgreSQL with its defaults, fsync on; Redis keeping nothing.
+/// The PostgreSQL and Redis that the bench starts, with the settings documented for Production: PostgreSQL with its defaults,
+/// fsync on; Redis without persistence.
 /// </summary>
 internal sealed class BackingServices : IAsyncDisposable
 {
-    /// <summary>Two nodes' pools, and the bench's own.</summary>
+    /// <summary>Enough for the pools of two nodes and the bench.</summary>
     private const int MaxConnections = 300;
 
     private readonly EmbeddedPostgres postgres;
@@ -24,10 +24,11 @@ internal sealed class BackingServices : IAsyncDisposable
     {
         (this.postgres, this.redis, this.keep, Folder) = (postgres, redis, keep, folder);
         Redis = $"127.0.0.1:{redisPort}";
-        PostgresProcessId = int.Parse(File.ReadLines(Path.Combine(postgres.DataPath, "postgres", "data", "postmaster.pid")).First(), CultureInfo.InvariantCulture);
+        PostgresProcessId = int.Parse(
+            File.ReadLines(Path.Combine(postgres.DataPath, "postgres", "data", "postmaster.pid")).First(), CultureInfo.InvariantCulture);
     }
 
-    /// <summary>For logs and whatever else a run leaves behind.</summary>
+    /// <summary>The folder for data and logs.</summary>
     public string Folder { get; }
 
     public string Postgres => postgres.ConnectionString;
@@ -38,10 +39,10 @@ internal sealed class BackingServices : IAsyncDisposable
 
     public int RedisProcessId => redis.Id;
 
-    /// <summary>For whoever signs in at a server on these: the same key for all, so that a token outlives a server.</summary>
+    /// <summary>Issues tokens for all servers on these services with the same key, so that tokens survive a server restart.</summary>
     public TokenIssuer Tokens { get; } = new(Convert.ToHexString(RandomNumberGenerator.GetBytes(32)), "chat-bench", "chat", null);
 
-    /// <summary>Starts both; with <c>--data</c> the database is kept from run to run.</summary>
+    /// <summary>Starts both; with <c>--data</c> the database is kept across runs.</summary>
     public static async Task<BackingServices> StartAsync(Options options, Progress progress)
     {
         progress.SetPhase("starting PostgreSQL and Redis");
@@ -50,7 +51,8 @@ internal sealed class BackingServices : IAsyncDisposable
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(folder, (UnixFileMode)0b111_101_101);
-        var postgres = await EmbeddedPostgres.StartAsync(new() { DataPath = folder, MaxConnections = MaxConnections, Notice = progress.Log });
+        var postgres =
+            await EmbeddedPostgres.StartAsync(new() { DataPath = folder, MaxConnections = MaxConnections, Notice = progress.Log });
         try
         {
             var port = FreePort();
@@ -67,7 +69,7 @@ internal sealed class BackingServices : IAsyncDisposable
         }
     }
 
-    /// <summary>One number out of the database.</summary>
+    /// <summary>Runs a query that returns one number.</summary>
     public async Task<long> CountAsync(string sql)
     {
         await using var database = NpgsqlDataSource.Create($"{Postgres};Command Timeout=600");
@@ -84,7 +86,7 @@ internal sealed class BackingServices : IAsyncDisposable
             Directory.Delete(Folder, recursive: true);
     }
 
-    /// <summary>A port that was free a moment ago.</summary>
+    /// <summary>Returns a port that was free just now.</summary>
     public static int FreePort() => LoopbackPort.Pick();
 
     private static async Task<bool> IsOpenAsync(int port)

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Chat.Bench.Servers;
 
-/// <summary>A process that the bench has started, and ends by its id. Its output goes into a file.</summary>
+/// <summary>A process started by the bench, with its output in a log file. It is stopped on dispose.</summary>
 internal sealed class ChildProcess : IAsyncDisposable
 {
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(20);
@@ -18,11 +18,13 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public int Id => process.Id;
 
-    /// <summary>Starts a program, with these variables on top of ours.</summary>
-    public static ChildProcess Start(string folder, string logFile, IReadOnlyDictionary<string, string> variables, string program, params IEnumerable<string> arguments)
+    /// <summary>Starts a program with additional environment variables.</summary>
+    public static ChildProcess Start(
+        string folder, string logFile, IReadOnlyDictionary<string, string> variables, string program, params IEnumerable<string> arguments)
     {
-        // The shell only ties the output to the file, and becomes the program.
-        var command = new ProcessStartInfo("/bin/sh", ["-c", "out=$1; shift; exec \"$@\" >\"$out\" 2>&1", "sh", logFile, program, .. arguments])
+        // The shell redirects the output to the file, then replaces itself with the program.
+        var command =
+            new ProcessStartInfo("/bin/sh", ["-c", "out=$1; shift; exec \"$@\" >\"$out\" 2>&1", "sh", logFile, program, .. arguments])
         {
             WorkingDirectory = folder,
         };
@@ -31,32 +33,32 @@ internal sealed class ChildProcess : IAsyncDisposable
         return new ChildProcess(Process.Start(command)!, logFile);
     }
 
-    /// <summary>Waits until it holds.</summary>
-    public async Task WaitUntilAsync(string what, Func<Task<bool>> holds, TimeSpan pause)
+    /// <summary>Waits until a condition holds; fails after 60 seconds or when the process exits.</summary>
+    public async Task WaitUntilAsync(string what, Func<Task<bool>> condition, TimeSpan interval)
     {
-        var began = Stopwatch.GetTimestamp();
-        while (!await holds())
+        var start = Stopwatch.GetTimestamp();
+        while (!await condition())
         {
-            if (process.HasExited || Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(60))
-                throw new BenchException($"{what} did not come about. {LogTail()}");
-            await Task.Delay(pause);
+            if (process.HasExited || Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(60))
+                throw new BenchException($"{what} did not become ready. {LogTail()}");
+            await Task.Delay(interval);
         }
     }
 
-    /// <summary>Waits for its end.</summary>
+    /// <summary>Waits for the process to exit, and returns its exit code.</summary>
     public async Task<int> WaitForExitAsync()
     {
         await process.WaitForExitAsync();
         return process.ExitCode;
     }
 
-    /// <summary>The end of what it wrote.</summary>
-    public string LogTail() => $"The end of {logFile}: {string.Join(" / ", File.ReadLines(logFile).TakeLast(5))}";
+    /// <summary>Returns the last lines of the log file.</summary>
+    public string LogTail() => $"Last lines of {logFile}: {string.Join(" / ", File.ReadLines(logFile).TakeLast(5))}";
 
-    /// <summary>As a crash: without a chance to clean up.</summary>
+    /// <summary>Kills the process, like a crash.</summary>
     public void Kill() => process.Kill();
 
-    /// <summary>SIGTERM, and only if that does not help, more.</summary>
+    /// <summary>Sends SIGTERM, and kills the process after a timeout.</summary>
     public async ValueTask DisposeAsync()
     {
         if (!process.HasExited)
@@ -79,6 +81,6 @@ internal sealed class ChildProcess : IAsyncDisposable
         process.Dispose();
     }
 
-    // When the bench itself is told to stop, nobody else would end what it has started.
+    // Child processes must not outlive the bench when it is terminated.
     private void KillAtExit(object? sender, EventArgs e) => process.Kill();
 }

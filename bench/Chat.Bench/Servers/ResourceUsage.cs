@@ -2,23 +2,24 @@ using System.Globalization;
 
 namespace Chat.Bench.Servers;
 
-/// <summary>Processor time in seconds that each part has used since it started, and the memory that it holds.</summary>
-internal sealed record ResourceUsage(double Server, double Postgres, double Redis, double Generator, long ServerBytes, long PostgresBytes, long RedisBytes)
+/// <summary>The CPU time of each component since it started, in seconds, and its memory in bytes.</summary>
+internal sealed record ResourceUsage(
+    double Server, double Postgres, double Redis, double Generator, long ServerBytes, long PostgresBytes, long RedisBytes)
 {
-    /// <summary>_SC_CLK_TCK; 100 on every Linux that .NET runs on.</summary>
+    /// <summary>_SC_CLK_TCK, which is 100 on every Linux platform of .NET.</summary>
     private const double TicksPerSecond = 100;
 
-    /// <summary>Reads /proc. Parts that are not known (0) have used nothing.</summary>
+    /// <summary>Reads /proc. Unknown components (process id 0) count as zero.</summary>
     public static ResourceUsage Measure(IReadOnlyCollection<int> servers, int postgres, int redis) => new(
-        servers.Sum(id => OwnSeconds(id)),
-        postgres == 0 ? 0 : FamilySeconds(postgres),
-        redis == 0 ? 0 : OwnSeconds(redis),
+        servers.Sum(id => ProcessSeconds(id)),
+        postgres == 0 ? 0 : TreeSeconds(postgres),
+        redis == 0 ? 0 : ProcessSeconds(redis),
         Environment.CpuUsage.TotalTime.TotalSeconds,
         servers.Sum(ResidentBytes),
         postgres == 0 ? 0 : Children(postgres).Append(postgres).Sum(ProportionalBytes),
         redis == 0 ? 0 : ResidentBytes(redis));
 
-    /// <summary>What was used between two looks, as figures for so many messages.</summary>
+    /// <summary>Returns the usage since an earlier measurement as figures per 1,000 messages.</summary>
     public IEnumerable<Figure> Since(ResourceUsage before, TimeSpan elapsed, double messages)
     {
         var (server, postgres, redis) = (Server - before.Server, Postgres - before.Postgres, Redis - before.Redis);
@@ -39,25 +40,26 @@ internal sealed record ResourceUsage(double Server, double Postgres, double Redi
         double PerThousand(double seconds) => messages == 0 ? double.NaN : seconds * 1_000_000 / messages;
     }
 
-    /// <summary>VmRSS.</summary>
+    /// <summary>Returns the resident memory of a process (VmRSS), in bytes.</summary>
     public static long ResidentBytes(int id) => Field($"/proc/{id}/status", "VmRSS:");
 
-    // A backend that has ended is in the postmaster's count of its children.
-    private static double FamilySeconds(int postmaster) =>
-        OwnSeconds(postmaster, withEndedChildren: true) + Children(postmaster).Sum(id => OwnSeconds(id));
+    // The postmaster's time includes that of its exited children.
+    private static double TreeSeconds(int postmaster) =>
+        ProcessSeconds(postmaster, includeExitedChildren: true) + Children(postmaster).Sum(id => ProcessSeconds(id));
 
-    private static double OwnSeconds(int id, bool withEndedChildren = false)
+    private static double ProcessSeconds(int id, bool includeExitedChildren = false)
     {
         try
         {
-            // The name, in brackets, may hold blanks; behind it the state is field 3.
+            // The process name, in parentheses, may contain spaces; the state after it is field 3.
             var stat = File.ReadAllText($"/proc/{id}/stat");
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return fields[11..(withEndedChildren ? 15 : 13)].Sum(text => long.Parse(text, CultureInfo.InvariantCulture)) / TicksPerSecond;
+            return fields[11..(includeExitedChildren ? 15 : 13)].Sum(
+                text => long.Parse(text, CultureInfo.InvariantCulture)) / TicksPerSecond;
         }
         catch (IOException)
         {
-            // Ended since it was listed.
+            // The process exited in the meantime.
             return 0;
         }
     }
@@ -66,7 +68,7 @@ internal sealed record ResourceUsage(double Server, double Postgres, double Redi
         File.ReadAllText($"/proc/{id}/task/{id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)
             .Select(text => int.Parse(text, CultureInfo.InvariantCulture));
 
-    // Backends share their buffers: each gets its share of what is shared.
+    // PostgreSQL's processes share memory: count the proportional set size of each.
     private static long ProportionalBytes(int id) => Field($"/proc/{id}/smaps_rollup", "Pss:");
 
     private static long Field(string file, string name)
@@ -76,7 +78,7 @@ internal sealed record ResourceUsage(double Server, double Postgres, double Redi
             var line = File.ReadLines(file).First(line => line.StartsWith(name, StringComparison.Ordinal));
             return long.Parse(line[name.Length..].Trim().Split(' ')[0], CultureInfo.InvariantCulture) * 1024;
         }
-        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return 0;
         }

@@ -2,25 +2,28 @@ using System.Net;
 
 namespace Chat.Bench.Servers;
 
-/// <summary>What is measured: one server or several equal nodes, ours or the floor, the bench's own or somebody else's.</summary>
+/// <summary>The measured server: one or several nodes of the chat or the floor server, started by the bench or externally.</summary>
 internal sealed class Target : IAsyncDisposable
 {
     private readonly List<ChildProcess> nodes = [];
-    private readonly IPEndPoint[] ends;
-    private readonly int postgresId;
-    private readonly int redisId;
+    private readonly IPEndPoint[] endPoints;
+    private readonly int postgresProcessId;
+    private readonly int redisProcessId;
     private readonly BackingServices? owned;
-    private ServerLauncher? launch;
-    private int[] ids;
+    private ServerLauncher? launcher;
+    private int[] processIds;
 
-    private Target(string name, IReadOnlyList<Uri> urls, TokenIssuer tokens, BackingServices? backends, BackingServices? owned, IReadOnlyList<ChildProcess> nodes, int[] ids)
+    private Target(string name, IReadOnlyList<Uri> urls, TokenIssuer tokens, BackingServices? services, BackingServices? owned,
+        IReadOnlyList<ChildProcess> nodes, int[] processIds)
     {
-        (Name, Urls, Tokens, Services, this.owned) = (name, urls, tokens, backends, owned);
+        (Name, Urls, Tokens, Services, this.owned) = (name, urls, tokens, services, owned);
         this.nodes.AddRange(nodes);
-        ends = [.. urls.Select(url => new IPEndPoint(Dns.GetHostAddresses(url.Host, System.Net.Sockets.AddressFamily.InterNetwork)[0], url.Port))];
-        this.ids = backends is null ? ids[..Math.Min(ids.Length, urls.Count)] : [.. nodes.Select(node => node.Id)];
-        postgresId = backends?.PostgresProcessId ?? ids.ElementAtOrDefault(urls.Count);
-        redisId = backends?.RedisProcessId ?? ids.ElementAtOrDefault(urls.Count + 1);
+        endPoints = [.. urls.Select(
+            url => new IPEndPoint(Dns.GetHostAddresses(url.Host, System.Net.Sockets.AddressFamily.InterNetwork)[0], url.Port))];
+        this.processIds = services is null
+            ? processIds[..Math.Min(processIds.Length, urls.Count)] : [.. nodes.Select(node => node.Id)];
+        postgresProcessId = services?.PostgresProcessId ?? processIds.ElementAtOrDefault(urls.Count);
+        redisProcessId = services?.RedisProcessId ?? processIds.ElementAtOrDefault(urls.Count + 1);
     }
 
     /// <summary><c>chat</c> or <c>floor</c>.</summary>
@@ -32,58 +35,60 @@ internal sealed class Target : IAsyncDisposable
 
     public TokenIssuer Tokens { get; }
 
-    /// <summary>Where its data are, if they are ours to look at.</summary>
+    /// <summary>The PostgreSQL and Redis of the server; null if it was started externally.</summary>
     public BackingServices? Services { get; }
 
-    public bool IsLocal => ends.All(end => IPAddress.IsLoopback(end.Address));
+    public bool IsLocal => endPoints.All(endPoint => IPAddress.IsLoopback(endPoint.Address));
 
-    /// <summary>The first server's process; 0 if it is not known.</summary>
-    public int ServerProcessId => ids.FirstOrDefault();
+    /// <summary>The process id of the first node; 0 if unknown.</summary>
+    public int ServerProcessId => processIds.FirstOrDefault();
 
-    public IPEndPoint EndPointOf(int index) => ends[index % ends.Length];
+    public IPEndPoint EndPointOf(int index) => endPoints[index % endPoints.Length];
 
-    public ResourceUsage MeasureUsage() => ResourceUsage.Measure(ids, postgresId, redisId);
+    public ResourceUsage MeasureUsage() => ResourceUsage.Measure(processIds, postgresProcessId, redisProcessId);
 
-    /// <summary>The server that the options name; else one that is started for this run, on backends started for it.</summary>
+    /// <summary>Returns the external server of the options, or starts a server with its own PostgreSQL and Redis.</summary>
     public static async Task<Target> OpenAsync(Options options, Progress progress)
     {
-        if (options.Text("url") is { Length: > 0 } given)
+        if (options.Text("url") is { Length: > 0 } list)
         {
-            Uri[] urls = [.. given.Split(',').Select(url => new Uri(url.Replace("ws://", "http://", StringComparison.Ordinal)))];
-            var tokens = new TokenIssuer(options.Text("key") ?? "", options.Text("issuer") ?? "", options.Text("audience") ?? "", options.Has("dev") ? urls[0] : null);
+            Uri[] urls = [.. list.Split(',').Select(url => new Uri(url.Replace("ws://", "http://", StringComparison.Ordinal)))];
+            var tokens = new TokenIssuer(options.Text("key") ?? "", options.Text("issuer") ?? "", options.Text("audience") ?? "",
+                options.Has("dev") ? urls[0] : null);
             return new Target(options.Text("server") ?? "chat", urls, tokens, null, null, [], [.. options.Numbers("pids")]);
         }
 
-        var backends = await BackingServices.StartAsync(options, progress);
+        var services = await BackingServices.StartAsync(options, progress);
         try
         {
-            return await StartAsync(options, progress, backends, owned: backends);
+            return await StartAsync(options, progress, services, owned: services);
         }
         catch
         {
-            await backends.DisposeAsync();
+            await services.DisposeAsync();
             throw;
         }
     }
 
-    /// <summary>Starts a server on backends that are there already.</summary>
-    public static Task<Target> StartAsync(Options options, Progress progress, BackingServices backends) => StartAsync(options, progress, backends, owned: null);
+    /// <summary>Starts a server on running backing services.</summary>
+    public static Task<Target> StartAsync(Options options, Progress progress, BackingServices services) =>
+        StartAsync(options, progress, services, owned: null);
 
-    /// <summary>Starts every node anew, at its old address.</summary>
-    /// <param name="asCrash">Give the old ones no chance to say good-bye.</param>
+    /// <summary>Restarts every node at its address.</summary>
+    /// <param name="asCrash">Whether to kill the nodes instead of stopping them gracefully.</param>
     public async Task RestartAsync(bool asCrash)
     {
-        if (launch is null)
-            throw new BenchException("Only a server of the bench's own can be started anew.");
+        if (launcher is null)
+            throw new BenchException("Only a server started by the bench can be restarted.");
         for (var i = 0; i < nodes.Count; i++)
         {
             if (asCrash)
                 nodes[i].Kill();
             await nodes[i].DisposeAsync();
-            (_, nodes[i], _) = await launch.StartAsync(Urls[i]);
+            (_, nodes[i], _) = await launcher.StartAsync(Urls[i]);
         }
 
-        ids = [.. nodes.Select(node => node.Id)];
+        processIds = [.. nodes.Select(node => node.Id)];
     }
 
     public async ValueTask DisposeAsync()
@@ -94,18 +99,18 @@ internal sealed class Target : IAsyncDisposable
             await owned.DisposeAsync();
     }
 
-    private static async Task<Target> StartAsync(Options options, Progress progress, BackingServices backends, BackingServices? owned)
+    private static async Task<Target> StartAsync(Options options, Progress progress, BackingServices services, BackingServices? owned)
     {
         var name = options.Text("server") ?? "chat";
         progress.SetPhase($"starting {name}");
-        var launch = ServerLauncher.For(options, backends);
-        await launch.ApplySchemaAsync();
+        var launcher = ServerLauncher.For(options, services);
+        await launcher.ApplySchemaAsync();
         var (urls, nodes) = (new List<Uri>(), new List<ChildProcess>());
         try
         {
             for (var i = 0; i < options.Number("nodes", 1); i++)
             {
-                var (url, node, _) = await launch.StartAsync();
+                var (url, node, _) = await launcher.StartAsync();
                 urls.Add(url);
                 nodes.Add(node);
             }
@@ -117,6 +122,6 @@ internal sealed class Target : IAsyncDisposable
             throw;
         }
 
-        return new Target(name, urls, backends.Tokens, backends, owned, nodes, []) { launch = launch };
+        return new Target(name, urls, services.Tokens, services, owned, nodes, []) { launcher = launcher };
     }
 }

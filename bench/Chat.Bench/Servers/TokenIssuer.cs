@@ -6,10 +6,10 @@ using System.Text.Json.Nodes;
 
 namespace Chat.Bench.Servers;
 
-/// <summary>Somebody who takes part in a run.</summary>
+/// <summary>A user of a run, with a token.</summary>
 internal sealed record TestUser(Guid Id, string Token);
 
-/// <summary>Where the people of a run get their tokens from.</summary>
+/// <summary>Issues the tokens of a run's users.</summary>
 internal sealed class TokenIssuer(string key, string issuer, string audience, Uri? development)
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
@@ -20,18 +20,18 @@ internal sealed class TokenIssuer(string key, string issuer, string audience, Ur
 
     public string Audience => audience;
 
-    /// <summary>Signs for somebody of this name, or asks the server to, where it is one in Development.</summary>
+    /// <summary>Signs a token for a user, or requests one from a server in Development.</summary>
     public async Task<TestUser> IssueAsync(HttpClient http, Guid id, string username)
     {
         if (development is null)
             return new TestUser(id, Sign(id, username));
-        using var answer = await http.PostAsJsonAsync(new Uri(development, "/dev/token"), new { username });
-        answer.EnsureSuccessStatusCode();
-        var issued = (await answer.Content.ReadFromJsonAsync<JsonObject>())!;
+        using var response = await http.PostAsJsonAsync(new Uri(development, "/dev/token"), new { username });
+        response.EnsureSuccessStatusCode();
+        var issued = (await response.Content.ReadFromJsonAsync<JsonObject>())!;
         return new TestUser(issued["userId"]!.GetValue<Guid>(), issued["token"]!.GetValue<string>());
     }
 
-    /// <summary>A JWT, HS256.</summary>
+    /// <summary>Returns a JWT signed with HS256.</summary>
     public string Sign(Guid id, string username)
     {
         var now = DateTimeOffset.UtcNow;
@@ -44,9 +44,9 @@ internal sealed class TokenIssuer(string key, string issuer, string audience, Ur
             ["iat"] = now.ToUnixTimeSeconds(),
             ["exp"] = (now + Lifetime).ToUnixTimeSeconds(),
         };
-        var signed = $"{Text("""{"alg":"HS256","typ":"JWT"}""")}.{Text(claims.ToJsonString())}";
+        var signed = $"{Encode("""{"alg":"HS256","typ":"JWT"}""")}.{Encode(claims.ToJsonString())}";
         return $"{signed}.{Base64Url.EncodeToString(HMACSHA256.HashData(Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes(signed)))}";
     }
 
-    private static string Text(string text) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));
+    private static string Encode(string text) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));
 }
