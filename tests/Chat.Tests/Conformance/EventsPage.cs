@@ -10,7 +10,7 @@ internal static class EventsPage
     {
         var page = new StringBuilder();
         page.Append("# The events of the socket\n\n");
-        page.Append("Made from [asyncapi.yaml](asyncapi.yaml), which is the contract; change that. What follows from it all is in [protocol.md](protocol.md).\n\n");
+        page.Append("Generated from [asyncapi.yaml](asyncapi.yaml), which is the contract; edit that file. [protocol.md](protocol.md) explains the protocol in prose.\n\n");
         page.Append(document["info"]!["description"]).Append('\n');
         foreach (var tag in document["info"]!["tags"]!.AsArray())
         {
@@ -21,13 +21,13 @@ internal static class EventsPage
                 Operation(page, operation, document);
         }
 
-        page.Append("## closes\n\n| code | why | come back? |\n| --- | --- | --- |\n");
+        page.Append("## closes\n\n| code | why | reconnect? |\n| --- | --- | --- |\n");
         foreach (var close in document["x-close-codes"]!.AsArray())
             page.Append($"| {close!["code"]} | {close["meaning"]} | {((bool)close["reconnect"]! ? "yes" : "no")} |\n");
         page.Append("\n## Events\n\n");
         foreach (var (name, message) in document["components"]!["messages"]!.AsObject())
             Event(page, name, message!, document);
-        page.Append("## What they are made of\n\n");
+        page.Append("## Shared types\n\n");
         var payloads = document["components"]!["messages"]!.AsObject().Select(message => Last(message.Value!["payload"]!["properties"]!["payload"]!)).ToHashSet();
         foreach (var (name, schema) in document["components"]!["schemas"]!.AsObject().Where(schema => !payloads.Contains(schema.Key)))
         {
@@ -45,7 +45,7 @@ internal static class EventsPage
     {
         var events = string.Join(", ", operation["messages"]!.AsArray().Select(message => Link(Last(message!))));
         var answers = string.Join(", ", operation["reply"]?["messages"]!.AsArray().Select(message => Link(Last(message!))) ?? []);
-        page.Append((string)operation["action"]! == "receive" ? $"- You send {events}, and get {answers}. " : $"- You get {events}, unasked. ");
+        page.Append((string)operation["action"]! == "receive" ? $"- You send {events}, and get {answers}. " : $"- The server pushes {events}. ");
         page.Append($"{operation["summary"]} {Text(operation["description"])}".TrimEnd()).Append('\n');
         if (operation == document["operations"]!.AsObject().Last(entry => (string)entry.Value!["tags"]![0]!["name"]! == (string)operation["tags"]![0]!["name"]!).Value)
             page.Append('\n');
