@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Model;
 
-/// <summary>Two nodes of one installation, for all seeds one after the other.</summary>
+/// <summary>Two nodes of one installation, shared by all seeds.</summary>
 public sealed class TwoNodes : IAsyncLifetime
 {
     public IReadOnlyList<ChatApp> Nodes { get; private set; } = [];
@@ -27,8 +27,8 @@ public sealed class TwoNodes : IAsyncLifetime
 }
 
 /// <summary>
-/// Four users on two nodes connect, leave, break off, send, repeat, read and block, all at once and at random; at the
-/// end every invariant must hold. CHAT_TEST_SEED runs one seed, CHAT_TEST_SEEDS as many more.
+/// Four users on two nodes randomly and concurrently connect, disconnect, abort, send, retry, read and block; at the end every
+/// invariant must hold. CHAT_TEST_SEED runs a single seed, CHAT_TEST_SEEDS adds this many seeds.
 /// </summary>
 public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
 {
@@ -37,7 +37,8 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
 
     public static TheoryData<int> Seeds => Environment.GetEnvironmentVariable("CHAT_TEST_SEED") is { } seed
         ? [int.Parse(seed, CultureInfo.InvariantCulture)]
-        : [.. Enumerable.Range(1, 4 + int.Parse(Environment.GetEnvironmentVariable("CHAT_TEST_SEEDS") ?? "0", CultureInfo.InvariantCulture))];
+        : [.. Enumerable.Range(
+            1, 4 + int.Parse(Environment.GetEnvironmentVariable("CHAT_TEST_SEEDS") ?? "0", CultureInfo.InvariantCulture))];
 
     [Theory]
     [MemberData(nameof(Seeds))]
@@ -47,30 +48,32 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
         var recorder = new Recorder(two.Nodes);
         TestUser[] users = [.. Enumerable.Range(0, 4).Select(_ => ChatApp.NewUser())];
         foreach (var (one, other) in ((int, int)[])[(0, 1), (0, 2), (1, 2), (2, 3), (3, 0)])
-            recorder.Conversations.Add(new Invariants.Conversation(await two.Nodes[0].OpenDirect(users[one], users[other]), [users[one].Id, users[other].Id]));
-        Person[] people = [.. users.Select(user => new Person(user, recorder, new Random(random.Next()),
-            [.. users.Where(other => other != user && recorder.Conversations.Any(known => known.Members.Contains(user.Id) && known.Members.Contains(other.Id)))]))];
+            recorder.Conversations.Add(
+                new Invariants.Conversation(await two.Nodes[0].OpenDirect(users[one], users[other]), [users[one].Id, users[other].Id]));
+        SimulatedUser[] simulated = [.. users.Select(user => new SimulatedUser(user, recorder, new Random(random.Next()),
+            [.. users.Where(other => other != user
+                && recorder.Conversations.Any(known => known.Members.Contains(user.Id) && known.Members.Contains(other.Id)))]))];
 
         try
         {
-            var steps = people.Select(_ => random.Next(MinSteps, MaxSteps + 1)).ToArray();
-            await Task.WhenAll(people.Select((person, i) => Task.Run(() => person.Live(steps[i]))));
-            foreach (var device in people.SelectMany(person => person.Open))
+            var steps = simulated.Select(_ => random.Next(MinSteps, MaxSteps + 1)).ToArray();
+            await Task.WhenAll(simulated.Select((person, i) => Task.Run(() => person.Run(steps[i]))));
+            foreach (var device in simulated.SelectMany(person => person.Open))
                 await device.Client.Settle();
-            await Holds(seed, recorder, users, isOver: false);
+            await AllInvariantsHold(seed, recorder, users, isOver: false);
         }
         finally
         {
-            // Also after a failure: the next seed runs on the same nodes.
-            foreach (var person in people)
-                await person.Leave();
+            // Also after a failure, because the next seed runs on the same nodes.
+            foreach (var person in simulated)
+                await person.CloseAll();
         }
 
-        await Holds(seed, recorder, users, isOver: true);
+        await AllInvariantsHold(seed, recorder, users, isOver: true);
     }
 
-    // In the end: delivery between nodes takes its time by design, and so does presence.
-    private Task Holds(int seed, Recorder recorder, IReadOnlyList<TestUser> users, bool isOver) => Eventually.IsRight(
+    // Eventually: delivery between nodes and presence are asynchronous.
+    private Task AllInvariantsHold(int seed, Recorder recorder, IReadOnlyList<TestUser> users, bool isOver) => Eventually.IsRight(
         async () =>
         {
             var views = new List<View>();
@@ -80,23 +83,24 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
                     views.Add(await recorder.Read(user, node));
             }
 
-            var history = recorder.Told(views, isOver ? await Leftovers(users) : []);
-            string[] broken = [.. recorder.Odd, .. Invariant.FindViolations(history).Select(violation => violation.ToString())];
-            return broken.Length == 0
+            var history = recorder.ToHistory(views, isOver ? await ReadResidues(users) : []);
+            string[] violations = [.. recorder.Anomalies, .. Invariant.FindViolations(history).Select(violation => violation.ToString())];
+            return violations.Length == 0
                 ? null
-                : $"CHAT_TEST_SEED={seed} {(isOver ? "after all have left" : "at the end")}: {broken.Length} broken\n{string.Join('\n', broken.Take(40))}";
+                : $"CHAT_TEST_SEED={seed} {(isOver ? "after all have disconnected" : "at the end")}: {violations.Length} violations\n"
+                    + string.Join('\n', violations.Take(40));
         });
 
-    private async Task<IReadOnlyList<Residue>> Leftovers(IReadOnlyList<TestUser> users)
+    private async Task<IReadOnlyList<Residue>> ReadResidues(IReadOnlyList<TestUser> users)
     {
-        var left = new List<Residue>();
+        var residues = new List<Residue>();
         foreach (var node in two.Nodes)
         {
             var redis = node.Services.GetRequiredService<RedisConnection>();
             var leases = await redis.Database.SortedSetLengthAsync(redis.Keys.Leases);
             foreach (var user in users)
                 leases += await redis.Database.SortedSetLengthAsync(redis.Keys.Online(user.Id));
-            left.Add(new Residue(
+            residues.Add(new Residue(
                 $"node {two.Nodes.ToList().IndexOf(node)}",
                 node.Services.GetRequiredService<Hub>().Count,
                 node.Services.GetRequiredService<Delivery>().Feeds.Count(),
@@ -104,6 +108,6 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
                 (int)leases));
         }
 
-        return left;
+        return residues;
     }
 }

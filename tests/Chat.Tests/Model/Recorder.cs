@@ -7,10 +7,10 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Model;
 
-/// <summary>Carries out requests against some nodes, and writes down what was asked and what came of it.</summary>
+/// <summary>Executes requests on several nodes, and records requests and responses.</summary>
 internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
 {
-    private readonly long began = Stopwatch.GetTimestamp();
+    private readonly long start = Stopwatch.GetTimestamp();
     private readonly ConcurrentBag<Operation> operations = [];
     private readonly ConcurrentQueue<Device> devices = [];
     private readonly ConcurrentDictionary<(int Node, TestUser User), HttpClient> clients = new();
@@ -18,46 +18,47 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
 
     public ConcurrentBag<Conversation> Conversations { get; } = [];
 
-    /// <summary>What no checker can see: a request that nobody answered, a socket that the server closed.</summary>
-    public ConcurrentBag<string> Odd { get; } = [];
+    /// <summary>Failures that no checker sees: unanswered requests, and sockets closed by the server.</summary>
+    public ConcurrentBag<string> Anomalies { get; } = [];
 
-    public TimeSpan Now => Stopwatch.GetElapsedTime(began);
+    public TimeSpan Now => Stopwatch.GetElapsedTime(start);
 
     public int Nodes => nodes.Count;
 
-    /// <summary>A new connection: past its status.bulk, from which on everything that is committed is pushed to it.</summary>
+    /// <summary>Opens a connection, and waits for its status.bulk, from which on every commit is pushed to it.</summary>
     public async Task<Device> Connect(TestUser user, string name, int node, Device? before)
     {
         var opening = Now;
         var client = await nodes[node].Open(bearer: nodes[node].TokenFor(user));
-        var device = new Device(user, $"{name}#{Interlocked.Increment(ref lastId)}@{node}", node, client, opening, ConversationsOf(user.Id).ToDictionary(id => id, id => before?.HeldUpTo(id) ?? 0));
+        var device = new Device(user, $"{name}#{Interlocked.Increment(ref lastId)}@{node}", node, client, opening,
+            ConversationsOf(user.Id).ToDictionary(id => id, id => before?.ContiguousUpTo(id) ?? 0));
         devices.Enqueue(device);
         await client.Next("auth_success");
         await client.Next("status.bulk");
         return device;
     }
 
-    /// <summary>What a client does once it is connected: asks for what it missed, from whichever node, and reads the rest.</summary>
-    public async Task CatchUp(Device device, int node)
+    /// <summary>Syncs missed messages after connecting, and reads a snapshot from any node.</summary>
+    public async Task Sync(Device device, int node)
     {
         try
         {
-            device.CaughtUp = await Missed(device);
+            device.CaughtUp = await FetchMissed(device);
         }
-#pragma warning disable CA1031 // Gone before it had caught up.
+#pragma warning disable CA1031 // The connection may be closed during the sync.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
             if (device.Closing is null)
-                Odd.Add($"I7: {device.Name} could not catch up: {failure.Message}");
+                Anomalies.Add($"I7: {device.Name} could not sync: {failure.Message}");
         }
 
         device.Snapshot = await Read(device.User, node);
     }
 
-    public async Task Leave(Device device)
+    public async Task Close(Device device)
     {
-        await device.Writing.WaitAsync();
+        await device.WriteLock.WaitAsync();
         try
         {
             device.Closing = Now;
@@ -65,7 +66,7 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
         }
         finally
         {
-            device.Writing.Release();
+            device.WriteLock.Release();
         }
     }
 
@@ -75,49 +76,51 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
         device.Client.Cut();
     }
 
-    /// <summary>A request over a connection; unanswered if the connection ends before the answer.</summary>
-    public async Task<Operation> Ask(Device device, Operation asked, string type, object payload, bool isAnswered = true)
+    /// <summary>Sends a request on a connection; it stays unanswered if the connection is closed first.</summary>
+    public async Task<Operation> Ask(Device device, Operation operation, string type, object payload, bool isAnswered = true)
     {
         var id = $"m{Interlocked.Increment(ref lastId)}";
-        asked = asked with { Connection = device.Name };
+        operation = operation with { Connection = device.Name };
         try
         {
-            await device.Writing.WaitAsync();
+            await device.WriteLock.WaitAsync();
             try
             {
-                asked = asked with { Start = Now };
+                operation = operation with { Start = Now };
                 await device.Client.Send(type, payload, isAnswered ? id : null);
             }
             finally
             {
-                device.Writing.Release();
+                device.WriteLock.Release();
             }
 
             if (isAnswered && await device.Client.ReplyTo(id) is var reply)
-                asked = asked with { Response = new Response(At(reply), reply.Type, reply.Payload) };
+                operation = operation with { Response = new Response(At(reply), reply.Type, reply.Payload) };
         }
-#pragma warning disable CA1031 // Whatever a cut does to a socket: the request was not answered.
+#pragma warning disable CA1031 // Any exception of an aborted socket means that the request was not answered.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
             if (device.Closing is null)
-                Odd.Add($"I15: {asked} failed on an open connection: {failure.Message}");
+                Anomalies.Add($"I15: {operation} failed on an open connection: {failure.Message}");
         }
 
-        return Note(asked);
+        return Record(operation);
     }
 
-    /// <summary>A request over REST, its answer in the form that the socket would have given it.</summary>
-    public async Task<Operation> Call(int node, TestUser user, Operation asked, HttpMethod method, string path, object? body, Func<JsonElement, Response> read)
+    /// <summary>Sends a request over REST; its response is converted to a socket frame.</summary>
+    public async Task<Operation> CallRest(
+        int node, TestUser user, Operation operation, HttpMethod method, string path, object? body, Func<JsonElement, Response> read)
     {
-        asked = asked with { Start = Now };
+        operation = operation with { Start = Now };
         using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
         using var response = await Http(node, user).SendAsync(request);
         var answer = await response.Content.ReadFromJsonAsync<JsonElement>();
-        return Note(asked with { Response = response.IsSuccessStatusCode ? read(answer) with { At = Now } : new Response(Now, "error", answer) });
+        return Record(operation with { Response = response.IsSuccessStatusCode
+            ? read(answer) with { At = Now } : new Response(Now, "error", answer) });
     }
 
-    /// <summary>Everything that a user can read from a node.</summary>
+    /// <summary>Reads everything that a user can read from a node.</summary>
     public async Task<View> Read(TestUser user, int node)
     {
         var http = Http(node, user);
@@ -125,10 +128,11 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
         var shown = list.GetProperty("conversations").EnumerateArray().Select(ConversationView.Read).ToDictionary(one => one.Id);
         var messages = new Dictionary<Guid, IReadOnlyList<Message>>();
         foreach (var id in shown.Keys)
-            messages.Add(id, await Past(http, id, 0));
+            messages.Add(id, await FetchAfter(http, id, 0));
         var unread = await http.GetFromJsonAsync<JsonElement>("/chat/unread");
         var blocks = await http.GetFromJsonAsync<JsonElement>("/chat/blocks");
-        var contacts = Conversations.Where(known => known.Members.Contains(user.Id)).SelectMany(known => known.Members).Where(other => other != user.Id).Distinct();
+        var contacts = Conversations.Where(known => known.Members.Contains(user.Id)).SelectMany(known => known.Members)
+            .Where(other => other != user.Id).Distinct();
         var presence = await http.GetFromJsonAsync<JsonElement>($"/chat/presence?userIds={string.Join(',', contacts)}");
         return new View
         {
@@ -137,40 +141,43 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
             Conversations = shown,
             Messages = messages,
             TotalUnread = unread.GetProperty("totalUnread").GetInt64(),
-            Unread = unread.GetProperty("conversations").EnumerateArray().ToDictionary(one => one.GetProperty("conversationId").GetGuid(), one => one.GetProperty("unread").GetInt64()),
-            Presence = presence.GetProperty("users").EnumerateArray().ToDictionary(one => one.GetProperty("userId").GetGuid(), one => one.GetProperty("online").GetBoolean()),
+            Unread = unread.GetProperty("conversations").EnumerateArray()
+                .ToDictionary(one => one.GetProperty("conversationId").GetGuid(), one => one.GetProperty("unread").GetInt64()),
+            Presence = presence.GetProperty("users").EnumerateArray()
+                .ToDictionary(one => one.GetProperty("userId").GetGuid(), one => one.GetProperty("online").GetBoolean()),
             Blocks = blocks.GetProperty("blocks").EnumerateArray().Select(one => one.GetProperty("userId").GetGuid()).ToHashSet(),
         };
     }
 
-    public IEnumerable<Guid> ConversationsOf(Guid userId) => Conversations.Where(known => known.Members.Contains(userId)).Select(known => known.Id);
+    public IEnumerable<Guid> ConversationsOf(Guid userId) =>
+        Conversations.Where(known => known.Members.Contains(userId)).Select(known => known.Id);
 
-    /// <summary>The history so far.</summary>
-    public History Told(IReadOnlyList<View> views, IReadOnlyList<Residue> leftovers) => new()
+    /// <summary>Returns the recorded history.</summary>
+    public History ToHistory(IReadOnlyList<View> views, IReadOnlyList<Residue> residues) => new()
     {
         Conversations = [.. Conversations],
         Operations = [.. operations],
-        Connections = [.. devices.Select(device => device.Told(At))],
+        Connections = [.. devices.Select(device => device.ToConnection(At))],
         Views = views,
-        Residues = leftovers,
+        Residues = residues,
     };
 
-    // The one place that knows how a client catches up.
-    private async Task<IReadOnlyList<Message>> Missed(Device device)
+    // Syncs like a client: page by page, until nothing is missing.
+    private async Task<IReadOnlyList<Message>> FetchMissed(Device device)
     {
         var all = new List<Message>();
         var seen = device.Start;
         while (seen.Count > 0)
         {
             var id = $"m{Interlocked.Increment(ref lastId)}";
-            await device.Writing.WaitAsync();
+            await device.WriteLock.WaitAsync();
             try
             {
                 await device.Client.Send("sync", new { conversations = seen }, id);
             }
             finally
             {
-                device.Writing.Release();
+                device.WriteLock.Release();
             }
 
             var more = new Dictionary<Guid, long>(device.Start);
@@ -189,21 +196,22 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
         return all;
     }
 
-    private static async Task<IReadOnlyList<Message>> Past(HttpClient http, Guid conversation, long after)
+    private static async Task<IReadOnlyList<Message>> FetchAfter(HttpClient http, Guid conversation, long after)
     {
         var all = new List<Message>();
         while (true)
         {
-            var page = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?limit=200&after={(all.Count == 0 ? after : all[^1].Seq)}");
+            var page = await http.GetFromJsonAsync<JsonElement>(
+                $"/chat/conversations/{conversation}/messages?limit=200&after={(all.Count == 0 ? after : all[^1].Seq)}");
             all.AddRange(page.GetProperty("messages").EnumerateArray().Select(Message.Read));
             if (!page.GetProperty("hasMore").GetBoolean())
                 return all;
         }
     }
 
-    private TimeSpan At(Received frame) => Stopwatch.GetElapsedTime(began, frame.ArrivedAt);
+    private TimeSpan At(Received frame) => Stopwatch.GetElapsedTime(start, frame.ArrivedAt);
 
-    private Operation Note(Operation operation)
+    private Operation Record(Operation operation)
     {
         operations.Add(operation);
         return operation;
@@ -212,8 +220,9 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
     private HttpClient Http(int node, TestUser user) => clients.GetOrAdd((node, user), key => nodes[key.Node].Http(key.User));
 }
 
-/// <summary>A connection of a device's, and what the device knows.</summary>
-internal sealed class Device(TestUser user, string name, int node, SocketClient client, TimeSpan opening, IReadOnlyDictionary<Guid, long> start)
+/// <summary>A device's connection, and the messages that the device has.</summary>
+internal sealed class Device(
+    TestUser user, string name, int node, SocketClient client, TimeSpan opening, IReadOnlyDictionary<Guid, long> start)
 {
     public TestUser User => user;
 
@@ -223,8 +232,8 @@ internal sealed class Device(TestUser user, string name, int node, SocketClient 
 
     public SocketClient Client => client;
 
-    /// <summary>One frame at a time, so that the order of the requests is the one on the wire.</summary>
-    public SemaphoreSlim Writing { get; } = new(1);
+    /// <summary>Serializes sends, so that requests are recorded in the order on the wire.</summary>
+    public SemaphoreSlim WriteLock { get; } = new(1);
 
     public TimeSpan? Closing { get; set; }
 
@@ -234,16 +243,17 @@ internal sealed class Device(TestUser user, string name, int node, SocketClient 
 
     public View? Snapshot { get; set; }
 
-    /// <summary>Up to where the device holds a conversation without a hole.</summary>
-    public long HeldUpTo(Guid conversation)
+    /// <summary>Returns the sequence number up to which the device has all messages of a conversation.</summary>
+    public long ContiguousUpTo(Guid conversation)
     {
         var upTo = start.GetValueOrDefault(conversation);
-        foreach (var seq in Messages(client.Frames).Concat(CaughtUp).Where(message => message.ConversationId == conversation).Select(message => message.Seq).Order())
+        foreach (var seq in Messages(client.Frames).Concat(CaughtUp).Where(message => message.ConversationId == conversation)
+            .Select(message => message.Seq).Order())
             upTo += seq == upTo + 1 ? 1 : 0;
         return upTo;
     }
 
-    public Connection Told(Func<Received, TimeSpan> at) => new()
+    public Connection ToConnection(Func<Received, TimeSpan> at) => new()
     {
         Name = name,
         UserId = user.Id,
