@@ -1,6 +1,8 @@
+using Chat.Hosting;
+
 namespace Chat.Embedded;
 
-/// <summary>Stands for the embedded servers in a build without them (<c>EmbeddedServers=false</c>, as in the image).</summary>
+/// <summary>Replaces the embedded servers in a build without them (<c>EmbeddedServers=false</c>, as in the image).</summary>
 internal sealed class EmbeddedServers : IAsyncDisposable
 {
     private static readonly string[] Names = ["Postgres", "Redis"];
@@ -10,12 +12,13 @@ internal sealed class EmbeddedServers : IAsyncDisposable
     }
 
     /// <summary>Starts nothing.</summary>
-    /// <exception cref="StartException">Development has no connection string, and would need one of them.</exception>
+    /// <exception cref="StartupException">Development lacks a connection string, so that an embedded server would be needed.</exception>
     public static Task<EmbeddedServers> StartAsync(IConfiguration configuration, IHostEnvironment environment)
     {
-        var missing = Names.Where(name => string.IsNullOrWhiteSpace(configuration.GetConnectionString(name))).Select(name => $"ConnectionStrings__{name}").ToArray();
+        var missing = Names.Where(name => string.IsNullOrWhiteSpace(configuration.GetConnectionString(name)))
+            .Select(name => $"ConnectionStrings__{name}").ToArray();
         if (environment.IsDevelopment() && missing.Length > 0)
-            throw new StartException($"This build brings neither PostgreSQL nor Redis (EmbeddedServers=false): set {string.Join(" and ", missing)}.");
+            throw new StartupException($"This build has no embedded servers (EmbeddedServers=false); set {string.Join(" and ", missing)}.");
         return Task.FromResult(new EmbeddedServers());
     }
 
