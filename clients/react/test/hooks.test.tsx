@@ -156,7 +156,7 @@ test('a filter matches part of a name, ignoring case', async () => {
   await connect();
   const { result, rerender } = renderHook(({ filter }) => useConversations(filter), { wrapper, initialProps: { filter: ' bO' } });
   expect(result.current.conversations).toHaveLength(2);
-  // Oneself is in all of them.
+  // The user's own name matches none of them.
   rerender({ filter: 'alice' });
   expect(result.current.conversations).toHaveLength(0);
 });
@@ -173,7 +173,7 @@ describe('useConversation', () => {
     expect(two.result.current.items).toHaveLength(500);
     two.unmount();
     expect(chat.getState().conversations['c']).toMatchObject({ loadedFrom: 301, messages: { length: 200 } });
-    // And they come again.
+    // They can be loaded again.
     page = () => ({ messages: all.slice(0, 300), hasMore: false });
     await chat.loadOlder('c');
     expect(chat.getState().conversations['c']!.messages.map(({ seq }) => seq)).toEqual(all.map(({ seq }) => seq));

@@ -7,7 +7,7 @@ import {
 } from '../src/index.js';
 import { createTestChat, fakeLocks, answerDefaults, userId, type FakeSocket } from '../../typescript/test/fakes.js';
 
-/** What every page needs besides its conversations. */
+/** Hooks that a page needs besides its conversations. */
 
 const bob = '00000000-0000-4000-8000-000000000002';
 const bobby = '00000000-0000-4000-8000-000000000003';
@@ -94,7 +94,7 @@ test('useConversationPreview shows the latest message, also one being sent, typi
   expect(result.current).toMatchObject({ isOnline: true, typists: [bob], draft: 'half' });
   act(() => void chat.send('c', 'mine'));
   expect(result.current).toMatchObject({ text: 'mine', isOwn: true, status: 'sending' });
-  // Without a connection nobody knows who is there.
+  // Presence is unknown without a connection.
   act(() => last().serverCloses(1006));
   expect(result.current).toMatchObject({ isOnline: false, typists: [] });
 });
@@ -210,7 +210,7 @@ describe('useMessageAlerts', () => {
     comes(2, 2);
     await pass();
     expect([one.told, two.told]).toEqual([['c: text 2'], []]);
-    // The one that spoke is closed.
+    // The reporting tab is closed.
     one.unmount();
     comes(3, 3);
     await pass();

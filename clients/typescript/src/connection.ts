@@ -56,7 +56,7 @@ export class Connection {
     this.#timing = timing;
     this.#network = network;
     this.#observer = observer;
-    this.#heartbeat = new Heartbeat(timing, { ping: () => this.send('ping', {}), dead: () => this.#lost(undefined, 'no sign of life') });
+    this.#heartbeat = new Heartbeat(timing, { ping: () => this.send('ping', {}), dead: () => this.#lost(undefined, 'no pong in time') });
     this.#requests = new PendingRequests(timing, (sentAt) => this.#heartbeat.suspect(sentAt));
   }
 
@@ -105,7 +105,7 @@ export class Connection {
     const attemptId = ++this.#attemptId;
     this.#apply(input);
     if (attemptId !== this.#attemptId) return;
-    this.#after('connect', this.#timing.connectTimeout, () => this.#lost(undefined, 'no connection in time'));
+    this.#after('connect', this.#timing.connectTimeout, () => this.#lost(undefined, 'connecting timed out'));
     const { refused, expiredToken } = this.#state;
     const useless = refused?.token ?? expiredToken;
     let token: string;

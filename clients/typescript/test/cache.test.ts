@@ -9,7 +9,7 @@ const message = (conversationId: string, seq: number) => ({
   id: `${conversationId}-${seq}`, conversationId, seq, changedSeq: seq, senderId: other, type: 'text' as const, content: `text ${seq}`, sentAt: `2026-01-01T00:00:${String(seq % 60).padStart(2, '0')}.000Z`,
 });
 
-/** What a server has, by conversation how many messages; and the browser that outlives its pages. */
+/** A server, with the number of messages by conversation, and a browser storage that survives its pages. */
 function world() {
   const factory = new IDBFactory();
   const seqs: Record<string, number> = { a: 3, b: 1 };
@@ -41,7 +41,7 @@ function world() {
   };
   const kept = async () => (await cache().load(userId))?.conversations ?? [];
   const offline = () => open({ token: () => new Promise(() => {}) });
-  /** A page that has shown a conversation and is gone. */
+  /** Opens a page, and waits until its conversations are cached. */
   const visit = async (id = 'a') => {
     const page = open();
     await vi.waitFor(() => expect(page.sockets).toHaveLength(1));
@@ -63,7 +63,7 @@ test('cached conversations are shown before there is a connection, and synchroni
   expect(without.chat.getState()).toMatchObject({ listed: false, isCaughtUp: false, epoch: 'epoch' });
   without.chat.stop();
 
-  // Meanwhile two more have come, one conversation is gone and another is there.
+  // Meanwhile: two new messages, one conversation removed and one added.
   seqs.a = 5;
   delete seqs.b;
   seqs.c = 2;
@@ -111,7 +111,7 @@ describe('the cache is cleared', () => {
     const { cache, open, visit } = world();
     (await visit()).chat.stop();
     const stranger = open({ userId: other, token: () => new Promise(() => {}) });
-    // A round trip behind the page's own.
+    // A round trip after the page's own.
     expect(await cache().load(other)).toBeUndefined();
     expect(stranger.ids()).toEqual([]);
     stranger.chat.stop();
@@ -142,7 +142,7 @@ test('a storage that fails or hangs blocks nothing', async () => {
     page.last().open();
     await vi.waitFor(() => expect(page.chat.getState().isCaughtUp).toBe(true));
     expect(page.ids()).toEqual(['a', 'b']);
-    // That not all is gone is said.
+    // Not everything could be removed, which is reported.
     await expect(page.chat.signOut()).rejects.toThrow();
   }
 });

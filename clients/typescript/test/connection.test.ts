@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Lets everything run that needs no time, and then that much time pass. */
+/** Runs pending microtasks, then advances the clock. */
 const advance = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 
 async function connected(own: Parameters<typeof createTestChat>[0] = {}) {
@@ -268,7 +268,7 @@ describe('the heartbeat', () => {
     let isDead = false;
     const { chat, network } = await connected({ answer: (socket, event) => (isDead ? undefined : answerDefaults(socket, event)) });
     isDead = true;
-    // No timer runs while the device sleeps.
+    // No timers run while the device is asleep.
     vi.setSystemTime(Date.now() + 3600_000);
     network.set(true);
     await advance(5_000);
@@ -363,7 +363,7 @@ describe('tokens', () => {
   });
 
   test('expiry is measured by the server\'s clock, not the device\'s', async () => {
-    // The device is an hour late: the token seems to last an hour longer than it does.
+    // The device's clock is an hour behind: the token seems to last an hour longer.
     const hour = 3600_000;
     let asked = 0;
     const { last } = await connected({
@@ -469,7 +469,7 @@ describe('tokens', () => {
     last().open();
     await advance();
     expect(status()).toBe('online');
-    // A request finds out before the connection does.
+    // A request may find out before the connection does.
     isOver = true;
     await expect(chat.api.unread()).rejects.toMatchObject({ code: 'UNAUTHORIZED', retryable: false });
     expect(chat.getState().connection).toMatchObject({ status: 'rejected', problem: 'SIGN_IN_REQUIRED' });

@@ -3,7 +3,7 @@ import type { ClientEvents, Envelope, ServerEvents } from '../src/wire.js';
 
 export const userId = '00000000-0000-4000-8000-000000000001';
 
-/** A token that ends so many seconds from now, by the clock of the test. */
+/** A token that expires so many seconds from now, by the test's clock. */
 export function token(seconds = 3600, name = '', sub = userId): string {
   const body = { sub, exp: Math.floor(Date.now() / 1000) + seconds, name };
   return `e30.${btoa(JSON.stringify(body))}.`;
@@ -11,7 +11,7 @@ export function token(seconds = 3600, name = '', sub = userId): string {
 
 type Sent = { [Type in keyof ClientEvents]: Envelope<Type, ClientEvents[Type]> }[keyof ClientEvents];
 
-/** One end of a socket, of which the test is the other. */
+/** A socket whose server side is the test. */
 export class FakeSocket implements WebSocketLike {
   readyState = 0;
   closedWith: number | undefined;
@@ -45,7 +45,7 @@ export class FakeSocket implements WebSocketLike {
     this.onmessage?.({ data: JSON.stringify({ type, ...(id !== undefined && { id }), payload }) } as never);
   }
 
-  /** The other end closes. */
+  /** The server closes the socket. */
   serverCloses(code: number, reason = ''): void {
     this.readyState = 3;
     this.onclose?.({ code, reason } as never);
@@ -63,7 +63,7 @@ export class FakeSocket implements WebSocketLike {
   }
 }
 
-/** Answers what everybody asks for: nothing is there, and nobody has anything. */
+/** Answers sign-ins, pings and syncs of a user without conversations. */
 export function answerDefaults(socket: FakeSocket, event: Sent): void {
   if (event.type === 'auth') socket.accept();
   if (event.type === 'ping') socket.push('pong', { timestamp: event.payload.timestamp ?? Date.now(), serverTime: new Date(Date.now()).toISOString() }, event.id);
@@ -87,7 +87,7 @@ export class FakeNetwork implements Network {
   }
 }
 
-/** A chat with a test at the other end of everything. */
+/** A chat with fakes for everything around it. */
 export function createTestChat(own: Partial<ChatOptions> & { answer?: typeof answerDefaults; rest?: (path: string) => unknown } = {}) {
   const sockets: FakeSocket[] = [];
   const network = new FakeNetwork();
@@ -118,7 +118,7 @@ export function createTestChat(own: Partial<ChatOptions> & { answer?: typeof ans
   return { chat, sockets, network, last: () => sockets.at(-1)!, status: () => chat.getState().connection.status };
 }
 
-/** Web Locks, as far as they are used. */
+/** Web Locks, as far as the client uses them. */
 export function fakeLocks() {
   const queues = new Map<string, (() => void)[]>();
   const holders = new Map<string, { reject: (failure: unknown) => void }>();
@@ -151,7 +151,7 @@ export function fakeLocks() {
   };
 }
 
-/** localStorage, as far as it is used. */
+/** localStorage, as far as the client uses it. */
 export class FakeStorage {
   readonly #values = new Map<string, string>();
   get length() {
@@ -163,7 +163,7 @@ export class FakeStorage {
   removeItem = (key: string) => void this.#values.delete(key);
 }
 
-/** The tabs of one browser: what one says is heard by the others. */
+/** The tabs of one browser: each receives the messages of the others. */
 export function fakeTabs(): Tabs {
   const listeners = new Set<(message: TabMessage) => void>();
   return (listener) => {

@@ -50,7 +50,7 @@ describe('the outbox', () => {
 
   type Send = { readonly content: string; readonly tempId?: string };
 
-  /** A chat whose server answers sends as it is told to; by default it takes them all. */
+  /** A chat whose server answers sends as the test says; by default it accepts all. */
   async function sending(answer: (send: Send, count: number) => Partial<WireError> | 'nothing' | undefined, own: Parameters<typeof createTestChat>[0] = {}) {
     const sent: string[] = [];
     const stored: string[] = [];
@@ -91,7 +91,7 @@ describe('the outbox', () => {
 
   test('a full outbox is paced below the rate limit', async () => {
     const { chat, sent, outbox } = await sending(() => undefined);
-    // The fake server takes 1,000 a second.
+    // The fake server allows 1,000 a second.
     for (let number = 0; number < 200; number++) chat.send(`${number % 3}`, `${number}`);
     await pass();
     expect(sent.length).toBeLessThanOrEqual(20);
@@ -108,7 +108,7 @@ describe('the outbox', () => {
     const { chat, sent, outbox } = await sending(() => (isFull ? { code: 'RATE_LIMITED', retryable: true, retryAfterMs: 5 } : undefined));
     for (let number = 0; number < 500; number++) chat.send(`${number % 50}`, `${number}`);
     await pass(10_000);
-    // A connection with 100 errors inside 10 s is closed for good.
+    // A connection with 100 errors within 10 s is closed for good.
     expect(sent.length).toBeLessThan(50);
     isFull = false;
     await pass(2_000);
@@ -237,7 +237,7 @@ describe('the outbox', () => {
     expect(sent).toEqual(['stuck', 'elsewhere']);
     await pass(60_000);
     expect(outbox()).toMatchObject([{ content: 'stuck', status: 'sending', error: 'UNAVAILABLE' }, { content: 'behind it' }]);
-    // Less and less often: after 1, 2, 4, 8, 16 and 30 seconds.
+    // With back-off: after 1, 2, 4, 8, 16 and 30 seconds.
     expect(sent.filter((content) => content === 'stuck')).toHaveLength(6);
     chat.discard(tempId);
     await pass();
@@ -366,7 +366,7 @@ describe('the outbox', () => {
     expect(sent).toEqual(['one', 'two']);
     expect(outbox()).toEqual([]);
 
-    // It answers after all: what still waits is stored now.
+    // It answers after all: waiting messages are stored now.
     isMute = true;
     chat.send('c', 'three');
     isHanging = false;

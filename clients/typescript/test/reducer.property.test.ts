@@ -13,10 +13,10 @@ const deed = (what: readonly Step['what'][]): fc.Arbitrary<Step> =>
 const story = fc.array(deed(kinds), { maxLength: 40 });
 const storyWithChanges = fc.array(deed([...kinds, 'change']), { maxLength: 40 });
 
-/** What the network does to an event: how often it arrives, and how late. */
+/** How often the network delivers an event, and how late. */
 const fate = fc.record({ times: fc.constantFrom(0, 1, 1, 1, 2, 3), delay: fc.nat(12) });
 
-/** Lets events through as their fates say: some never, some twice, some long after others. */
+/** Delivers events according to their fates: some never, some twice, some late. */
 function shuffled(events: readonly ServerEvent[], fates: readonly { times: number; delay: number }[]): ServerEvent[] {
   return events
     .flatMap((event, at) => {
@@ -27,7 +27,7 @@ function shuffled(events: readonly ServerEvent[], fates: readonly { times: numbe
     .map(({ event }) => event);
 }
 
-/** Things that happen in between on the client's own account. */
+/** Actions of the client in between. */
 const chore = fc.constantFrom('list', 'staleList', 'history', 'staleHistory', 'sync', 'reconnect');
 const chores = fc.array(fc.record({ at: fc.nat(60), what: chore, size: fc.integer({ min: 1, max: 5 }) }), { maxLength: 8 });
 
@@ -40,13 +40,13 @@ describe('events in any order, repeated or lost', () => {
         const answers: (() => void)[] = [];
         const told = deeds.map((deed, at) => {
           const events = world.happen(deed);
-          // Some answers are given now, and arrive when everything else has.
+          // Some answers are generated now, and arrive after everything else.
           for (const { what, size } of plan.filter((own) => own.at % deeds.length === at)) {
             const list = world.list();
             if (what === 'staleList') answers.push(() => (state = apply(state, { type: 'listed', conversations: list, isLast: true, since: 0 })));
             if (what === 'staleHistory')
               for (const { id, seq } of list) {
-                // Nobody asks for what is in front of a number that there is not yet.
+                // Nobody requests messages before a number that does not exist yet.
                 const before = Math.min(size * 3, seq) + 1;
                 const page = world.page(id, before, size);
                 answers.push(() => (state = apply(state, { type: 'history', conversationId: id, before, page })));
@@ -82,11 +82,11 @@ describe('events in any order, repeated or lost', () => {
         for (const deed of before) world.happen(deed);
         let state = loadAll(reconnect(initialState, world, 100), world, 100);
         state = tell(state, shuffled(after.flatMap((deed) => world.happen(deed)), fates));
-        // Without a new connection: only if a gap shows is anything asked for.
+        // Without a new connection: a sync happens only if a gap is detected.
         if (conversationsWithGaps(state).length > 0) state = syncAll(state, world, limit);
         for (const { seq, messages, loadedFrom } of Object.values(state.conversations)) {
           const known = messages.map((message) => message.seq);
-          // A conversation that was begun meanwhile may have its older messages still to be loaded, as any other.
+          // A conversation that was opened meanwhile may still have history to load.
           expect(known).toEqual(Array.from({ length: seq - loadedFrom + 1 }, (_, index) => loadedFrom + index));
         }
       }),
@@ -118,7 +118,7 @@ describe('events in any order, repeated or lost', () => {
         const once = tell(listed, events);
         const twice = tell(once, events);
         expect(twice.conversations).toEqual(once.conversations);
-        // And what has not changed is the very same object, so that nothing is drawn again.
+        // And what has not changed keeps its identity, so that nothing renders again.
         for (const [id, conversation] of Object.entries(twice.conversations)) expect(conversation).toBe(once.conversations[id]);
       }),
       runs,

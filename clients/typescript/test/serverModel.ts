@@ -6,7 +6,7 @@ import type { Conversation, Message, ServerEvent, SyncConversation } from '../sr
 export const me = '00000000-0000-4000-8000-000000000001';
 export const other = '00000000-0000-4000-8000-000000000002';
 
-/** What happens in the world, as numbers a generator can make: which conversation, what, and how far. */
+/** One step of the server, in numbers that a generator can make: which conversation, what, and how far. */
 export interface Step {
   readonly where: number;
   readonly what: 'mine' | 'theirs' | 'change' | 'iRead' | 'theyRead' | 'iReceive' | 'theyReceive';
@@ -21,12 +21,12 @@ interface StoredConversation {
   readonly cursors: Record<string, { readUpTo: number; deliveredUpTo: number }>;
 }
 
-/** What a server would hold, kept as simply as can be; and the events that it would push to one of my devices. */
+/** A minimal model of the server's data, and of the events that it pushes to one of the user's devices. */
 export class ServerModel {
   readonly #rooms = new Map<string, StoredConversation>();
   #time = 0;
 
-  /** Does something, and returns what my device is told of it. */
+  /** Executes a step, and returns the events for the device. */
   happen({ where, what, howFar }: Step): ServerEvent[] {
     const room = this.#room(`room-${where}`);
     const conversationId = room.id;
@@ -41,7 +41,7 @@ export class ServerModel {
         return this.#said(room, { id, conversationId, seq, changedSeq: seq, senderId: sender, type: 'text', content: `text ${seq}`, sentAt, tempId: `t-${id}` });
       }
       case 'change': {
-        // A later version of the server brings these: a message keeps its number, and its change has one of its own.
+        // For a later version of the server: a changed message keeps its number, and the change has one of its own.
         const old = [...room.messages.values()][howFar % Math.max(1, room.messages.size)];
         if (!old) return [];
         return this.#said(room, { ...old, changedSeq: ++room.seq, content: `${old.content}, changed` });
@@ -158,7 +158,7 @@ export const apply = (state: ChatState, ...actions: Action[]): ChatState => acti
 export const tell = (state: ChatState, events: readonly ServerEvent[]): ChatState =>
   events.reduce((next, event) => reduce(next, { type: 'event', event, now: 0 }), state);
 
-/** What the client does until nothing is missing. Fails if that does not come to an end. */
+/** Syncs like the client until there is no gap. Fails if that does not terminate. */
 export function syncAll(state: ChatState, world: ServerModel, limit: number): ChatState {
   for (let round = 0; ; round++) {
     if (round > 1000) throw new Error('The sync does not come to an end.');
@@ -169,7 +169,7 @@ export function syncAll(state: ChatState, world: ServerModel, limit: number): Ch
   }
 }
 
-/** A new connection: the list, and what is missing. */
+/** A new connection: the list, then a sync. */
 export function reconnect(state: ChatState, world: ServerModel, limit: number): ChatState {
   state = signIn(state);
   const wasListed = state.listed;
@@ -188,7 +188,7 @@ export function loadAll(state: ChatState, world: ServerModel, limit: number): Ch
   return state;
 }
 
-/** What a state says of the world, without how it came to know. */
+/** The part of a state that mirrors the server, without the client's own bookkeeping. */
 export const essence = (state: ChatState) =>
   Object.values(state.conversations)
     .map(({ unreadTold: _, history: __, outOfOrder: ahead, position, ...rest }) => ({ ...rest, isWhole: ahead.length === 0 && position === rest.seq }))

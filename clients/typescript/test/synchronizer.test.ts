@@ -143,7 +143,7 @@ test('a block that is added while blocks are loaded is not lost', async () => {
   const { chat, last } = createTestChat({
     rest: (path) => {
       if (path !== '/chat/blocks') return undefined;
-      // The first answer was made before the block.
+      // The first answer is from before the block.
       return asked++ === 0
         ? new Promise((resolve) => (answer = () => resolve({ blocks: [] })))
         : { blocks: [{ userId: other, blockedAt: '2026-01-01T00:00:00.000Z' }] };
@@ -222,7 +222,7 @@ test('a stale answer does not overwrite a newer unread count', async () => {
   await advance();
   expect(room().unread).toBe(7);
 
-  // Asked for after it was told: the answer counts.
+  // Requested after the event: the answer counts.
   world.conversations = [view(3, { unread: 2 })];
   last().serverCloses(1006);
   await advance(1000);

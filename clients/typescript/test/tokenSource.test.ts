@@ -15,7 +15,7 @@ afterEach(() => {
 });
 const advance = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 
-/** An issuer whose refresh tokens work once; what is used twice ends the session. Tokens live ten minutes by its own clock. */
+/** An issuer with single-use refresh tokens: reuse ends the session. Access tokens live ten minutes by its own clock. */
 function issuer(clockAhead = 0) {
   let count = 0;
   let isOver = false;
@@ -41,7 +41,7 @@ function issuer(clockAhead = 0) {
   });
 }
 
-/** What the tabs of a browser share. */
+/** A browser whose tabs share a session. */
 function browser(at = issuer()) {
   vi.stubGlobal('navigator', { locks: fakeLocks() });
   const shared: { session: Session | null } = { session: at.issue() };
@@ -79,7 +79,7 @@ describe('createTokenSource', () => {
       await asked;
       await advance(23_900);
     }
-    // Just under forty minutes of requests, and tokens that are used for eight.
+    // Just under forty minutes of requests, with tokens that are used for eight.
     expect(at.asked()).toBe(4);
   });
 
@@ -90,7 +90,7 @@ describe('createTokenSource', () => {
     const asked = Promise.all([token({ refused }), token({ refused }), token({ refused })]);
     await advance(100);
     expect(new Set(await asked)).toEqual(new Set([shared.session!.token]));
-    // Somebody who comes late with the old one.
+    // A late caller with the old token.
     expect(await token({ refused })).toBe(shared.session!.token);
     expect(at.asked()).toBe(1);
   });
@@ -182,7 +182,7 @@ describe('exclusively', () => {
     await advance(1);
     expect(await waiting).toBe('second');
     expect(await third).toBe('third');
-    // The first has its own result all the same.
+    // The first one still gets its own result.
     finish('first');
     expect(await hanging).toBe('first');
   });

@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
 /*
- * The types in src/wire.ts say what docs/asyncapi.yaml and docs/openapi.json say. Both sides are turned into the same
- * plain description of a shape (a text for a value, an object for fields, `?` for those that may be absent) and compared.
+ * The types in src/wire.ts match docs/asyncapi.yaml and docs/openapi.json. Both sides are converted to the same description of a shape
+ * (a string for a value, an object for fields, `?` for optional ones) and compared.
  */
 type Shape = string | readonly Shape[] | { readonly [field: string]: Shape };
 
@@ -35,7 +35,7 @@ function shapeOfSchema(document: unknown, schema: Schema): Shape {
 
   if (schema.enum) return schema.enum.map((value) => `'${value}'`).sort().join(' | ');
   if (schema.const !== undefined) return `'${schema.const}'`;
-  // OpenAPI says of what may be absent that it may be null; the protocol leaves it out.
+  // OpenAPI declares optional fields as nullable; the protocol omits them.
   const some = schema.oneOf?.filter((option) => option.type !== 'null');
   if (!schema.properties && some?.length === 1) return shapeOfSchema(document, some[0]!);
   const type = Array.isArray(schema.type) ? schema.type.find((name) => name !== 'null') : schema.type;
@@ -77,7 +77,7 @@ function shapeOfType(type: ts.Type): Shape {
   );
 }
 
-// What may be absent is told by the `?`, not by the type. (Nothing is left of `unknown` without undefined.)
+// Optional is expressed by the `?`, not by the type. (`unknown` without undefined would be nothing.)
 const shapeOfOptional = (type: ts.Type) => (type.flags & ts.TypeFlags.Unknown ? 'unknown' : shapeOfType(checker.getNonNullableType(type)));
 
 const named = (name: string): ts.Type => {
@@ -132,7 +132,7 @@ describe('REST', () => {
 
   test.each(answers)('%s %s', (method, path, name) => {
     const answer = openApi.paths[path][method].responses['200'].content['application/json'].schema as Schema;
-    // OpenAPI leaves open what other kinds of messages there may be.
+    // OpenAPI leaves the kinds of messages open.
     const shape = JSON.stringify(shapeOfType(named(name))).replaceAll(`"'text'"`, '"string"');
     expect(JSON.parse(shape)).toEqual(shapeOfSchema(openApi, answer));
   });

@@ -40,7 +40,7 @@ describe.each(looks)('%s', (_, look) => {
     await alice.seesStatus('one', 'delivered');
     await bob.go(alice.name);
     await bob.say('two');
-    // The others hear of it at most once in two seconds.
+    // Typing indicators are sent at most every two seconds.
     await eventually(async () => {
       await bob.composer.press('t');
       return alice.page.getByRole('img', { name: `${bob.name} is typing` }).count();
@@ -71,10 +71,10 @@ test('everything works without a mouse', async () => {
   await Promise.all([stage.token(bob), stage.token(carol)]);
   const page = await stage.open();
   const press = (...keys: string[]) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
-  // The name of what has the focus. The whole page, which has it when nothing else does, has none.
+  // The name of the focused element. The page itself, focused by default, has none.
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.closest('a')?.querySelector('.name')?.textContent ?? document.activeElement?.id);
 
-  // The field has the focus already.
+  // The field has the initial focus.
   await eventually(focused).toBe('credential');
   await page.keyboard.type(uniqueName('alice'));
   await press('Enter');
@@ -86,11 +86,11 @@ test('everything works without a mouse', async () => {
     await eventually(focused).toBe(`Message to ${name}`);
     await page.keyboard.type(`hello ${name}`);
     await press('Enter');
-    // The list is in the order in which the server took them.
+    // The list is in the order in which the server received them.
     await page.locator('.row', { hasText: `hello ${name}` }).locator('[data-status=sent], [data-status=delivered]').waitFor();
   }
 
-  // Esc goes back to the list, at once, for whoever types fast has the next key down; the arrows move in it, Enter opens.
+  // Esc returns to the list synchronously, for fast typists; the arrows move in it, Enter opens.
   await page.evaluate(() => {
     document.activeElement!.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
     document.activeElement!.dispatchEvent(new KeyboardEvent('keydown', { key: 'End', bubbles: true, cancelable: true }));
@@ -103,7 +103,7 @@ test('everything works without a mouse', async () => {
   await press('ArrowDown', 'ArrowUp', 'Home', 'End', 'Enter');
   await eventually(focused).toBe(`Message to ${bob}`);
 
-  // The menu, by its arrows; Esc gives the focus back.
+  // The menu by keyboard; Esc restores the focus.
   await press('Shift+Tab', 'Shift+Tab');
   expect(await focused()).toBe('More');
   await press('Enter');

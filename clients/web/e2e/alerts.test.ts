@@ -17,7 +17,7 @@ interface Watched {
   canNotify: NotificationPermission;
 }
 
-/** What the browser would show outside of the page, and play. */
+/** Records the notifications and sounds of a page. */
 const watch = (page: Page, answer: NotificationPermission = 'granted') =>
   page.addInitScript((answer) => {
     const watched: Watched = { shown: [], tones: 0, badge: 0, canNotify: (sessionStorage.getItem('may') as NotificationPermission | null) ?? 'default' };
@@ -79,7 +79,7 @@ test('notifications are shown while the window is inactive, if enabled, and a cl
   await bob.page.goto(stage.url);
   await bob.line(alice.name).waitFor();
 
-  // Nobody was asked before.
+  // Permission was not requested before.
   expect(await watched(bob, ({ canNotify }) => canNotify)).toBe('default');
   await lookAway(bob);
   await alice.say('before');
@@ -87,7 +87,7 @@ test('notifications are shown while the window is inactive, if enabled, and a cl
   await lookBack(bob);
   await turnOn(bob, 'Notify me of new messages', 'Play a sound');
 
-  // Not while one looks at the page.
+  // Not while the window is active.
   await bob.go(alice.name);
   await alice.say('seen');
   await alice.seesStatus('seen', 'read');
@@ -100,7 +100,7 @@ test('notifications are shown while the window is inactive, if enabled, and a cl
   expect(await bob.page.title()).toBe(`(1) ${alice.name} · Chat`);
   expect(await bob.page.locator('link[rel=icon]').getAttribute('href')).toBe('/favicon-unread.svg');
 
-  // Elsewhere in the page meanwhile; the notification leads back, and goes.
+  // From elsewhere in the page, the notification opens the conversation, and closes.
   await bob.page.evaluate(() => {
     history.pushState(null, '', '/');
     window.dispatchEvent(new PopStateEvent('popstate'));
@@ -128,7 +128,7 @@ test('a notification closes when its message is read elsewhere, and is not shown
 
   await lookAway(other);
   await alice.say('read by nobody');
-  // On a busy machine it may have been there for a moment.
+  // On a busy machine it may have been shown for a moment.
   const open = () => watched(bob, ({ shown }) => shown.flatMap(({ body, isClosed }) => (isClosed ? [] : [body])));
   await eventually(open).toEqual(['read by nobody']);
   await lookBack(other);

@@ -2,11 +2,11 @@ import type { WebSocketRoute } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { fill, Person, signIn, eventually, uniqueName, useBrowserStage } from './people.ts';
 
-/** The small things that were wrong once, each with its right value. */
+/** Regression tests for details. */
 
 const stage = useBrowserStage();
 
-/** Answers an event in the server's place. */
+/** Answers an event instead of the server. */
 async function refuse({ page }: Person, type: string, code: string): Promise<void> {
   await page.context().routeWebSocket(/\/chat\/ws/, (socket: WebSocketRoute) => {
     const server = socket.connectToServer();
@@ -162,7 +162,7 @@ test('an empty conversation is visible to its opener only, until there is a mess
   await alice.startWith(other);
   await alice.page.getByText(`Say hello to ${other}.`).waitFor();
   await alice.line(other).waitFor();
-  // Also as the server tells it, and after a reload.
+  // Also from the server's list, and after a reload.
   const isDone = bob.page.waitForEvent('websocket').then((socket) =>
     socket.waitForEvent('framereceived', { predicate: ({ payload }) => payload.includes('"sync.done"') }));
   await bob.page.reload();

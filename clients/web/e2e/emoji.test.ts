@@ -36,16 +36,16 @@ test('a shortcode becomes an emoji at its closing colon, can be undone, and is i
   await alice.composer.pressSequentially(' ');
   expect(await alice.composer.inputValue()).toBe(':tada: ');
 
-  // What is no shortcode, or stands in code, in a word or behind one is text.
+  // Unknown shortcodes, and those in code or within a word, stay text.
   for (const text of ['`:tada:` ', 'at 10:30:45 ', 'x:tada: ', ':no_such_emoji: ']) {
     await alice.composer.fill('');
     await alice.composer.pressSequentially(text);
-    // Were it replaced, then with the one that follows.
+    // If it were replaced, then together with the next one.
     await alice.composer.pressSequentially(':+1:');
     await written(alice).toBe(`${text}👍`);
   }
 
-  // In the middle of what is written, and the caret stays behind it.
+  // In the middle of the text, with the caret after it.
   await alice.composer.fill('before after');
   await alice.composer.evaluate((box: HTMLTextAreaElement) => box.setSelectionRange(7, 7));
   await alice.composer.pressSequentially(':heart:!');
@@ -67,7 +67,7 @@ test('suggestions: arrows select, Enter and Tab insert, Escape dismisses', async
   await written(alice).toBe('hello 😄');
   expect(await offers(alice).count()).toBe(0);
 
-  // Enter has sent nothing, and Escape leaves neither the list for good nor the conversation.
+  // Enter has sent nothing, and Escape has closed the suggestions only.
   expect(await alice.texts()).toEqual([]);
   await alice.composer.pressSequentially(' :rock');
   await offers(alice).first().waitFor();
@@ -80,7 +80,7 @@ test('suggestions: arrows select, Enter and Tab insert, Escape dismisses', async
   await alice.composer.press('Tab');
   await written(alice).toBe('hello 😄 :rocket 🚀');
 
-  // By the mouse, which leaves the focus where one writes.
+  // By mouse, without losing the focus.
   await alice.composer.fill('');
   await alice.composer.pressSequentially(':pizz');
   await offers(alice).first().click();
@@ -114,7 +114,7 @@ test('the picker by keyboard: search, arrows, and insertion at the caret', async
   await page.keyboard.press('End');
   await page.keyboard.press('Home');
   expect(await focused()).toBe('grinning face');
-  // The groups, by the arrows alone.
+  // The groups, by arrow keys.
   await page.keyboard.press('Shift+Tab');
   expect(await focused()).toBe('Smileys and emotion');
   await page.keyboard.press('ArrowRight');
@@ -122,7 +122,7 @@ test('the picker by keyboard: search, arrows, and insertion at the caret', async
   expect(await focused()).toBe('Animals and nature');
   await picker(alice).getByRole('option', { name: 'cat face', exact: true }).waitFor();
 
-  // What one types is looked for, wherever the focus is.
+  // Typing searches, wherever the focus is.
   await page.keyboard.type('octopus');
   expect(await focused()).toBe('Search emoji');
   await eventually(() => options(alice).count()).toBe(1);
@@ -133,7 +133,7 @@ test('the picker by keyboard: search, arrows, and insertion at the caret', async
   await written(alice).toBe('a🐙!b');
   expect(await alice.texts()).toEqual([]);
 
-  // What was chosen comes first the next time; Escape closes the picker and not the conversation.
+  // Recent emoji come first; Escape closes the picker, not the conversation.
   await button(alice).click();
   await eventually(() => options(alice).count()).toBe(1);
   expect(await options(alice).first().getAttribute('aria-label')).toBe('octopus');
@@ -144,7 +144,7 @@ test('the picker by keyboard: search, arrows, and insertion at the caret', async
   await picker(alice).waitFor({ state: 'detached' });
   expect(await focused()).toBe('Emoji');
   expect(await alice.composer.count()).toBe(1);
-  // A press elsewhere closes it, too.
+  // A click elsewhere closes it, too.
   await button(alice).click();
   await options(alice).first().waitFor();
   await alice.scroller.click({ position: { x: 20, y: 20 } });
@@ -195,7 +195,7 @@ test.each(looks)('touch targets are 44 px, nothing overflows the window, and axe
   expect(box.x + box.width).toBeLessThanOrEqual(viewport.width);
   expect(box.y + box.height).toBeLessThanOrEqual(viewport.height);
   expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
-  // A row has an end: the grid never scrolls sideways.
+  // The grid never scrolls sideways.
   expect(await page.locator('.emoji-list').evaluate((list) => list.scrollWidth <= list.clientWidth)).toBe(true);
 
   await page.locator('.emoji-tabs [role=tab]').last().tap();

@@ -2,7 +2,7 @@ import type { BrowserContextOptions } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { eventually, uniqueName, useBrowserStage, type Person } from './people.ts';
 
-/** What a person expects of a messenger and is used to. */
+/** Features that users expect of a messenger. */
 
 const stage = useBrowserStage();
 const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
@@ -91,7 +91,7 @@ describe('a message', () => {
     await eventually(() => alice.page.evaluate(() => navigator.clipboard.readText())).toBe('copy *me*');
     await alice.page.locator('[role=log]').getByText('Copied.').waitFor({ state: 'attached' });
 
-    // Up, in an empty box, goes to the last message; and so on, message by message.
+    // Arrow up in an empty box goes to the last message, and then from message to message.
     await bob.say('another');
     await alice.sees('another');
     await alice.composer.focus();
@@ -116,7 +116,7 @@ describe('a message', () => {
     const bubble = alice.message('press me').locator('.bubble');
     await bubble.dispatchEvent('pointerdown', { pointerType: 'touch', clientX: 40, clientY: 40, bubbles: true });
     await alice.page.getByRole('menu', { name: 'Message menu' }).waitFor();
-    // A finger that moves scrolls, and opens nothing.
+    // A moving finger scrolls, and opens no menu.
     await alice.page.keyboard.press('Escape');
     await alice.page.getByRole('menu').waitFor({ state: 'detached' });
     await bubble.dispatchEvent('pointerdown', { pointerType: 'touch', clientX: 40, clientY: 40, bubbles: true });
@@ -205,7 +205,7 @@ test.each([
   await page.locator('nav.sidebar').waitFor();
   expect(await page.locator('nav.sidebar').getAttribute('aria-label')).toBe(title);
   expect(await page.evaluate(() => document.documentElement.dir)).toBe(direction);
-  // One's own list is where one begins to read, what is written stands where its own direction begins.
+  // The list is at the start of the line, and text is aligned by its own direction.
   await page.locator('.row[data-seq]').waitFor();
   const [list, pane] = await Promise.all([page.locator('.sidebar').boundingBox(), page.locator('.pane').boundingBox()]);
   expect(list!.x < pane!.x).toBe(direction === 'ltr');

@@ -3,15 +3,15 @@ import { payloads } from './payloads.ts';
 import { fill, Person, eventually, uniqueName, useBrowserStage } from './people.ts';
 
 const stage = useBrowserStage();
-/** As many people write at once as keep the server busy. */
+/** How many users write concurrently. */
 const together = 20;
 
-/** What text must never become. */
+/** Counts what text must never become. */
 const census = (person: Person) =>
   person.page.evaluate(() => ({
     pwned: 'pwned' in window,
     elements: document.querySelectorAll('script:not([src^="/assets/"]), img, iframe, object, embed, base, form[action], video, audio, style, math, template, marquee, [onclick], [onerror], [onload]').length,
-    // Our own are /, /c/… alone; those in messages lead where they say and tell nobody where one came from.
+    // The page's own links are / and /c/…; those in messages have a safe target and no referrer.
     links: [...document.querySelectorAll('a')].filter(
       (link) =>
         !/^\/(c\/[0-9a-f-]+)?$/.test(link.getAttribute('href') ?? '') &&
@@ -28,13 +28,13 @@ test('two hundred hostile messages are rendered as text', async () => {
   const seen = new Map<number, string>();
   await bob.page.reload();
   await bob.page.locator('.row .text').first().waitFor();
-  // The page opens at the first unread message. Whoever turns the wheel at once is taken along, and not thrown back.
+  // The page opens at the first unread message. Scrolling at once must not be overridden.
   await bob.scroller.hover();
   await eventually(async () => {
     await bob.page.mouse.wheel(0, 100_000);
     return bob.page.locator(`.row[data-seq="${payloads.length}"]`).count();
   }).toBe(1);
-  // Up to the beginning, a view at a time.
+  // Up to the beginning, one viewport at a time.
   const step = await bob.scroller.evaluate((element) => element.clientHeight * 0.8);
   await eventually(async () => {
     const rows = await bob.page.locator('.row[data-seq]').evaluateAll((all) => all.map((row) => [Number((row as HTMLElement).dataset.seq), row.querySelector('.text')!.textContent] as const));
@@ -49,9 +49,9 @@ test('two hundred hostile messages are rendered as text', async () => {
 
 test('two hundred hostile names are rendered as text', async () => {
   const victim = await stage.enter(uniqueName('victim'));
-  // A name of Development's has at most 64 characters, and is somebody's for good.
+  // A dev username has at most 64 characters, and belongs to one user for good.
   const names = payloads.map((payload, index) => [...`${index}${uniqueName('')} ${payload}`].slice(0, 64).join('').trim());
-  // The server keeps names in form KC, and takes none that turns the text around it, breaks the line, or mixes scripts. Another may.
+  // The server normalizes names (NFKC), and rejects bidi controls, line breaks and mixed scripts. Other servers may not.
   const refused = new Map<string, string>();
   const shown: string[] = [];
   const writeAs = async (name: string) => {
@@ -79,7 +79,7 @@ test('two hundred hostile names are rendered as text', async () => {
   expect((await victim.page.locator('.conversation .name').allTextContents()).toSorted()).toEqual(shown.toSorted());
   expect(refused.size).toBeGreaterThan(0);
 
-  // As the head of a conversation, in its menu and its notice.
+  // In the header of a conversation, its menu and its notice.
   for (const index of [0, 7, 60, 111, 199]) {
     const link = victim.page.locator('.conversation').nth(index);
     const name = await link.locator('.name').textContent();
@@ -87,7 +87,7 @@ test('two hundred hostile names are rendered as text', async () => {
     await eventually(() => victim.page.locator('h1 bdi').textContent()).toBe(name);
     await victim.changeBlock();
     await victim.page.locator('.notice').waitFor();
-    // Whatever brings the conversation anew, a reconnect for one, brings the name that the server has.
+    // A reload of the conversation, as after a reconnect, restores the name on the server.
     expect(await victim.page.locator('.notice').textContent()).toContain(await victim.page.locator('h1 bdi').textContent());
   }
   expect(await census(victim)).toEqual(harmless);

@@ -10,7 +10,7 @@ test('Alt and the arrow keys switch conversations, with Shift to the next unread
   for (const other of others) {
     const { id } = await stage.api<{ id: string }>(other, 'POST', '/chat/conversations', { username: name });
     await stage.api(other, 'POST', `/chat/conversations/${id}/messages`, { content: 'hello' });
-    // The list is in the order of the latest message; only the first stays unread.
+    // The list is ordered by the latest message; only the first one stays unread.
     if (other !== others[0]) await stage.api(name, 'POST', `/chat/conversations/${id}/read`, {});
   }
   const alice = await stage.enter(name);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Person, signIn, eventually, useBrowserStage } from './people.ts';
 import { startServer, type TestServer } from './server.ts';
 
-/** What the service worker is for: the page opens while the server is away. */
+/** The service worker: the page opens while the server is down. */
 
 const stage = useBrowserStage();
 let server: TestServer;
@@ -43,7 +43,7 @@ test('the page opens offline, in its language, and messages are sent later', asy
   expect(name).toBe(bob.name);
 });
 
-/** What the browser has of somebody's conversations, whatever it is called there. */
+/** Everything that the browser has stored in IndexedDB, as text. */
 const stored = ({ page }: Person) =>
   page.evaluate(async () => {
     const found: unknown[] = [];
@@ -86,7 +86,7 @@ test('the latest conversations are readable offline if the sign-in is remembered
   await alice.line(peer.name).getByText('and mine').waitFor();
   await alice.say('from a tunnel');
   await alice.seesStatus('from a tunnel', 'sending');
-  // At home, where nothing of it is asked for.
+  // At the start page, which loads none of it.
   await page.goto(`${stage.url}/`);
   await alice.line(peer.name).waitFor();
   await alice.go(peer.name);
@@ -106,7 +106,7 @@ test('without a remembered sign-in no message is stored on the device', async ()
   const { alice, bob } = await stage.pair();
   await alice.say('for nobody else');
   await bob.sees('for nobody else');
-  // A second's wait gathers what is to be kept; what is unsent is kept at once, and gone when it is sent.
+  // The cache is written after a second; unsent messages are stored at once, and removed when sent.
   await alice.page.clock.install();
   await alice.page.reload();
   await alice.sees('for nobody else');
@@ -122,7 +122,7 @@ test('the service worker caches the page and its assets, and no messages', async
   await alice.sees('not for keeping');
   await eventually(() => kept(alice)).toContain('/');
   expect((await kept(alice)).filter((address) => address !== '/' && !address.startsWith('/assets/'))).toEqual([]);
-  // Whatever is asked for and is not the page is the server's to answer.
+  // Requests for anything but the page go to the server.
   expect(await alice.page.evaluate(async () => (await fetch('/health/ready')).status)).toBe(200);
   expect(await alice.page.evaluate(async () => (await (await fetch('/manifest.webmanifest')).json()).icons.length)).toBe(3);
 });

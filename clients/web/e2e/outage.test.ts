@@ -59,7 +59,7 @@ test('messages left unsent by a closed page are sent when it is reopened', async
   await alice.say('from before the reload');
   await alice.seesStatus('from before the reload', 'sending');
 
-  // The window goes, and one comes in its place: of the same browser, and kept signed in.
+  // The window is closed, and another one of the same browser is opened, with the sign-in remembered.
   await alice.page.evaluate(() => localStorage.setItem('chat.session', sessionStorage.getItem('chat.session')!));
   await alice.page.close();
   await alice.page.context().setOffline(false).catch(() => undefined);

@@ -1,4 +1,4 @@
-/** What has broken out of text elsewhere: markup, addresses, templates, odd Unicode. Each sets `pwned` if it comes to run. */
+/** Injection payloads: markup, URLs, templates, odd Unicode. Each sets `pwned` if it is executed. */
 
 const script = 'window.pwned=1';
 

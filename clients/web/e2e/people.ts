@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Locator, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
-/** A browser for the tests of a file. After each test nobody's page may have broken a rule, and all are closed. */
+/** A browser for the tests of a file. After each test all pages are closed, and none of them may have reported an error. */
 export function useBrowserStage(url = inject('url')): Stage {
   let browser: Browser;
   const stage = new Stage(() => browser, url);
@@ -31,18 +31,18 @@ function chromiumPath(): string {
 }
 
 let count = 0;
-// Digits alone: of letters and digits, some look alike, and the directory gives no name that looks like another.
-// Files run side by side, so each worker counts for itself.
+// Digits only: the directory rejects names that look like another one, as some letters and digits do.
+// Files run in parallel, so each worker has its own counter.
 const run = `${Date.now() % 10_000_000}${(process.env.VITEST_POOL_ID ?? '0').padStart(2, '0')}`;
 
-/** A name that nobody else has. */
+/** A username that no other test uses. */
 export const uniqueName = (name: string): string => `${name}-${run}-${count++}`;
 
-/** What a test plays on. */
+/** The browser contexts, pages and users of a test. */
 export class Stage {
   private readonly contexts: BrowserContext[] = [];
   private readonly errors: string[] = [];
-  /** How often a browser has asked whether somebody really wants to go. */
+  /** How often a browser has asked before closing a page. */
   asked = 0;
   private readonly tokens = new Map<string, string>();
   readonly #browser: () => Browser;
@@ -53,14 +53,14 @@ export class Stage {
     this.url = url;
   }
 
-  /** A window of a browser of its own, with nobody signed in. */
+  /** Opens a page in a new browser context, signed out. */
   async open(path = '/', options: BrowserContextOptions = {}): Promise<Page> {
     const context = await this.#browser().newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', timezoneId: 'UTC', reducedMotion: 'reduce', ...options });
     this.contexts.push(context);
     return this.openIn(context, path);
   }
 
-  /** Another window of the same browser. */
+  /** Opens another page in the same browser context. */
   async openIn(context: BrowserContext, path = '/'): Promise<Page> {
     const page = await context.newPage();
     page.setDefaultTimeout(30_000);
@@ -70,7 +70,7 @@ export class Stage {
       document.addEventListener('securitypolicyviolation', (event) => tell(`${event.violatedDirective} refused ${event.blockedURI || 'inline'} ${event.sample}`));
     });
     page.on('dialog', (dialog) => {
-      // The browser's own, where something is not sent yet.
+      // The browser's own dialog, if messages are unsent.
       if (dialog.type() === 'beforeunload') {
         this.asked++;
         void dialog.accept();
@@ -87,14 +87,14 @@ export class Stage {
     return page;
   }
 
-  /** Somebody with a window, signed in. */
+  /** Signs a user in, in a new browser context. */
   async enter(name = uniqueName('somebody'), options: BrowserContextOptions = {}, path = '/'): Promise<Person> {
     const page = await this.open(path, options);
     await signIn(page, name);
     return new Person(this, page, name);
   }
 
-  /** Two people with a conversation, which both have open. */
+  /** Two users with their conversation open. */
   async pair(options: BrowserContextOptions = {}): Promise<{ alice: Person; bob: Person; path: string }> {
     const [alice, bob] = [uniqueName('alice'), uniqueName('bob')];
     await this.token(bob);
@@ -105,7 +105,7 @@ export class Stage {
     return { alice: one!, bob: other!, path };
   }
 
-  /** What the server gives without a page. */
+  /** Calls the REST API directly. */
   async api<Answer = unknown>(person: string, method: string, path: string, body?: unknown): Promise<Answer> {
     const answer = await fetch(this.url + path, {
       method,
@@ -126,7 +126,7 @@ export class Stage {
     return token;
   }
 
-  /** What the pages have done that they must not; empty from then on. */
+  /** Returns and clears the errors that pages have reported. */
   takeErrors(): string[] {
     return this.errors.splice(0);
   }
@@ -143,14 +143,14 @@ export async function signIn(page: Page, name: string): Promise<void> {
   await page.locator('.app').waitFor();
 }
 
-/** Whose page it is, as their own menu says. */
+/** Checks who is signed in, by the account menu. */
 export async function isSignedInAs(page: Page, name: string): Promise<void> {
   await page.getByRole('button', { name: 'Your menu' }).click();
   await page.getByRole('menu').getByText(name, { exact: true }).waitFor();
   await page.keyboard.press('Escape');
 }
 
-/** Somebody in front of a window, and what they see there. */
+/** A user with a page. */
 export class Person {
   readonly stage: Stage;
   readonly page: Page;
@@ -178,7 +178,7 @@ export class Person {
     return this.page.locator('.banner:not(.hidden)');
   }
 
-  /** The line of a conversation in the list. */
+  /** The row of a conversation in the list. */
   line(name: string): Locator {
     return this.page.locator('a.conversation', { has: this.page.getByText(name, { exact: true }) });
   }
@@ -201,7 +201,7 @@ export class Person {
 
   async say(text: string): Promise<void> {
     await this.composer.fill(text);
-    // On a phone Enter makes a line.
+    // On a phone Enter inserts a line.
     if (await this.page.evaluate(() => matchMedia('(hover: hover)').matches)) await this.composer.press('Enter');
     else await this.page.getByRole('button', { name: 'Send', exact: true }).click();
   }
@@ -210,12 +210,12 @@ export class Person {
     await this.message(text).first().waitFor();
   }
 
-  /** The message has come as far as this. */
+  /** Waits until a message has this delivery status. */
   async seesStatus(text: string, status: 'sending' | 'sent' | 'delivered' | 'read' | 'failed'): Promise<void> {
     await this.message(text).locator(`[data-status=${status}]`).waitFor();
   }
 
-  /** Opens the menu in the head of the conversation and takes what stands there; blocking asks once more. */
+  /** Blocks or unblocks the peer by the menu of the conversation; blocking asks for confirmation. */
   async changeBlock(): Promise<void> {
     await this.page.locator('section').getByRole('button', { name: 'More' }).click();
     const item = this.page.getByRole('menuitem');
@@ -229,7 +229,7 @@ export class Person {
   }
 }
 
-/** Says a lot, over one socket, without waiting for each answer. */
+/** Sends many messages over one socket, without waiting for each answer. */
 export async function fill(stage: Stage, sender: string, conversationId: string, contents: readonly string[]): Promise<void> {
   const { WebSocket } = await import('ws');
   const socket = new WebSocket(`${stage.url.replace('http', 'ws')}/chat/ws?token=${await stage.token(sender)}`);
@@ -237,7 +237,7 @@ export async function fill(stage: Stage, sender: string, conversationId: string,
     let sent = 0;
     let acknowledged = 0;
     const more = () => {
-      // Not more at a time than the server keeps for a slow reader.
+      // Below the server's send queue.
       for (; sent < contents.length && sent - acknowledged < 200; sent++)
         socket.send(JSON.stringify({ type: 'message.send', id: `${sent}`, payload: { conversationId, content: contents[sent] } }));
     };
@@ -254,12 +254,12 @@ export async function fill(stage: Stage, sender: string, conversationId: string,
   socket.close();
 }
 
-/** Whether something becomes true soon. */
+/** Polls until an expectation holds. */
 export const eventually = <Value>(read: () => Promise<Value>) => expect.poll(read, { timeout: 30_000, interval: 50 });
 
-/** What axe finds, by WCAG 2.2 AA and its own best practices. */
+/** Violations that axe finds: WCAG 2.2 AA and best practices. */
 export async function violations(page: Page): Promise<string[]> {
-  // Over the debugger's protocol, which the page's policy does not bind.
+  // By the DevTools protocol, which bypasses the content security policy.
   await page.evaluate(axe.source);
   const found = await page.evaluate(async () => {
     const { axe: tool } = window as unknown as { axe: typeof axe };

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { fill, eventually, uniqueName, useBrowserStage, type Person } from './people.ts';
 
-/** Where one begins to read, what stays where it is, and what counts as read. */
+/** The unread divider, the scroll position, and what is marked as read. */
 
 const stage = useBrowserStage();
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 const numbered = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name} ${index + 1}`);
 
-/** A conversation in which so many messages were read, and so many not. */
+/** A conversation with so many read and so many unread messages. */
 async function unreadConversation(read: number, unread: number): Promise<{ alice: string; bob: string; id: string }> {
   const [alice, bob] = [uniqueName('alice'), uniqueName('bob')];
   await stage.token(alice);
@@ -19,13 +19,13 @@ async function unreadConversation(read: number, unread: number): Promise<{ alice
   return { alice, bob, id };
 }
 
-/** Two people who look at the end of forty messages, all read. */
+/** Two users at the end of forty messages, all read. */
 async function together(): Promise<{ alice: Person; bob: Person; id: string }> {
   const { alice: name, bob: other, id } = await unreadConversation(40, 0);
   const [alice, bob] = await Promise.all([stage.enter(name, {}, `/c/${id}`), stage.enter(other, {}, `/c/${id}`)]);
   await Promise.all([alice.sees('old 40'), bob.sees('old 40')]);
   await eventually(() => alice.status.textContent()).toBe('Online');
-  // A round trip: whatever was missed has come before it.
+  // A round trip: what was missed has arrived before it.
   await bob.say('here');
   await alice.sees('here');
   await bob.seesStatus('here', 'read');
@@ -34,7 +34,7 @@ async function together(): Promise<{ alice: Person; bob: Person; id: string }> {
 
 const cursorOf = async (name: string, id: string): Promise<{ unread: number }> => stage.api(name, 'GET', `/chat/conversations/${id}`);
 
-/** The divider is in view, with the first unread message right below it. */
+/** Checks that the divider is visible, with the first unread message below it. */
 async function isAtDivider({ page }: Person): Promise<void> {
   const divider = page.locator('.divider.unread');
   await divider.waitFor();
@@ -71,7 +71,7 @@ describe.each([
     await eventually(async () => (await cursorOf(name, id)).unread).toBeLessThanOrEqual(read + unread - lastInView + 1);
     expect((await cursorOf(name, id)).unread).toBeGreaterThanOrEqual(read + unread - lastInView - 1);
 
-    // Reading on to the end marks the rest.
+    // Scrolling to the end marks the rest as read.
     await eventually(async () => {
       await alice.scroller.evaluate((element) => element.scrollBy(0, element.clientHeight));
       return (await cursorOf(name, id)).unread;
@@ -119,7 +119,7 @@ test('messages missed offline do not scroll past the divider in an active window
 
   await alice.page.getByRole('button', { name: /new message/ }).click();
   await eventually(() => alice.page.title()).toBe(`${bob.name} · Chat`);
-  // From here on it is live again: no divider for what one sees come.
+  // From here on messages are live again: no divider.
   await bob.say('live');
   await alice.sees('live');
   expect((await alice.page.locator('.row .text, .divider.unread').allTextContents()).slice(-2)).not.toContain('New');
@@ -127,7 +127,7 @@ test('messages missed offline do not scroll past the divider in an active window
 
 test('messages that arrive in an inactive window wait at the first one', async () => {
   const { alice, bob, id } = await together();
-  // Headless windows all have the focus: the page is told of another.
+  // Headless windows always have the focus: fake another one.
   await alice.page.evaluate(() => {
     Object.defineProperty(document, 'hasFocus', { value: () => false, configurable: true });
     window.dispatchEvent(new Event('blur'));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Person, signIn, eventually, uniqueName, useBrowserStage } from './people.ts';
 
-/** What went wrong once, each with its right value. */
+/** Regression tests. */
 
 const stage = useBrowserStage();
 const small = { viewport: { width: 320, height: 640 }, isMobile: true, hasTouch: true };
@@ -33,7 +33,7 @@ describe('time and ticks never overlap text', () => {
     for (const text of Object.values(texts)) {
       await alice.composer.fill(text);
       await alice.page.getByRole('button', { name: 'Send', exact: true }).click();
-      // One of one's own, and one of the other's, each with its stamp: the last of its group.
+      // One message of each side, each the last of its group, which has the time.
       await alice.page.locator('.row.own').last().locator('[data-status=sent], [data-status=delivered], [data-status=read]').waitFor();
       await bob.composer.fill(text);
       await bob.page.getByRole('button', { name: 'Send', exact: true }).click();
@@ -57,7 +57,7 @@ describe('a draft', () => {
   test('is restored after the session has expired, in a new window, for its owner only', async () => {
     const { alice, path } = await stage.pair();
     await alice.composer.fill('half a thought');
-    // As when the token is refused.
+    // As if the token were rejected.
     await alice.page.evaluate(() => sessionStorage.clear());
     await alice.page.reload();
     await alice.page.getByLabel('Username').waitFor();
@@ -168,7 +168,7 @@ test('Enter that confirms an IME composition does not send, even if it follows c
   const { alice } = await stage.pair();
   await alice.composer.fill('にほん');
   await alice.composer.evaluate((box) => {
-    // As Safari does it.
+    // As in Safari.
     box.dispatchEvent(new CompositionEvent('compositionend', { data: 'にほん', bubbles: true }));
     const key = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true });
     Object.defineProperty(key, 'keyCode', { value: 229 });

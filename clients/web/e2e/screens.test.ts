@@ -4,7 +4,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { eventually, uniqueName, useBrowserStage } from './people.ts';
 
-/** Pictures of the main states, to look at: test-results/screens. Those in docs/screenshots are chosen from them. */
+/** Screenshots of the main states, for review: test-results/screens. Those in docs/screenshots are taken from them. */
 
 const stage = useBrowserStage();
 const folder = fileURLToPath(new URL('../../test-results/screens/', import.meta.url));
@@ -16,7 +16,7 @@ const looks = (['light', 'dark'] as const).flatMap((colorScheme) => (['desktop',
 
 async function take(page: Page, name: string): Promise<void> {
   const path = `${folder}${name}.png`;
-  // The caret blinks, and the pointer may lie on something.
+  // Without the blinking caret.
   await page.screenshot({ path, caret: 'hide', animations: 'disabled' });
   expect(statSync(path).size).toBeGreaterThan(2_000);
   expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing is wider than the window').toBe(true);
@@ -28,7 +28,7 @@ describe.each(looks)('$colorScheme, $size', ({ colorScheme, size }) => {
   const shoot = (page: Page, state: string) => take(page, `${state}-${colorScheme}-${size}`);
 
   test('the main states', async () => {
-    // Each look has people of its own, since a name is somebody's for good.
+    // Each look has its own users, since a username belongs to one user for good.
     const look = looks.findIndex((one) => one.colorScheme === colorScheme && one.size === size);
     const called = (...choice: string[]) => choice[look]!;
     const names = {
@@ -159,7 +159,7 @@ test.each(others)('the list, a conversation, its menu and the settings: %s', asy
   await take(page, `help-${look}`);
   await page.keyboard.press('Escape');
   await page.locator('dialog').waitFor({ state: 'detached' });
-  // On a phone back to the list, where one's own menu is.
+  // On a phone back to the list, where the account menu is.
   await page.locator('.phone-only').dispatchEvent('click');
   await page.locator('.avatar-button').click();
   await page.locator('.menu [role=menuitem]').first().click();

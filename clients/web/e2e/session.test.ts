@@ -7,7 +7,7 @@ const stage = useBrowserStage();
 const signInPage = (page: Page) => page.getByLabel('Username');
 const isOnline = (page: Page) => page.locator('.app').waitFor();
 
-/** Somebody in two windows of one browser, signed in to stay. */
+/** A user in two windows of one browser, with the sign-in remembered. */
 async function twice() {
   const name = uniqueName('twice');
   const one = await stage.open();
@@ -45,7 +45,7 @@ test('two windows can be two users, who sign out separately', async () => {
   expect(name).not.toBe('');
 });
 
-/** What a browser keeps of anybody, as text. */
+/** Everything that a browser has stored, as text. */
 const kept = (page: Page) =>
   page.evaluate(async () => {
     const databases = await Promise.all(
@@ -86,7 +86,7 @@ test('signing out everywhere asks first, ends all sessions of the user, and remo
   await phone.go(bob.name);
   await phone.sees('something said');
   await phone.composer.fill('half a thought');
-  // Kept for times without a network by then.
+  // Wait until it is cached.
   await eventually(async () => (await kept(phone.page)).includes('something said')).toBe(true);
   expect(await kept(phone.page)).toContain('half a thought');
   let renewals = 0;
@@ -102,7 +102,7 @@ test('signing out everywhere asks first, ends all sessions of the user, and remo
   await desk.say('still here');
   await desk.seesStatus('still here', 'delivered');
 
-  // Where the server cannot be asked, one is told, and may try again.
+  // A failed request shows an error, and can be retried.
   await desk.page.route('**/chat/sessions', (route) => route.abort(), { times: 1 });
   await (await ask()).getByRole('button', { name: 'Sign out everywhere' }).click();
   const failed = desk.page.getByRole('dialog', { name: 'Sign out everywhere' });
@@ -122,7 +122,7 @@ test('signing out everywhere asks first, ends all sessions of the user, and remo
   await bob.seesStatus('still signed in', 'sent');
 });
 
-/** An issuer at the server's own address, whose refresh tokens work once; what is used twice ends the session. */
+/** An issuer at the server's own address, with single-use refresh tokens: reuse ends the session. */
 async function issuer(context: BrowserContext, name: string) {
   const made = { refreshes: 0, isOver: false };
   let valid = '0';
@@ -143,7 +143,7 @@ async function issuer(context: BrowserContext, name: string) {
   return made;
 }
 
-/** A session whose token is to be replaced at once, in each window that opens. */
+/** A session, as an earlier version stored it, whose token is to be refreshed at once in each window. */
 async function worn(keep: boolean) {
   const name = uniqueName('worn');
   const token = await stage.token(name);
@@ -188,7 +188,7 @@ test('a token refresh that completes after a sign-out does not undo it', async (
   });
   const page = await stage.openIn(context);
   await isOnline(page);
-  // In the first window, which waits for the same renewal.
+  // In the first window, which waits for the same refresh.
   await first.reload();
   await signOut(first);
   release();
@@ -209,7 +209,7 @@ test('chatting works without storage, with a hanging IndexedDB, over plain http'
         },
       });
     indexedDB.open = () => Object.create(IDBOpenDBRequest.prototype) as IDBOpenDBRequest;
-    // What is missing where the page did not come by https.
+    // Missing in pages that were not loaded over https.
     Object.defineProperty(Crypto.prototype, 'randomUUID', { value: undefined });
     Object.defineProperty(Crypto.prototype, 'subtle', { value: undefined });
     Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });

@@ -8,9 +8,9 @@ declare module 'vitest' {
   }
 }
 
-/** Builds the server with the page that is committed, and starts one for all tests but those that end theirs. */
+/** Builds the server with the committed page, and starts one for all tests but those that kill theirs. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  // For work on the tests: a server that runs already.
+  // For work on the tests: a server that is already running.
   if (process.env.CHAT_URL) {
     project.provide('url', process.env.CHAT_URL);
     return () => Promise.resolve();

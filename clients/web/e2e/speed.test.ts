@@ -29,7 +29,7 @@ test('the first load is small, from the server itself, and painted soon', async 
   report('first contentful paint, ms', paint);
   expect(bytes).toBeGreaterThan(20 * 1024);
   expect(bytes).toBeLessThan(budget);
-  // Nothing is loaded again that is kept for good.
+  // Cached assets are not loaded again.
   bytes = 0;
   await page.reload({ waitUntil: 'networkidle' });
   report('second load, bytes over the wire', bytes);
@@ -48,7 +48,7 @@ test('ten thousand messages scroll smoothly, and history loads without a jump', 
   const alice = await stage.enter(name);
   await alice.line(bob).click();
   await alice.sees(`message ${total}`);
-  // As one who reads up to the first message: what one looks at must stay where it is while older ones come.
+  // Reading up to the first message: the visible rows must not move while older ones are loaded.
   const jumps = await alice.scroller.evaluate(async (scroller) => {
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
     const rows = () => [...scroller.querySelectorAll<HTMLElement>('.row[data-seq]')];
@@ -67,10 +67,10 @@ test('ten thousand messages scroll smoothly, and history loads without a jump', 
       await frame();
       await frame();
       const moved = (looked?.isConnected ? looked.getBoundingClientRect().top : before) - before;
-      // Less than a line: the row that was first may have lost the head of its group.
+      // Less than a line: the first row may have lost the header of its group.
       if (Math.abs(moved) > 16 && scroller.scrollTop > 1000) found.push(`${looked?.dataset.seq} by ${moved}`);
     }
-    // The last rows are measured meanwhile, which moves what is in view.
+    // The last rows are measured meanwhile, which moves the visible ones.
     for (const end = performance.now() + 5_000; oldest() > 1 && performance.now() < end; ) {
       scroller.scrollTop = 0;
       await frame();
@@ -83,7 +83,7 @@ test('ten thousand messages scroll smoothly, and history loads without a jump', 
   expect(jumps.oldest).toBe(1);
   expect(jumps.found).toEqual([]);
 
-  // All are loaded now. A steady scroll through all of them, a frame at a time.
+  // All are loaded now. Scroll steadily through them, frame by frame.
   const measured = await alice.scroller.evaluate(async (scroller) => {
     const times: number[] = [];
     let most = 0;
@@ -111,10 +111,10 @@ test('ten thousand messages scroll smoothly, and history loads without a jump', 
   report('scrolling, rows in the page at most', measured.most);
   expect(measured.height).toBeGreaterThan(total * 20);
   expect(measured.most).toBeLessThan(150);
-  // A machine with two busy cores and no graphics drops frames; a list that draws everything takes seconds for one.
+  // Two busy cores without a GPU drop frames; a list that rendered everything would take seconds for one.
   expect(measured.median).toBeLessThan(50);
 
-  // Back at the end by its button, and live.
+  // Back to the end by the button, and live.
   await alice.page.getByRole('button', { name: 'Go to the latest message' }).click();
   await alice.sees(`message ${total}`);
   await stage.api(bob, 'POST', `/chat/conversations/${id}/messages`, { content: 'one more' });

@@ -1,19 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
-/** What is measured in frames and milliseconds has the machine for itself. */
+/** Performance tests run alone. */
 const measured = ['speed.test.ts'];
 
 export default defineConfig({
   root: import.meta.dirname,
   test: {
     reporters: ['default', ['junit', { outputFile: '../../test-results/browser.xml', suiteName: 'browser' }]],
-    // Two browsers, two servers and two databases share what the machine has, and now and then one of them stands still for longer than
-    // a test waits. What fails twice is a fault; what needed its second try is marked in the report, and to be looked into.
+    // Two browsers, two servers and two databases share the machine, and now and then one of them stalls for longer than a test waits.
+    // What fails twice is an error; a test that needed its retry is marked in the report, and should be investigated.
     retry: 1,
-    // Bounds for a busy machine.
+    // Time-outs for a busy machine.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // A server and a worker at a time wait for each other: two browsers keep two cores busy.
+    // Two browsers keep two cores busy.
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'pages', include: ['*.test.ts'], exclude: measured, globalSetup: './setup.ts', sequence: { groupOrder: 0 } } },

@@ -33,7 +33,7 @@ test('matches are ranked: shortcode, its prefix, a part of it, then other words'
   expect(found('heart')[0]).toBe('❤️');
   expect(found('smi')[0]).toBe('😄');
   expect(found('octopus', 1)).toEqual(['🐙']);
-  // In any order, and without regard to marks and capitals.
+  // In any order, ignoring diacritics and case.
   expect(found('Eyes HEART', 5)).toContain('😍');
   expect(found('pinata', 5)).toContain('🪅');
   expect(found('no such thing')).toEqual([]);

@@ -12,7 +12,7 @@ const contract = parse(asyncapi) as { components: { schemas: { ErrorCode: { enum
 describe.each(Object.entries({ ar, de, en, es, fr }))('%s', (_, { errors }) => {
   test('has a distinct text for each error code of the contract, and no others', () => {
     const codes = contract.components.schemas.ErrorCode.enum;
-    // What the client says itself where no answer came.
+    // The client's own code, for requests without an answer.
     expect(Object.keys(errors).toSorted()).toEqual([...codes, 'OFFLINE'].toSorted());
     const words = Object.values(errors);
     expect(words.every((one) => one.trim() !== '')).toBe(true);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isBig, partsOf, type Part } from '../src/markup.ts';
 
-/** The message as it was typed, put together again. */
+/** The message as typed, joined from its parts. */
 const typed = (parts: readonly Part[]): string =>
   parts.map((part) => ('parts' in part ? part.open + typed(part.parts) + part.close : 'open' in part ? part.open + part.text + part.close : part.text)).join('');
 

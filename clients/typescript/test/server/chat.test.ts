@@ -46,7 +46,7 @@ describe('two people', () => {
     await until(a, (state) => state.typing[id]?.[bob.userId] !== undefined);
     b.stopTyping(id);
     await until(a, (state) => state.typing[id] === undefined);
-    // Nobody says that it is over, and it ends by itself.
+    // It expires without a typing.stop.
     b.typing(id);
     await until(a, (state) => state.typing[id]?.[bob.userId] !== undefined);
     await until(a, (state) => state.typing[id] === undefined);
@@ -147,7 +147,7 @@ describe('conversations', () => {
     const state = await until(b, ({ conversations }) => conversations[id]?.unread === 1);
     expect(state.conversations[id]!.lastMessage?.content).toBe('we have not met');
     await until(b, ({ presence }) => presence[alice.userId]?.online === true);
-    // Not loaded, and all there: the first message is the conversation's beginning.
+    // Complete without loading: the first message is the beginning of the conversation.
     await b.load(id);
     expect(texts(b, id)).toEqual(['we have not met']);
   });
@@ -207,14 +207,14 @@ describe('conversations', () => {
     expect(phone.getState()).toMatchObject({ me: null, conversations: {}, drafts: {} });
     expect(told).toEqual([{ userId: alice.userId, everywhere: true }, { userId: alice.userId, everywhere: true }]);
     expect(asked).toBe(0);
-    // The old token is void.
+    // The old token is revoked.
     const again = createChat(options(alice));
     onTestFinished(() => again.stop());
     again.start();
     await until(again, (state) => state.connection.problem === 'TOKEN_INVALID');
     await b.api.unread();
 
-    // One that is issued later, two seconds being time enough for a clock that counts whole ones, is good.
+    // A token that is issued later is valid; two seconds, since `iat` counts whole ones.
     await (await device({ ...alice, token: signed(alice, 3600, 2) })).load(id);
   });
 });

@@ -6,7 +6,7 @@ import { createChat, timelineOf, type Chat, type ChatOptions, type ChatState, ty
 
 export const serverUrl = () => inject('serverUrl');
 
-/** Ends or starts the server. */
+/** Kills or starts the server. */
 export async function server(what: 'kill' | 'start'): Promise<void> {
   const response = await fetch(`${inject('controlUrl')}/${what}`, { method: 'POST' });
   if (!response.ok) throw new Error(await response.text());
@@ -18,7 +18,7 @@ export interface Person {
   readonly token: string;
 }
 
-/** Somebody who is in nobody else's test. */
+/** A user of this test alone. */
 export async function person(name: string): Promise<Person> {
   const username = `${name}-${randomUUID().slice(0, 8)}`;
   const response = await fetch(`${serverUrl()}/dev/token`, {
@@ -29,7 +29,7 @@ export async function person(name: string): Promise<Person> {
   return { name: username, ...((await response.json()) as { token: string; userId: string }) };
 }
 
-/** A token that lasts as long as a test wants it to, of an issuer whose clock may be ahead. Dev tokens last for hours. */
+/** A token with a given lifetime, from an issuer whose clock may be ahead. Dev tokens last for hours. */
 export function signed(who: Person, seconds: number, ahead = 0): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const now = Date.now() / 1000 + ahead;
@@ -45,7 +45,7 @@ export const options = (who: Person): ChatOptions => ({
   timing: { backoffBase: 50, backoffCap: 400, receiptDelay: 20, gapDelay: 10 },
 });
 
-/** A device of somebody's, connected and up to date. */
+/** A device of a user, connected and synchronized. */
 export async function device(who: Person, own: Partial<ChatOptions> = {}): Promise<Chat> {
   const chat = createChat({ ...options(who), ...own });
   onTestFinished(() => chat.stop());
@@ -63,7 +63,7 @@ export async function couple(): Promise<{ alice: Person; bob: Person; a: Chat; b
   return { alice, bob, a, b, id };
 }
 
-/** Waits until the state is as it should be. Fails with the test's own time-out, and with the state as it is. */
+/** Waits for a state. Fails with the test's own time-out, and with the current state. */
 export function until(chat: Chat, holds: (state: ChatState) => boolean, timeout = 20_000): Promise<ChatState> {
   return new Promise((resolve, reject) => {
     const at = new Error('The state has not come to what was waited for');
@@ -87,7 +87,7 @@ export const lines = (chat: Chat, id: string): readonly TimelineItem[] => timeli
 export const texts = (chat: Chat, id: string): readonly string[] => lines(chat, id).map((line) => line.content);
 export const statuses = (chat: Chat, id: string) => lines(chat, id).map((line) => line.status);
 
-/** Everything the server has of a conversation. */
+/** The messages that the server has stored. */
 export async function stored(chat: Chat, id: string): Promise<readonly string[]> {
   return (await chat.api.messages(id, { limit: 200 })).messages.map((message) => message.content);
 }

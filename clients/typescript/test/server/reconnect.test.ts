@@ -3,7 +3,7 @@ import WebSocket from 'ws';
 import { createChat, memoryStorage, type Chat, type ChatOptions, type ChatState } from '../../src/index.js';
 import { couple, device, lines, statuses, options, server, signed, stored, texts, until } from './people.js';
 
-/** A socket class that lets tests get at the sockets that were made. */
+/** A socket class that gives tests access to its instances. */
 function sockets() {
   const made: (WebSocket & { swallow?: (data: string) => boolean })[] = [];
   class Tapped extends WebSocket {
@@ -82,7 +82,7 @@ describe('reconnecting', () => {
     for (const text of ['1', 'lost', '3', '4']) b.send(id, text);
     await until(a, () => texts(a, id).length === 3);
     made.at(-1)!.swallow = () => false;
-    // A sync does not bring what was pushed on this connection already; so the client loads the conversation afresh.
+    // A sync does not repeat what was pushed on this connection, so the client reloads the conversation.
     await until(a, () => texts(a, id).length === 4);
     expect(texts(a, id)).toEqual(['1', 'lost', '3', '4']);
     expect(a.getState().conversations[id]).toMatchObject({ position: 4, seq: 4, outOfOrder: [] });
@@ -132,7 +132,7 @@ describe('reconnecting', () => {
     const { alice, b, id } = await couple();
     const { made, WebSocket: Tapped } = sockets();
     const a = await device(alice, { WebSocket: Tapped, timing: { ...options(alice).timing, pingAfter: 300, pingTimeout: 300 } });
-    // Well as long as it answers.
+    // Healthy as long as it answers.
     let answers = 0;
     a.on('pong', () => answers++);
     await expect.poll(() => answers, { timeout: 10_000 }).toBe(3);
