@@ -49,7 +49,8 @@ export function useConversation(conversationId: string): ConversationView {
     let isGone = false;
     setFailure(undefined);
     client.load(conversationId).catch((error: unknown) => {
-      if (!isGone) setFailure({ conversationId, error: error instanceof ChatError ? error : new ChatError('INTERNAL_ERROR', String(error)) });
+      const known = error instanceof ChatError ? error : new ChatError('INTERNAL_ERROR', String(error));
+      if (!isGone) setFailure({ conversationId, error: known });
     });
     return () => {
       isGone = true;

@@ -41,6 +41,8 @@ export interface BlockedPerson {
 /** The people whom the user has blocked. */
 export function useBlocked(): readonly BlockedPerson[] {
   const blocks = useChatState((state) => state.blocks);
-  const members = useChatState((state) => Object.values(state.conversations).flatMap((conversation) => peerOf(conversation, state.me?.userId) ?? []));
+  const members = useChatState((state) =>
+    Object.values(state.conversations).flatMap((conversation) => peerOf(conversation, state.me?.userId) ?? []),
+  );
   return Object.entries(blocks).map(([userId, since]) => ({ userId, since, member: members.find((member) => member.userId === userId) }));
 }

@@ -48,7 +48,8 @@ function holdSame(a: unknown, b: unknown): boolean {
   const prototype: unknown = Object.getPrototypeOf(a);
   if (prototype !== Object.getPrototypeOf(b) || (prototype !== Object.prototype && prototype !== Array.prototype)) return false;
   const entries = Object.entries(a);
-  return entries.length === Object.keys(b).length && entries.every(([key, value]) => key in b && Object.is((b as Record<string, unknown>)[key], value));
+  const other = b as Record<string, unknown>;
+  return entries.length === Object.keys(b).length && entries.every(([key, value]) => key in other && Object.is(other[key], value));
 }
 
 /** Result of `useChat`. */

@@ -7,7 +7,8 @@ const absolute = /^(?:https?|wss?):\/\/[^/?#\s]+[^?#\s]*/i;
 /** The server's URL without a trailing slash. Throws a TypeError for anything but an absolute http(s) or ws(s) URL. */
 export function baseOf(url: string | URL): string {
   const base = absolute.exec(String(url))?.[0];
-  if (base === undefined) throw new TypeError(`createChat: url must be the server's whole address, as in https://chat.example.org; it is ${JSON.stringify(String(url))}.`);
+  if (base === undefined)
+    throw new TypeError(`createChat: url must be the server's whole address, as in https://chat.example.org; it is ${JSON.stringify(String(url))}.`);
   return base.replace(/^ws/i, 'http').replace(/\/+$/, '');
 }
 
@@ -18,7 +19,10 @@ export function restAddress(base: string, path: string, query: Readonly<Record<s
   return `${base}/chat/${path}${pairs.length > 0 ? `?${pairs.join('&')}` : ''}`;
 }
 
+const loopback = /^http:\/\/(?:localhost|[^/:]+\.localhost|127(?:\.\d+){3}|\[::1\])(?::|\/|$)/i;
+
 /** Whether a browser refuses the address as mixed content: an https page may talk to https, and to this machine. */
-export function isMixedContent(base: string, page: string | undefined = (globalThis as { location?: { protocol?: string } }).location?.protocol): boolean {
-  return page === 'https:' && /^http:/i.test(base) && !/^http:\/\/(?:localhost|[^/:]+\.localhost|127(?:\.\d+){3}|\[::1\])(?::|\/|$)/i.test(base);
+export function isMixedContent(base: string): boolean {
+  const page = (globalThis as { location?: { protocol?: string } }).location?.protocol;
+  return page === 'https:' && /^http:/i.test(base) && !loopback.test(base);
 }

@@ -42,7 +42,9 @@ export function indexedDbCache(name = 'chat-conversations', factory: IDBFactory 
         undefined,
       );
       // A tab that was closed half-way may have left some of an earlier epoch.
-      return latest && { epoch: latest.epoch, conversations: records.filter(({ epoch }) => epoch === latest.epoch).map(({ conversation }) => conversation) };
+      if (!latest) return undefined;
+      const { epoch } = latest;
+      return { epoch, conversations: records.filter((record) => record.epoch === epoch).map(({ conversation }) => conversation) };
     },
     async save(userId, { epoch, conversations }, ids) {
       await database.run('readwrite', (store) => {

@@ -39,7 +39,8 @@ const defaults: Timing = {
   typingLasts: 60_000,
 };
 
-const isSignInProblem = (problem: ConnectionProblem | undefined) => problem === 'SIGN_IN_REQUIRED' || problem === 'TOKEN_EXPIRED' || problem === 'TOKEN_INVALID';
+const isSignInProblem = (problem: ConnectionProblem | undefined) =>
+  problem === 'SIGN_IN_REQUIRED' || problem === 'TOKEN_EXPIRED' || problem === 'TOKEN_INVALID';
 
 /** Creates a chat. Nothing is connected before `start`. */
 export const createChat = (options: ChatOptions): Chat => new ChatClient(options);
@@ -97,7 +98,8 @@ class ChatClient implements Chat {
 
   readonly getState = this.#store.getState;
   readonly subscribe = this.#store.subscribe;
-  readonly on = <Type extends keyof ChatEvents>(type: Type, listener: (payload: ChatEvents[Type]) => void) => this.#events.on(type, listener);
+  readonly on = <Type extends keyof ChatEvents>(type: Type, listener: (payload: ChatEvents[Type]) => void) =>
+    this.#events.on(type, listener);
 
   readonly start = () => {
     this.#channel ??= this.#tabs((message) => this.#handleTabMessage(message));
@@ -193,7 +195,7 @@ class ChatClient implements Chat {
     }
 
     // Whoever is no longer let in has nothing to read here either; after a new sign-in the server has it all.
-    if (userId !== undefined && connection.status === 'rejected' && isSignInProblem(connection.problem)) void this.#cache?.clear(userId).catch(report);
+    if (userId !== undefined && isSignInProblem(connection.problem)) void this.#cache?.clear(userId).catch(report);
 
     this.#store.dispatch({ type: 'connection', connection });
     this.#events.emit('connection', connection);

@@ -24,6 +24,7 @@ export interface ConnectionObserver {
   opened(success: AuthSuccess): void;
 }
 
+type ConnectionOptions = Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>;
 type TimerName = 'retry' | 'connect' | 'renew';
 
 /**
@@ -31,7 +32,7 @@ type TimerName = 'retry' | 'connect' | 'renew';
  * codes say. Does not know what is said over it.
  */
 export class Connection {
-  readonly #options: Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>;
+  readonly #options: ConnectionOptions;
   readonly #base: string;
   readonly #timing: Timing;
   readonly #network: Network;
@@ -50,7 +51,7 @@ export class Connection {
   #clockSkew = 0;
   #unsubscribe: (() => void) | undefined;
 
-  constructor(options: Pick<ChatOptions, 'token' | 'WebSocket' | 'random'>, base: string, timing: Timing, network: Network, observer: ConnectionObserver) {
+  constructor(options: ConnectionOptions, base: string, timing: Timing, network: Network, observer: ConnectionObserver) {
     this.#options = options;
     this.#base = base;
     this.#timing = timing;
@@ -96,7 +97,9 @@ export class Connection {
   }
 
   /** Sends an event and waits for the answer. Rejects with a `ChatError` if that is an error, or if there is none. */
-  request<Type extends keyof ClientEvents>(type: Type, payload: ClientEvents[Type], isPart?: (event: ServerEvent) => boolean): Promise<ServerEvent> {
+  request<Type extends keyof ClientEvents>(
+    type: Type, payload: ClientEvents[Type], isPart?: (event: ServerEvent) => boolean,
+  ): Promise<ServerEvent> {
     return this.#requests.add((id) => this.send(type, payload, id), isPart);
   }
 
@@ -133,7 +136,7 @@ export class Connection {
   #openSocket(attemptId: number): void {
     const Socket = this.#options.WebSocket ?? (globalThis as { WebSocket?: ChatOptions['WebSocket'] }).WebSocket;
     if (!Socket) {
-      this.#reject('NO_WEBSOCKET', undefined, 'There is no WebSocket here. Give createChat one: WebSocket of the ws package, in Node before 22.');
+      this.#reject('NO_WEBSOCKET', undefined, 'There is no WebSocket class. In Node before 22, pass that of the ws package to createChat.');
       return;
     }
 
@@ -163,8 +166,8 @@ export class Connection {
   }
 
   #rejectAddress(reason: string): void {
-    const why = isMixedContent(this.#base) ? `A page that was loaded over https may not connect to ${this.#base}: give the server https, too.` : reason;
-    this.#reject('ADDRESS_NOT_ALLOWED', undefined, why);
+    const mixed = `A page that was loaded over https may not connect to ${this.#base}: give the server https, too.`;
+    this.#reject('ADDRESS_NOT_ALLOWED', undefined, isMixedContent(this.#base) ? mixed : reason);
   }
 
   #write(frame: { type: string; id?: string; payload: unknown }): boolean {

@@ -31,11 +31,20 @@ export type ConnectionInput =
   | { readonly type: 'connect' }
   | { readonly type: 'tokenRefused'; readonly token: string; readonly problem: ConnectionProblem }
   | { readonly type: 'signedIn' }
-  /** The socket was closed, or there was no answer; `wasStable` if the connection had lasted. */
-  | { readonly type: 'lost'; readonly code: number | undefined; readonly reason: string; readonly token: string; readonly wasStable: boolean }
+  | ConnectionLost
   /** There is no point in another attempt. */
   | { readonly type: 'reject'; readonly problem: ConnectionProblem | undefined; readonly code: number | undefined; readonly reason: string }
   | { readonly type: 'networkLost' };
+
+/** The socket was closed, or there was no answer. */
+interface ConnectionLost {
+  readonly type: 'lost';
+  readonly code: number | undefined;
+  readonly reason: string;
+  readonly token: string;
+  /** Whether the connection had lasted, which resets the back-off. */
+  readonly wasStable: boolean;
+}
 
 /** What the next phase depends on besides the input. */
 export interface ConnectionContext {
@@ -60,9 +69,17 @@ export function next(state: ConnectionPhase, input: ConnectionInput, context: Co
       return { ...state, phase: 'idle', shown: initialPhase.shown };
     case 'tokenRefused':
       // Twice in a row: another token is not better. `problem` is the latest verdict.
-      return { ...state, refused: { token: state.refused?.token ?? input.token, problem: input.problem, isRepeated: state.refused !== null } };
+      return {
+        ...state,
+        refused: { token: state.refused?.token ?? input.token, problem: input.problem, isRepeated: state.refused !== null },
+      };
     case 'signedIn':
-      return { phase: 'online', shown: state.phase === 'online' ? state.shown : { status: 'online', attempt }, refused: null, expiredToken: null };
+      return {
+        phase: 'online',
+        shown: state.phase === 'online' ? state.shown : { status: 'online', attempt },
+        refused: null,
+        expiredToken: null,
+      };
     case 'lost':
       return lost(state, input, context);
     case 'reject':
@@ -79,8 +96,9 @@ const connecting = (state: ConnectionPhase, attempt: number, { isNetworkOnline }
   shown: { status: isNetworkOnline ? 'connecting' : 'offline', attempt },
 });
 
-function lost(state: ConnectionPhase, input: ConnectionInput & { readonly type: 'lost' }, { isNetworkOnline, now, jitter, timing }: ConnectionContext): ConnectionPhase {
+function lost(state: ConnectionPhase, input: ConnectionLost, context: ConnectionContext): ConnectionPhase {
   const { code, reason } = input;
+  const { isNetworkOnline, now, jitter, timing } = context;
   const failures = input.wasStable ? 0 : state.shown.attempt;
   const advice = reconnectAdvice(code);
   // 4501 asks for a change, and another token is one; the next attempt shows whether there is another.
@@ -102,11 +120,16 @@ function lost(state: ConnectionPhase, input: ConnectionInput & { readonly type: 
   };
 }
 
-const reject = (state: ConnectionPhase, attempt: number, problem: ConnectionProblem | undefined, code: number | undefined, reason: string): ConnectionPhase => ({
+const reject = (
+  state: ConnectionPhase, attempt: number, problem: ConnectionProblem | undefined, code: number | undefined, reason: string,
+): ConnectionPhase => ({
   ...state,
   phase: 'rejected',
   refused: null,
   shown: { status: 'rejected', attempt, ...(problem && { problem }), ...detailsOf(code, reason) },
 });
 
-const detailsOf = (code: number | undefined, reason: string) => ({ ...(code !== undefined && { closeCode: code }), ...(reason !== '' && { reason }) });
+const detailsOf = (code: number | undefined, reason: string) => ({
+  ...(code !== undefined && { closeCode: code }),
+  ...(reason !== '' && { reason }),
+});

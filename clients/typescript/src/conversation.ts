@@ -60,9 +60,8 @@ export function merge(
   const lastMessage = later(known.lastMessage, news.lastMessage);
   const updatedAt = news.updatedAt !== undefined && news.updatedAt > known.updatedAt ? news.updatedAt : known.updatedAt;
   const unread = news.unread ?? known.unread;
-  return members === known.members && seq === known.seq && lastMessage === known.lastMessage && updatedAt === known.updatedAt && unread === known.unread
-    ? known
-    : { ...known, members, seq, updatedAt, unread, ...(lastMessage && { lastMessage }) };
+  const next = { ...known, members, seq, updatedAt, unread, ...(lastMessage && { lastMessage }) };
+  return shallowEqual(known, next) ? known : next;
 }
 
 /** Cursors never go back; of names the latest ones count. */

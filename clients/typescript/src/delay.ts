@@ -17,7 +17,9 @@ export function delay(milliseconds: number, signal?: AbortSignal): Promise<void>
 }
 
 /** Rejects after a time-out, even if the operation ignores the signal. */
-export function withTimeout<Result>(milliseconds: number, run: (signal: AbortSignal) => Promise<Result>, late?: () => void): Promise<Result> {
+export function withTimeout<Result>(
+  milliseconds: number, run: (signal: AbortSignal) => Promise<Result>, late?: () => void,
+): Promise<Result> {
   const controller = new AbortController();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

@@ -2,7 +2,9 @@
  * Runs under a lock that all tabs share, where the browser has Web Locks. A suspended or hanging tab may hold it, so after `timeout`
  * milliseconds the lock is stolen.
  */
-export async function exclusively<Result>(name: string, timeout: number, run: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+export async function exclusively<Result>(
+  name: string, timeout: number, run: () => Promise<Result>, signal?: AbortSignal,
+): Promise<Result> {
   const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
   if (!locks) return run();
   const waiting = new AbortController();

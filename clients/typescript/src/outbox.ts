@@ -29,7 +29,10 @@ export function indexedDbStorage(name = 'chat-outbox', factory: IDBFactory = ind
     created.createObjectStore('entries', { keyPath: 'tempId' }).createIndex('userId', 'userId'),
   );
   return {
-    load: async (userId) => ((await database.run('readonly', (store) => store.index('userId').getAll(userId))) as OutboxEntry[]).sort(byAge),
+    async load(userId) {
+      const entries = await database.run('readonly', (store) => store.index('userId').getAll(userId));
+      return (entries as OutboxEntry[]).sort(byAge);
+    },
     has: async (tempId) => (await database.run('readonly', (store) => store.count(tempId))) !== 0,
     put: async (entry) => void (await database.run('readwrite', (store) => store.put(entry))),
     remove: async (tempId) => void (await database.run('readwrite', (store) => store.delete(tempId))),

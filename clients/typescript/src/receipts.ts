@@ -66,7 +66,11 @@ export class Receipts {
     for (const conversation of Object.values(conversations)) {
       if (conversation === before[conversation.id]) continue;
       const upTo = lastReceived(conversation, me?.userId);
-      const acknowledged = Math.max(this.#delivered.get(conversation.id) ?? 0, this.#ownCursor(conversation, 'deliveredUpTo'), this.#read.get(conversation.id) ?? 0);
+      const acknowledged = Math.max(
+        this.#delivered.get(conversation.id) ?? 0,
+        this.#ownCursor(conversation, 'deliveredUpTo'),
+        this.#read.get(conversation.id) ?? 0,
+      );
       if (upTo > acknowledged && this.#connection.send('message.delivered', { conversationId: conversation.id, upTo }))
         this.#delivered.set(conversation.id, upTo);
     }

@@ -1,7 +1,9 @@
 import { applySync, merge, resetTo, applyMessage, prependPage, trim } from './conversation.js';
 import { byAge } from './outbox.js';
 import { shallowEqual } from './shallowEqual.js';
-import { initialState, type ChatState, type ConnectionState, type ConversationState, type Draft, type Me, type OutboxEntry } from './state.js';
+import {
+  initialState, type ChatState, type ConnectionState, type ConversationState, type Draft, type Me, type OutboxEntry,
+} from './state.js';
 import type { BlockAdded, Conversation, ErrorCode, Message, MessagePage, ServerEvent, SyncConversation, UserStatus } from './wire.js';
 
 /** Everything that can change the state. `since` is the state's `clock` at the time of the request. */
@@ -60,7 +62,8 @@ export function reduce(state: ChatState, action: Action): ChatState {
     case 'caughtUp':
       return state.isCaughtUp ? state : { ...state, isCaughtUp: true };
     case 'identified':
-      return state.me?.userId === action.userId ? state : { ...initialState, connection: state.connection, clock: state.clock, me: { userId: action.userId } };
+      if (state.me?.userId === action.userId) return state;
+      return { ...initialState, connection: state.connection, clock: state.clock, me: { userId: action.userId } };
     case 'signedIn':
       return signedIn(state, action.me, action.epoch);
     case 'event':
@@ -83,7 +86,8 @@ export function reduce(state: ChatState, action: Action): ChatState {
       // What came from the server is newer than the cache.
       if (state.listed || (state.epoch !== null && state.epoch !== action.epoch)) return state;
       for (const conversation of action.conversations)
-        if (!state.conversations[conversation.id]) state = putConversation(state, { ...conversation, outOfOrder: [], history: 'idle', unreadTold: 0 });
+        if (!state.conversations[conversation.id])
+          state = putConversation(state, { ...conversation, outOfOrder: [], history: 'idle', unreadTold: 0 });
       return state.epoch === null ? { ...state, epoch: action.epoch } : state;
     }
     case 'gone':
@@ -95,9 +99,12 @@ export function reduce(state: ChatState, action: Action): ChatState {
       return removeAcknowledged(state, page.messages);
     }
     case 'history':
-      return removeAcknowledged(changeConversation(state, action.conversationId, (known) => prependPage(known, action.before, action.page)), action.page.messages);
+      state = changeConversation(state, action.conversationId, (known) => prependPage(known, action.before, action.page));
+      return removeAcknowledged(state, action.page.messages);
     case 'loading':
-      return changeConversation(state, action.conversationId, (known) => (known.history === action.history ? known : { ...known, history: action.history }));
+      return changeConversation(state, action.conversationId, (known) =>
+        known.history === action.history ? known : { ...known, history: action.history },
+      );
     case 'trimmed':
       return changeConversation(state, action.conversationId, (known) => trim(known, action.keep));
     case 'blocks': {
@@ -106,7 +113,8 @@ export function reduce(state: ChatState, action: Action): ChatState {
     }
     case 'presence': {
       const news = action.users.filter((user) => !state.presence[user.userId]);
-      return news.length === 0 ? state : { ...state, presence: { ...state.presence, ...Object.fromEntries(news.map((user) => [user.userId, user])) } };
+      if (news.length === 0) return state;
+      return { ...state, presence: { ...state.presence, ...Object.fromEntries(news.map((user) => [user.userId, user])) } };
     }
     case 'restored': {
       const stored = new Map(action.entries.filter((entry) => !isAcknowledged(state, entry)).map((entry) => [entry.tempId, entry]));
@@ -117,7 +125,7 @@ export function reduce(state: ChatState, action: Action): ChatState {
         .map((entry) => (stored.get(entry.tempId)?.status ?? entry.status) === entry.status ? entry : stored.get(entry.tempId)!);
       const known = new Set(held.map((entry) => entry.tempId));
       const outbox = [...held, ...[...stored.values()].filter((entry) => !known.has(entry.tempId))].sort(byAge);
-      return outbox.length === state.outbox.length && outbox.every((entry, at) => entry === state.outbox[at]) ? state : { ...state, outbox };
+      return shallowEqual(outbox, state.outbox) ? state : { ...state, outbox };
     }
     case 'storage':
       return state.isOutboxStored === action.isWorking ? state : { ...state, isOutboxStored: action.isWorking };
@@ -160,7 +168,8 @@ function signedIn(state: ChatState, me: Me, epoch: string): ChatState {
   const { connection, clock } = state;
   if (state.me && state.me.userId !== me.userId) return { ...initialState, connection, clock, me, epoch };
   // Another epoch of the database: its numbers mean something else. Unsent messages are still to be sent.
-  if (state.epoch !== null && state.epoch !== epoch) return { ...initialState, connection, clock, me, epoch, outbox: state.outbox, drafts: state.drafts };
+  if (state.epoch !== null && state.epoch !== epoch)
+    return { ...initialState, connection, clock, me, epoch, outbox: state.outbox, drafts: state.drafts };
   // Pending events of the previous connection are older than what is about to be loaded.
   return { ...state, me, epoch, presenceHasMore: false, typing: empty(state.typing), pendingEvents: empty(state.pendingEvents) };
 }
@@ -177,7 +186,9 @@ function applyEvent(state: ChatState, event: ServerEvent, now: number): ChatStat
       const { conversationId, lastMessage, seq } = event.payload;
       // It lacks the tempId of the user's own message, which comes with the message itself.
       const isWhole = lastMessage?.changedSeq === seq && lastMessage.senderId !== state.me?.userId;
-      return updateConversation(state, conversationId, event, (known) => (isWhole ? applyMessage(known, lastMessage) : merge(known, { seq })));
+      return updateConversation(state, conversationId, event, (known) =>
+        isWhole ? applyMessage(known, lastMessage) : merge(known, { seq }),
+      );
     }
     case 'notification.unread': {
       const { conversationId, unread } = event.payload;
@@ -194,15 +205,22 @@ function applyEvent(state: ChatState, event: ServerEvent, now: number): ChatStat
     }
     case 'message.read_update': {
       const { conversationId, upTo, readBy } = event.payload;
-      return updateConversation(state, conversationId, event, (known) => merge(known, { cursors: [{ userId: readBy, readUpTo: upTo, deliveredUpTo: upTo }] }));
+      return updateConversation(state, conversationId, event, (known) =>
+        merge(known, { cursors: [{ userId: readBy, readUpTo: upTo, deliveredUpTo: upTo }] }),
+      );
     }
     case 'message.delivered_update': {
       const { conversationId, upTo, userId } = event.payload;
-      return updateConversation(state, conversationId, event, (known) => merge(known, { cursors: [{ userId, readUpTo: 0, deliveredUpTo: upTo }] }));
+      return updateConversation(state, conversationId, event, (known) =>
+        merge(known, { cursors: [{ userId, readUpTo: 0, deliveredUpTo: upTo }] }),
+      );
     }
     case 'status.bulk': {
       const part = Object.fromEntries(
-        event.payload.users.map((user) => [user.userId, shallowEqual(state.presence[user.userId], user) ? state.presence[user.userId]! : user]),
+        event.payload.users.map((user) => {
+          const known = state.presence[user.userId];
+          return [user.userId, known && shallowEqual(known, user) ? known : user];
+        }),
       );
       const presence = state.presenceHasMore ? { ...state.presence, ...part } : part;
       return { ...state, presence, presenceHasMore: event.payload.more === true };
@@ -235,7 +253,8 @@ function updateConversation(
   const clock = state.clock + 1;
   const known = state.conversations[conversationId];
   if (known) return { ...putConversation(state, apply(known, clock)), clock };
-  return { ...state, clock, pendingEvents: { ...state.pendingEvents, [conversationId]: [...(state.pendingEvents[conversationId] ?? []), event] } };
+  const pending = [...(state.pendingEvents[conversationId] ?? []), event];
+  return { ...state, clock, pendingEvents: { ...state.pendingEvents, [conversationId]: pending } };
 }
 
 /** Adds or updates a conversation as the server has it. */
@@ -295,7 +314,8 @@ function changeEntry(state: ChatState, tempId: string, apply: (entry: OutboxEntr
 }
 
 function setPresence(state: ChatState, status: UserStatus): ChatState {
-  return shallowEqual(state.presence[status.userId], status) ? state : { ...state, presence: { ...state.presence, [status.userId]: status } };
+  if (shallowEqual(state.presence[status.userId], status)) return state;
+  return { ...state, presence: { ...state.presence, [status.userId]: status } };
 }
 
 function stopTyping(state: ChatState, conversationId: string, userId: string): ChatState {

@@ -59,7 +59,9 @@ export function conversationsLike(state: ChatState, text: string): readonly Conv
   if (wanted === '') return all;
   const me = state.me?.userId;
   return all.filter(({ members }) =>
-    members.some(({ userId, name, username }) => userId !== me && [name, username].some((known) => known?.toLocaleLowerCase().includes(wanted))),
+    members.some(
+      ({ userId, name, username }) => userId !== me && [name, username].some((known) => known?.toLocaleLowerCase().includes(wanted)),
+    ),
   );
 }
 

@@ -14,6 +14,9 @@ const settleTime = 500;
 /** A longer gap in one conversation is not filled: it is reloaded with its latest messages. */
 const maxGap = 1000;
 
+const isGone = (failure: unknown) =>
+  failure instanceof ChatError && (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND');
+
 /** Bytes that surround an entry of a sync in its frame, and those of a frame without entries. */
 const entryBytes = '"":,'.length;
 const frameBytes = 300;
@@ -126,7 +129,7 @@ export class Synchronizer {
           try {
             await this.add(await this.#api.conversation(id), since);
           } catch (failure) {
-            if (failure instanceof ChatError && (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND')) this.#store.dispatch({ type: 'gone', conversationId: id });
+            if (isGone(failure)) this.#store.dispatch({ type: 'gone', conversationId: id });
             throw failure;
           }
         });
@@ -244,7 +247,7 @@ export class Synchronizer {
       } catch (failure) {
         if (!(failure instanceof ChatError)) throw failure;
         // It no longer exists, or is no longer the user's.
-        if (failure.code === 'FORBIDDEN' || failure.code === 'NOT_FOUND') return;
+        if (isGone(failure)) return;
         if (!session.aborted) await delay(failure.details.retryAfterMs ?? wait, session);
       }
     }

@@ -45,8 +45,7 @@ export function webStorage(area: 'localStorage' | 'sessionStorage', from: Partia
     },
     keys(prefix) {
       const stored = attempt((storage) => Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '')) ?? [];
-      const removed = new Set([...memory].filter(([, value]) => value === null).map(([key]) => key));
-      return [...new Set([...stored.filter((key) => !removed.has(key)), ...[...memory.keys()].filter((key) => !removed.has(key))])].filter((key) => key.startsWith(prefix));
+      return [...new Set([...stored, ...memory.keys()])].filter((key) => key.startsWith(prefix) && memory.get(key) !== null);
     },
   };
 }

@@ -11,7 +11,9 @@ interface MessageKeys {
 }
 
 /** Keyboard navigation between messages: up and down, to the first and the last that are loaded. */
-export function useMessageKeys(rows: readonly Row[], list: RefObject<VirtualizerHandle | null>, scroller: RefObject<HTMLElement | null>): MessageKeys {
+export function useMessageKeys(
+  rows: readonly Row[], list: RefObject<VirtualizerHandle | null>, scroller: RefObject<HTMLElement | null>,
+): MessageKeys {
   // By key, since loading older messages changes indexes.
   const [key, setKey] = useState<string>();
   const at = key === undefined ? -1 : rows.findIndex((row) => row.key === key);

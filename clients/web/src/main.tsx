@@ -33,7 +33,7 @@ async function completeSignIn(): Promise<void> {
   try {
     const [{ oidc }, { finish }] = await Promise.all([fetchClientInfo(), import('./session/oidc.ts')]);
     const done = oidc && (await finish(oidc));
-    if (done) startSession({ token: done.token, rememberMe: done.rememberMe, ...(done.refreshToken !== undefined && { refreshToken: done.refreshToken }) });
+    if (done) startSession(done.signedIn);
     go(done?.path ?? '/', true);
   } catch (failure) {
     // The console has the details for whoever configures this; a user can only try again.

@@ -14,4 +14,5 @@ export const isolated = (name: string): string => {
 export const nameOf = (member: Member | undefined): string => member?.name ?? member?.username ?? strings.conversation.unknown;
 
 /** An error message: what did not work, and why. */
-export const failureOf = (what: string, why: unknown): string => `${what} ${strings.errors[why instanceof ChatError ? why.code : 'INTERNAL_ERROR']}`;
+export const failureOf = (what: string, why: unknown): string =>
+  `${what} ${strings.errors[why instanceof ChatError ? why.code : 'INTERNAL_ERROR']}`;

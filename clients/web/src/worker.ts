@@ -10,7 +10,8 @@ export async function startWorker(): Promise<void> {
   if (!('serviceWorker' in navigator)) return;
   const { trustedTypes } = window as { trustedTypes?: TrustedTypes };
   // The only script URL that the Trusted Types policy allows.
-  const address = trustedTypes?.createPolicy('chat-worker', { createScriptURL: () => `${base}sw.js` }).createScriptURL('') ?? `${base}sw.js`;
+  const policy = trustedTypes?.createPolicy('chat-worker', { createScriptURL: () => `${base}sw.js` });
+  const address = policy?.createScriptURL('') ?? `${base}sw.js`;
   navigator.serviceWorker.addEventListener('message', ({ data }: MessageEvent<{ type?: unknown; path?: unknown }>) => {
     if (data.type === 'open' && typeof data.path === 'string' && routeOf(data.path).kind === 'conversation') go(data.path);
   });

@@ -3,6 +3,7 @@ import * as oauth from 'oauth4webapi';
 import { base } from '../base.ts';
 import { SignInError, type IssuerInfo } from './signIn.ts';
 import { strings } from '../strings.ts';
+import type { SignedIn } from './storage.ts';
 
 /** Sign-in by OpenID Connect: code flow with PKCE (RFC 7636), as a public client. Loaded on demand. */
 
@@ -42,7 +43,13 @@ export async function begin(info: IssuerInfo, rememberMe: boolean, path: string)
   // The challenge is a hash, and browsers have crypto.subtle in secure contexts only.
   if ((crypto as Partial<Crypto>).subtle === undefined) throw new SignInError(strings.signIn.insecure);
   const issuer = await issuerOf(info);
-  const pending: Pending = { verifier: oauth.generateRandomCodeVerifier(), state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce(), rememberMe, path };
+  const pending: Pending = {
+    verifier: oauth.generateRandomCodeVerifier(),
+    state: oauth.generateRandomState(),
+    nonce: oauth.generateRandomNonce(),
+    rememberMe,
+    path,
+  };
   // It must survive the redirect, so memory will not do.
   if (!storage.set(key, JSON.stringify(pending))) throw new SignInError(strings.signIn.noStorage);
   const address = new URL(issuer.authorization_endpoint!);
@@ -61,7 +68,7 @@ export async function begin(info: IssuerInfo, rememberMe: boolean, path: string)
 }
 
 /** Completes the sign-in after the redirect back. Null if none was in progress. */
-export async function finish(info: IssuerInfo): Promise<(Tokens & Pick<Pending, 'rememberMe' | 'path'>) | null> {
+export async function finish(info: IssuerInfo): Promise<{ readonly signedIn: SignedIn; readonly path: string } | null> {
   const stored = storage.get(key);
   if (!stored) return null;
   storage.remove(key);
@@ -69,9 +76,11 @@ export async function finish(info: IssuerInfo): Promise<(Tokens & Pick<Pending, 
   const issuer = await issuerOf(info);
   const client = { client_id: info.clientId };
   const parameters = oauth.validateAuthResponse(issuer, client, new URL(location.href), pending.state);
-  const answer = await oauth.authorizationCodeGrantRequest(issuer, client, oauth.None(), parameters, redirectUri(), pending.verifier, options(info));
+  const answer = await oauth.authorizationCodeGrantRequest(
+    issuer, client, oauth.None(), parameters, redirectUri(), pending.verifier, options(info),
+  );
   const response = await oauth.processAuthorizationCodeResponse(issuer, client, answer, { expectedNonce: pending.nonce });
-  return { ...tokensOf(response), rememberMe: pending.rememberMe, path: pending.path };
+  return { signedIn: { ...tokensOf(response), rememberMe: pending.rememberMe }, path: pending.path };
 }
 
 /** Rejects with `SignInRequiredError` if the issuer will never issue another token. */

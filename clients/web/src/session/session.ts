@@ -1,7 +1,9 @@
 import { uuid } from 'chat-client';
 import { strings } from '../strings.ts';
 import { claimsOf } from './claims.ts';
-import { hasEnded, loadOwn, loadRemembered, markEnded, newer, saveOwn, saveRemembered, sessionKey, type Session, type SignedIn } from './storage.ts';
+import {
+  hasEnded, loadOwn, loadRemembered, markEnded, newer, saveOwn, saveRemembered, sessionKey, type Session, type SignedIn,
+} from './storage.ts';
 
 /** What windows tell each other. */
 type SessionMessage =

@@ -61,8 +61,8 @@ function parse(value: string | null): Session | null {
   try {
     const session = JSON.parse(value ?? 'null') as (Partial<Session> & { readonly keep?: unknown }) | null;
     if (typeof session?.token !== 'string') return null;
-    const { keep, ...rest } = session;
-    return { ...rest, token: session.token, rememberMe: (session.rememberMe ?? keep) === true, id: session.id ?? session.token, receivedAt: session.receivedAt ?? 0 };
+    const { keep, token, id = token, receivedAt = 0, rememberMe = keep, ...rest } = session;
+    return { ...rest, token, id, receivedAt, rememberMe: rememberMe === true };
   } catch {
     return null;
   }
