@@ -53,3 +53,12 @@ function closeLast(rows: Row[]): void {
     return;
   }
 }
+
+/** The number of the last message at or before a row. */
+export function lastSeqAt(rows: readonly Row[], from: number): number {
+  for (let index = from; index >= 0; index--) {
+    const row = rows[index];
+    if (row?.kind === 'message' && row.item.message) return row.item.message.seq;
+  }
+  return 0;
+}

@@ -195,7 +195,15 @@ export function Composer({ name, userId, draft, maxLength, onSend, onDraft, onUp
         {left < shownFrom && <p className={left < 0 ? 'count over' : 'count'}>{left < 0 ? words.over(-left) : words.left(left)}</p>}
       </div>
       {/* On phones the button must not take the focus, or the keyboard closes. */}
-      <button type="submit" className="send" hidden={cleaned.trim() === ''} disabled={!maySend} aria-label={words.send} title={words.send} onPointerDown={(event) => event.preventDefault()}>
+      <button
+        type="submit"
+        className="send"
+        hidden={cleaned.trim() === ''}
+        disabled={!maySend}
+        aria-label={words.send}
+        title={words.send}
+        onPointerDown={(event) => event.preventDefault()}
+      >
         <Icon name="up" size={22} />
       </button>
     </form>

@@ -43,7 +43,8 @@ export function ConversationPane({ id }: { id: string }) {
   const isLoaded = divider.isLoaded;
   useEffect(() => {
     if (!isLoaded) return;
-    if (newest && lastAnnounced.current !== undefined && lastAnnounced.current !== newest.key && !newest.isOwn) announce(words.announced(name, newest.content));
+    const last = lastAnnounced.current;
+    if (newest && last !== undefined && last !== newest.key && !newest.isOwn) announce(words.announced(name, newest.content));
     lastAnnounced.current = newest?.key ?? '';
   }, [isLoaded, newest, name, words]);
 
@@ -93,7 +94,12 @@ export function ConversationPane({ id }: { id: string }) {
         <button type="button" className="icon-button phone-only" aria-label={words.back} title={words.back} onClick={leave}>
           <Icon name="back" />
         </button>
-        <Avatar id={peer?.userId ?? id} name={displayName} size="small" online={presence?.online === true && connection.status === 'online'} />
+        <Avatar
+          id={peer?.userId ?? id}
+          name={displayName}
+          size="small"
+          online={presence?.online === true && connection.status === 'online'}
+        />
         <div className="bar-title">
           <h1>
             <bdi>{displayName}</bdi>

@@ -46,7 +46,13 @@ export function Dialog({ title, onClose, ref, className, hasButtons, children }:
         {children}
         {/* Last, so that the content gets the initial focus. */}
         {!hasButtons && (
-          <button type="button" className="icon-button dialog-close" aria-label={strings.dialog.close} title={strings.dialog.close} onClick={() => dialog.current?.close()}>
+          <button
+            type="button"
+            className="icon-button dialog-close"
+            aria-label={strings.dialog.close}
+            title={strings.dialog.close}
+            onClick={() => dialog.current?.close()}
+          >
             <Icon name="close" />
           </button>
         )}

@@ -33,7 +33,8 @@ export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPick
   const hasKeyboard = useMedia('(hover: hover)');
   const isSearching = query.trim() !== '';
   const all = set?.groups.flat();
-  const shown = !set ? [] : isSearching ? findEmoji(set, query, mostFound) : group > 0 ? set.groups[group - 1]! : recent.flatMap((text) => all!.find((emoji) => emoji.text === text) ?? []);
+  const recentFound = () => recent.flatMap((text) => all!.find((emoji) => emoji.text === text) ?? []);
+  const shown = !set ? [] : isSearching ? findEmoji(set, query, mostFound) : group > 0 ? set.groups[group - 1]! : recentFound();
 
   // On devices without a keyboard the on-screen one would cover the picker.
   useEffect(() => (hasKeyboard ? search.current : panel.current)?.focus({ preventScroll: true }), [hasKeyboard]);
@@ -42,7 +43,8 @@ export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPick
   close.current = onClose;
   useEffect(() => {
     const closeOutside = (event: Event) => {
-      if (event.target instanceof Node && !panel.current?.contains(event.target) && !opener.current?.contains(event.target)) close.current(false);
+      const { target } = event;
+      if (target instanceof Node && !panel.current?.contains(target) && !opener.current?.contains(target)) close.current(false);
     };
     document.addEventListener('pointerdown', closeOutside);
     document.addEventListener('focusin', closeOutside);
@@ -69,7 +71,14 @@ export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPick
     if (at < 0) return;
     const columns = all.filter((option) => option.offsetTop === all[0]!.offsetTop).length;
     const forward = document.documentElement.dir === 'rtl' ? -1 : 1;
-    const to = { ArrowRight: at + forward, ArrowLeft: at - forward, ArrowDown: at + columns, ArrowUp: at - columns, Home: 0, End: all.length - 1 }[event.key];
+    const to = {
+      ArrowRight: at + forward,
+      ArrowLeft: at - forward,
+      ArrowDown: at + columns,
+      ArrowUp: at - columns,
+      Home: 0,
+      End: all.length - 1,
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     if (to < 0 && event.key === 'ArrowUp') search.current?.focus();
@@ -157,7 +166,15 @@ export function EmojiPicker({ id, userId, opener, onChoose, onClose }: EmojiPick
         </div>
       )}
       {shown.length > 0 ? (
-        <div ref={list} id={listId} className="emoji-list" role="listbox" aria-label={isSearching ? words.search : words.group[group]} lang={set?.language} onKeyDown={moveInList}>
+        <div
+          ref={list}
+          id={listId}
+          className="emoji-list"
+          role="listbox"
+          aria-label={isSearching ? words.search : words.group[group]}
+          lang={set?.language}
+          onKeyDown={moveInList}
+        >
           {shown.map((emoji, index) => (
             <div
               key={emoji.text}

@@ -5,7 +5,7 @@ import { Virtualizer, type VirtualizerHandle } from 'virtua';
 import { useNow } from '../hooks.ts';
 import { useMessageKeys } from '../keys.ts';
 import { number } from '../plurals.ts';
-import { rowsOf, type Row } from '../rows.ts';
+import { lastSeqAt, rowsOf, type Row } from '../rows.ts';
 import { strings } from '../strings.ts';
 import { Icon } from './Icon.tsx';
 import { MenuList } from './Menu.tsx';
@@ -118,9 +118,12 @@ export function MessageList({ view, conversation, name, readUpTo, divider, isAct
     if (scrollTop < ahead && hasOlder && !isLoadingOlder && conversation.history !== 'failed') void loadOlder(page).catch(() => undefined);
     if (isBottom && isWatching) holds.current = false;
     if (!isActive || conversation.unread === 0) return;
-    const seq = isBottom ? lastSeen(rows, rows.length - 1) : lastSeen(rows, lastInView(list.current, rows.length, scrollTop, clientHeight));
+    const seq = isBottom ? lastSeqAt(rows, rows.length - 1) : lastSeqAt(rows, lastInView(list.current, rows.length, scrollTop, clientHeight));
     if (seq > readUpTo) markRead(seq);
-  }, [rows, isActive, isWatching, conversation.unread, conversation.history, hasOlder, isLoadingOlder, readUpTo, loadOlder, markRead, setFollows]);
+  }, [
+    rows, isActive, isWatching, conversation.unread, conversation.history, hasOlder, isLoadingOlder,
+    readUpTo, loadOlder, markRead, setFollows,
+  ]);
 
   // Resizes without the user's scrolling: estimated heights, messages, an on-screen keyboard, a growing composer. Stick to the end
   // first, so that the movement is not mistaken for scrolling up.
@@ -175,7 +178,10 @@ export function MessageList({ view, conversation, name, readUpTo, divider, isAct
 
   const [menu, setMenu] = useState<{ item: TimelineItem; anchor: HTMLElement }>();
   const { retry, discard } = view;
-  const actions = useMemo<MessageActions>(() => ({ retry, discard, openMenu: (item, anchor) => setMenu({ item, anchor }) }), [retry, discard]);
+  const actions = useMemo<MessageActions>(
+    () => ({ retry, discard, openMenu: (item, anchor) => setMenu({ item, anchor }) }),
+    [retry, discard],
+  );
   const keys = useMessageKeys(rows, list, scroller);
   useImperativeHandle(ref, () => ({ focusLast: keys.focusLast }));
 
@@ -211,7 +217,15 @@ export function MessageList({ view, conversation, name, readUpTo, divider, isAct
           {(row: Row, index: number) => {
             switch (row.kind) {
               case 'top':
-                return <Beginning key={row.key} name={name} state={hasOlder ? conversation.history : 'done'} isEmpty={items.length === 0} onRetry={() => void loadOlder(page).catch(() => undefined)} />;
+                return (
+                  <Beginning
+                    key={row.key}
+                    name={name}
+                    state={hasOlder ? conversation.history : 'done'}
+                    isEmpty={items.length === 0}
+                    onRetry={() => void loadOlder(page).catch(() => undefined)}
+                  />
+                );
               case 'day':
                 return (
                   <div key={row.key} className="divider day">
@@ -228,7 +242,16 @@ export function MessageList({ view, conversation, name, readUpTo, divider, isAct
                 return <EndOfList key={row.key} typing={typing} name={name} />;
               case 'message':
                 return (
-                  <MessageRow key={row.key} item={row.item} first={row.first} last={row.last} fresh={row.key === fresh.current} current={index === keys.current} name={name} actions={actions} />
+                  <MessageRow
+                    key={row.key}
+                    item={row.item}
+                    first={row.first}
+                    last={row.last}
+                    fresh={row.key === fresh.current}
+                    current={index === keys.current}
+                    name={name}
+                    actions={actions}
+                  />
                 );
             }
           }}
@@ -267,15 +290,6 @@ export function MessageList({ view, conversation, name, readUpTo, divider, isAct
 }
 
 const none: readonly number[] = [];
-
-/** The number of the last message at or before a row. */
-function lastSeen(rows: readonly Row[], from: number): number {
-  for (let index = from; index >= 0; index--) {
-    const row = rows[index];
-    if (row?.kind === 'message' && row.item.message) return row.item.message.seq;
-  }
-  return 0;
-}
 
 /** The last row whose end is visible, or half a viewport of a row that is taller than the viewport. */
 function lastInView(list: VirtualizerHandle, length: number, top: number, height: number): number {

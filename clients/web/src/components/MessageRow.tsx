@@ -47,7 +47,8 @@ export const MessageRow = memo(function MessageRow({ item, first, last, fresh, c
   }, [current]);
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.target !== row.current || (event.key !== 'Enter' && event.key !== 'ContextMenu' && !(event.key === 'F10' && event.shiftKey))) return;
+    const opensMenu = event.key === 'Enter' || event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey);
+    if (event.target !== row.current || !opensMenu) return;
     event.preventDefault();
     actions.openMenu(item, more.current!);
   };
@@ -61,7 +62,15 @@ export const MessageRow = memo(function MessageRow({ item, first, last, fresh, c
   );
   const classes = ['row', item.isOwn && 'own', first && 'first', last && 'last', fresh && 'fresh', big && 'big'].filter(Boolean).join(' ');
   return (
-    <div ref={row} className={classes} data-seq={item.message?.seq} data-key={item.key} role="article" tabIndex={current ? 0 : -1} onKeyDown={onKeyDown}>
+    <div
+      ref={row}
+      className={classes}
+      data-seq={item.message?.seq}
+      data-key={item.key}
+      role="article"
+      tabIndex={current ? 0 : -1}
+      onKeyDown={onKeyDown}
+    >
       <div className={failed ? 'bubble failed' : 'bubble'} {...press}>
         <span className="hidden">{item.isOwn ? words.fromYou : words.from(name)}</span>
         <div className="content" dir="auto">
@@ -69,7 +78,16 @@ export const MessageRow = memo(function MessageRow({ item, first, last, fresh, c
           {isStamped && stamp('stamp')}
         </div>
         <div className="aside">
-          <button ref={more} type="button" className="more" tabIndex={-1} aria-haspopup="menu" aria-label={words.more} title={words.more} onClick={() => actions.openMenu(item, more.current!)}>
+          <button
+            ref={more}
+            type="button"
+            className="more"
+            tabIndex={-1}
+            aria-haspopup="menu"
+            aria-label={words.more}
+            title={words.more}
+            onClick={() => actions.openMenu(item, more.current!)}
+          >
             <Icon name="more" size={18} />
           </button>
           {!isStamped && stamp('stamp beside')}

@@ -71,7 +71,12 @@ export function Messenger() {
   return (
     <main ref={app} className="app" tabIndex={-1} data-view={route.kind === 'list' ? 'list' : 'conversation'}>
       <ConnectionBanner />
-      <Sidebar chosen={conversationId} onStart={() => setDialog('start')} onSettings={() => setDialog('settings')} onHelp={() => setDialog('help')} />
+      <Sidebar
+        chosen={conversationId}
+        onStart={() => setDialog('start')}
+        onSettings={() => setDialog('settings')}
+        onHelp={() => setDialog('help')}
+      />
       <div className="pane">
         {route.kind === 'conversation' ? (
           <ConversationPane key={route.id} id={route.id} />
@@ -124,7 +129,13 @@ function ConnectionBanner() {
   if (status === 'rejected')
     return (
       <div className="banner" role="alert">
-        <span>{connection.problem === 'ADDRESS_NOT_ALLOWED' ? words.addressNotAllowed : connection.problem === 'NO_WEBSOCKET' ? words.noWebSocket : words.stopped}</span>
+        <span>
+          {connection.problem === 'ADDRESS_NOT_ALLOWED'
+            ? words.addressNotAllowed
+            : connection.problem === 'NO_WEBSOCKET'
+              ? words.noWebSocket
+              : words.stopped}
+        </span>
         {connection.problem === undefined && (
           <button type="button" className="link" onClick={() => location.reload()}>
             {words.reload}
@@ -132,13 +143,15 @@ function ConnectionBanner() {
         )}
       </div>
     );
+  const isRetry = status === 'reconnecting' || connection.attempt > 0;
+  const statusText = status === 'offline' ? words.offline : isRetry ? words.reconnecting : words.connecting;
   // Always rendered: screen readers announce only changes within an existing live region.
   return (
     <div className={isDisconnected || isAtRisk ? 'banner' : 'banner hidden'} role="status">
       {(isDisconnected || isAtRisk) && (
         <>
           <Icon name="offline" size={16} />
-          <span>{isAtRisk ? words.notKept : status === 'offline' ? words.offline : status === 'reconnecting' || connection.attempt > 0 ? words.reconnecting : words.connecting}</span>
+          <span>{isAtRisk ? words.notKept : statusText}</span>
           {status !== 'connecting' && status !== 'online' && (
             <button type="button" className="link" onClick={() => client.reconnect()}>
               {words.tryNow}

@@ -60,17 +60,37 @@ export function OwnMenu({ onSettings, onHelp }: { onSettings: () => void; onHelp
         ]}
       />
       {question === 'unsent' && (
-        <Confirm title={strings.signOut.title(unsent)} confirm={strings.signOut.discard} cancel={strings.signOut.stay} danger onConfirm={signOut} onClose={close}>
+        <Confirm
+          title={strings.signOut.title(unsent)}
+          confirm={strings.signOut.discard}
+          cancel={strings.signOut.stay}
+          danger
+          onConfirm={signOut}
+          onClose={close}
+        >
           {strings.signOut.hint}
         </Confirm>
       )}
       {question === 'everywhere' && (
-        <Confirm title={strings.signOut.everywhereTitle} confirm={words.signOutEverywhere} cancel={strings.signOut.stay} danger onConfirm={signOutEverywhere} onClose={close}>
+        <Confirm
+          title={strings.signOut.everywhereTitle}
+          confirm={words.signOutEverywhere}
+          cancel={strings.signOut.stay}
+          danger
+          onConfirm={signOutEverywhere}
+          onClose={close}
+        >
           {strings.signOut.everywhereHint}
         </Confirm>
       )}
       {typeof question === 'object' && (
-        <Confirm title={words.signOutEverywhere} confirm={strings.list.retry} cancel={strings.signOut.stay} onConfirm={signOutEverywhere} onClose={close}>
+        <Confirm
+          title={words.signOutEverywhere}
+          confirm={strings.list.retry}
+          cancel={strings.signOut.stay}
+          onConfirm={signOutEverywhere}
+          onClose={close}
+        >
           {question.failure}
         </Confirm>
       )}

@@ -20,9 +20,19 @@ export function Settings({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={words.title} className="settings" onClose={onClose}>
       <Choice label={words.appearance} name="theme" options={themes} value={theme} onChoose={setTheme} />
-      <Choice label={words.textSize} name="text-size" options={sizes} value={settings.textSize} onChoose={(textSize) => changeSettings({ textSize })} />
+      <Choice
+        label={words.textSize}
+        name="text-size"
+        options={sizes}
+        value={settings.textSize}
+        onChoose={(textSize) => changeSettings({ textSize })}
+      />
       <Section label={words.writing}>
-        <Switch label={words.enterSends} checked={settings.enterSends ?? hasKeyboard} onChange={(enterSends) => changeSettings({ enterSends })} />
+        <Switch
+          label={words.enterSends}
+          checked={settings.enterSends ?? hasKeyboard}
+          onChange={(enterSends) => changeSettings({ enterSends })}
+        />
       </Section>
       <Section label={words.notifications}>
         <Notifications />
@@ -67,7 +77,15 @@ function Choice<Value extends string>({ label, name, options, value, onChoose }:
   );
 }
 
-export function Switch({ label, hint, checked, disabled, onChange }: { label: string; hint?: string; checked: boolean; disabled?: boolean; onChange: (checked: boolean) => void }) {
+interface SwitchProps {
+  label: string;
+  hint?: string;
+  checked: boolean;
+  disabled?: boolean;
+  onChange: (checked: boolean) => void;
+}
+
+export function Switch({ label, hint, checked, disabled, onChange }: SwitchProps) {
   return (
     <label className="switch">
       <span>

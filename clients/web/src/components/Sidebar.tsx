@@ -47,14 +47,29 @@ export function Sidebar({ chosen, onStart, onSettings, onHelp }: SidebarProps) {
         <div className="bar-title">
           <h1>{words.heading}</h1>
         </div>
-        <button type="button" className={hasSome ? 'icon-button filled' : 'icon-button'} aria-label={strings.start.open} title={`${strings.start.open} (Ctrl K)`} onClick={onStart}>
+        <button
+          type="button"
+          className={hasSome ? 'icon-button filled' : 'icon-button'}
+          aria-label={strings.start.open}
+          title={`${strings.start.open} (Ctrl K)`}
+          onClick={onStart}
+        >
           <Icon name="pen" />
         </button>
       </header>
       {hasSome && (
         <div className="search">
           <Icon name="search" size={18} />
-          <input type="search" value={filter} aria-label={words.search} placeholder={words.search} autoComplete="off" spellCheck={false} onChange={(event) => setFilter(event.target.value)} onKeyDown={onFilterKeys} />
+          <input
+            type="search"
+            value={filter}
+            aria-label={words.search}
+            placeholder={words.search}
+            autoComplete="off"
+            spellCheck={false}
+            onChange={(event) => setFilter(event.target.value)}
+            onKeyDown={onFilterKeys}
+          />
         </div>
       )}
       <ConversationList chosen={chosen} filter={filter} list={list} onStart={onStart} />

@@ -83,9 +83,32 @@ export function SignIn() {
             <div className="field" key={named ? 'name' : 'token'}>
               <label htmlFor="credential">{named ? words.username : words.token}</label>
               {named ? (
-                <input id="credential" name="username" autoFocus autoComplete="username" autoCapitalize="none" spellCheck={false} maxLength={64} value={value} aria-describedby="credential-hint" aria-invalid={error !== undefined} onChange={(event) => setValue(event.target.value)} />
+                <input
+                  id="credential"
+                  name="username"
+                  autoFocus
+                  autoComplete="username"
+                  autoCapitalize="none"
+                  spellCheck={false}
+                  maxLength={64}
+                  value={value}
+                  aria-describedby="credential-hint"
+                  aria-invalid={error !== undefined}
+                  onChange={(event) => setValue(event.target.value)}
+                />
               ) : (
-                <textarea id="credential" name="token" rows={4} autoComplete="off" autoCapitalize="none" spellCheck={false} value={value} aria-describedby="credential-hint" aria-invalid={error !== undefined} onChange={(event) => setValue(event.target.value)} />
+                <textarea
+                  id="credential"
+                  name="token"
+                  rows={4}
+                  autoComplete="off"
+                  autoCapitalize="none"
+                  spellCheck={false}
+                  value={value}
+                  aria-describedby="credential-hint"
+                  aria-invalid={error !== undefined}
+                  onChange={(event) => setValue(event.target.value)}
+                />
               )}
               {error && (
                 <p className="error" role="alert">

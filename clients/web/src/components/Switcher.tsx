@@ -42,7 +42,9 @@ export function Switcher({ onClose }: { onClose: () => void }) {
     } catch (failure) {
       setBusy(false);
       const code = failure instanceof ChatError ? failure.code : undefined;
-      setError(code === 'NOT_FOUND' ? words.notFound(isolated(name)) : code === 'BLOCKED' ? words.blocked : code ? strings.errors[code] : words.failed);
+      if (code === 'NOT_FOUND') setError(words.notFound(isolated(name)));
+      else if (code === 'BLOCKED') setError(words.blocked);
+      else setError(code ? strings.errors[code] : words.failed);
     }
   }
 
@@ -98,7 +100,12 @@ export function Switcher({ onClose }: { onClose: () => void }) {
           {error ?? words.hint}
         </p>
       </div>
-      <div className="options" id={`${id}-list`} role={length > 0 ? 'listbox' : undefined} aria-label={length > 0 ? words.title : undefined}>
+      <div
+        className="options"
+        id={`${id}-list`}
+        role={length > 0 ? 'listbox' : undefined}
+        aria-label={length > 0 ? words.title : undefined}
+      >
         {found.map((person, index) => (
           <div key={person.conversation.id} {...optionOf(index)}>
             <Avatar id={person.peer.userId} name={nameOf(person.peer)} size="small" />

@@ -23,7 +23,11 @@ interface Completion {
 }
 
 /** Suggests emoji for `:smi`, and replaces `:smile:`. */
-export function useEmojiCompletion(box: RefObject<HTMLTextAreaElement | null>, replace: (from: number, to: number, text: string) => void, onTaken: (emoji: Emoji) => void): Completion {
+export function useEmojiCompletion(
+  box: RefObject<HTMLTextAreaElement | null>,
+  replace: (from: number, to: number, text: string) => void,
+  onTaken: (emoji: Emoji) => void,
+): Completion {
   const id = useId();
   const [typed, setTyped] = useState<{ readonly at: number; readonly name: string }>();
   const [chosen, setChosen] = useState(0);
