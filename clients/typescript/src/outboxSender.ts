@@ -292,9 +292,9 @@ export class OutboxSender {
   /** Runs a storage operation, which may fail or, as IndexedDB sometimes does, never finish. The state says whether it works. */
   async #runStorage<Result>(run: () => Promise<Result>): Promise<Result> {
     if (this.#pendingTimeouts > 0) throw new Error('The storage does not answer.');
-    const asked = run();
+    const operation = run();
     try {
-      const result = await withTimeout(this.#timing.storageTimeout, () => asked, () => this.#onTimeout(asked));
+      const result = await withTimeout(this.#timing.storageTimeout, () => operation, () => this.#onTimeout(operation));
       this.#store.dispatch({ type: 'storage', isWorking: true });
       return result;
     } catch (failure) {
@@ -303,7 +303,7 @@ export class OutboxSender {
     }
   }
 
-  #onTimeout(asked: Promise<unknown>): void {
+  #onTimeout(operation: Promise<unknown>): void {
     this.#pendingTimeouts++;
     const end = () => {
       if (--this.#pendingTimeouts > 0) return;
@@ -311,6 +311,6 @@ export class OutboxSender {
       for (const entry of this.#store.getState().outbox) this.#put(entry);
       for (const tempId of this.#removing) this.#remove(tempId);
     };
-    asked.then(end, end);
+    operation.then(end, end);
   }
 }

@@ -73,6 +73,9 @@ async function turnOn(person: Person, ...switches: string[]): Promise<void> {
 
 test('notifications are shown while the window is inactive, if enabled, and a click opens the conversation', async () => {
   const { alice, bob, path } = await stage.pair();
+  // An empty conversation is not in bob's list.
+  await alice.say('hello');
+  await alice.seesStatus('hello', 'read');
   await watch(bob.page);
   await bob.page.reload();
   await bob.composer.waitFor();
