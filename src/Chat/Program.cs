@@ -28,11 +28,11 @@ try
     FileDescriptorBudget.ForThisProcess().ThrowIfTooFew();
     var builder = WebApplication.CreateBuilder(command.Settings);
     builder.AddDefaults();
-    if (await CommandRunner.RunAloneAsync(command, builder) is { } told)
-        return told;
+    if (await CommandRunner.RunAloneAsync(command, builder) is { } exitCode)
+        return exitCode;
     var modules = new List<Type>();
 
-    // What Development brings by itself, and what every other environment must be given.
+    // Embedded servers and keys of Development; every other environment must configure its own.
     await using var embedded = await EmbeddedServers.StartAsync(builder.Configuration, builder.Environment);
     DevKey.Configure(builder.Configuration, builder.Environment);
     if (command.Name == CommandArguments.Check && CheckCommand.PrintErrors(StartupValidator.Validate(builder.Configuration, builder.Environment)))
@@ -59,7 +59,7 @@ try
     app.UseProblems();
     app.RefuseConnect();
     app.UseLocalHosts();
-    // Not before the edge, which takes the path prefix off.
+    // After the edge, which strips the path prefix.
     app.UseRouting();
     app.UseCors();
     app.UseAuthentication();
@@ -71,9 +71,9 @@ try
     HealthSlice.Map(app);
     WebClientSlice.Map(app, PathPrefix.Of(app.Configuration));
 
-    // Outside Development the schema is changed by a command, never by a server that starts.
-    if (command.Name != CommandArguments.Serve && await CommandRunner.RunAsync(command, app) is { } done)
-        return done;
+    // Outside Development the schema is changed only by a command, never at startup.
+    if (command.Name != CommandArguments.Serve && await CommandRunner.RunAsync(command, app) is { } commandExitCode)
+        return commandExitCode;
     var database = app.Services.GetRequiredService<DatabaseStartup>();
     await database.WaitAsync();
     if (!app.Environment.IsDevelopment())
@@ -83,13 +83,13 @@ try
         ExposedConnections.Warn(app.Configuration, app.Logger);
     }
 
-    var lineage = app.Services.GetRequiredService<DatabaseEpoch>();
+    var epoch = app.Services.GetRequiredService<DatabaseEpoch>();
     if (command.Name == CommandArguments.NewEpoch)
-        return await CommandRunner.RenewEpochAsync(lineage);
+        return await CommandRunner.RenewEpochAsync(epoch);
     await app.RunAsync();
-    return lineage.WasLost ? 1 : 0;
+    return epoch.WasLost ? 1 : 0;
 }
-#pragma warning disable CA1031 // The boundary: whatever stops a start is one line, and an exit code that says so.
+#pragma warning disable CA1031 // Error boundary: a failed start prints one line and returns an exit code.
 catch (Exception failure) when (!IsBuiltByTools(failure))
 #pragma warning restore CA1031
 {
@@ -97,5 +97,5 @@ catch (Exception failure) when (!IsBuiltByTools(failure))
     return 1;
 }
 
-// Tools that only want the host (WebApplicationFactory) end the program by an exception of theirs once it is built.
+// Tools that only build the host (WebApplicationFactory) end the program by throwing once it is built.
 static bool IsBuiltByTools(Exception failure) => failure is HostAbortedException || failure.GetType().Name == "StopTheHostException";

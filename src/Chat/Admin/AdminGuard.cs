@@ -10,24 +10,24 @@ using Chat.Tokens;
 namespace Chat.Admin;
 
 /// <summary>
-/// Whom the admin port answers. Metrics and health: whoever reaches it. All else: on the loopback whoever is on this machine,
-/// unless <c>Admin:Token</c> is set; beyond the loopback nobody without that token. Web pages never: a browser on the operator's machine
-/// reaches the loopback, and any page can make it ask.
+/// Controls access to the admin port. Metrics and health are public. Everything else requires <c>Admin:Token</c> if it is set, and
+/// without one is available on the loopback only. Web pages are always rejected: a browser on the operator's machine reaches the
+/// loopback, and any page can make it send requests.
 /// </summary>
 internal sealed class AdminGuard(AdminSettings settings, AuditLog audit, TimeProvider time)
 {
     private static readonly string[] OwnSites = ["none", "same-origin"];
     private readonly byte[]? token = settings.Token is { } text ? SHA256.HashData(Encoding.UTF8.GetBytes(text)) : null;
-    // Whoever tries tokens by the thousand shall not fill the log.
+    // Someone who tries thousands of tokens must not fill the log.
     private readonly TokenBucket lines = new(1, time);
     private readonly Lock gate = new();
 
-    /// <summary>Stands behind routing and in front of every call.</summary>
+    /// <summary>Runs after routing and before every endpoint.</summary>
     public Task CheckAsync(HttpContext http, RequestDelegate next)
     {
         if (RefusalOf(http) is not var (status, reason))
             return next(http);
-        Tell(http, reason);
+        Audit(http, reason);
         if (status == StatusCodes.Status401Unauthorized)
             http.Response.Headers.WWWAuthenticate = "Bearer";
         return TypedResults.Problem(reason, statusCode: status).ExecuteAsync(http);
@@ -36,27 +36,27 @@ internal sealed class AdminGuard(AdminSettings settings, AuditLog audit, TimePro
     private (int Status, string Reason)? RefusalOf(HttpContext http)
     {
         var headers = http.Request.Headers;
-        // No page of ours is here, so no page has any business here. A browser in which somebody typed the address sends neither.
+        // There are no pages on this port, so requests of pages are rejected. A browser sends neither header for a typed address.
         if (headers.Origin.Count > 0 || (headers.TryGetValue("Sec-Fetch-Site", out var site) && !OwnSites.Contains(site.ToString())))
-            return (StatusCodes.Status403Forbidden, "Web pages may not use the admin port.");
-        var isKnown = token is not null && Shows(headers.Authorization.ToString(), token);
-        // A name that DNS points at the loopback (rebinding) makes our answers a page's own. Who knows the token is no page; probes ask by any name.
-        if (settings.IsLoopback && !isKnown && !LocalHosts.IsLocal(http.Request.Host.Host) && !http.Request.Path.StartsWithSegments("/health"))
-            return (StatusCodes.Status421MisdirectedRequest, "The admin port answers to names of this machine's loopback alone.");
-        if (isKnown || http.GetEndpoint()?.Metadata.GetMetadata<OpenToAll>() is not null)
+            return (StatusCodes.Status403Forbidden, "Requests from web pages are not allowed on the admin port.");
+        var hasToken = token is not null && Matches(headers.Authorization.ToString(), token);
+        // DNS rebinding: a name that resolves to the loopback makes our responses same-origin. A token rules out a page; probes use any name.
+        if (settings.IsLoopback && !hasToken && !LocalHosts.IsLocal(http.Request.Host.Host) && !http.Request.Path.StartsWithSegments("/health"))
+            return (StatusCodes.Status421MisdirectedRequest, "The admin port answers only to loopback host names.");
+        if (hasToken || http.GetEndpoint()?.Metadata.GetMetadata<OpenToAll>() is not null)
             return null;
         if (token is not null)
-            return (StatusCodes.Status401Unauthorized, "Show Admin__Token: Authorization: Bearer <token>.");
+            return (StatusCodes.Status401Unauthorized, "Admin__Token is required: Authorization: Bearer <token>.");
         return settings.IsLoopback
             ? null
-            : (StatusCodes.Status403Forbidden, "Beyond the loopback only metrics and health are served, until Admin__Token is set.");
+            : (StatusCodes.Status403Forbidden, "Beyond the loopback only metrics and health are served unless Admin__Token is set.");
     }
 
-    // Hashes of one length: how long the comparison takes tells nothing of the token.
-    private static bool Shows(string authorization, byte[] expected) =>
+    // Comparing hashes of equal length in constant time leaks nothing about the token.
+    private static bool Matches(string authorization, byte[] expected) =>
         BearerToken.In(authorization) is { } shown && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(shown)), expected);
 
-    private void Tell(HttpContext http, string reason)
+    private void Audit(HttpContext http, string reason)
     {
         lock (gate)
         {
@@ -64,16 +64,16 @@ internal sealed class AdminGuard(AdminSettings settings, AuditLog audit, TimePro
                 return;
         }
 
-        // The route and not the path, which is the caller's text.
-        var route = (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "an unknown address";
+        // The route and not the path, which is client input.
+        var route = (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "an unknown path";
         audit.AdminCallRefused(http.Request.Method, route, http.OperatorAddress(), reason);
     }
 }
 
-/// <summary>Who makes one of the operator's calls, as far as that is known.</summary>
+/// <summary>Identifies the caller of an operator's call.</summary>
 internal static class Operators
 {
-    /// <summary>The address it came from.</summary>
+    /// <summary>Returns the address that the call came from.</summary>
     public static IPAddress? OperatorAddress(this HttpContext http) =>
         http.Connection.RemoteIpAddress is { } address ? ClientAddress.Unmapped(address) : null;
 }

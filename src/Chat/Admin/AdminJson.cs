@@ -4,7 +4,7 @@ using Chat.Socket;
 
 namespace Chat.Admin;
 
-/// <summary>JSON metadata of the admin port's answers.</summary>
+/// <summary>JSON metadata of the admin port's responses.</summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(ConnectionList))]
 [JsonSerializable(typeof(DisconnectedConnections))]
@@ -17,7 +17,7 @@ namespace Chat.Admin;
 [JsonSerializable(typeof(BundleRuntime))]
 internal sealed partial class AdminJson : JsonSerializerContext
 {
-    /// <summary>The context with the options of the wire.</summary>
+    /// <summary>The context with the wire's options.</summary>
     public static AdminJson Wire => Instance.Wire;
 
     // A nested type, because the static initializers of a partial type run in no defined order.

@@ -2,7 +2,7 @@ using Chat.Settings;
 
 namespace Chat.Admin;
 
-/// <summary>Registers the operator's port, and lists what is there.</summary>
+/// <summary>Registers the admin port and its modules.</summary>
 internal static class AdminRegistration
 {
     public static void AddAdmin(this WebApplicationBuilder builder)

@@ -14,9 +14,9 @@ using OpenTelemetry.Metrics;
 namespace Chat.Admin;
 
 /// <summary>
-/// The operator's port: metrics, readiness and what an operator may look at and change, on an address that is never shared with
-/// the public. A server of its own, with a pipeline of its own: nothing that is mapped here can be reached from there. A default port
-/// that is taken (another node on this machine) costs this port and not the node; one that was asked for ends the start.
+/// The admin port: metrics, readiness and the operator's calls, on an address that is never shared with the public. A server of its
+/// own, with its own pipeline: nothing mapped here is reachable from the public port. If the default port is taken (by another
+/// node on this machine), the node starts without it; a configured one that is taken fails the startup.
 /// </summary>
 internal sealed partial class AdminServer(
     IEnumerable<IAdminModule> modules, AdminGuard guard, MeterProvider metrics, Readiness readiness, DependencyStates dependencies, AdminSettings settings, ILogger<AdminServer> log)
@@ -34,7 +34,7 @@ internal sealed partial class AdminServer(
             if (!settings.IsLoopback && settings.Token is null)
                 WithoutToken(settings.Address);
         }
-        // A socket's own exception where two nodes start in the same moment: both have bound the port, and one may listen.
+        // A bare SocketException if two nodes start at the same moment: both have bound the port, and one may listen.
         catch (Exception taken) when (taken is IOException or SocketException)
         {
             if (!settings.IsGiven)
@@ -43,7 +43,7 @@ internal sealed partial class AdminServer(
                 return;
             }
 
-            throw new StartupException($"{taken.Message} Stop what listens there, or set Admin__Port.", taken);
+            throw new StartupException($"{taken.Message} Stop the process that uses it, or set Admin__Port.", taken);
         }
     }
 
@@ -64,7 +64,7 @@ internal sealed partial class AdminServer(
             kestrel.Listen(settings.Address, settings.Port);
         });
         builder.Services.AddRouting().AddProblems().AddSingleton<IExceptionHandler>(new FailureLog(log));
-        // The same ones as the node's; the modules bring theirs along.
+        // The node's own instances; the modules bring theirs.
         builder.Services.AddSingleton(readiness).AddSingleton(dependencies);
         builder.Services.AddSingleton<IJsonTypeInfoResolver>(AdminJson.Wire).AddWireJson();
 
@@ -73,7 +73,7 @@ internal sealed partial class AdminServer(
         built.UseHeadRequests();
         built.UseProblems();
         built.Use(guard.CheckAsync);
-        // What operators do is no load, and is kept out of the metrics of requests.
+        // Operators' calls are no load, and are kept out of the request metrics.
         var open = built.MapGroup("").DisableHttpMetrics().WithMetadata(OpenToAll.Instance);
         open.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null).WithSummary("Metrics, for Prometheus.");
         HealthSlice.Map(open);
@@ -83,16 +83,17 @@ internal sealed partial class AdminServer(
         return built;
     }
 
-    [LoggerMessage(320, LogLevel.Information, "Metrics, readiness and the operator's calls are at http://{Address}")]
+    [LoggerMessage(320, LogLevel.Information, "The admin port listens at http://{Address}")]
     private partial void Serving(IPEndPoint address);
 
-    [LoggerMessage(321, LogLevel.Warning, "No metrics are served: {Reason} Set Admin__Port to another port, or to 0")]
+    [LoggerMessage(321, LogLevel.Warning, "The admin port is unavailable, and no metrics are served: {Reason} Set Admin__Port to another port, or to 0")]
     private partial void NotServing(string reason);
 
-    [LoggerMessage(322, LogLevel.Information, "The admin port listens at {Address}, beyond the loopback, without Admin__Token: it serves metrics and health alone")]
+    [LoggerMessage(322, LogLevel.Information,
+        "The admin port listens beyond the loopback ({Address}) without Admin__Token; it serves only metrics and health")]
     private partial void WithoutToken(IPAddress address);
 
-    // The server has a log of its own, which goes nowhere: what fails here is told in the node's.
+    // This server's own log is discarded: failures are logged by the node's.
     private sealed partial class FailureLog(ILogger log) : IExceptionHandler
     {
         public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
@@ -102,7 +103,7 @@ internal sealed partial class AdminServer(
             return new(false);
         }
 
-        [LoggerMessage(323, LogLevel.Error, "The admin port failed at {Endpoint}")]
+        [LoggerMessage(323, LogLevel.Error, "A call of the admin port failed at {Endpoint}")]
         private partial void Failed(Exception failure, string? endpoint);
     }
 }

@@ -6,8 +6,8 @@ using Chat.Telemetry;
 namespace Chat.Admin;
 
 /// <summary>
-/// <c>GET /connections</c>: who is on this node, with filters, sorted, and never all of them. <c>DELETE</c>: closes one, or those of a
-/// user, with a code that has their clients come back; to keep somebody out, revoke their tokens.
+/// <c>GET /connections</c>: lists this node's connections, filtered, sorted, and limited in number. <c>DELETE</c>: closes one, or those
+/// of a user, with a code that makes the clients reconnect; to keep a user out, revoke their tokens.
 /// </summary>
 internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider time) : IAdminModule
 {
@@ -18,34 +18,34 @@ internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider ti
 
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/connections", List).WithSummary("Who is here. ?user=&address=&minAge=&minQueue=&sort=age|queue|silent&limit=");
-        admin.MapDelete("/connections", DisconnectUser).WithSummary("Closes a user's connections: they come back, anywhere. ?user=");
-        admin.MapDelete("/connections/{id:guid}", DisconnectOne).WithSummary("Closes one connection.");
+        admin.MapGet("/connections", List).WithSummary("Lists connections. ?user=&address=&minAge=&minQueue=&sort=age|queue|silent&limit=");
+        admin.MapDelete("/connections", DisconnectUser).WithSummary("Closes a user's connections; the clients reconnect. ?user=");
+        admin.MapDelete("/connections/{id:guid}", DisconnectOne).WithSummary("Closes view connection.");
     }
 
     private IResult List(HttpContext http)
     {
         var query = new AdminQuery(http, "user", "address", "minAge", "minQueue", "sort", "limit");
-        var (user, network) = (query.Id("user"), query.Network("address"));
+        var (user, filter) = (query.Id("user"), query.Network("address"));
         var (minAge, minQueue) = (query.Time("minAge", TimeSpan.Zero, MaxAge), query.Number("minQueue", 0, MaxQueue));
         var (sort, limit) = (query.Choice<ConnectionOrder>("sort"), query.Number("limit", 1, MaxLimit));
         if (query.Refusal is { } refusal)
             return refusal;
 
-        // One look, so that the totals and the list say the same.
+        // A single snapshot, so that totals and list agree.
         var now = time.GetUtcNow();
         var all = hub.Connections.Select(connection => ConnectionView.Of(connection, now)).ToArray();
-        var matching = all.Where(one =>
-            (user is null || one.UserId == user)
-            && (network is not { } within || (one.At is { } address && within.Contains(address)))
-            && (minAge is null || one.AgeSeconds >= minAge.Value.TotalSeconds)
-            && (minQueue is null || one.QueueEvents >= minQueue)).ToArray();
-        var sorted = matching.OrderByDescending(one => sort switch
+        var matching = all.Where(view =>
+            (user is null || view.UserId == user)
+            && (filter is not { } range || (view.At is { } address && range.Contains(address)))
+            && (minAge is null || view.AgeSeconds >= minAge.Value.TotalSeconds)
+            && (minQueue is null || view.QueueEvents >= minQueue)).ToArray();
+        var sorted = matching.OrderByDescending(view => sort switch
         {
-            ConnectionOrder.Queue => one.QueueBytes,
-            ConnectionOrder.Silent => one.SilentSeconds,
-            _ => one.AgeSeconds,
-        }).ThenBy(one => one.Id);
+            ConnectionOrder.Queue => view.QueueBytes,
+            ConnectionOrder.Silent => view.SilentSeconds,
+            _ => view.AgeSeconds,
+        }).ThenBy(view => view.Id);
         return TypedResults.Json(
             new ConnectionList(ConnectionTotals.Of(all), ConnectionTotals.Of(matching), [.. sorted.Take(limit ?? DefaultLimit)]), AdminJson.Wire.ConnectionList);
     }
@@ -55,7 +55,7 @@ internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider ti
         var query = new AdminQuery(http, "user");
         var user = query.Id("user");
         if (user is null)
-            query.Refuse("user", "Say whose: ?user=<id>.");
+            query.Refuse("user", "Required: ?user=<id>.");
         if (query.Refusal is { } refusal)
             return refusal;
         var connections = hub.ConnectionsOf(user!.Value);
@@ -70,57 +70,57 @@ internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider ti
         if (new AdminQuery(http).Refusal is { } refusal)
             return refusal;
         if (hub.Find(id) is not { } connection)
-            return ChatError.NotFound("No connection of this id is open on this node.").ToProblem();
+            return ChatError.NotFound("Connection not found on this node.").ToProblem();
         connection.CloseAfterReply(Disconnect.ByOperator);
         audit.OperatorDisconnected(http.OperatorAddress(), id, connection.Token?.Identity?.Id);
         return TypedResults.NoContent();
     }
 }
 
-/// <summary>What the list begins with.</summary>
+/// <summary>The order of the list.</summary>
 internal enum ConnectionOrder
 {
-    /// <summary>The oldest connection.</summary>
+    /// <summary>By age, the oldest first.</summary>
     Age,
 
-    /// <summary>The one with the most bytes that wait.</summary>
+    /// <summary>By bytes queued, the most first.</summary>
     Queue,
 
-    /// <summary>The one that nothing was heard of for longest.</summary>
+    /// <summary>By idle time, the longest first.</summary>
     Silent,
 }
 
-/// <summary>The answer of <c>GET /connections</c>.</summary>
+/// <summary>The response of <c>GET /connections</c>.</summary>
 /// <param name="Total">All connections of the node.</param>
-/// <param name="Matching">Those that the filters let through.</param>
-/// <param name="Connections">The first of these, in the order asked for.</param>
+/// <param name="Matching">Those that match the filters.</param>
+/// <param name="Connections">The first of these, in the requested order.</param>
 internal sealed record ConnectionList(ConnectionTotals Total, ConnectionTotals Matching, IReadOnlyList<ConnectionView> Connections);
 
-/// <summary>Connections, counted.</summary>
+/// <summary>Totals of a set of connections.</summary>
 internal sealed record ConnectionTotals(int Connections, int SignedIn, int Users, long QueueEvents, long QueueBytes)
 {
     public static ConnectionTotals Of(IReadOnlyCollection<ConnectionView> connections) => new(
         connections.Count,
-        connections.Count(one => one.UserId is not null),
-        connections.Select(one => one.UserId).OfType<Guid>().Distinct().Count(),
-        connections.Sum(one => (long)one.QueueEvents),
-        connections.Sum(one => (long)one.QueueBytes));
+        connections.Count(view => view.UserId is not null),
+        connections.Select(view => view.UserId).OfType<Guid>().Distinct().Count(),
+        connections.Sum(view => (long)view.QueueEvents),
+        connections.Sum(view => (long)view.QueueBytes));
 }
 
 /// <summary>One connection.</summary>
 /// <param name="Id">As in the log and in <c>auth_success</c>.</param>
-/// <param name="UserId">Nobody's until a token was accepted.</param>
-/// <param name="Address">Where it came from, behind the proxies that are believed.</param>
+/// <param name="UserId">The user; null until authenticated.</param>
+/// <param name="Address">The client's address as reported by trusted proxies.</param>
 /// <param name="ConnectedAt">When its socket was accepted.</param>
-/// <param name="AgeSeconds">How long ago that is.</param>
-/// <param name="SilentSeconds">How long ago its last sign of life was, a pong included.</param>
-/// <param name="QueueEvents">Events that wait to be written to it.</param>
-/// <param name="QueueBytes">Their bytes.</param>
-/// <param name="IsClosing">Whether it was told to close, and has not answered yet.</param>
+/// <param name="AgeSeconds">Seconds since then.</param>
+/// <param name="SilentSeconds">Seconds since anything was received, a pong included.</param>
+/// <param name="QueueEvents">The number of queued events.</param>
+/// <param name="QueueBytes">Their size in bytes.</param>
+/// <param name="IsClosing">Whether a close was sent and not answered yet.</param>
 internal sealed record ConnectionView(
     Guid Id, Guid? UserId, string? Address, DateTimeOffset ConnectedAt, long AgeSeconds, long SilentSeconds, int QueueEvents, int QueueBytes, bool IsClosing)
 {
-    /// <summary>The address as filters compare it.</summary>
+    /// <summary>The address, for filters.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public IPAddress? At { get; init; }
 
@@ -132,6 +132,6 @@ internal sealed record ConnectionView(
     };
 }
 
-/// <summary>The answer of <c>DELETE /connections?user=</c>.</summary>
-/// <param name="Disconnected">How many connections were told to close.</param>
+/// <summary>The response of <c>DELETE /connections?user=</c>.</summary>
+/// <param name="Disconnected">The number of connections being closed.</param>
 internal sealed record DisconnectedConnections(int Disconnected);

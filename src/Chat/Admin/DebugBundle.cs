@@ -19,31 +19,31 @@ using OpenTelemetry.Metrics;
 namespace Chat.Admin;
 
 /// <summary>
-/// <c>GET /debug-bundle</c>: what an engineer wants to see of a node that behaves oddly, as one file to keep or to send on. No secret,
-/// no token, no name and no content; ids and addresses are in its log.
+/// <c>GET /debug-bundle</c>: the state of a node as a zip file, for troubleshooting. Contains no secret, token, name or message
+/// content; its log contains ids and addresses.
 /// </summary>
 internal sealed class DebugBundleModule(
     IConfiguration configuration, IHostEnvironment environment, Hub hub, Readiness readiness, MeterProvider metrics, RecentLog log, LevelOverrides levels,
-    IDocumentStore store, DatabaseEpoch lineage, FileDescriptorBudget descriptors, AuditLog audit, TimeProvider time) : IAdminModule
+    IDocumentStore store, DatabaseEpoch epoch, FileDescriptorBudget descriptors, AuditLog audit, TimeProvider time) : IAdminModule
 {
-    // A PostgreSQL that hangs must not keep the rest from who looks into why.
+    // A hanging PostgreSQL must not hide the other parts.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
     private readonly long startedAt = time.GetTimestamp();
-    private int isMaking;
+    private int isRunning;
 
     public void Map(IEndpointRouteBuilder admin)
     {
         var pipeline = admin.CreateApplicationBuilder();
         pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(metrics, predicate: _ => true, path: null, configureBranchedPipeline: null, optionsName: null);
         var scrape = pipeline.Build();
-        admin.MapGet("/debug-bundle", (Delegate)(Func<HttpContext, Task<IResult>>)(http => MakeAsync(http, scrape))).WithSummary("A zip with what there is to see of this node, without secrets.");
+        admin.MapGet("/debug-bundle", (Delegate)(Func<HttpContext, Task<IResult>>)(http => MakeAsync(http, scrape))).WithSummary("Downloads this node's state as a zip, without secrets.");
     }
 
     private async Task<IResult> MakeAsync(HttpContext http, RequestDelegate scrape)
     {
         if (new AdminQuery(http).Refusal is { } refusal)
             return refusal;
-        if (Interlocked.Exchange(ref isMaking, 1) == 1)
+        if (Interlocked.Exchange(ref isRunning, 1) == 1)
             return ChatError.RateLimited(Deadline).ToProblem();
         try
         {
@@ -65,7 +65,7 @@ internal sealed class DebugBundleModule(
         }
         finally
         {
-            Volatile.Write(ref isMaking, 0);
+            Volatile.Write(ref isRunning, 0);
         }
     }
 
@@ -81,10 +81,10 @@ internal sealed class DebugBundleModule(
                 {
                     text = await make().WaitAsync(Deadline, time, cancellation);
                 }
-                // What one part fails by is what there is to see of it; of the others there is more.
+                // The failure of one part is part of the picture; the others are still included.
                 catch (Exception failure) when (failure is TimeoutException || DatabaseFailure.IsUnavailable(failure))
                 {
-                    text = $"Could not be told: {DatabaseFailure.ReasonOf(failure)}";
+                    text = $"Not available: {DatabaseFailure.ReasonOf(failure)}";
                 }
 
                 await using var entry = await zip.CreateEntry(name).OpenAsync(cancellation);
@@ -98,15 +98,15 @@ internal sealed class DebugBundleModule(
     private BundleAbout About() => new(
         typeof(DebugBundleModule).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
         RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription, $"{RuntimeInformation.ProcessArchitecture}", Environment.ProcessorCount,
-        NodeName.Own, environment.EnvironmentName, time.GetUtcNow(), (long)time.GetElapsedTime(startedAt).TotalSeconds, lineage.Epoch);
+        NodeName.Own, environment.EnvironmentName, time.GetUtcNow(), (long)time.GetElapsedTime(startedAt).TotalSeconds, epoch.Epoch);
 
     private BundleConnections Connections()
     {
         var now = time.GetUtcNow();
         var all = hub.Connections.Select(connection => ConnectionView.Of(connection, now)).ToArray();
         return new(
-            $"{hub.State}", ConnectionTotals.Of(all), all.Count(one => one.IsClosing),
-            all.Select(one => one.QueueEvents).DefaultIfEmpty().Max(), all.Select(one => one.AgeSeconds).DefaultIfEmpty().Max(), all.Select(one => one.SilentSeconds).DefaultIfEmpty().Max());
+            $"{hub.State}", ConnectionTotals.Of(all), all.Count(view => view.IsClosing),
+            all.Select(view => view.QueueEvents).DefaultIfEmpty().Max(), all.Select(view => view.AgeSeconds).DefaultIfEmpty().Max(), all.Select(view => view.SilentSeconds).DefaultIfEmpty().Max());
     }
 
     private BundleRuntime Runtime()
@@ -121,31 +121,31 @@ internal sealed class DebugBundleModule(
     }
 
     private async Task<string> SchemaAsync() =>
-        await SchemaState.FindDifferenceAsync(store) ?? $"The schema {store.Options.DatabaseSchemaName} is the one of this version.";
+        await SchemaState.FindDifferenceAsync(store) ?? $"The schema {store.Options.DatabaseSchemaName} is the view of this version.";
 
-    // As Prometheus reads it, without going over the network.
+    // As Prometheus scrapes it, without the network.
     private static async Task<string> ScrapeAsync(RequestDelegate scrape, HttpContext http)
     {
         using var body = new MemoryStream();
-        var asked = new DefaultHttpContext { RequestServices = http.RequestServices, RequestAborted = http.RequestAborted };
-        asked.Request.Method = HttpMethods.Get;
-        asked.Response.Body = body;
-        await scrape(asked);
+        var scrapeContext = new DefaultHttpContext { RequestServices = http.RequestServices, RequestAborted = http.RequestAborted };
+        scrapeContext.Request.Method = HttpMethods.Get;
+        scrapeContext.Response.Body = body;
+        await scrape(scrapeContext);
         return Encoding.UTF8.GetString(body.ToArray());
     }
 
     private static string Text<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);
 }
 
-/// <summary>Which program this is.</summary>
+/// <summary>Identifies the program.</summary>
 internal sealed record BundleAbout(
     string Version, string Runtime, string System, string Architecture, int Processors, string Node, string Environment, DateTimeOffset At, long UpSeconds, Guid Epoch);
 
-/// <summary>The connections, without whose they are.</summary>
+/// <summary>The connections, without their users.</summary>
 internal sealed record BundleConnections(
     string State, ConnectionTotals Total, int Closing, int LongestQueueEvents, long OldestSeconds, long MostSilentSeconds);
 
-/// <summary>What the process uses.</summary>
+/// <summary>The process' resource usage.</summary>
 internal sealed record BundleRuntime(
     long WorkingSetBytes, long HeapBytes, long CommittedBytes, long FragmentedBytes, long AvailableBytes, IReadOnlyList<int> Collections, long PauseMilliseconds,
     int Threads, int PoolThreads, long PoolWaiting, long PoolDone, long ProcessorMilliseconds, int OpenFiles, long AllowedFiles);

@@ -5,16 +5,16 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace Chat.Admin;
 
 /// <summary>
-/// <c>POST /drain</c>: sends everybody elsewhere without stopping, as a stop would, so that an engineer can look at the node, or take
-/// its load off for a while. <c>DELETE /drain</c>: back into service. A node that starts anew is in service.
+/// <c>POST /drain</c>: drains the node as a shutdown would, without stopping it, so that an engineer can inspect it, or relieve it of
+/// load. <c>DELETE /drain</c>: puts it back into service. A restarted node is in service.
 /// </summary>
 internal sealed class DrainModule(Drain drain, Hub hub, AuditLog audit) : IAdminModule
 {
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/drain", (HttpContext http) => new AdminQuery(http).Refusal ?? State(StatusCodes.Status200OK)).WithSummary("Whether the node is in service.");
-        admin.MapPost("/drain", Begin).WithSummary("Sends everybody elsewhere, and lets nobody in.");
-        admin.MapDelete("/drain", (Delegate)EndAsync).WithSummary("Back into service.");
+        admin.MapGet("/drain", (HttpContext http) => new AdminQuery(http).Refusal ?? State(StatusCodes.Status200OK)).WithSummary("Shows whether the node is in service.");
+        admin.MapPost("/drain", Begin).WithSummary("Closes all connections and rejects new ones.");
+        admin.MapDelete("/drain", (Delegate)EndAsync).WithSummary("Puts the node back into service.");
     }
 
     private IResult Begin(HttpContext http)
@@ -41,7 +41,7 @@ internal sealed class DrainModule(Drain drain, Hub hub, AuditLog audit) : IAdmin
         return State(StatusCodes.Status200OK);
     }
 
-    private static ProblemHttpResult Stopping() => TypedResults.Problem("The node is stopping, and does not come back.", statusCode: StatusCodes.Status409Conflict);
+    private static ProblemHttpResult Stopping() => TypedResults.Problem("The node is shutting down.", statusCode: StatusCodes.Status409Conflict);
 
     private JsonHttpResult<DrainView> State(int status)
     {
@@ -56,8 +56,8 @@ internal sealed class DrainModule(Drain drain, Hub hub, AuditLog audit) : IAdmin
     }
 }
 
-/// <summary>The answer of all three.</summary>
-/// <param name="State"><c>serving</c>, <c>draining</c>, <c>drained</c> (nobody is left) or <c>stopping</c>.</param>
-/// <param name="Since">When the drain began.</param>
-/// <param name="Connections">How many connections are open.</param>
+/// <summary>The response of all three.</summary>
+/// <param name="State"><c>serving</c>, <c>draining</c>, <c>drained</c> (no connections left) or <c>stopping</c>.</param>
+/// <param name="Since">When the drain started.</param>
+/// <param name="Connections">The number of open connections.</param>
 internal sealed record DrainView(string State, DateTimeOffset? Since, int Connections);

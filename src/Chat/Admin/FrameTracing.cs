@@ -5,45 +5,45 @@ using Chat.Telemetry;
 namespace Chat.Admin;
 
 /// <summary>
-/// <c>/trace/{userId}</c>: has the log tell, for a time, which frames go to and from a user on this node. Events, ids, sizes and outcomes;
-/// never what is in them.
+/// <c>/trace/{userId}</c>: logs the frames of a user's connections to this node for a limited time. Events, ids, sizes and outcomes;
+/// never the content.
 /// </summary>
 internal sealed class TraceModule(FrameTraces traces, AuditLog audit) : IAdminModule
 {
-    private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
-    private static readonly TimeSpan ByDefault = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan MinDuration = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxDuration = TimeSpan.FromHours(1);
+    private static readonly TimeSpan DefaultDuration = TimeSpan.FromMinutes(5);
 
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal ?? TypedResults.Json(new TracesView(traces.All), AdminJson.Wire.TracesView)).WithSummary("Whose frames are traced.");
-        admin.MapPut("/trace/{userId:guid}", Begin).WithSummary("Has the log tell a user's frames, without what is in them. ?for=hours:minutes:seconds");
-        admin.MapDelete("/trace/{userId:guid}", End).WithSummary("Ends that.");
+        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal ?? TypedResults.Json(new TracesView(traces.All), AdminJson.Wire.TracesView)).WithSummary("Lists the traced users.");
+        admin.MapPut("/trace/{userId:guid}", Begin).WithSummary("Logs a user's frames, without their content. ?for=hours:minutes:seconds");
+        admin.MapDelete("/trace/{userId:guid}", End).WithSummary("Stops a trace.");
     }
 
     private IResult Begin(Guid userId, HttpContext http)
     {
         var query = new AdminQuery(http, "for");
-        var lasting = query.Time("for", Shortest, Longest) ?? ByDefault;
+        var duration = query.Time("for", MinDuration, MaxDuration) ?? DefaultDuration;
         if (query.Refusal is { } refusal)
             return refusal;
-        if (traces.TryBegin(userId, lasting, (told, leftOut) => audit.TraceExpired(userId, told, leftOut)) is not { } begun)
-            return ChatError.LimitReached("userId", "So many users are traced already that no other one may be: end a trace.").ToProblem();
-        audit.TraceBegan(http.OperatorAddress(), userId, begun.Until);
-        return TypedResults.Json(begun, AdminJson.Wire.FrameTrace);
+        if (traces.TryBegin(userId, duration, (logged, omitted) => audit.TraceExpired(userId, logged, omitted)) is not { } trace)
+            return ChatError.LimitReached("userId", "Too many users are traced; stop a trace first.").ToProblem();
+        audit.TraceBegan(http.OperatorAddress(), userId, trace.Until);
+        return TypedResults.Json(trace, AdminJson.Wire.FrameTrace);
     }
 
     private IResult End(Guid userId, HttpContext http)
     {
         if (new AdminQuery(http).Refusal is { } refusal)
             return refusal;
-        if (traces.TryEnd(userId) is not var (told, leftOut))
-            return ChatError.NotFound("This user is not traced on this node.").ToProblem();
-        audit.TraceEnded(http.OperatorAddress(), userId, told, leftOut);
+        if (traces.TryEnd(userId) is not var (logged, omitted))
+            return ChatError.NotFound("The user is not traced on this node.").ToProblem();
+        audit.TraceEnded(http.OperatorAddress(), userId, logged, omitted);
         return TypedResults.NoContent();
     }
 }
 
-/// <summary>The answer of <c>GET /trace</c>.</summary>
-/// <param name="Traces">Who is traced on this node.</param>
+/// <summary>The response of <c>GET /trace</c>.</summary>
+/// <param name="Traces">The traced users.</param>
 internal sealed record TracesView(IReadOnlyList<FrameTrace> Traces);

@@ -3,15 +3,15 @@ using Microsoft.AspNetCore.Http.Metadata;
 
 namespace Chat.Admin;
 
-/// <summary><c>GET /</c>: what there is on this port, for whoever has forgotten it at three in the morning.</summary>
+/// <summary><c>GET /</c>: lists the calls of this port.</summary>
 internal sealed class IndexModule : IAdminModule
 {
-    public void Map(IEndpointRouteBuilder admin) => admin.MapGet("/", (EndpointDataSource all) => TypedResults.Text(List(all))).WithSummary("This list.");
+    public void Map(IEndpointRouteBuilder admin) => admin.MapGet("/", (EndpointDataSource all) => TypedResults.Text(List(all))).WithSummary("Lists the calls of this port.");
 
     private static string List(EndpointDataSource all)
     {
         var lines = from endpoint in all.Endpoints.OfType<RouteEndpoint>()
-                    // What prescribes no method is there to be read.
+                    // An endpoint without methods is for reading.
                     from method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? [HttpMethods.Get]
                     where !HttpMethods.IsHead(method)
                     let route = $"/{endpoint.RoutePattern.RawText?.Trim('/')}"

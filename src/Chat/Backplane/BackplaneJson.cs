@@ -8,7 +8,7 @@ namespace Chat.Backplane;
 [JsonSerializable(typeof(ForwardedFrame))]
 internal sealed partial class BackplaneJson : JsonSerializerContext
 {
-    /// <summary>The context with the options of the wire.</summary>
+    /// <summary>The context with the wire's options.</summary>
     public static BackplaneJson Wire => Instance.Wire;
 
     // A nested type, because the static initializers of a partial type run in no defined order.

@@ -5,7 +5,7 @@ using Chat.Telemetry;
 
 namespace Chat.Backplane;
 
-/// <summary>Registers Redis and what runs over it.</summary>
+/// <summary>Registers the Redis connection and the backplane.</summary>
 internal static class BackplaneRegistration
 {
     public static IServiceCollection AddBackplane(this IServiceCollection services)

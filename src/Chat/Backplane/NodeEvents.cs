@@ -4,15 +4,15 @@ using Chat.Socket;
 
 namespace Chat.Backplane;
 
-/// <summary>Handles one kind of event that another node published to a user's channel. Must not wait.</summary>
+/// <summary>Handles one type of event that another node published to a user's channel. Must not block.</summary>
 /// <typeparam name="TEvent">The event.</typeparam>
 public interface INodeHandler<in TEvent>
 {
-    /// <summary>Handles one event; those to one user arrive in the order in which each node published them.</summary>
+    /// <summary>Handles one event. Events for one user arrive in the order in which each node published them.</summary>
     void Handle(Guid userId, TEvent received);
 }
 
-/// <summary>A frame for all connections of a user, encoded by the node where it arose.</summary>
+/// <summary>A frame for all connections of a user, encoded by the node where it originated.</summary>
 /// <param name="Bytes">The frame.</param>
 /// <param name="Droppable">See <see cref="Frame"/>.</param>
 internal sealed record ForwardedFrame(byte[] Bytes, bool Droppable) : IEvent<ForwardedFrame>
@@ -22,7 +22,7 @@ internal sealed record ForwardedFrame(byte[] Bytes, bool Droppable) : IEvent<For
     public static JsonTypeInfo<ForwardedFrame> Json => BackplaneJson.Wire.ForwardedFrame;
 }
 
-/// <summary>One line of the table of node events.</summary>
+/// <summary>An entry of the routing table of node events.</summary>
 internal abstract class NodeRoute(string name)
 {
     public string Name => name;

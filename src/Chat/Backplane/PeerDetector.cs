@@ -4,9 +4,9 @@ using StackExchange.Redis;
 namespace Chat.Backplane;
 
 /// <summary>
-/// Whether there is another node at all. Every node says its name once a second on a channel that all of them hear. A
-/// node that has heard itself for a while, and nobody else, is alone and publishes nothing; as long as it does not hear
-/// itself, it cannot know, and publishes. What a newcomer misses until it is heard, its position check finds.
+/// Detects whether other nodes are alive, by a heartbeat on a shared channel each second. A node that has received its own
+/// heartbeats for a while, and no others, is alone and publishes nothing; while it does not receive its own, it cannot
+/// know, and publishes. What a new node misses until it is detected, its position check recovers.
 /// </summary>
 internal sealed class PeerDetector(RedisConnection redis, RedisSubscriptions channels, TimeProvider time, ILogger<PeerDetector> log) : SupervisedBackgroundService(time, log)
 {
@@ -16,26 +16,26 @@ internal sealed class PeerDetector(RedisConnection redis, RedisSubscriptions cha
     private long selfHeardAt;
     private long peerHeardAt;
 
-    /// <summary>Whether what is published may be heard by somebody.</summary>
+    /// <summary>Whether other nodes may be listening.</summary>
     public bool MayHavePeers => !IsFresh(ref selfHeardAt) || IsFresh(ref selfHeardSince) || IsFresh(ref peerHeardAt);
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("call of the nodes", AnnounceAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("node heartbeat", AnnounceAsync)];
 
     private async Task AnnounceAsync(CancellationToken stopping)
     {
         var channel = redis.Channel(redis.Keys.HeartbeatChannel);
-        var own = (RedisValue)redis.NodeId.ToString();
-        var calls = channels.Subscribe(redis.Keys.HeartbeatChannel, call => OnHeartbeat(isSelf: call.Message == own));
+        var self = (RedisValue)redis.NodeId.ToString();
+        var subscription = channels.Subscribe(redis.Keys.HeartbeatChannel, received => OnHeartbeat(isSelf: received.Message == self));
         try
         {
             using var timer = new PeriodicTimer(HeartbeatInterval, Time);
             do
-                await redis.Database.PublishAsync(channel, own, CommandFlags.FireAndForget);
+                await redis.Database.PublishAsync(channel, self, CommandFlags.FireAndForget);
             while (await timer.WaitForNextTickAsync(stopping));
         }
         finally
         {
-            channels.Unsubscribe(calls);
+            channels.Unsubscribe(subscription);
         }
     }
 

@@ -7,9 +7,9 @@ using StackExchange.Redis;
 namespace Chat.Backplane;
 
 /// <summary>
-/// From node to node, over one Redis channel a user and one for all nodes. Publishing is fire and forget: nothing on the message
-/// path waits for Redis, and nothing that is published is the only copy of anything. A node subscribes to the channels of the
-/// users it holds connections of, once each however many these are, and ignores what it published itself.
+/// Carries events between nodes, over one Redis channel per user and one for all nodes. Publishing is fire and forget:
+/// nothing on the message path waits for Redis, and nothing published is the only copy. A node subscribes once to the
+/// channel of each user that it has connections of, and ignores what it published itself.
 /// </summary>
 public sealed partial class RedisBackplane : IHostedService, INodeHandler<ForwardedFrame>
 {
@@ -18,26 +18,26 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     private readonly Hub hub;
     private readonly RedisConnection redis;
     private readonly RedisSubscriptions channels;
-    private readonly PeerDetector neighbours;
+    private readonly PeerDetector peers;
     private readonly TimeProvider time;
     private readonly ILogger<RedisBackplane> log;
     private readonly Lazy<FrozenDictionary<string, NodeRoute>> routes;
     private readonly Dictionary<Guid, Subscription> subscriptions = [];
     private readonly Lock gate = new();
 
-    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, PeerDetector neighbours, Func<IEnumerable<NodeRoute>> routes, TimeProvider time, ILogger<RedisBackplane> log)
+    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, PeerDetector peers, Func<IEnumerable<NodeRoute>> routes, TimeProvider time, ILogger<RedisBackplane> log)
     {
         this.hub = hub;
         this.redis = redis;
         this.channels = channels;
-        this.neighbours = neighbours;
+        this.peers = peers;
         this.time = time;
         this.log = log;
-        // Lazy, because the handlers of node events publish, too.
+        // Lazy, because handlers of node events publish, too.
         this.routes = new(() => routes().Append(new NodeRoute<ForwardedFrame>(this)).ToFrozenDictionary(route => route.Name));
     }
 
-    /// <summary>How many users this node listens for.</summary>
+    /// <summary>The number of users that this node is subscribed to.</summary>
     public int Subscriptions
     {
         get
@@ -54,21 +54,21 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         Publish(userId, new ForwardedFrame(frame.Bytes.ToArray(), frame.Droppable));
     }
 
-    /// <summary>Publishes an event to the other nodes that hold connections of a user.</summary>
+    /// <summary>Publishes an event to the other nodes with connections of a user.</summary>
     public void Publish<TEvent>(Guid userId, TEvent sent)
         where TEvent : IEvent<TEvent> => Publish([userId], sent);
 
-    /// <summary>Publishes an event, encoded once, for several users: to each one's own channel.</summary>
+    /// <summary>Publishes an event, encoded once, to the channels of several users.</summary>
     public void Publish<TEvent>(IEnumerable<Guid> users, TEvent sent)
         where TEvent : IEvent<TEvent> => PublishOn(users.Select(redis.Keys.UserChannel), sent);
 
-    /// <summary>Publishes an event to all other nodes; their handlers get nobody's id with it.</summary>
+    /// <summary>Publishes an event to all other nodes; their handlers get an empty user id.</summary>
     public void PublishToAll<TEvent>(TEvent sent)
         where TEvent : IEvent<TEvent> => PublishOn([redis.Keys.AllNodesChannel], sent);
 
     /// <summary>
-    /// Listens for a user; to be called once for each connection. Completes when Redis has confirmed, or after
-    /// <see cref="RedisConnection.Timeout"/>: then delivery goes on at the pace of the position check.
+    /// Subscribes to a user's channel; called once per connection. Completes when Redis has confirmed, or after
+    /// <see cref="RedisConnection.Timeout"/>; until it is confirmed, the position check delivers.
     /// </summary>
     public async ValueTask SubscribeAsync(Guid userId)
     {
@@ -86,12 +86,12 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
         {
-            // See RedisSubscriptions: it comes later by itself; the position check delivers meanwhile.
+            // RedisSubscriptions renews it later; meanwhile the position check delivers.
             SubscriptionPending(userId, failure.Message);
         }
     }
 
-    /// <summary>Stops listening for a user when the last connection is gone.</summary>
+    /// <summary>Unsubscribes from a user's channel when the user's last connection is gone.</summary>
     public void Unsubscribe(Guid userId)
     {
         Subscription? subscription;
@@ -112,7 +112,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     public Task StartAsync(CancellationToken cancellationToken)
     {
         _ = routes.Value;
-        // Before any user's channel, on the one connection that listens: once one of those is confirmed, this one is.
+        // Before any user's channel, on the same connection: once one of those is confirmed, this one is, too.
         channels.Subscribe(redis.Keys.AllNodesChannel, received => Handle(Guid.Empty, (byte[])received.Message!));
         return Task.CompletedTask;
     }
@@ -123,7 +123,7 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     private void PublishOn<TEvent>(IEnumerable<string> names, TEvent sent)
         where TEvent : IEvent<TEvent>
     {
-        if (!neighbours.MayHavePeers)
+        if (!peers.MayHavePeers)
             return;
         var payload = JsonSerializer.SerializeToUtf8Bytes(sent, TEvent.Json);
         var message = new byte[NodeIdLength + 1 + TEvent.Name.Length + payload.Length];
@@ -135,15 +135,15 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
             redis.Database.Publish(redis.Channel(name), message, CommandFlags.FireAndForget);
     }
 
-    // Under the lock, like the end, because the library loses a listener who comes to a channel in the very moment in
-    // which the last one leaves it.
+    // Under the lock, like unsubscribing: the library loses a handler that is added to a channel in the very moment in which
+    // the last one is removed.
     private Subscription AddSubscription(Guid userId) =>
         new(channels.Subscribe(redis.Keys.UserChannel(userId), received => Handle(userId, (byte[])received.Message!)), channels.FlushAsync());
 
     private async Task ReleaseAsync(Subscription subscription)
     {
-        // The library unsubscribes only from what it knows to be confirmed. After a new connection to Redis it has asked
-        // again by itself, so the first confirmation says nothing any more.
+        // The library unsubscribes only from confirmed subscriptions. After a reconnect it has subscribed again by itself, so
+        // the first confirmation is no longer meaningful: wait for the commands in flight.
         await channels.FlushAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (gate)
             channels.Unsubscribe(subscription.Queue);
@@ -157,11 +157,11 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
                 return;
             var nameLength = message[NodeIdLength];
             var name = Encoding.ASCII.GetString(message, NodeIdLength + 1, nameLength);
-            // A newer node may publish what this one does not know yet.
+            // A newer node may publish events that this one does not know.
             if (routes.Value.TryGetValue(name, out var route))
                 route.Handle(userId, message.AsSpan(NodeIdLength + 1 + nameLength));
         }
-#pragma warning disable CA1031 // The boundary: one unreadable message must not end the user's subscription.
+#pragma warning disable CA1031 // Error boundary: a malformed message must not end the user's subscription.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
@@ -169,10 +169,10 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
         }
     }
 
-    [LoggerMessage(230, LogLevel.Debug, "Redis has not confirmed the subscription for {UserId} yet ({Reason})")]
+    [LoggerMessage(230, LogLevel.Debug, "The subscription for {UserId} is not confirmed by Redis yet ({Reason})")]
     private partial void SubscriptionPending(Guid userId, string reason);
 
-    [LoggerMessage(231, LogLevel.Error, "An event from another node for {UserId} could not be handled")]
+    [LoggerMessage(231, LogLevel.Error, "Handling an event from another node for {UserId} failed")]
     private partial void EventFailed(Exception failure, Guid userId);
 
     private sealed class Subscription(ChannelMessageQueue queue, Task confirmed)

@@ -4,12 +4,12 @@ using StackExchange.Redis;
 namespace Chat.Backplane;
 
 /// <summary>
-/// The node's one connection to Redis, and the node's name there. Redis may be away at the start and at any time
-/// after: what is sent to it then is lost, which costs speed and never a message.
+/// The node's connection to Redis, and the node's id. Redis may be unavailable at startup and at any time after: commands
+/// sent meanwhile are lost, which costs latency and never a message.
 /// </summary>
 public sealed class RedisConnection : IHostedService, IAsyncDisposable
 {
-    /// <summary>How long anybody off the message path waits for Redis.</summary>
+    /// <summary>The timeout for waits on Redis, none of which is on the message path.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(1);
 
     private const int DefaultConnectRetry = 3;
@@ -31,12 +31,12 @@ public sealed class RedisConnection : IHostedService, IAsyncDisposable
         Keys = new RedisKeys(configuration["Redis:Prefix"] ?? "");
         options = ConfigurationOptions.Parse(configuration.GetConnectionString("Redis")!);
         options.AbortOnConnectFail = false;
-        // What waited for a Redis that was away is out of date when it is back.
+        // Commands queued for an unavailable Redis would be stale by the time it is back.
         options.BacklogPolicy = BacklogPolicy.FailFast;
-        // Even and short: everything that Redis' absence slows down waits for this. The default backs off to ten seconds.
+        // Constant and short: recovery of everything that uses Redis waits for this. The default backs off to ten seconds.
         options.ReconnectRetryPolicy = new LinearRetry((int)Timeout.TotalMilliseconds);
-        // A start does not wait for a Redis that is away: by default it would for three times five seconds. These two are
-        // the library's defaults, and else what the connection string says.
+        // The startup does not wait for an unavailable Redis; by default it would for three times five seconds. Values other
+        // than the library's defaults were set in the connection string and are respected.
         if (options.ConnectRetry == DefaultConnectRetry)
             options.ConnectRetry = 1;
         if (options.ConnectTimeout == DefaultConnectTimeout)
@@ -44,50 +44,50 @@ public sealed class RedisConnection : IHostedService, IAsyncDisposable
         options.ClientName = $"chat-{NodeId:N}";
     }
 
-    /// <summary>Names this node among its equals, from start to stop.</summary>
+    /// <summary>Identifies this node among its peers, from start to stop.</summary>
     public Guid NodeId { get; } = Guid.CreateVersion7();
 
-    /// <summary>Keys and channels.</summary>
+    /// <summary>The names of keys and channels.</summary>
     public RedisKeys Keys { get; }
 
-    /// <summary>Commands.</summary>
+    /// <summary>Executes commands.</summary>
     public IDatabase Database => Multiplexer.GetDatabase();
 
-    /// <summary>Subscriptions.</summary>
+    /// <summary>Manages subscriptions.</summary>
     public ISubscriber Subscriber => Multiplexer.GetSubscriber();
 
-    /// <summary>Whether commands can be sent at the moment.</summary>
+    /// <summary>Whether commands can be sent now.</summary>
     public bool IsConnected => multiplexer is { IsConnected: true };
 
     /// <summary>
-    /// How often Redis has come back so far. Subscriptions are renewed by themselves; what was published is lost, and
-    /// whoever must make up for it does so for each number that they have not done it for.
+    /// The number of reconnects so far. Subscriptions are renewed automatically, but messages published meanwhile are lost:
+    /// consumers resynchronize once for each number that they have not seen.
     /// </summary>
     public int ReconnectCount => Volatile.Read(ref reconnectCount);
 
     private ConnectionMultiplexer Multiplexer => multiplexer ?? throw new InvalidOperationException("The host has not started.");
 
-    /// <summary>What Redis takes the time to be.</summary>
+    /// <summary>Returns the time of the Redis server.</summary>
     public async Task<DateTimeOffset> GetServerTimeAsync() =>
         Multiplexer.GetServers().FirstOrDefault(server => server.IsConnected) is { } server
             ? new DateTimeOffset(DateTime.SpecifyKind(await server.TimeAsync(), DateTimeKind.Utc))
             : throw new TimeoutException("No server is connected.");
 
-    /// <summary>Completes once Redis has come back more often than so many times.</summary>
+    /// <summary>Completes once <see cref="ReconnectCount"/> exceeds <paramref name="seen"/>.</summary>
     public Task WaitForReconnectAsync(int seen, CancellationToken stopping)
     {
-        // Taken before the look: a return in between completes it.
+        // Read before the comparison: a reconnect in between completes it.
         var next = Volatile.Read(ref reconnected).Task;
         return ReconnectCount > seen ? Task.CompletedTask : next.WaitAsync(stopping);
     }
 
-    /// <summary>The channel of a name: a sharded one (Redis 7) where the server is a cluster.</summary>
+    /// <summary>Returns the channel for a name; sharded (Redis 7) if the server is a cluster.</summary>
     public RedisChannel Channel(string name) => isCluster ? RedisChannel.Sharded(name) : RedisChannel.Literal(name);
 
     /// <summary>Whether Redis has confirmed a subscription to this channel.</summary>
     public bool IsSubscribed(RedisChannel channel) => Subscriber.SubscribedEndpoint(channel) is not null;
 
-    /// <summary>Asks once more for all subscriptions that are not confirmed.</summary>
+    /// <summary>Retries all subscriptions that are not confirmed.</summary>
     public Task ResubscribeAsync() => Multiplexer.ReconfigureAsync("subscriptions are missing");
 
     /// <inheritdoc/>
@@ -106,7 +106,7 @@ public sealed class RedisConnection : IHostedService, IAsyncDisposable
         };
         multiplexer.ConnectionRestored += (_, restored) =>
         {
-            // The library calls its first connection restored, too, and may get to say so only now.
+            // The library also reports its first connection as restored, and may do so only now.
             if (!wasDisconnected)
                 return;
             Interlocked.Increment(ref reconnectCount);
@@ -124,7 +124,7 @@ public sealed class RedisConnection : IHostedService, IAsyncDisposable
             await multiplexer.DisposeAsync();
     }
 
-    /// <summary>What went wrong, without the dozens of numbers that the library adds to it.</summary>
+    /// <summary>Returns the cause of a failure, without the diagnostic counters that the library appends.</summary>
     internal static string ReasonOf(Exception failure)
     {
         var text = (failure.InnerException ?? failure).Message.ReplaceLineEndings(" ");

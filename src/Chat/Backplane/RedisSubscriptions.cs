@@ -6,9 +6,9 @@ using StackExchange.Redis;
 namespace Chat.Backplane;
 
 /// <summary>
-/// All that this node listens to. Redis may refuse a subscription (by its ACL), and the client library asks again only
-/// after it has lost the connection. So what was refused is asked for every second until it is granted. Until then the
-/// log and readiness say so, and the position check delivers.
+/// Manages this node's subscriptions. Redis may refuse a subscription (by its ACL), and the client library retries only
+/// after a reconnect; so refused subscriptions are retried every second until granted. Until then the log and readiness
+/// report them, and the position check delivers.
 /// </summary>
 internal sealed partial class RedisSubscriptions(RedisConnection redis, DependencyStates dependencies, TimeProvider time, ILogger<RedisSubscriptions> log) : SupervisedBackgroundService(time, log)
 {
@@ -16,14 +16,14 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, Dependen
     private readonly ConcurrentDictionary<ChannelMessageQueue, RedisChannel> queues = new();
     private int refused;
 
-    /// <summary>How many Redis refused at the last look.</summary>
+    /// <summary>The number of subscriptions refused by Redis at the last check.</summary>
     public int RefusedCount => Volatile.Read(ref refused);
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("renewal of subscriptions", RenewAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("subscription renewal", RenewAsync)];
 
     /// <summary>
-    /// Listens to a channel, in order. Fire and forget, because that cannot fail: what a Redis that is away does not hear,
-    /// the client library says again once it is back.
+    /// Subscribes to a channel; messages are handled in order. Fire and forget never fails: if Redis is unavailable, the client
+    /// library subscribes after the reconnect.
     /// </summary>
     public ChannelMessageQueue Subscribe(string name, Action<ChannelMessage> handle)
     {
@@ -34,14 +34,14 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, Dependen
         return queue;
     }
 
-    /// <summary>Listens no more.</summary>
+    /// <summary>Unsubscribes.</summary>
     public void Unsubscribe(ChannelMessageQueue queue)
     {
         queues.TryRemove(queue, out _);
         queue.Unsubscribe(CommandFlags.FireAndForget);
     }
 
-    /// <summary>Completes when Redis has done what was asked of it before: it answers in order, on the one connection that listens.</summary>
+    /// <summary>Completes when Redis has processed all earlier subscription commands; it answers in order, on one connection.</summary>
     public async Task FlushAsync() => await redis.Subscriber.PingAsync();
 
     private async Task RenewAsync(CancellationToken stopping)
@@ -49,8 +49,8 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, Dependen
         using var timer = new PeriodicTimer(RenewInterval, Time);
         while (await timer.WaitForNextTickAsync(stopping))
         {
-            await RecordRefusalsAsync();
-            // A Redis that is away refuses nothing.
+            await ProbeAsync();
+            // An unavailable Redis refuses nothing.
             if (!redis.IsConnected)
                 continue;
             var (before, now) = (RefusedCount, await CountRefusedAsync());
@@ -64,8 +64,8 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, Dependen
         }
     }
 
-    // Both connections: with one of them alone it is no more than half back.
-    private async Task RecordRefusalsAsync()
+    // Probes both connections, for commands and for subscriptions: Redis has recovered only when both work.
+    private async Task ProbeAsync()
     {
         if (!dependencies.Redis.IsUnavailable || !redis.IsConnected)
             return;
@@ -83,18 +83,18 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, Dependen
 
     private async Task<int> CountRefusedAsync()
     {
-        var unheard = FindInactive().ToHashSet();
-        if (unheard.Count == 0)
+        var inactive = FindInactive().ToHashSet();
+        if (inactive.Count == 0)
             return 0;
-        // What is not confirmed by then was refused.
+        // Subscriptions not confirmed by then were refused.
         await FlushAsync();
-        unheard.IntersectWith(FindInactive());
-        return unheard.Count;
+        inactive.IntersectWith(FindInactive());
+        return inactive.Count;
     }
 
-    private IEnumerable<ChannelMessageQueue> FindInactive() => queues.Where(listening => !redis.IsSubscribed(listening.Value)).Select(listening => listening.Key);
+    private IEnumerable<ChannelMessageQueue> FindInactive() => queues.Where(subscription => !redis.IsSubscribed(subscription.Value)).Select(subscription => subscription.Key);
 
-    [LoggerMessage(113, LogLevel.Warning, "Redis refuses {Count} of this node's subscriptions; what other nodes tell comes late, from the database")]
+    [LoggerMessage(113, LogLevel.Warning, "Redis refuses {Count} of this node's subscriptions; events of other nodes are delayed until the position check")]
     private partial void SubscriptionsRefused(int count);
 
     [LoggerMessage(114, LogLevel.Warning, "Redis has granted all of this node's subscriptions")]

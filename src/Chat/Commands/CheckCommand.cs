@@ -11,25 +11,25 @@ using StackExchange.Redis;
 namespace Chat.Commands;
 
 /// <summary>
-/// Tests what a start needs, one part after the other and each to its end: whoever sets an installation up sees all that is
-/// wrong at once. Changes nothing but a key in Redis that expires by itself.
+/// Tests each requirement of a startup and reports all failures at once, for whoever sets up an installation. Changes nothing but a
+/// key in Redis that expires by itself.
 /// </summary>
 internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment environment, TimeProvider time)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
 
-    /// <summary>Prints what is wrong with the settings, a line each.</summary>
-    /// <returns>Whether anything is, so that the rest cannot be tested.</returns>
-    public static bool PrintErrors(IEnumerable<string> faults)
+    /// <summary>Prints the configuration errors, one line each.</summary>
+    /// <returns>Whether there are any, in which case the other parts cannot be tested.</returns>
+    public static bool PrintErrors(IEnumerable<string> errors)
     {
-        var told = faults.ToArray();
-        foreach (var fault in told)
-            Print("settings", $"FAILED: {fault}");
-        return told.Length > 0;
+        var lines = errors.ToArray();
+        foreach (var error in lines)
+            Print("settings", $"FAILED: {error}");
+        return lines.Length > 0;
     }
 
-    /// <summary>Prints a line for each part.</summary>
-    /// <returns>0 if a server can start with these settings, or else 1.</returns>
+    /// <summary>Tests the parts and prints one line each.</summary>
+    /// <returns>0 if a server can start with these settings, else 1.</returns>
     public async Task<int> RunAsync()
     {
         Print("settings", "ok");
@@ -62,7 +62,7 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
     private Task<string> Files()
     {
         var descriptors = services.GetRequiredService<FileDescriptorBudget>();
-        return Task.FromResult(descriptors.Allowed == long.MaxValue ? "ok" : string.Create(CultureInfo.InvariantCulture, $"ok: {descriptors.Allowed:N0} may be open (ulimit -n)"));
+        return Task.FromResult(descriptors.Allowed == long.MaxValue ? "ok" : string.Create(CultureInfo.InvariantCulture, $"ok: {descriptors.Allowed:N0} open files allowed (ulimit -n)"));
     }
 
     private async Task<string> PostgresAsync()
@@ -70,34 +70,34 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         var database = services.GetRequiredService<NpgsqlDataSource>();
         await using var connection = await database.OpenConnectionAsync();
         if (await SessionPooling.IsByTransactionAsync(connection, database))
-            throw new StartupException("a pooler shares PostgreSQL's sessions by transaction: give PgBouncer pool_mode = session.");
+            throw new StartupException("a pooler uses transaction pooling; set pool_mode = session in PgBouncer.");
         var (version, place) = (connection.PostgreSqlVersion, $"{connection.Host}:{connection.Port}, database {connection.Database}");
-        var loses = environment.IsDevelopment() ? null : await DatabaseStartup.LosesAsync(database);
-        return $"ok: {version} at {place}{(loses is null ? "" : $"; {loses} off: may lose what was acknowledged")}";
+        var unsafeSettings = environment.IsDevelopment() ? null : await DatabaseStartup.UnsafeSettingsAsync(database);
+        return $"ok: {version} at {place}{(unsafeSettings is null ? "" : $"; {unsafeSettings} off: acknowledged messages may be lost")}";
     }
 
     private async Task<string> SchemaAsync()
     {
         var store = services.GetRequiredService<IDocumentStore>();
-        if (await SchemaState.FindDifferenceAsync(store) is not { } fault)
+        if (await SchemaState.FindDifferenceAsync(store) is not { } error)
         {
-            // Rights, and a standby that takes no writes, show only here.
+            // Only this detects missing privileges, and a standby that rejects writes.
             await services.GetRequiredService<DatabaseMonitor>().ProbeAsync(CancellationToken.None);
             return $"ok: {store.Options.DatabaseSchemaName}";
         }
 
-        return environment.IsDevelopment() ? "ok: the start will create it" : throw new StartupException($"{fault} Run db-apply.");
+        return environment.IsDevelopment() ? "ok: will be created at startup" : throw new StartupException($"{error} Run db-apply.");
     }
 
     private async Task<string> ClockAsync()
     {
         await using var command = services.GetRequiredService<NpgsqlDataSource>().CreateCommand("select clock_timestamp()");
-        var began = time.GetUtcNow();
+        var startedAt = time.GetUtcNow();
         await using var reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
-        var ahead = began + ((time.GetUtcNow() - began) / 2) - reader.GetFieldValue<DateTimeOffset>(0);
+        var ahead = startedAt + ((time.GetUtcNow() - startedAt) / 2) - reader.GetFieldValue<DateTimeOffset>(0);
         var text = string.Create(CultureInfo.InvariantCulture, $"{ahead.Duration().TotalSeconds:0.0} s {(ahead < TimeSpan.Zero ? "behind" : "ahead of")} PostgreSQL's");
-        return ahead.Duration() <= JwtSettings.ClockSkew ? $"ok: {text}" : throw new StartupException($"{text}: fresh tokens would be refused, or expired ones taken.");
+        return ahead.Duration() <= JwtSettings.ClockSkew ? $"ok: {text}" : throw new StartupException($"{text}: new tokens could be refused, or expired ones accepted.");
     }
 
     private async Task<string> RedisAsync()
@@ -105,22 +105,22 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         var redis = services.GetRequiredService<RedisConnection>();
         await redis.StartAsync(CancellationToken.None);
         if (!redis.IsConnected)
-            throw new StartupException("it does not answer, or refuses us: address, password and TLS are in ConnectionStrings__Redis.");
+            throw new StartupException("it does not answer, or rejects the connection; check address, password and TLS in ConnectionStrings__Redis.");
         await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, Deadline);
         var channel = redis.Channel(redis.Keys.Node(redis.NodeId));
-        var heard = await redis.Subscriber.SubscribeAsync(channel);
+        var messages = await redis.Subscriber.SubscribeAsync(channel);
         await redis.Database.PublishAsync(channel, "check");
         using var deadline = new CancellationTokenSource(RedisConnection.Timeout, time);
         try
         {
-            await heard.ReadAsync(deadline.Token);
+            await messages.ReadAsync(deadline.Token);
         }
         catch (OperationCanceledException)
         {
-            throw new StartupException("it takes commands, but a message to oneself does not come back: look at its ACL (+subscribe, channels chat:*).");
+            throw new StartupException("it executes commands, but does not deliver a message published to itself; check its ACL (+subscribe, channels chat:*).");
         }
 
-        return "ok: takes writes and delivers messages";
+        return "ok: accepts writes and delivers messages";
     }
 
     private async Task<string> IssuerAsync()
@@ -128,6 +128,6 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         var keys = services.GetRequiredService<IssuerKeys>();
         if (keys.AreSymmetric)
             return "ok: Jwt__Key is shared with it";
-        return await keys.FetchAsync() ? "ok: its keys are there" : throw new StartupException($"its keys cannot be fetched: {keys.Reason ?? "no answer"}");
+        return await keys.FetchAsync() ? "ok: its keys are available" : throw new StartupException($"its keys cannot be fetched: {keys.Reason ?? "no answer"}");
     }
 }

@@ -6,11 +6,11 @@ using Chat.Settings;
 namespace Chat.Commands;
 
 /// <summary>
-/// What the program is asked to do. A word that is no command is refused, with the nearest one that is: a slip of the pen in
-/// <c>db-apply</c> must not start a server.
+/// The parsed command line. An unknown command is rejected, with the nearest known one as a suggestion: a typo in <c>db-apply</c>
+/// must not start a server.
 /// </summary>
-/// <param name="Name">The command; <see cref="Serve"/> without one.</param>
-/// <param name="Operands">What stands behind it.</param>
+/// <param name="Name">The command; <see cref="Serve"/> if none was given.</param>
+/// <param name="Operands">The command's operands.</param>
 /// <param name="Settings">The arguments that are settings, for the host.</param>
 internal sealed record CommandArguments(string Name, string[] Operands, string[] Settings)
 {
@@ -19,23 +19,23 @@ internal sealed record CommandArguments(string Name, string[] Operands, string[]
 
     private static readonly Known[] Commands =
     [
-        new(Check, "", 0, 0, "tests the settings, PostgreSQL, Redis, the issuer and the clock, and starts nothing"),
-        new(Health, "[live|ready|URL]", 0, 1, "asks the server that runs here, or the one at URL, whether it is ready"),
-        new(Token, "[TOKEN]", 0, 1, "tells whether a token is accepted, and if not, why; reads it from standard input by default"),
+        new(Check, "", 0, 0, "tests settings, PostgreSQL, Redis, issuer and clock without starting the server"),
+        new(Health, "[live|ready|URL]", 0, 1, "queries the health of the server on this machine, or at URL"),
+        new(Token, "[TOKEN]", 0, 1, "explains why a token is accepted or refused; reads it from standard input by default"),
         new(Apply, "", 0, 0, "creates or updates the schema"),
-        new(Assert, "", 0, 0, "tells whether the schema is the one of this version"),
-        new(Patch, "FILE", 1, 1, "writes to FILE what db-apply would do, as SQL"),
-        new(NewEpoch, "", 0, 0, "begins a new epoch, after a backup was restored"),
+        new(Assert, "", 0, 0, "checks whether the schema is the one of this version"),
+        new(Patch, "FILE", 1, 1, "writes the SQL that db-apply would execute to FILE"),
+        new(NewEpoch, "", 0, 0, "starts a new epoch, after a backup was restored"),
     ];
 
-    /// <summary>Whether it is about the schema: nothing listens then, and statements take as long as they take.</summary>
+    /// <summary>Whether the command is about the schema: it does not listen, and its statements have no timeout.</summary>
     public bool IsForSchema => Name is Apply or Assert or Patch or NewEpoch;
 
-    /// <summary>Whether it is there to be read by people, who want no log beside it.</summary>
+    /// <summary>Whether the command's output is for people, without log lines in between.</summary>
     public bool IsSilent => Name is Check or Token;
 
-    /// <summary>Takes arguments apart.</summary>
-    /// <exception cref="StartupException">There is no such command, or it takes other operands.</exception>
+    /// <summary>Parses the arguments.</summary>
+    /// <exception cref="StartupException">The command is unknown, or the number of operands is wrong.</exception>
     public static CommandArguments Parse(string[] args)
     {
         if (args.Any(arg => arg is Help or "-h" or "-?"))
@@ -45,7 +45,7 @@ internal sealed record CommandArguments(string Name, string[] Operands, string[]
         var (words, settings) = (new List<string>(), new List<string>());
         for (var i = 0; i < args.Length; i++)
         {
-            // As the framework reads them: --Name=value, --Name value, Name=value. A path is an operand, once there is a command.
+            // Settings as the framework accepts them: --Name=value, --Name value, Name=value. After a command, a path is an operand.
             var isOption = args[i].StartsWith('-') || (args[i].StartsWith('/') && words.Count == 0);
             if (!isOption && (words.Count > 0 || !args[i].Contains('=', StringComparison.Ordinal)))
             {
@@ -61,32 +61,35 @@ internal sealed record CommandArguments(string Name, string[] Operands, string[]
         if (words.Count == 0)
             return new(Serve, [], [.. settings]);
         var known = Array.Find(Commands, command => command.Name == words[0])
-            ?? throw new StartupException($"'{words[0]}' is no command{(Nearest.Of(words[0], Commands.Select(command => command.Name)) is { } near ? $"; did you mean {near}?" : ".")} See --help.");
-        if (words.Count - 1 < known.Least || words.Count - 1 > known.Most)
+            ?? throw new StartupException($"Unknown command '{words[0]}'{Suggestion(words[0])} See --help.");
+        if (words.Count - 1 < known.MinOperands || words.Count - 1 > known.MaxOperands)
             throw new StartupException($"Usage: dotnet Chat.dll {known.Usage}. See --help.");
         return new(known.Name, [.. words.Skip(1)], [.. settings]);
     }
 
-    /// <summary>What <c>--help</c> prints.</summary>
+    /// <summary>The output of <c>--help</c>.</summary>
     public static string HelpText => $"""
         Chat, a self-hosted real-time chat server.
 
         Usage: dotnet Chat.dll [COMMAND] [--Section:Name=value ...]
 
-        Without a command the server starts. Commands:
+        Without a command it starts the server. Commands:
         {string.Join('\n', Commands.Select(command => $"  {command.Usage,-26}{command.Doc}"))}
-          {Help,-26}shows this
-          {Version,-26}shows the version
+          {Help,-26}prints this help
+          {Version,-26}prints the version
 
         Settings come from appsettings.json, from the environment (Section__Name=value), from the files of Secrets__Directory
-        and from the command line; README.md lists them. What fails is one line on standard error, and the exit code is 1.
+        and from the command line; README.md lists them. A failure prints one line on standard error, and the exit code is 1.
         """;
 
-    /// <summary>What <c>--version</c> prints.</summary>
+    /// <summary>The output of <c>--version</c>.</summary>
     public static string VersionText =>
         $"Chat {typeof(CommandArguments).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion} ({RuntimeInformation.FrameworkDescription})";
 
-    private sealed record Known(string Name, string Operands, int Least, int Most, string Doc)
+    private static string Suggestion(string word) =>
+        Nearest.Of(word, Commands.Select(command => command.Name)) is { } nearest ? $"; did you mean {nearest}?" : ".";
+
+    private sealed record Known(string Name, string Operands, int MinOperands, int MaxOperands, string Doc)
     {
         public string Usage => $"{Name} {Operands}".TrimEnd();
     }

@@ -7,11 +7,11 @@ using Marten;
 
 namespace Chat.Commands;
 
-/// <summary>Runs what is not the server itself.</summary>
+/// <summary>Runs the commands other than serving.</summary>
 internal static class CommandRunner
 {
-    /// <summary>Runs a command that needs the settings and no more.</summary>
-    /// <returns>Its exit code; null if there is more to do.</returns>
+    /// <summary>Runs a command that needs only the settings.</summary>
+    /// <returns>The exit code; null if it is another command.</returns>
     public static async Task<int?> RunAloneAsync(CommandArguments command, WebApplicationBuilder builder)
     {
         if (command.IsSilent)
@@ -33,8 +33,8 @@ internal static class CommandRunner
         }
     }
 
-    /// <summary>Runs a command that needs what the server is made of, whatever the state of PostgreSQL.</summary>
-    /// <returns>Its exit code; null if there is more to do.</returns>
+    /// <summary>Runs a command that needs the server's services, whatever the state of the schema.</summary>
+    /// <returns>The exit code; null if it is another command.</returns>
     public static async Task<int?> RunAsync(CommandArguments command, WebApplication app)
     {
         if (command.Name == CommandArguments.Check)
@@ -50,10 +50,10 @@ internal static class CommandRunner
         };
     }
 
-    /// <summary>Begins a new epoch; not before the schema is known to be the one of this version.</summary>
-    public static async Task<int> RenewEpochAsync(DatabaseEpoch lineage)
+    /// <summary>Starts a new epoch; only after the schema has been checked.</summary>
+    public static async Task<int> RenewEpochAsync(DatabaseEpoch epoch)
     {
-        Console.WriteLine($"The epoch is {await lineage.RenewAsync()} now. Nodes that run notice within seconds and end, to be started again.");
+        Console.WriteLine($"The epoch is now {await epoch.RenewAsync()}. Running nodes notice within seconds, stop, and must be restarted.");
         return 0;
     }
 }

@@ -6,7 +6,7 @@ using Weasel.Core;
 
 namespace Chat.Commands;
 
-/// <summary>What a person is told of the schema, in one line; the whole difference is what <c>db-patch</c> writes.</summary>
+/// <summary>Commands about the schema. They print one line; <c>db-patch</c> writes the whole difference.</summary>
 internal static class SchemaCommands
 {
     /// <summary>Creates or updates the schema.</summary>
@@ -19,19 +19,23 @@ internal static class SchemaCommands
         }
         catch (Exception failure) when (DatabaseFailure.ReportedBy(failure) is not null)
         {
-            throw new StartupException($"PostgreSQL refuses what db-apply must do: {DatabaseFailure.ReasonOf(failure)}. db-apply wants the role that owns the schema and its tables.", failure);
+            throw new StartupException(
+                $"PostgreSQL rejects a statement of db-apply: {DatabaseFailure.ReasonOf(failure)}. " +
+                "db-apply requires the role that owns the schema and its tables.",
+                failure);
         }
 
-        Console.WriteLine($"The schema {store.Options.DatabaseSchemaName} {(before == SchemaPatchDifference.None ? "was the one of this version already" : "is the one of this version now")}.");
+        var result = before == SchemaPatchDifference.None ? "is up to date" : "has been updated to this version";
+        Console.WriteLine($"The schema {store.Options.DatabaseSchemaName} {result}.");
         return 0;
     }
 
-    /// <summary>Whether the schema is the one of this version.</summary>
+    /// <summary>Checks whether the schema is the one of this version.</summary>
     public static async Task<int> AssertAsync(IDocumentStore store)
     {
-        if (await SchemaState.FindDifferenceAsync(store) is { } fault)
+        if (await SchemaState.FindDifferenceAsync(store) is { } difference)
         {
-            await Console.Error.WriteLineAsync($"{fault} Run db-apply; db-patch FILE shows what it would do.");
+            await Console.Error.WriteLineAsync($"{difference} Run db-apply; db-patch FILE shows what it would do.");
             return 1;
         }
 
@@ -39,7 +43,7 @@ internal static class SchemaCommands
         return 0;
     }
 
-    /// <summary>Writes what would be done into one file, and into no other.</summary>
+    /// <summary>Writes the SQL of the update to a single file.</summary>
     public static async Task<int> PatchAsync(IDocumentStore store, string file)
     {
         var database = store.Storage.Database;
@@ -58,7 +62,7 @@ internal static class SchemaCommands
             throw new StartupException($"Cannot write {file}: {failure.Message}", failure);
         }
 
-        Console.WriteLine($"{file} has what db-apply would do.");
+        Console.WriteLine($"Wrote the SQL that db-apply would execute to {file}.");
         return 0;
     }
 }

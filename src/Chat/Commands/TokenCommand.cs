@@ -9,32 +9,32 @@ using TokenValidator = Chat.Tokens.TokenValidator;
 namespace Chat.Commands;
 
 /// <summary>
-/// Tells why a token is refused, by the very rules of the server. Shows what the token says of itself and never the token, which
-/// is better given on standard input: arguments are there for every process to see.
+/// Explains why a token is refused, by the server's own rules. Prints the token's claims and never the token, which is better
+/// passed on standard input: arguments are visible to other processes.
 /// </summary>
 internal sealed class TokenCommand(TokenValidator reader, IssuerKeys keys, IOptions<JwtSettings> settings, TimeProvider time)
 {
     private const string Scheme = "Bearer ";
-    private const int MostShown = 200;
+    private const int MaxShown = 200;
 
-    /// <summary>Prints what is in the token, and the verdict.</summary>
-    /// <returns>0 if it is accepted, or else 1.</returns>
-    public async Task<int> RunAsync(string? given)
+    /// <summary>Prints the token's claims, and the verdict.</summary>
+    /// <returns>0 if it is accepted, else 1.</returns>
+    public async Task<int> RunAsync(string? operand)
     {
-        var token = (given ?? await Console.In.ReadLineAsync() ?? "").Trim();
+        var token = (operand ?? await Console.In.ReadLineAsync() ?? "").Trim();
         if (token.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
             token = token[Scheme.Length..].Trim();
         var read = Read(token);
         if (read is not null)
             Show(read);
-        var reading = await reader.ValidateAsync(token);
-        if (reading.Identity is { } identity)
+        var result = await reader.ValidateAsync(token);
+        if (result.Identity is { } identity)
         {
-            Print("verdict", $"accepted, as user {identity.Id}; whether it was revoked is not looked at");
+            Print("verdict", $"accepted, as user {identity.Id}; revocation is not checked");
             return 0;
         }
 
-        Print("verdict", $"refused: {Reason(reading, read)}");
+        Print("verdict", $"refused: {Reason(result, read)}");
         return 1;
     }
 
@@ -61,31 +61,31 @@ internal sealed class TokenCommand(TokenValidator reader, IssuerKeys keys, IOpti
         Print("exp", Field(() => At(token.ValidTo)));
     }
 
-    private string Reason(TokenReadResult reading, JsonWebToken? token)
+    private string Reason(TokenReadResult result, JsonWebToken? token)
     {
-        if (reading.Refusal is not { } refusal)
-            return $"nobody can tell yet, since the issuer's keys cannot be fetched ({keys.Reason ?? "no answer"})";
+        if (result.Refusal is not { } refusal)
+            return $"undecided: the issuer's keys cannot be fetched ({keys.Reason ?? "no answer"})";
         if (token is null)
-            return "it is no JWT: three parts of base64url, with dots between them";
+            return "it is not a JWT: three parts of base64url, separated by dots";
         var from = keys.AreSymmetric ? "Jwt__Key" : "Jwt__Authority";
         return refusal.Reason switch
         {
             RefusalReason.Expired => "its exp has passed",
             RefusalReason.NoExpiry => "it has no exp",
             RefusalReason.NotYetValid => "its nbf is in the future",
-            RefusalReason.BadIssuedAt => "its iat is in the future, or no number",
+            RefusalReason.BadIssuedAt => "its iat is in the future, or not a number",
             RefusalReason.WrongIssuer => $"its iss is not Jwt__Issuer ({settings.Value.Issuer})",
             RefusalReason.WrongAudience => $"its aud is not Jwt__Audience ({settings.Value.Audience})",
             RefusalReason.WrongAlgorithm => $"its alg is not accepted: with {from} it is {(keys.AreSymmetric ? "HS256" : "RS256, PS256 or ES256")}",
             RefusalReason.UnknownKey => "its kid names no key that Jwt__Authority publishes",
             RefusalReason.BadSignature => $"it is not signed with {(keys.AreSymmetric ? "Jwt__Key or Jwt__PreviousKey" : "the key of Jwt__Authority that its kid names")}",
-            RefusalReason.WrongType => "its typ says that it is no access token",
-            RefusalReason.BadSubject => "its sub is no UUID; Jwt__Subjects=any accepts others",
-            _ => reading.Failure?.Message.ReplaceLineEndings(" ") ?? $"{refusal.Reason}",
+            RefusalReason.WrongType => "its typ is not that of an access token",
+            RefusalReason.BadSubject => "its sub is not a UUID; Jwt__Subjects=any accepts others",
+            _ => result.Failure?.Message.ReplaceLineEndings(" ") ?? $"{refusal.Reason}",
         };
     }
 
-    // A claim of another type than the library expects.
+    // The claim's type is not the one that the library expects.
     private static string Field(Func<string?> read)
     {
         try
@@ -111,15 +111,15 @@ internal sealed class TokenCommand(TokenValidator reader, IssuerKeys keys, IOpti
 
     private static void Print(string name, string text) => Console.WriteLine($"{name,-10}{Shown(text)}");
 
-    // It is somebody else's text, on its way to a terminal.
+    // Untrusted text, on its way to a terminal.
     private static string Shown(string text)
     {
         var clean = new string([.. text.Select(letter => char.IsControl(letter) ? '?' : letter)]);
-        return clean.Length <= MostShown ? clean : $"{clean[..MostShown]}…";
+        return clean.Length <= MaxShown ? clean : $"{clean[..MaxShown]}…";
     }
 }
 
-/// <summary>Without the database there are none to look at.</summary>
+/// <summary>Used without a database, where no revocations are known.</summary>
 internal sealed class NoRevocations : ITokenRevocations
 {
     public bool IsRevoked(Guid userId, DateTimeOffset issuedAt) => false;

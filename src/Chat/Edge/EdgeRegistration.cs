@@ -3,15 +3,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Chat.Edge;
 
 /// <summary>
-/// What stands between the network and the features, for every answer alike: whom a proxy speaks for, the headers
-/// that tell a browser how little it may do, and which pages may ask at all.
+/// Middleware between the network and the features, for every response alike: forwarded headers of proxies, security
+/// headers, and CORS.
 /// </summary>
 internal static class EdgeRegistration
 {
     private static readonly TimeSpan HstsAge = TimeSpan.FromDays(365);
     private static readonly TimeSpan PreflightAge = TimeSpan.FromMinutes(10);
 
-    /// <summary>For answers that are no page. A page brings a policy of its own, which is left alone.</summary>
+    /// <summary>Headers for responses other than pages. A page sets its own policy, which is kept.</summary>
     private static readonly (string Name, string Value)[] Headers =
     [
         ("X-Content-Type-Options", "nosniff"),
@@ -26,7 +26,7 @@ internal static class EdgeRegistration
     {
         var origins = new Origins(configuration["Origins:Allowed"]);
         services.AddSingleton(origins);
-        // Nobody needs to know what the server runs on.
+        // Do not disclose what the server runs on.
         services.Configure<KestrelServerOptions>(kestrel => kestrel.AddServerHeader = false);
         services.AddHsts(hsts => hsts.MaxAge = HstsAge);
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
@@ -38,7 +38,7 @@ internal static class EdgeRegistration
         return services;
     }
 
-    /// <summary>Ahead of everything that answers.</summary>
+    /// <summary>Adds the middleware; must run before everything that responds.</summary>
     public static void UseEdge(this WebApplication app)
     {
         if (Proxies.Options(app.Configuration) is { } forwarded)
@@ -46,15 +46,15 @@ internal static class EdgeRegistration
         app.UsePathPrefix();
         app.UseHeadRequests();
         app.Use(AddHeaders);
-        // Only over https, and never for localhost: the framework sees to both.
+        // The framework sends it only over https, and never for localhost.
         if (!app.Environment.IsDevelopment())
             app.UseHsts();
     }
 
-    /// <summary>Adds what every answer carries.</summary>
+    /// <summary>Adds the headers of every response.</summary>
     internal static Task AddHeaders(HttpContext http, RequestDelegate next)
     {
-        // As late as can be: the error boundary clears what was set before it.
+        // As late as possible: the error boundary clears headers set before.
         http.Response.OnStarting(() =>
         {
             foreach (var (name, value) in Headers)

@@ -2,12 +2,12 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Edge;
 
-/// <summary>Methods that are the same for every address.</summary>
+/// <summary>Handles methods that work the same on every path.</summary>
 internal static class Methods
 {
     /// <summary>
-    /// HEAD wherever there is GET (RFC 9110, 9.3.2), and told of where the methods are listed: what answers GET is run, and what it
-    /// writes is dropped. Stands before routing.
+    /// Supports HEAD wherever GET is (RFC 9110, 9.3.2), and lists it in <c>Allow</c>: runs the GET endpoint and discards the body.
+    /// Must run before routing.
     /// </summary>
     public static void UseHeadRequests(this WebApplication app) => app.Use((http, next) =>
     {
@@ -25,8 +25,8 @@ internal static class Methods
     });
 
     /// <summary>
-    /// CONNECT asks a proxy for a tunnel, and this is none: 405. The one that opens a WebSocket over HTTP/2 (RFC 8441) is another
-    /// one. Stands behind the boundary that gives a bare status its body.
+    /// Rejects CONNECT, which asks a proxy for a tunnel, with 405. The extended CONNECT of a WebSocket over HTTP/2 (RFC 8441)
+    /// passes. Must run after the middleware that gives bare status codes a body.
     /// </summary>
     public static void RefuseConnect(this WebApplication app) => app.Use((http, next) =>
     {

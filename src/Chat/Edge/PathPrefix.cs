@@ -3,22 +3,22 @@ using System.Text.RegularExpressions;
 namespace Chat.Edge;
 
 /// <summary>
-/// The path under which a proxy shows the server, from <c>PathBase</c>: <c>/team</c> for <c>https://example.org/team/</c>. It
-/// makes no difference whether the proxy passes the prefix on or takes it off: the request's path base is the prefix either
-/// way, and whatever names an address of ours puts it in front.
+/// The path under which a proxy publishes the server, from <c>PathBase</c>: <c>/team</c> for <c>https://example.org/team/</c>.
+/// The proxy may pass the prefix on or strip it: the request's path base is the prefix either way, and generated URLs
+/// include it.
 /// </summary>
 internal static partial class PathPrefix
 {
     private const string Setting = "PathBase";
 
-    /// <summary>What is wrong with a value of the setting; null if nothing is. It becomes a part of the page.</summary>
+    /// <summary>Returns what is wrong with a value of the setting; null if it is valid. It is embedded in the page.</summary>
     public static string? Validate(string value) =>
-        Form().IsMatch(value.TrimEnd('/')) ? null : "is no path: write /team, with letters, digits, '-', '_', '.' and '~' between the slashes.";
+        Form().IsMatch(value.TrimEnd('/')) ? null : "is not a path: write /team, with letters, digits, '-', '_', '.' and '~' between the slashes.";
 
-    /// <summary>The prefix, without a slash at its end; empty if there is none.</summary>
+    /// <summary>Returns the prefix, without a trailing slash; empty if there is none.</summary>
     public static string Of(IConfiguration configuration) => (configuration[Setting] ?? "").TrimEnd('/');
 
-    /// <summary>Stands before routing.</summary>
+    /// <summary>Adds the middleware; must run before routing.</summary>
     public static void UsePathPrefix(this WebApplication app)
     {
         var prefix = new PathString(Of(app.Configuration));
@@ -26,8 +26,8 @@ internal static partial class PathPrefix
             return;
         app.Use((http, next) =>
         {
-            if (http.Request.Path.StartsWithSegments(prefix, StringComparison.Ordinal, out var rest))
-                http.Request.Path = rest.HasValue ? rest : "/";
+            if (http.Request.Path.StartsWithSegments(prefix, StringComparison.Ordinal, out var remaining))
+                http.Request.Path = remaining.HasValue ? remaining : "/";
             http.Request.PathBase = prefix;
             return next(http);
         });

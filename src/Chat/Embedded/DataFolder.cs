@@ -5,62 +5,64 @@ using Chat.Hosting;
 namespace Chat.Embedded;
 
 /// <summary>
-/// The folder that keeps the embedded data from run to run. While it is open it belongs to this process alone: the
-/// lock is the open file's, so the system takes it back however the process ends.
+/// The folder of the embedded servers' data. One process at a time may use it: it holds a lock on an open file, which the
+/// operating system releases however the process ends.
 /// </summary>
 internal sealed class DataFolder : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const string LockFile = "chat.lock";
 
-    /// <summary>What tells a folder of ours.</summary>
-    private static readonly string[] Traces = [LockFile, DevKey.File];
+    /// <summary>The files that identify a folder of ours.</summary>
+    private static readonly string[] MarkerFiles = [LockFile, DevKey.File];
 
-    /// <summary>Asked for only where we are root.</summary>
+    /// <summary>Used only when running as root.</summary>
     private static readonly ServiceAccount Root = ServiceAccount.Ours;
 
     private readonly FileStream lockFile;
 
     private DataFolder(string path, FileStream held) => (Path, lockFile) = (path, held);
 
-    /// <summary>The folder in use, which is not the wished one if PostgreSQL's account could not get there.</summary>
+    /// <summary>The folder in use; a fallback if PostgreSQL's account cannot access the configured one.</summary>
     public string Path { get; }
 
-    /// <summary>The part that PostgreSQL's account owns.</summary>
+    /// <summary>The subfolder owned by PostgreSQL's account.</summary>
     public string Postgres => System.IO.Path.Combine(Path, "postgres");
 
     /// <summary>The file with the password of PostgreSQL's superuser.</summary>
     public string Password => System.IO.Path.Combine(Path, "postgres-password");
 
-    /// <summary>Where everything is kept that Development brings by itself.</summary>
+    /// <summary>Returns the folder of Development's data.</summary>
     public static string PathOf(IConfiguration configuration, IHostEnvironment environment) =>
         System.IO.Path.Combine(environment.ContentRootPath, configuration["Embedded:DataPath"] ?? ".data");
 
-    /// <summary>Opens the wished folder, or a stable stand-in for it if <paramref name="account"/> cannot use it.</summary>
-    /// <exception cref="StartupException">Another process holds the folder, or it cannot be used.</exception>
+    /// <summary>Opens the configured folder, or a stable fallback if <paramref name="account"/> cannot use it.</summary>
+    /// <exception cref="StartupException">Another process uses the folder, or it is not accessible.</exception>
     public static async Task<DataFolder> Open(EmbeddedPostgresOptions options, ServiceAccount account, CancellationToken cancellation)
     {
-        var wished = System.IO.Path.GetFullPath(options.DataPath);
-        if (await TryOpen(wished, options.ThrowAway, account, cancellation) is { } folder)
+        var configured = System.IO.Path.GetFullPath(options.DataPath);
+        if (await TryOpen(configured, options.ThrowAway, account, cancellation) is { } folder)
             return folder;
 
-        // The home of root, for one, is closed to others.
-        var standIn = $"/var/tmp/chat-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(wished)).AsSpan(0, 5))}";
-        await RefuseForeign(standIn, account, cancellation);
-        folder = await TryOpen(standIn, options.ThrowAway, account, cancellation)
-            ?? throw new StartupException($"PostgreSQL does not run as root, and the account {account.Name} can use neither {wished} nor {standIn} for its data. Set Embedded__DataPath to a folder that it can reach.");
-        options.Notice($"PostgreSQL does not run as root, and the account {account.Name} cannot use {wished}: the data are kept in {standIn}.");
+        // Root's home, for example, is not accessible to others.
+        var fallback = $"/var/tmp/chat-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(configured)).AsSpan(0, 5))}";
+        await RejectForeign(fallback, account, cancellation);
+        folder = await TryOpen(fallback, options.ThrowAway, account, cancellation)
+            ?? throw new StartupException(
+                    $"PostgreSQL cannot run as root, and the account {account.Name} can use neither {configured} nor {fallback} for its data. " +
+                    "Set Embedded__DataPath to a folder that it can access.");
+                options.Notice($"PostgreSQL cannot run as root, and the account {account.Name} cannot use {configured}; the data are kept in {fallback}.");
         return folder;
     }
 
     public void Dispose() => lockFile.Dispose();
 
-    /// <summary>Null if the account cannot own its part of the folder.</summary>
+    /// <summary>Opens the folder; null if the account cannot own its subfolder.</summary>
     private static async Task<DataFolder?> TryOpen(string path, bool throwAway, ServiceAccount account, CancellationToken cancellation)
     {
         var isOurs = CreateClosed(path);
         var folder = new DataFolder(path, Lock(path));
-        if (account.Name is null || await folder.HandTo(account, isOurs, throwAway, cancellation))
+        if (account.Name is null || await folder.HandOverTo(account, isOurs, throwAway, cancellation))
             return folder;
 
         folder.Dispose();
@@ -68,17 +70,17 @@ internal sealed class DataFolder : IDisposable
     }
 
     /// <summary>
-    /// Makes the folder, closed to everybody else. One that is there is closed, too, if it is ours: earlier versions left it open.
-    /// A folder with other things in it stays as its owner wants it; what we put there is closed by itself.
+    /// Creates the folder, accessible to its owner only. An existing folder of ours is restricted, too: earlier versions did not.
+    /// The permissions of a folder with other files are left alone; our files in it are restricted individually.
     /// </summary>
     /// <returns>Whether the folder is ours.</returns>
     public static bool CreateClosed(string path)
     {
         var isOurs = !Directory.Exists(path)
             || !Directory.EnumerateFileSystemEntries(path).Any()
-            || Traces.Any(file => File.Exists(System.IO.Path.Combine(path, file)));
+            || MarkerFiles.Any(file => File.Exists(System.IO.Path.Combine(path, file)));
         Directory.CreateDirectory(path);
-        // Whatever the umask.
+        // Regardless of the umask.
         if (isOurs && !OperatingSystem.IsWindows() && File.GetUnixFileMode(path) != OwnerOnly)
             File.SetUnixFileMode(path, OwnerOnly);
         return isOurs;
@@ -90,22 +92,22 @@ internal sealed class DataFolder : IDisposable
         {
             var file = System.IO.Path.Combine(path, LockFile);
             var held = new FileStream(file, Secrets.Options(FileMode.OpenOrCreate));
-            Secrets.Close(file);
+            Secrets.Restrict(file);
             return held;
         }
         catch (IOException held) when (held.HResult is 11 or 35 or unchecked((int)0x80070020)) // EAGAIN on Linux, on macOS; sharing violation
         {
-            throw new StartupException($"Another copy of the server is running on the data folder {path}. Stop it, or give this one a folder of its own with Embedded__DataPath.", held);
+            throw new StartupException(
+                $"Another server process is using the data folder {path}. Stop it, or set Embedded__DataPath to another folder.", held);
         }
     }
 
     /// <summary>
-    /// Makes the account the owner of its part, also of data that another one left there, and of the folder around it, which is closed
-    /// to it otherwise: root gets everywhere. First it has to look whether the account gets there: data that it could not use
-    /// anyway stay whose they are. What is to be thrown away it owns as a whole, for it is the watchdog, running as that account,
-    /// that removes it.
+    /// Makes the account the owner of its subfolder, including existing data of another account, and of the surrounding folder,
+    /// which it could not enter otherwise; root can. First checks that the account can reach the folder: else ownership is left
+    /// unchanged. Throw-away data are handed over completely, because the watchdog, which runs as that account, removes them.
     /// </summary>
-    private async Task<bool> HandTo(ServiceAccount account, bool isOurs, bool all, CancellationToken cancellation)
+    private async Task<bool> HandOverTo(ServiceAccount account, bool isOurs, bool all, CancellationToken cancellation)
     {
         if (!await Succeeds(account, "cd \"$0\"", isOurs ? Directory.GetParent(Path)?.FullName ?? Path : Path))
             return false;
@@ -119,14 +121,14 @@ internal sealed class DataFolder : IDisposable
             (await who.Run("/bin/sh", ["-c", script, path], cancellation: cancellation)).ExitCode == 0;
     }
 
-    /// <summary>Anyone may create folders in /var/tmp: one that is there already must be root's or the account's, or it is a trap.</summary>
-    private static async Task RefuseForeign(string path, ServiceAccount account, CancellationToken cancellation)
+    /// <summary>Anyone may create folders in /var/tmp: an existing one must belong to root or the account, or it may be an attack.</summary>
+    private static async Task RejectForeign(string path, ServiceAccount account, CancellationToken cancellation)
     {
         const string Look = """
             mkdir -m 700 "$0" 2>/dev/null || { [ -d "$0" ] && [ ! -L "$0" ] && { [ -O "$0" ] || [ -n "$(find "$0" -prune -user "$1")" ]; }; }
             """;
         var (exitCode, _) = await Root.Run("/bin/sh", ["-c", Look, path, account.Name!], cancellation: cancellation);
         if (exitCode != 0)
-            throw new StartupException($"{path} cannot hold the data: it is not a folder of root's. Remove it, or set Embedded__DataPath.");
+            throw new StartupException($"{path} cannot be used for the data, because it does not belong to root. Remove it, or set Embedded__DataPath.");
     }
 }

@@ -3,15 +3,15 @@ using Chat.Tokens;
 namespace Chat.Embedded;
 
 /// <summary>
-/// The key that signs tokens in Development when none is configured: made at the first start and kept beside the
-/// embedded data, so that a token outlives a restart. It is never committed, so there is none for Production to refuse.
+/// The signing key of Development if none is configured: generated at the first start and kept beside the embedded data, so that
+/// tokens survive a restart. It is never committed, so that no well-known key exists.
 /// </summary>
 internal static class DevKey
 {
-    /// <summary>Its file in the data folder.</summary>
+    /// <summary>The key's file in the data folder.</summary>
     public const string File = "dev-key";
 
-    /// <summary>Configures key, issuer and audience, where the configuration names no way to check tokens.</summary>
+    /// <summary>Sets key, issuer and audience if the configuration has neither a key nor an authority.</summary>
     public static void Configure(IConfigurationManager configuration, IHostEnvironment environment)
     {
         var jwt = configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings();
@@ -20,9 +20,9 @@ internal static class DevKey
         var folder = DataFolder.PathOf(configuration, environment);
         DataFolder.CreateClosed(folder);
         var file = Path.Combine(folder, File);
-        var kept = Secrets.Load(file);
-        var key = kept ?? Secrets.New();
-        if (kept is null)
+        var saved = Secrets.Load(file);
+        var key = saved ?? Secrets.New();
+        if (saved is null)
             Secrets.Save(file, key);
         configuration.AddInMemoryCollection([
             new("Jwt:Key", key),

@@ -6,9 +6,9 @@ using Npgsql;
 namespace Chat.Embedded;
 
 /// <summary>
-/// A real PostgreSQL that this process starts and stops, on a port of 127.0.0.1 that is new with every start. Other accounts of
-/// the machine reach that port, too: a password, made at the first start, keeps them out. It never
-/// outlives the process (see <see cref="PostgresWatchdog"/>); on Windows it may, after a kill, until the next start.
+/// A PostgreSQL started and stopped by this process, on a new port of 127.0.0.1 at each start. Other accounts of the machine can
+/// reach that port, too: a password generated at the first start keeps them out. It never outlives the process (see
+/// <see cref="PostgresWatchdog"/>); on Windows it may, after a kill, until the next start.
 /// </summary>
 internal sealed class EmbeddedPostgres : IAsyncDisposable
 {
@@ -16,10 +16,10 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     public const string Name = "chat";
 
     /// <summary>
-    /// What PostgreSQL logs if the port was taken meanwhile, and if a server that was killed while it started has its
-    /// PostgreSQL up only now, or its backends not yet down: reasons that do not hold for the next attempt.
+    /// Transient startup errors in PostgreSQL's log: the port was taken meanwhile, or the PostgreSQL of a killed server is still
+    /// starting or its backends are still stopping. Worth another attempt.
     /// </summary>
-    private static readonly string[] Passing = ["could not bind", "lock file \"postmaster.pid\"", "is still in use"];
+    private static readonly string[] TransientErrors = ["could not bind", "lock file \"postmaster.pid\"", "is still in use"];
 
     private readonly EmbeddedPostgresOptions options;
     private readonly DataFolder folder;
@@ -35,7 +35,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             Username = Name,
             Password = password,
             Database = Name,
-            // Neither is to be had here, and asking costs a round trip with every new connection.
+            // Neither is available here, and negotiating costs a round trip per connection.
             GssEncryptionMode = GssEncryptionMode.Disable,
             SslMode = SslMode.Disable,
         }.ConnectionString;
@@ -43,11 +43,11 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
     public string ConnectionString { get; }
 
-    /// <summary>The folder in use: the wished one, or the stand-in that a notice told of.</summary>
+    /// <summary>The folder in use: the configured one, or the fallback reported by a notice.</summary>
     public string DataPath => folder.Path;
 
-    /// <summary>Starts PostgreSQL, having made its data folder if there is none yet.</summary>
-    /// <exception cref="StartupException">It cannot start, for a reason that its user can do something about.</exception>
+    /// <summary>Starts PostgreSQL, and creates its data folder if needed.</summary>
+    /// <exception cref="StartupException">It cannot start, for a reason that the user can fix.</exception>
     public static async Task<EmbeddedPostgres> StartAsync(EmbeddedPostgresOptions options, CancellationToken cancellation = default)
     {
         try
@@ -89,9 +89,9 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         Directory.CreateDirectory(folder.Postgres);
         var cluster = new PostgresCluster(folder.Postgres, account);
         var binaries = await PostgresBinaries.Find(account, cluster.Major, folder.Path, options.Notice, cancellation);
-        var kept = options.ThrowAway ? null : Secrets.Load(folder.Password);
-        var password = kept ?? Secrets.New();
-        var isProtected = cluster.Major is null || (kept is not null && cluster.WantsPassword);
+        var saved = options.ThrowAway ? null : Secrets.Load(folder.Password);
+        var password = saved ?? Secrets.New();
+        var isProtected = cluster.Major is null || (saved is not null && cluster.RequiresPassword);
         if (cluster.Major is null)
             await cluster.Create(binaries, password, durable: !options.ThrowAway, cancellation);
 
@@ -101,21 +101,21 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             if (!isProtected)
                 await cluster.Protect(binaries, password, cancellation);
             isProtected = true;
-            // Not before it is the one: whoever finds none here sets another.
-            if (kept is null && !options.ThrowAway)
+            // Only once it is in effect: a failed first attempt must not leave a password behind.
+            if (saved is null && !options.ThrowAway)
                 Secrets.Save(folder.Password, password);
-            cluster.TurnLog();
+            cluster.RotateLog();
             var port = LoopbackPort.Pick();
             if (await Launch(options, account, folder, binaries, cluster, port, cancellation) is { } stop)
                 return new EmbeddedPostgres(options, folder, port, password, stop);
 
             var log = cluster.ReadLog();
-            if (attempt == LoopbackPort.Attempts || !Passing.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
-                throw new StartupException($"PostgreSQL did not start. The end of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
+            if (attempt == LoopbackPort.Attempts || !TransientErrors.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
+                throw new StartupException($"PostgreSQL did not start. Last lines of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
         }
     }
 
-    /// <summary>Returns how to stop it, or null if it did not start.</summary>
+    /// <summary>Starts PostgreSQL and returns how to stop it; null if it did not start.</summary>
     private static async Task<Func<Task>?> Launch(
         EmbeddedPostgresOptions options,
         ServiceAccount account,
@@ -133,7 +133,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
         if (OperatingSystem.IsWindows())
         {
-            // No shell to watch there: a killed server leaves its PostgreSQL to be stopped by the next start.
+            // No watchdog there: the PostgreSQL of a killed server is stopped by the next start.
             return await account.RunDetached(binaries.PgCtl, ["start", "-D", cluster.Data, "-l", cluster.Log, "-o", settings, "-s"], cancellation)
                 ? () => cluster.FinishPrevious(binaries, CancellationToken.None)
                 : null;
@@ -144,7 +144,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         return watchdog is null ? null : async () =>
         {
             await watchdog.Stop();
-            // Nothing is left to do, unless somebody has killed the watchdog.
+            // Nothing is left to do, unless the watchdog was killed.
             await cluster.FinishPrevious(binaries, CancellationToken.None);
         };
     }

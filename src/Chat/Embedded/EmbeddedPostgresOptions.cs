@@ -1,20 +1,20 @@
 namespace Chat.Embedded;
 
-/// <summary>How an embedded PostgreSQL is to run.</summary>
+/// <summary>The options of an embedded PostgreSQL.</summary>
 internal sealed record EmbeddedPostgresOptions
 {
-    /// <summary>The folder for everything that it keeps. Made if it is not there; one process at a time may use it.</summary>
+    /// <summary>The folder for all of its data. Created if missing; one process at a time may use it.</summary>
     public required string DataPath { get; init; }
 
-    /// <summary>Connections at a time.</summary>
+    /// <summary>The maximum number of connections.</summary>
     public int MaxConnections { get; init; } = 100;
 
     /// <summary>
-    /// For data nobody will miss: written without waiting for the disk, so that a crash of the machine ruins them, and
-    /// removed when PostgreSQL stops, also when this process was killed.
+    /// For disposable data: written without fsync, so that a crash of the machine corrupts them, and removed when PostgreSQL stops,
+    /// also if this process was killed.
     /// </summary>
     public bool ThrowAway { get; init; }
 
-    /// <summary>Told, in one line, what its user should know: a download, data kept elsewhere than asked.</summary>
+    /// <summary>Receives one-line messages for the user: a download, data kept in another folder.</summary>
     public Action<string> Notice { get; init; } = static _ => { };
 }

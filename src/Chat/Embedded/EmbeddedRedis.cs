@@ -9,9 +9,9 @@ using Garnet.server.Auth.Settings;
 namespace Chat.Embedded;
 
 /// <summary>
-/// A Redis in this process (Microsoft Garnet), on a port of 127.0.0.1 that is new with every start. It keeps its data
-/// in memory alone: nothing the server puts into Redis needs to outlive it. The password, another one each time, keeps out what
-/// else reaches the port: other accounts, and web pages, whose requests it would read as commands.
+/// A Redis in this process (Microsoft Garnet), on a new port of 127.0.0.1 at each start. Its data are in memory only: nothing that
+/// the server keeps in Redis must survive. A new password each time keeps out others who reach the port: other accounts, and
+/// web pages, whose requests it would read as commands.
 /// </summary>
 internal sealed class EmbeddedRedis : IDisposable
 {
@@ -25,7 +25,7 @@ internal sealed class EmbeddedRedis : IDisposable
 
     public string ConnectionString { get; }
 
-    /// <exception cref="StartupException">No port could be had.</exception>
+    /// <exception cref="StartupException">No port was available.</exception>
     public static EmbeddedRedis Start()
     {
         for (var attempt = 1; ; attempt++)
@@ -38,7 +38,7 @@ internal sealed class EmbeddedRedis : IDisposable
                 server = new GarnetServer(new GarnetServerOptions
                 {
                     EndPoints = [new IPEndPoint(IPAddress.Loopback, port)],
-                    // Its own defaults take 16 GB of address space; this is room for presence and counters of a developer's machine.
+                    // Garnet's defaults reserve 16 GB of address space; this is enough for a developer's machine.
                     LogMemorySize = "64m",
                     IndexMemorySize = "8m",
                     QuietMode = true,
@@ -51,7 +51,7 @@ internal sealed class EmbeddedRedis : IDisposable
             {
                 server?.Dispose();
                 if (attempt == LoopbackPort.Attempts)
-                    throw new StartupException($"The embedded Redis found no port on 127.0.0.1: {taken.Message}", taken);
+                    throw new StartupException($"The embedded Redis found no free port on 127.0.0.1: {taken.Message}", taken);
             }
         }
     }

@@ -3,8 +3,8 @@ using Chat.Hosting;
 namespace Chat.Embedded;
 
 /// <summary>
-/// PostgreSQL and Redis for a developer who has configured neither: the server brings its own, in Development alone.
-/// The data stay in <c>.data</c> under the content root, or where <c>Embedded:DataPath</c> says.
+/// Starts PostgreSQL and Redis for a developer who has configured neither; in Development only. The data are in <c>.data</c> under
+/// the content root, or where <c>Embedded:DataPath</c> says.
 /// </summary>
 internal sealed class EmbeddedServers : IAsyncDisposable
 {
@@ -15,8 +15,8 @@ internal sealed class EmbeddedServers : IAsyncDisposable
     {
     }
 
-    /// <summary>Starts what has no connection string and writes the missing ones into the configuration.</summary>
-    /// <exception cref="StartupException">One of them cannot start, for a reason that its user can do something about.</exception>
+    /// <summary>Starts the servers without a connection string, and adds theirs to the configuration.</summary>
+    /// <exception cref="StartupException">One of them cannot start, for a reason that the user can fix.</exception>
     public static async Task<EmbeddedServers> StartAsync(
         IConfigurationManager configuration, IHostEnvironment environment, CancellationToken cancellation = default)
     {
@@ -60,7 +60,7 @@ internal sealed class EmbeddedServers : IAsyncDisposable
             await postgres.DisposeAsync();
     }
 
-    /// <summary>As the last source, so that no reload of a settings file can take it away again.</summary>
+    /// <summary>Adds a connection string as the last source, so that reloading a settings file cannot remove it.</summary>
     private static void Configure(IConfigurationManager configuration, string name, string connectionString) =>
         configuration.AddInMemoryCollection([new($"ConnectionStrings:{name}", connectionString)]);
 }

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Chat.Embedded;
 
 /// <summary>
-/// Picks TCP ports on 127.0.0.1. A port is free when it is picked and may be taken a moment later: whoever binds it
-/// must be ready to come back for another one, at most <see cref="Attempts"/> times.
+/// Picks free TCP ports on 127.0.0.1. A port may be taken before it is bound: callers must retry with another one, at most
+/// <see cref="Attempts"/> times.
 /// </summary>
 internal static class LoopbackPort
 {

@@ -5,13 +5,13 @@ using MysticMind.PostgresEmbed;
 
 namespace Chat.Embedded;
 
-/// <summary>The programs of one PostgreSQL installation.</summary>
-/// <param name="Folder">Where they are.</param>
-/// <param name="Major">Their major version: data of one are closed to another.</param>
+/// <summary>The programs of a PostgreSQL installation.</summary>
+/// <param name="Folder">Their folder.</param>
+/// <param name="Major">Their major version; data of one are not readable by another.</param>
 internal sealed partial record PostgresBinaries(string Folder, int Major)
 {
-    /// <summary>What is fetched when nothing is installed and no data ask for another version.</summary>
-    private const int FetchedMajor = 17;
+    /// <summary>The version to download if none is installed and there are no data yet.</summary>
+    private const int DownloadedMajor = 17;
 
     private static readonly string[] Needed = ["initdb", "pg_ctl", "postgres"];
 
@@ -19,18 +19,18 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
     public string PgCtl => Program(Folder, "pg_ctl");
     public string Postgres => Program(Folder, "postgres");
 
-    /// <summary>The installation on PATH, else in the usual folders (newest first), else a fetched one.</summary>
-    /// <param name="account">Who must be able to run them.</param>
-    /// <param name="dataMajor">The major version of the data at hand; null if there are none yet.</param>
-    /// <param name="dataFolder">A folder that the account reaches, should the programs have to be fetched for it.</param>
-    /// <param name="notice">Told about a download.</param>
-    /// <param name="cancellation">Ends the search.</param>
-    /// <exception cref="StartupException">There is none, or none for these data.</exception>
+    /// <summary>Finds the installation on PATH, else in the usual folders (newest first), else downloads one.</summary>
+    /// <param name="account">The account that must be able to run them.</param>
+    /// <param name="dataMajor">The major version of the existing data; null if there are none.</param>
+    /// <param name="dataFolder">A folder accessible to the account, for a download.</param>
+    /// <param name="notice">Notified of a download.</param>
+    /// <param name="cancellation">Cancels the search.</param>
+    /// <exception cref="StartupException">No installation was found, or none for these data.</exception>
     public static async Task<PostgresBinaries> Find(
         ServiceAccount account, int? dataMajor, string dataFolder, Action<string> notice, CancellationToken cancellation)
     {
         PostgresBinaries? other = null;
-        foreach (var folder in OnPath().Concat(InUsualFolders()).Distinct())
+        foreach (var folder in FoldersOnPath().Concat(UsualFolders()).Distinct())
         {
             if (await Probe(folder, account, cancellation) is not { } found)
                 continue;
@@ -40,18 +40,20 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         }
 
         if (other is not null)
-            throw new StartupException($"The data in {dataFolder} were written by PostgreSQL {dataMajor}, and this machine has PostgreSQL {other.Major} ({other.Folder}). Install PostgreSQL {dataMajor}, or set Embedded__DataPath to another folder to start afresh.");
-        return await Fetch(account, dataMajor ?? FetchedMajor, dataFolder, notice, cancellation);
+            throw new StartupException(
+                $"The data in {dataFolder} were written by PostgreSQL {dataMajor}, and this machine has PostgreSQL {other.Major} ({other.Folder}). " +
+                $"Install PostgreSQL {dataMajor}, or set Embedded__DataPath to another folder to start with new data.");
+        return await Download(account, dataMajor ?? DownloadedMajor, dataFolder, notice, cancellation);
     }
 
-    private static IEnumerable<string> OnPath() =>
+    private static IEnumerable<string> FoldersOnPath() =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .Select(folder => Program(folder, "pg_ctl"))
             .Where(File.Exists)
-            // A link on PATH seldom comes with links to all the rest: what counts is the folder it leads to.
+            // A link on PATH rarely comes with links to the other programs: use the folder that it points to.
             .Select(file => Path.GetDirectoryName(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(file))!);
 
-    private static IEnumerable<string> InUsualFolders() =>
+    private static IEnumerable<string> UsualFolders() =>
         OperatingSystem.IsWindows()
             ? Versions(Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ProgramFiles), "PostgreSQL"), "*")
             : [
@@ -67,13 +69,13 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
             .OrderByDescending(path => int.TryParse(Digits().Match(Path.GetFileName(path)).Value, CultureInfo.InvariantCulture, out var major) ? major : 0)
             .Select(path => Path.Combine(path, "bin"));
 
-    /// <summary>Null if the folder lacks a program, or holds them where the account cannot run them.</summary>
+    /// <summary>Returns the installation in a folder; null if a program is missing, or not executable by the account.</summary>
     private static async Task<PostgresBinaries?> Probe(string folder, ServiceAccount account, CancellationToken cancellation)
     {
         if (!Needed.All(name => File.Exists(Program(folder, name))))
             return null;
 
-        // The shell answers for a program that this account may not execute; started directly it would throw.
+        // Through the shell, because starting a program that the account may not execute would throw.
         var postgres = Program(folder, "postgres");
         var (_, version) = OperatingSystem.IsWindows()
             ? await account.Run(postgres, ["--version"], cancellation: cancellation)
@@ -83,12 +85,12 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
             : null;
     }
 
-    private static async Task<PostgresBinaries> Fetch(
+    private static async Task<PostgresBinaries> Download(
         ServiceAccount account, int major, string dataFolder, Action<string> notice, CancellationToken cancellation)
     {
-        // One cache for all projects of a user; but root's own is closed to the account that has to run the programs.
+        // One cache for all projects of a user; but root's own is not accessible to the account that runs the programs.
         var cache = account.Name is null || PgCache.IsConfigured ? PgCache.DefaultDirectory : dataFolder;
-        notice($"No PostgreSQL on this machine: fetching the programs of version {major} into {cache}, once.");
+        notice($"No PostgreSQL found; downloading version {major} to {cache}.");
         try
         {
             await using var package = new PgServer(new PgServerOptions
@@ -100,10 +102,12 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
             await package.InstallAsync(cancellation);
             return new PostgresBinaries(package.PgBinDir, major);
         }
-        // Network, repository, archive, disk: whatever it was, the way out is the same.
+        // Network, repository, archive, disk: whatever the cause, the remedy is the same.
         catch (Exception failure) when (!cancellation.IsCancellationRequested)
         {
-            throw new StartupException($"This machine has no PostgreSQL, and fetching it failed: {failure.Message} Install PostgreSQL {major}, or set ConnectionStrings__Postgres.", failure);
+            throw new StartupException(
+                $"No PostgreSQL was found, and the download failed: {failure.Message} Install PostgreSQL {major}, or set ConnectionStrings__Postgres.",
+                failure);
         }
     }
 

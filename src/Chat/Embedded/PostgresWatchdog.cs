@@ -3,17 +3,17 @@ using System.Diagnostics;
 namespace Chat.Embedded;
 
 /// <summary>
-/// Runs PostgreSQL for exactly as long as this process lives. A small shell starts it, reads from a pipe that only we
-/// hold the other end of, and stops it when the pipe closes: because we close it, or because we are gone, killed or
-/// not. Until then signals do not reach either of them, so that after Ctrl-C (which a terminal sends to every process)
-/// the server still has its database while it drains.
+/// Ties PostgreSQL's lifetime to this process. A small shell starts it, reads from a pipe whose other end only we hold, and stops
+/// it when the pipe closes: because we close it, or because this process has ended, killed or not. Both ignore signals until
+/// then, so that after Ctrl-C (which a terminal sends to the whole process group) the server still has its database while it
+/// drains.
 /// </summary>
 internal sealed class PostgresWatchdog
 {
     /// <summary>
-    /// Leaves our process tree and, where setsid is there, our process group: whoever kills those (a debugger, a test
-    /// runner, a time-out) must not kill the watchdog with them. The pipe comes along as descriptor 3, because a shell
-    /// gives its background processes an empty standard input.
+    /// Leaves our process tree and, if setsid is available, our process group: whoever kills those (a debugger, a test runner, a
+    /// timeout) must not kill the watchdog with them. The pipe is passed as descriptor 3, because a shell gives background
+    /// processes an empty standard input.
     /// </summary>
     private const string Detach = """
         exec 3<&0
@@ -21,8 +21,8 @@ internal sealed class PostgresWatchdog
         """;
 
     /// <summary>
-    /// PIPE is among the ignored signals because we may be gone when it reports. It stops the one that it has started, by
-    /// its process id: on a busy machine the next server may have one on the same folder by then.
+    /// Ignores SIGPIPE because this process may be gone when it reports. Stops only the PostgreSQL that it started, by process id: on
+    /// a busy machine the next server may have started one on the same folder by then.
     /// </summary>
     private const string Watch = """
         trap '' INT HUP TERM PIPE
@@ -45,21 +45,21 @@ internal sealed class PostgresWatchdog
         fi
         """;
 
-    /// <summary>Longer than the two ways to stop take together at worst.</summary>
-    private static readonly TimeSpan StopLimit = TimeSpan.FromMinutes(2.5);
+    /// <summary>Longer than both ways to stop take in the worst case.</summary>
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromMinutes(2.5);
 
     private readonly Process shell;
 
     private PostgresWatchdog(Process shell) => this.shell = shell;
 
     /// <summary>Starts PostgreSQL under a watchdog.</summary>
-    /// <param name="account">Who runs them.</param>
+    /// <param name="account">The account that runs them.</param>
     /// <param name="pgCtl">The program that starts and stops PostgreSQL.</param>
-    /// <param name="cluster">Its files.</param>
-    /// <param name="options">Its command line.</param>
+    /// <param name="cluster">The data directory.</param>
+    /// <param name="options">PostgreSQL's command line.</param>
     /// <param name="remove">A folder to remove once it has stopped; empty for none.</param>
-    /// <param name="cancellation">Ends the wait, and with it PostgreSQL.</param>
-    /// <returns>Null if PostgreSQL did not start: the log has the reason.</returns>
+    /// <param name="cancellation">Cancels the start and stops PostgreSQL.</param>
+    /// <returns>Null if PostgreSQL did not start; its log has the reason.</returns>
     public static async Task<PostgresWatchdog?> Start(
         ServiceAccount account, string pgCtl, PostgresCluster cluster, string options, string remove, CancellationToken cancellation)
     {
@@ -82,12 +82,12 @@ internal sealed class PostgresWatchdog
         return null;
     }
 
-    /// <summary>Closes the pipe and waits until PostgreSQL has stopped, which is when the watchdog closes its output.</summary>
+    /// <summary>Closes the pipe and waits until PostgreSQL has stopped, when the watchdog closes its output.</summary>
     public async Task Stop()
     {
         shell.StandardInput.Close();
-        // By the system's clock: there is no other one before the host is built, and PostgreSQL goes by it, too.
-        await shell.StandardOutput.ReadToEndAsync().WaitAsync(StopLimit);
+        // By the system clock: there is no TimeProvider before the host is built, and PostgreSQL uses it, too.
+        await shell.StandardOutput.ReadToEndAsync().WaitAsync(StopTimeout);
         shell.Dispose();
     }
 }

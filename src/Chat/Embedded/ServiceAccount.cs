@@ -3,10 +3,10 @@ using System.Diagnostics;
 namespace Chat.Embedded;
 
 /// <summary>
-/// The account that PostgreSQL runs as. It is ours, unless we are root: PostgreSQL refuses root, so it then runs as
-/// <c>postgres</c> where that account exists, else as <c>nobody</c>.
+/// The account that PostgreSQL runs as: ours, unless we are root, which PostgreSQL rejects. Then it is <c>postgres</c> if that
+/// account exists, else <c>nobody</c>.
 /// </summary>
-/// <param name="Name">The account to change to; null when PostgreSQL runs as we do.</param>
+/// <param name="Name">The account to switch to; null if PostgreSQL runs as we do.</param>
 internal sealed record ServiceAccount(string? Name)
 {
     /// <summary>The account of this process.</summary>
@@ -17,10 +17,10 @@ internal sealed record ServiceAccount(string? Name)
         : File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal)) ? new("postgres")
         : new("nobody");
 
-    /// <summary>A command that will run as this account, with nothing of our surroundings that could mislead it.</summary>
+    /// <summary>Prepares a command to run as this account, without environment variables that could interfere.</summary>
     public ProcessStartInfo Command(string file, params IEnumerable<string> arguments)
     {
-        // The account may not be allowed into our working directory, so it starts in one that is open to everyone.
+        // Our working directory may not be accessible to the account, so start in the root directory.
         var command = new ProcessStartInfo(file, arguments)
         {
             WorkingDirectory = Path.GetPathRoot(Path.GetFullPath(file)),
@@ -31,14 +31,14 @@ internal sealed record ServiceAccount(string? Name)
         foreach (var name in command.Environment.Keys.Where(key => key.StartsWith("PG", StringComparison.Ordinal)).ToList())
             command.Environment.Remove(name);
 
-        // Messages stay in English: a start that failed for a taken port is told apart by its text.
+        // English messages: transient startup errors are recognized by their text.
         command.Environment["LC_ALL"] = "C";
         if (Name is not null)
             command.UserName = Name;
         return command;
     }
 
-    /// <summary>Runs a command to its end and returns its exit code and everything that it wrote.</summary>
+    /// <summary>Runs a command to completion and returns its exit code and all of its output.</summary>
     public async Task<(int ExitCode, string Output)> Run(
         string file, IEnumerable<string> arguments, string input = "", CancellationToken cancellation = default)
     {
@@ -63,7 +63,7 @@ internal sealed record ServiceAccount(string? Name)
     }
 
     /// <summary>
-    /// Runs a command that leaves a process behind. Its output is not read: the process that stays would hold it open.
+    /// Runs a command that leaves a process behind. Does not read its output, which the remaining process would keep open.
     /// </summary>
     public async Task<bool> RunDetached(string file, IEnumerable<string> arguments, CancellationToken cancellation)
     {

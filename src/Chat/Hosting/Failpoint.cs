@@ -3,37 +3,36 @@ using System.Diagnostics;
 namespace Chat.Hosting;
 
 /// <summary>
-/// Faults that no one can cause from outside, for the fault bench: the process dies in a certain place, or its clock is
-/// wrong. They exist in Debug builds only, a release has nothing of them; and the start check refuses their settings in
-/// Production and in every release.
+/// Faults that cannot be caused from outside, for fault tests: the process dies at a given point, or its clock is wrong. They
+/// exist in Debug builds only; the startup validation rejects their settings in Production and in every release build.
 /// </summary>
 internal static class Failpoint
 {
     /// <summary>The configuration section.</summary>
     public const string Section = "Failpoints";
 
-    /// <summary>A message is committed, and nobody knows yet.</summary>
+    /// <summary>A message is committed, and no one has been notified yet.</summary>
     public const string AfterCommit = "AfterCommit";
 
-    /// <summary>The sender has its answer, and no other node knows yet.</summary>
+    /// <summary>The sender has the reply, and no other node has been notified yet.</summary>
     public const string AfterAck = "AfterAck";
 
     private const string ClockOffset = "ClockOffset";
 
-    /// <summary>Whether this build has any.</summary>
+    /// <summary>Whether this build has failpoints.</summary>
 #if DEBUG
     public static bool Exists => true;
 #else
     public static bool Exists => false;
 #endif
 
-    /// <summary>The settings there are.</summary>
+    /// <summary>The names of all failpoints.</summary>
     public static IReadOnlyList<string> Names { get; } = [AfterCommit, AfterAck, ClockOffset];
 
-    /// <summary>Kills this process, if the message that it is about is the one that the setting names.</summary>
-    /// <param name="name">The place.</param>
-    /// <param name="content">What the message says.</param>
-    /// <param name="grace">Milliseconds in which what was done before gets out.</param>
+    /// <summary>Kills this process if the message's content equals the failpoint's setting.</summary>
+    /// <param name="name">The failpoint.</param>
+    /// <param name="content">The message's content.</param>
+    /// <param name="grace">Milliseconds to wait first, so that pending output is flushed.</param>
     [Conditional("DEBUG")]
     public static void Reach(string name, string content, int grace = 0)
     {
@@ -46,7 +45,7 @@ internal static class Failpoint
 #endif
     }
 
-    /// <summary>The clock of the node.</summary>
+    /// <summary>Returns the node's clock.</summary>
     public static TimeProvider Clock(IConfiguration configuration)
     {
 #if DEBUG

@@ -4,16 +4,16 @@ using Microsoft.AspNetCore.Connections;
 namespace Chat.Hosting;
 
 /// <summary>
-/// The server cannot start, for a reason that the engineer who starts it can do something about. The message is all
-/// they are shown; the process ends with exit code 1.
+/// The server cannot start, for a reason that the operator can fix. Only the message is printed; the process ends with exit
+/// code 1.
 /// </summary>
-/// <param name="message">What is wrong, and what to do.</param>
-/// <param name="innerException">Where it was noticed.</param>
+/// <param name="message">What is wrong, and how to fix it.</param>
+/// <param name="innerException">The cause.</param>
 public sealed class StartupException(string message, Exception? innerException = null) : Exception(message, innerException)
 {
     /// <summary>
-    /// The one line for a start that failed for a reason outside the program, also where it was the framework that
-    /// noticed. Anything else is a fault of ours and shall show where it arose, in the same line.
+    /// Describes a failed startup in one line, also if the framework detected the cause. An unknown cause is a bug: the line
+    /// includes where it was thrown.
     /// </summary>
     public static string DescribeFailure(Exception failure) => DescribeKnownFailure(failure) ?? DescribeUnknownFailure(failure);
 
@@ -21,19 +21,19 @@ public sealed class StartupException(string message, Exception? innerException =
     {
         StartupException => failure.Message,
         // Kestrel's own message names the address.
-        IOException { InnerException: AddressInUseException } => $"{failure.Message} Stop what listens there, or set ASPNETCORE_URLS.",
+        IOException { InnerException: AddressInUseException } => $"{failure.Message} Stop the process that uses it, or set ASPNETCORE_URLS.",
         SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable or SocketError.AddressAlreadyInUse } =>
             $"Cannot listen on the configured address: {failure.Message}. Set ASPNETCORE_URLS.",
-        // An address that cannot be read, https without a certificate.
+        // A malformed address, or https without a certificate.
         (InvalidOperationException or FormatException) and { Source: "Microsoft.AspNetCore.Server.Kestrel.Core" or "Microsoft.AspNetCore.Http" } =>
             $"Cannot listen: {failure.Message.ReplaceLineEndings(" ")} Set ASPNETCORE_URLS.",
-        OperationCanceledException => "Stopped before the start was complete.",
+        OperationCanceledException => "Stopped during startup.",
         InvalidDataException => $"{failure.Message} {failure.InnerException?.Message}".Trim(),
-        _ when IsOutOfFiles(failure) => "The process has no file descriptor left: allow it more open files (ulimit -n).",
+        _ when IsOutOfFiles(failure) => "The process has no file descriptors left; raise the limit of open files (ulimit -n).",
         _ => null,
     };
 
-    // The runtime wraps it as it likes: in a type that cannot be loaded, or one that cannot be initialized.
+    // The runtime wraps it in various ways: as a type that cannot be loaded or initialized.
     private static bool IsOutOfFiles(Exception? failure)
     {
         for (; failure is not null; failure = failure.InnerException)
@@ -48,6 +48,6 @@ public sealed class StartupException(string message, Exception? innerException =
     private static string DescribeUnknownFailure(Exception failure)
     {
         var at = failure.StackTrace?.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Contains("Chat.", StringComparison.Ordinal));
-        return $"The server cannot go on, by a fault of its own: {failure.GetType().Name}: {failure.Message} {at}".ReplaceLineEndings(" ").TrimEnd();
+        return $"The server failed with an internal error: {failure.GetType().Name}: {failure.Message} {at}".ReplaceLineEndings(" ").TrimEnd();
     }
 }

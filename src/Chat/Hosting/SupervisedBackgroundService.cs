@@ -3,11 +3,11 @@ using StackExchange.Redis;
 namespace Chat.Hosting;
 
 /// <summary>
-/// A hosted service made of endless loops. A loop that fails is said once and begun anew after a pause: these are the
-/// loops that make other failures harmless, so none of them may end with the first one. With the host they all end.
+/// A hosted service of long-lived loops. A loop that throws is logged and restarted after a delay: these loops recover from
+/// other failures, so none of them may end with the first one. They all end with the host.
 /// </summary>
-/// <param name="time">The clock of the pauses.</param>
-/// <param name="log">Where failures are said.</param>
+/// <param name="time">The clock of the restart delay.</param>
+/// <param name="log">The log for failures.</param>
 internal abstract partial class SupervisedBackgroundService(TimeProvider time, ILogger log) : BackgroundService
 {
     private static readonly TimeSpan RestartDelay = TimeSpan.FromSeconds(1);
@@ -15,13 +15,13 @@ internal abstract partial class SupervisedBackgroundService(TimeProvider time, I
     /// <summary>The clock.</summary>
     protected TimeProvider Time => time;
 
-    /// <summary>The loops, each with the name that the log gives it.</summary>
+    /// <summary>The loops, each with its name in the log.</summary>
     protected abstract IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops { get; }
 
     protected sealed override Task ExecuteAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(Loops.Select(loop => RunAsync(loop.Name, loop.Body, stoppingToken)));
 
-    /// <summary>Whether PostgreSQL or Redis was away: to be expected, and over by itself.</summary>
+    /// <summary>Whether PostgreSQL or Redis was unavailable, which is expected and temporary.</summary>
     protected static bool IsTransientOutage(Exception failure) =>
         failure is RedisException or TimeoutException || DatabaseFailure.IsUnavailable(failure);
 
@@ -41,7 +41,7 @@ internal abstract partial class SupervisedBackgroundService(TimeProvider time, I
             catch (Exception failure)
 #pragma warning restore CA1031
             {
-                // Of PostgreSQL and Redis themselves the log has told already; see Dependencies.
+                // Outages of PostgreSQL and Redis are logged by DependencyState.
                 if (IsTransientOutage(failure))
                     WillRetry(name, failure.Message);
                 else
@@ -51,9 +51,9 @@ internal abstract partial class SupervisedBackgroundService(TimeProvider time, I
         }
     }
 
-    [LoggerMessage(220, LogLevel.Debug, "The {Loop} waits for PostgreSQL or Redis ({Reason})")]
+    [LoggerMessage(220, LogLevel.Debug, "PostgreSQL or Redis is unavailable ({Reason}); {Loop} will retry")]
     private partial void WillRetry(string loop, string reason);
 
-    [LoggerMessage(221, LogLevel.Error, "The {Loop} failed and begins anew")]
+    [LoggerMessage(221, LogLevel.Error, "{Loop} failed and is restarted")]
     private partial void Failed(Exception failure, string loop);
 }

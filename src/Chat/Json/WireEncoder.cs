@@ -6,9 +6,9 @@ using System.Text.Unicode;
 namespace Chat.Json;
 
 /// <summary>
-/// Text as people wrote it: only what JSON itself wants escaped is (RFC 8259, 7: quote, backslash, control characters), since
-/// frames, bodies and documents are no HTML. .NET's most relaxed encoder still writes everything beyond the basic plane as
-/// two escapes, so that an emoji takes twelve bytes instead of four. Whole runs are looked for and copied at a time.
+/// Escapes only what JSON requires (RFC 8259, 7: quote, backslash, control characters), since frames, bodies and documents are
+/// not HTML. .NET's most relaxed encoder still escapes everything beyond the Basic Multilingual Plane, so that an emoji
+/// takes twelve bytes instead of four. Whole runs are searched and copied at a time.
 /// </summary>
 internal sealed class WireEncoder : JavaScriptEncoder
 {
@@ -22,7 +22,7 @@ internal sealed class WireEncoder : JavaScriptEncoder
     {
     }
 
-    /// <summary>The only one: it has no state.</summary>
+    /// <summary>The only instance: it has no state.</summary>
     public static WireEncoder Instance { get; } = new();
 
     public override int MaxOutputCharactersPerInputCharacter => MaxEscape;
@@ -33,7 +33,7 @@ internal sealed class WireEncoder : JavaScriptEncoder
     {
         var first = utf8Text.IndexOfAny(EscapedBytes);
         var plain = first < 0 ? utf8Text : utf8Text[..first];
-        // What is not UTF-8 is replaced, not passed on.
+        // Invalid UTF-8 is replaced, not passed on.
         return Utf8.IsValid(plain) ? first : FirstInvalid(plain);
     }
 
@@ -66,7 +66,7 @@ internal sealed class WireEncoder : JavaScriptEncoder
             charsWritten += run;
             if (first < 0)
                 return OperationStatus.Done;
-            // The first half of a pair whose second half is still to come.
+            // The first half of a surrogate pair whose second half is still to come.
             if (!isFinalBlock && run == rest.Length - 1 && char.IsHighSurrogate(rest[run]))
                 return OperationStatus.NeedMoreData;
             var length = char.IsSurrogate(rest[run]) ? Rune.ReplacementChar.EncodeToUtf16(escape) : Escape(rest[run], escape);
@@ -97,7 +97,7 @@ internal sealed class WireEncoder : JavaScriptEncoder
             var status = Rune.DecodeFromUtf8(rest[run..], out var rune, out var consumed);
             if (status == OperationStatus.NeedMoreData && !isFinalBlock)
                 return OperationStatus.NeedMoreData;
-            // Rune gives U+FFFD for what is not UTF-8.
+            // Rune yields U+FFFD for invalid UTF-8.
             var length = status == OperationStatus.Done
                 ? Encoding.ASCII.GetBytes(escape[..Escape((char)rune.Value, escape)], bytes)
                 : rune.EncodeToUtf8(bytes);

@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace Chat.Json;
 
 /// <summary>
-/// Ids on the wire and in documents: UUIDs in lower case, with dashes. Read in whatever form .NET's parser takes (without
-/// dashes, in braces, in upper case), as in addresses and queries.
+/// Ids on the wire and in documents: UUIDs in lower case, with dashes. Reading accepts every form that .NET's parser does
+/// (without dashes, in braces, in upper case), as in paths and queries.
 /// </summary>
 internal sealed class WireId : JsonConverter<Guid>
 {

@@ -6,14 +6,14 @@ using Microsoft.AspNetCore.Http.Json;
 namespace Chat.Json;
 
 /// <summary>
-/// How JSON is read and written: on the wire, over REST, between nodes and in documents. Each part of the server declares its types in
-/// a source-generated context of its own and registers it as <see cref="IJsonTypeInfoResolver"/>.
+/// The JSON options of the wire, REST, node events and documents. Each part of the server declares its types in a
+/// source-generated context of its own and registers it as <see cref="IJsonTypeInfoResolver"/>.
 /// </summary>
 internal static class WireJson
 {
     private const int MaxDepth = 32;
 
-    /// <summary>The options for one context, which takes ownership of them.</summary>
+    /// <summary>Creates the options for one context, which takes ownership of them.</summary>
     public static JsonSerializerOptions CreateOptions()
     {
         var options = new JsonSerializerOptions(JsonSerializerDefaults.Web);
@@ -21,7 +21,7 @@ internal static class WireJson
         return options;
     }
 
-    /// <summary>For Marten: the contexts, and reflection for Marten's own types.</summary>
+    /// <summary>Returns the options for Marten: all contexts, and reflection for Marten's own types.</summary>
     public static JsonSerializerOptions ForDocuments(IEnumerable<IJsonTypeInfoResolver> contexts)
     {
         var options = CreateOptions();
@@ -29,7 +29,7 @@ internal static class WireJson
         return options;
     }
 
-    /// <summary>Reads and writes REST bodies in the same way.</summary>
+    /// <summary>Applies the same options to REST bodies.</summary>
     public static IServiceCollection AddWireJson(this IServiceCollection services)
     {
         services.AddOptions<JsonOptions>().Configure<IEnumerable<IJsonTypeInfoResolver>>((json, contexts) =>

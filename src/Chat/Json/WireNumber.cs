@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Chat.Json;
 
 /// <summary>
-/// Integers as JSON Schema means them: a number without a fraction, however it is written. Programs that know one kind of number only
+/// Integers as JSON Schema defines them: numbers without a fraction, in any notation. Languages with a single number type
 /// write <c>1.0</c> or <c>1e2</c>.
 /// </summary>
 internal sealed class WireNumber : JsonConverter<long>

@@ -1,9 +1,9 @@
 namespace Chat.Json;
 
-/// <summary>Text as the wire allows it: Unicode scalar values except U+0000, which PostgreSQL's jsonb refuses.</summary>
+/// <summary>Text as allowed on the wire: Unicode scalar values except U+0000, which PostgreSQL's jsonb rejects.</summary>
 internal static class WireText
 {
-    /// <summary>Whether the text has neither a lone surrogate nor U+0000.</summary>
+    /// <summary>Whether the text contains neither a lone surrogate nor U+0000.</summary>
     public static bool IsClean(string text)
     {
         for (var i = 0; i < text.Length; i++)
@@ -20,7 +20,7 @@ internal static class WireText
         return true;
     }
 
-    /// <summary>The length as the protocol counts it, in Unicode scalar values.</summary>
+    /// <summary>Returns the length as the protocol counts it, in Unicode scalar values.</summary>
     public static int Length(string text)
     {
         var length = 0;

@@ -12,7 +12,7 @@ internal sealed class WireTime : JsonConverter<DateTimeOffset>
     public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         reader.GetDateTimeOffset();
 
-    /// <summary>The same text, outside of JSON.</summary>
+    /// <summary>Returns the same text, outside of JSON.</summary>
     public static string Text(DateTimeOffset value) => value.UtcDateTime.ToString(Format, CultureInfo.InvariantCulture);
 
     public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options)
@@ -25,7 +25,7 @@ internal sealed class WireTime : JsonConverter<DateTimeOffset>
 
 internal static class WireTimeExtensions
 {
-    /// <summary>Now, in the wire's resolution: what is answered at once equals what is read back later.</summary>
+    /// <summary>Returns the current time in the wire's resolution, so that what is sent at once equals what is read back later.</summary>
     public static DateTimeOffset GetWireNow(this TimeProvider time)
     {
         var now = time.GetUtcNow();

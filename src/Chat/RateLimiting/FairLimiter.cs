@@ -3,117 +3,116 @@ using System.Collections.Concurrent;
 namespace Chat.RateLimiting;
 
 /// <summary>
-/// A bounded share of the node for each user: so much work of theirs is in flight at a time, and the rest waits in the order in
-/// which it came. Work counts by its cost, so that a few expensive calls weigh as much as many cheap ones. Whoever is idle has
-/// no entry here.
+/// Limits each user's concurrent work on this node; further work waits in order. Work is weighted by its cost, so that a few
+/// expensive calls count as much as many cheap ones. Idle users have no entry.
 /// </summary>
-/// <param name="capacity">The cost of what a user may have in flight; whatever costs more counts as this much.</param>
-/// <param name="mostWaiting">How many may wait for one user's turns.</param>
-internal class FairLimiter(int capacity, int mostWaiting)
+/// <param name="capacity">The total cost of a user's concurrent work; higher costs are clamped to it.</param>
+/// <param name="maxWaiting">How much of one user's work may wait.</param>
+internal class FairLimiter(int capacity, int maxWaiting)
 {
     private readonly ConcurrentDictionary<Guid, UserQueue> users = new();
     private int queuedCount;
 
-    /// <summary>How many wait for their turn, over all users.</summary>
+    /// <summary>The amount of work waiting, over all users.</summary>
     public int QueuedCount => Volatile.Read(ref queuedCount);
 
-    /// <summary>How many users have something in flight.</summary>
+    /// <summary>The number of users with work in progress.</summary>
     public int ActiveUsers => users.Count;
 
-    /// <summary>Waits for the user's turn; to be disposed when the work is done.</summary>
-    /// <returns>The turn, or null if too many of the user's wait already.</returns>
+    /// <summary>Waits for a permit, to be disposed when the work is done.</summary>
+    /// <returns>The permit, or null if the user's queue is full.</returns>
     public ValueTask<Permit?> AcquireAsync(Guid userId, int cost = 1, CancellationToken cancellation = default)
     {
         cost = Math.Min(cost, capacity);
         while (true)
         {
-            var line = users.GetOrAdd(userId, static (id, turns) => new UserQueue(id, turns), this);
-            lock (line)
+            var queue = users.GetOrAdd(userId, static (id, limiter) => new UserQueue(id, limiter), this);
+            lock (queue)
             {
-                // Taken away in between.
-                if (line.IsRemoved)
+                // Removed in between.
+                if (queue.IsRemoved)
                     continue;
-                if (line.Waiting.Count == 0 && line.InFlight + cost <= capacity)
+                if (queue.Waiting.Count == 0 && queue.InFlight + cost <= capacity)
                 {
-                    line.InFlight += cost;
-                    return new(new Permit(line, cost));
+                    queue.InFlight += cost;
+                    return new(new Permit(queue, cost));
                 }
 
-                if (line.Waiting.Count >= mostWaiting)
+                if (queue.Waiting.Count >= maxWaiting)
                     return new((Permit?)null);
                 var waiter = new Waiter(cost);
-                line.Waiting.AddLast(waiter.Node);
+                queue.Waiting.AddLast(waiter.Node);
                 Interlocked.Increment(ref queuedCount);
-                return new(WaitAsync(line, waiter, cancellation));
+                return new(WaitAsync(queue, waiter, cancellation));
             }
         }
     }
 
-    private async Task<Permit?> WaitAsync(UserQueue line, Waiter waiter, CancellationToken cancellation)
+    private async Task<Permit?> WaitAsync(UserQueue queue, Waiter waiter, CancellationToken cancellation)
     {
-        using (cancellation.UnsafeRegister(_ => Cancel(line, waiter), null))
+        using (cancellation.UnsafeRegister(_ => Cancel(queue, waiter), null))
             await waiter.Granted.Task;
-        return new Permit(line, waiter.Cost);
+        return new Permit(queue, waiter.Cost);
     }
 
-    private void Cancel(UserQueue line, Waiter waiter)
+    private void Cancel(UserQueue queue, Waiter waiter)
     {
-        lock (line)
+        lock (queue)
         {
             if (waiter.Node.List is null)
                 return;
-            line.Waiting.Remove(waiter.Node);
+            queue.Waiting.Remove(waiter.Node);
             Interlocked.Decrement(ref queuedCount);
-            // It may have been in the way of cheaper work behind it.
-            GrantNext(line);
+            // It may have blocked cheaper work behind it.
+            GrantNext(queue);
         }
 
         waiter.Granted.SetCanceled();
     }
 
-    private void Release(UserQueue line, int cost)
+    private void Release(UserQueue queue, int cost)
     {
-        lock (line)
+        lock (queue)
         {
-            line.InFlight -= cost;
-            GrantNext(line);
+            queue.InFlight -= cost;
+            GrantNext(queue);
         }
     }
 
-    private void GrantNext(UserQueue line)
+    private void GrantNext(UserQueue queue)
     {
-        while (line.Waiting.First is { Value: var next } && line.InFlight + next.Cost <= capacity)
+        while (queue.Waiting.First is { Value: var next } && queue.InFlight + next.Cost <= capacity)
         {
-            line.Waiting.RemoveFirst();
+            queue.Waiting.RemoveFirst();
             Interlocked.Decrement(ref queuedCount);
-            line.InFlight += next.Cost;
+            queue.InFlight += next.Cost;
             next.Granted.SetResult();
         }
 
-        if (line.InFlight > 0 || line.Waiting.Count > 0)
+        if (queue.InFlight > 0 || queue.Waiting.Count > 0)
             return;
-        line.IsRemoved = true;
-        users.TryRemove(KeyValuePair.Create(line.UserId, line));
+        queue.IsRemoved = true;
+        users.TryRemove(KeyValuePair.Create(queue.UserId, queue));
     }
 
-    /// <summary>Work in flight.</summary>
-    internal sealed class Permit(UserQueue line, int cost) : IDisposable
+    /// <summary>Permission for work in progress; released when disposed.</summary>
+    internal sealed class Permit(UserQueue queue, int cost) : IDisposable
     {
-        private UserQueue? held = line;
+        private UserQueue? owner = queue;
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref held, null) is { } own)
-                own.Limiter.Release(own, cost);
+            if (Interlocked.Exchange(ref owner, null) is { } queue)
+                queue.Limiter.Release(queue, cost);
         }
     }
 
-    /// <summary>One user's work; its own lock.</summary>
-    internal sealed class UserQueue(Guid userId, FairLimiter turns)
+    /// <summary>One user's work; locked on itself.</summary>
+    internal sealed class UserQueue(Guid userId, FairLimiter limiter)
     {
         public Guid UserId => userId;
 
-        public FairLimiter Limiter => turns;
+        public FairLimiter Limiter => limiter;
 
         public LinkedList<Waiter> Waiting { get; } = [];
 
@@ -122,7 +121,7 @@ internal class FairLimiter(int capacity, int mostWaiting)
         public bool IsRemoved { get; set; }
     }
 
-    /// <summary>Work that waits.</summary>
+    /// <summary>Work that waits for a permit.</summary>
     internal sealed class Waiter
     {
         public Waiter(int cost) => (Cost, Node) = (cost, new LinkedListNode<Waiter>(this));

@@ -4,28 +4,28 @@ using System.Net;
 namespace Chat.RateLimiting;
 
 /// <summary>
-/// How fast each user, or whoever the key says, may do something on this node. A bucket is there only while
-/// something is missing in it: the heartbeat takes the full ones away, so that whoever is quiet costs nothing.
+/// Limits the rate of an action per user, or per another key, on this node. A bucket exists only while it is not full: the
+/// heartbeat sweeps full ones, so that idle keys cost nothing.
 /// </summary>
 internal abstract class KeyedRateLimiter<TKey>(int permits, TimeSpan period, TimeProvider time)
     where TKey : notnull
 {
     private readonly ConcurrentDictionary<TKey, TokenBucket> users = new();
 
-    /// <summary>How many have done it in the last seconds.</summary>
+    /// <summary>The number of keys that were active in the last seconds.</summary>
     public int Count => users.Count;
 
     /// <summary>Takes a permit.</summary>
-    /// <returns>Zero, or how long to wait for the next one.</returns>
+    /// <returns>Zero, or the delay until the next permit.</returns>
     public TimeSpan Take(TKey key)
     {
-        // Taken away in between, it was full, and what is taken from it now is a single permit too many.
-        var bucket = users.GetOrAdd(key, static (_, rates) => rates.New(), this);
+        // If the sweep removes it in between, it was full: at most one extra permit is granted.
+        var bucket = users.GetOrAdd(key, static (_, limiter) => limiter.New(), this);
         lock (bucket)
             return bucket.Take();
     }
 
-    /// <summary>Forgets who has been quiet.</summary>
+    /// <summary>Removes the buckets of idle keys.</summary>
     public void Sweep()
     {
         foreach (var entry in users)
@@ -41,15 +41,15 @@ internal abstract class KeyedRateLimiter<TKey>(int permits, TimeSpan period, Tim
     private TokenBucket New() => new(permits, period, time);
 }
 
-/// <summary>Sends, over all connections and over REST.</summary>
+/// <summary>Limits messages sent, over all connections and REST.</summary>
 internal sealed class SendRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.MessagesPerSecondPerUser, TimeSpan.FromSeconds(1), time);
 
-/// <summary>Requests over REST.</summary>
+/// <summary>Limits REST requests.</summary>
 internal sealed class RequestRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.RequestsPerSecond, TimeSpan.FromSeconds(1), time);
 
-/// <summary>Conversations that are opened, or asked for in vain.</summary>
+/// <summary>Limits conversations opened, and attempts that fail.</summary>
 internal sealed class OpenConversationRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.ConversationsPerMinute, TimeSpan.FromMinutes(1), time);
 
-/// <summary>Handshakes of an address, those with a token and those without each for themselves.</summary>
+/// <summary>Limits handshakes by address, separately with and without a token.</summary>
 internal sealed class HandshakeRateLimiter(Limits limits, TimeProvider time)
     : KeyedRateLimiter<(IPAddress Address, bool HasToken)>(limits.ShareOf(limits.HandshakesPerSecond), TimeSpan.FromSeconds(1), time);

@@ -1,8 +1,8 @@
 namespace Chat.RateLimiting;
 
 /// <summary>
-/// So many permits in a period, and a burst of twice as many for somebody who was quiet. Not safe for several threads:
-/// a connection's events come one at a time.
+/// A token bucket with a burst of twice the permits of a period. Not thread-safe: a connection's events come one at a time,
+/// shared buckets are locked.
 /// </summary>
 internal sealed class TokenBucket(int permitsPerPeriod, TimeSpan period, TimeProvider time)
 {
@@ -10,20 +10,20 @@ internal sealed class TokenBucket(int permitsPerPeriod, TimeSpan period, TimePro
     private double permits = permitsPerPeriod * 2.0;
     private long filledAt = time.GetTimestamp();
 
-    /// <summary>So many permits a second.</summary>
+    /// <summary>Creates a bucket with a period of one second.</summary>
     public TokenBucket(int perSecond, TimeProvider time)
         : this(perSecond, TimeSpan.FromSeconds(1), time)
     {
     }
 
-    /// <summary>Whether nothing is left of what was taken: then this bucket is as good as a new one.</summary>
+    /// <summary>Whether the bucket is full, and so equivalent to a new one.</summary>
     public bool IsFull => PermitsAt(time.GetTimestamp()) >= permitsPerPeriod * 2.0;
 
-    /// <summary>Zero, or how long to wait for the next permit.</summary>
-    public TimeSpan Wait => PermitsAt(time.GetTimestamp()) is var left && left < 1 ? TimeSpan.FromSeconds((1 - left) / perSecond) : TimeSpan.Zero;
+    /// <summary>Zero, or the delay until the next permit.</summary>
+    public TimeSpan Wait => PermitsAt(time.GetTimestamp()) is var available && available < 1 ? TimeSpan.FromSeconds((1 - available) / perSecond) : TimeSpan.Zero;
 
     /// <summary>Takes a permit.</summary>
-    /// <returns>Zero, or how long to wait for the next one.</returns>
+    /// <returns>Zero, or the delay until the next permit.</returns>
     public TimeSpan Take()
     {
         var now = time.GetTimestamp();

@@ -1,6 +1,6 @@
 namespace Chat.Rest;
 
-/// <summary>Who may administer: tokens whose <c>scope</c> has <c>chat.admin</c>.</summary>
+/// <summary>Authorizes administrators: tokens whose <c>scope</c> contains <c>chat.admin</c>.</summary>
 internal static class AdministratorScope
 {
     private const string Name = "chat.admin";

@@ -10,18 +10,18 @@ using Microsoft.Net.Http.Headers;
 namespace Chat.Rest;
 
 /// <summary>
-/// A JSON body, read by the same rules as a socket event's payload and bounded like a frame. Binds as a parameter;
-/// what cannot be read is an <see cref="Error"/> to answer with.
+/// A JSON body, read by the same rules as a socket event's payload and limited like a frame. Binds as a parameter; if it
+/// cannot be read, <see cref="Error"/> is the response.
 /// </summary>
-/// <typeparam name="T">What the body holds.</typeparam>
-/// <param name="Value">The body, if it could be read.</param>
-/// <param name="Error">Why it could not.</param>
+/// <typeparam name="T">The body's type.</typeparam>
+/// <param name="Value">The body; null if it could not be read.</param>
+/// <param name="Error">Why it could not be read.</param>
 internal sealed record Body<T>(T? Value, ChatError? Error)
     where T : class
 {
     public static async ValueTask<Body<T>> BindAsync(HttpContext http)
     {
-        RefuseOtherTypes(http.Request);
+        RejectOtherTypes(http.Request);
         var limit = http.RequestServices.GetRequiredService<Limits>().MaxFrameBytes;
         var bytes = new byte[limit + 1];
         var length = await ReadAsync(http, bytes);
@@ -38,7 +38,7 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
             var json = http.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
             var value = JsonSerializer.Deserialize(text, (JsonTypeInfo<T>)json.GetTypeInfo(typeof(T)));
             return value is null
-                ? new Body<T>(null, ChatError.Invalid(null, "The body is a JSON object."))
+                ? new Body<T>(null, ChatError.Invalid(null, "The body must be a JSON object."))
                 : new Body<T>(value, null);
         }
         catch (JsonException failure)
@@ -53,22 +53,22 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
         {
             return await http.Request.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, http.RequestAborted);
         }
-        // The connection broke in the middle of it, or it says that a chunk has two gigabytes: the client's doing, not ours.
+        // The connection broke, or a chunk's declared size is absurd: the client's fault, not an internal error.
         catch (IOException failure) when (failure is not BadHttpRequestException)
         {
             throw new BadHttpRequestException("The body could not be read.", failure);
         }
     }
 
-    // Who says what a body is must say that it is JSON, in the one encoding that JSON has between programs (RFC 8259, 8.1). An empty
-    // body has no type, whatever a client writes with it.
-    private static void RefuseOtherTypes(HttpRequest request)
+    // A declared media type must be JSON, in UTF-8, the only encoding for JSON exchange (RFC 8259, 8.1). The media type of an empty
+    // body is ignored.
+    private static void RejectOtherTypes(HttpRequest request)
     {
         if (request.Headers.ContentType.Count == 0 || request.ContentLength == 0)
             return;
         if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
             || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
             || (type.Charset.HasValue && !HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
-            throw new BadHttpRequestException("The body is not application/json.", StatusCodes.Status415UnsupportedMediaType);
+            throw new BadHttpRequestException("The body must be application/json.", StatusCodes.Status415UnsupportedMediaType);
     }
 }

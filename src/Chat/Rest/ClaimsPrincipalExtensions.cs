@@ -4,6 +4,6 @@ namespace Chat.Rest;
 
 internal static class ClaimsPrincipalExtensions
 {
-    /// <summary>Who makes an authorised request.</summary>
+    /// <summary>Returns the user of an authorized request.</summary>
     public static Guid UserId(this ClaimsPrincipal caller) => Guid.Parse(caller.FindFirstValue("sub")!);
 }

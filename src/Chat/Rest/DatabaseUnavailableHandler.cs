@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Diagnostics;
 
 namespace Chat.Rest;
 
-/// <summary>Counts, as the socket does, a request that found PostgreSQL unavailable.</summary>
+/// <summary>Records requests that failed because PostgreSQL is unavailable, as the socket does.</summary>
 internal sealed class DatabaseUnavailableHandler(DependencyStates dependencies) : IExceptionHandler
 {
     public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)

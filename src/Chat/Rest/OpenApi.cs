@@ -17,9 +17,9 @@ using Scalar.AspNetCore;
 namespace Chat.Rest;
 
 /// <summary>
-/// The REST side's contract: an OpenAPI 3.1 document made of what the endpoints say of themselves, at
-/// <c>/openapi/v1.json</c>, and a page to read and try it, at <c>/docs</c>. In every environment, unless <c>Docs:Enabled</c> says
-/// no: it holds nothing that the project's documents do not say, and it is what generated clients are made from.
+/// The contract of the REST API: an OpenAPI 3.1 document generated from the endpoints' metadata, at <c>/openapi/v1.json</c>, and
+/// an interactive reference, at <c>/docs</c>. Public in every environment unless <c>Docs:Enabled</c> is false: it contains
+/// nothing that the project's documents do not, and clients are generated from it.
 /// </summary>
 internal static class OpenApi
 {
@@ -29,19 +29,19 @@ internal static class OpenApi
     private const string Time = @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$";
     private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
-    /// <summary>Each group of operations, and what it is about: a group that is not here fails where the document is made.</summary>
+    /// <summary>The description of each tag; an unlisted tag fails the generation.</summary>
     private static readonly FrozenDictionary<string, string> Groups = new Dictionary<string, string>
     {
-        ["Conversations"] = "Who talks to whom, and what is unread.",
-        ["Messages"] = "What is said, and how far it was read.",
-        ["People"] = "Who is there, and who wants to hear nothing from whom.",
-        ["Administration"] = "For the application behind which the server stands.",
-        ["Development"] = "For trying things out; only where `ASPNETCORE_ENVIRONMENT` is Development.",
-        ["Web client"] = "What the server's own page needs.",
+        ["Conversations"] = "Conversations, and what is unread.",
+        ["Messages"] = "Messages and read receipts.",
+        ["People"] = "The user directory, presence and blocks.",
+        ["Administration"] = "For the application that the server belongs to.",
+        ["Development"] = "For experiments; only if `ASPNETCORE_ENVIRONMENT` is Development.",
+        ["Web client"] = "For the server's own web page.",
         ["Health"] = "For load balancers and orchestrators.",
     }.ToFrozenDictionary();
 
-    /// <summary>What the page is made of, besides what is made for each request: files inside of its package, compressed.</summary>
+    /// <summary>The static files of the page, compressed resources of its package.</summary>
     private static readonly (string Name, string Type)[] PageFiles =
         [("scalar.js", "text/javascript"), ("scalar.aspnetcore.js", "text/javascript"), ("favicon.svg", "image/svg+xml")];
 
@@ -55,9 +55,9 @@ internal static class OpenApi
         options.AddDocumentTransformer(DescribeDocument);
     });
 
-    /// <summary>Maps both, unless <c>Docs:Enabled</c> is false. They are public: what they cost, they cost once.</summary>
+    /// <summary>Maps both, unless <c>Docs:Enabled</c> is false. They are public, so their content is generated only once.</summary>
     /// <param name="app">The server.</param>
-    /// <param name="pathBase">Under which path a proxy shows it.</param>
+    /// <param name="pathBase">The path under which a proxy publishes the server; empty if none.</param>
     public static void MapOpenApiDocument(this WebApplication app, string pathBase)
     {
         if (!app.Configuration.GetValue("Docs:Enabled", true))
@@ -68,7 +68,7 @@ internal static class OpenApi
         foreach (var (name, type) in PageFiles)
         {
             var file = new StaticDocument(type, () => UnpackAsync(name));
-            // Before the package's own, which unpacks and compresses them each time.
+            // Takes precedence over the package's own endpoint, which decompresses and compresses on each request.
             app.MapMethods($"/docs/{name}", Methods, http => SendAsync(http, file)).AllowAnonymous().ExcludeFromDescription().WithOrder(-1);
         }
     }
@@ -82,7 +82,7 @@ internal static class OpenApi
     private static async Task<byte[]> WriteAsync(IServiceProvider services, string pathBase)
     {
         var document = await services.GetRequiredKeyedService<IOpenApiDocumentProvider>(Name).GetOpenApiDocumentAsync();
-        document.Servers = [new OpenApiServer { Url = pathBase.Length > 0 ? pathBase : "/", Description = "The server that this document comes from." }];
+        document.Servers = [new OpenApiServer { Url = pathBase.Length > 0 ? pathBase : "/", Description = "This server." }];
         return Encoding.UTF8.GetBytes(await document.SerializeAsJsonAsync(OpenApiSpecVersion.OpenApi3_1));
     }
 
@@ -96,7 +96,7 @@ internal static class OpenApi
         return bytes.ToArray();
     }
 
-    // Everything comes from the package, through this server; the policy makes sure of it.
+    // Everything is served from the package by this server; the policy enforces it.
     private static void Page(ScalarOptions page, HttpContext http)
     {
         var nonce = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
@@ -114,13 +114,13 @@ internal static class OpenApi
             Title = "Chat, the REST side",
             Version = "1.0.0",
             Description = """
-                The same in prose is in docs/protocol.md; the socket is described in docs/asyncapi.yaml. Bodies are UTF-8
-                JSON of at most 64 KiB (`Limits:MaxFrameBytes`). Fields may be added, never renamed or removed: a client
-                ignores those that it does not know. What is absent is left out, never null. Ids are UUIDs in lower case,
-                times RFC 3339 in UTC with milliseconds. Errors are problem details (RFC 9457) with a `code`, which is
-                for programs. Not a member, not there and an id that is no UUID look the same: 404. Query parameters
-                that an address does not know are ignored. What answers to GET answers to HEAD. A request
-                that is no HTTP, or whose line or headers are too large (400, 408, 414, 431), may be answered without a body.
+                This contract in prose is docs/protocol.md; the socket is described in docs/asyncapi.yaml. Bodies are UTF-8
+                JSON of at most 64 KiB (`Limits:MaxFrameBytes`). Fields may be added, never renamed or removed: clients
+                ignore unknown fields. Absent values are omitted, never null. Ids are UUIDs in lower case, times RFC 3339 in
+                UTC with milliseconds. Errors are problem details (RFC 9457) with a machine-readable `code`. Not a member,
+                a missing resource and an id that is not a UUID look the same: 404. Unknown query parameters are ignored.
+                HEAD is supported wherever GET is. A request that is not valid HTTP, or whose request line or headers are
+                too large (400, 408, 414, 431), may be answered without a body.
                 """,
         };
         document.AddComponent(Scheme, new OpenApiSecurityScheme
@@ -128,13 +128,13 @@ internal static class OpenApi
             Type = SecuritySchemeType.Http,
             Scheme = Scheme,
             BearerFormat = "JWT",
-            Description = "A token of the application behind which the server stands; its `sub` is the user, a UUID.",
+            Description = "A token of the application that the server belongs to; its `sub` is the user, a UUID.",
         });
         var paths = document.Paths.OrderBy(path => path.Key, StringComparer.Ordinal).ToArray();
         document.Paths.Clear();
         foreach (var (path, item) in paths)
         {
-            // Asked like GET.
+            // Same as GET.
             item.Operations!.Remove(HttpMethod.Head);
             document.Paths.Add(path, item);
         }
@@ -157,11 +157,11 @@ internal static class OpenApi
         return Task.CompletedTask;
     }
 
-    // What is absent is left out.
+    // Absent values are omitted.
     private static IOpenApiSchema NeverNull(IOpenApiSchema schema)
     {
-        if (schema is OpenApiSchema { Type: { } type } plain)
-            plain.Type = type & ~JsonSchemaType.Null;
+        if (schema is OpenApiSchema { Type: { } type } inline)
+            inline.Type = type & ~JsonSchemaType.Null;
         return schema.OneOf?.Where(choice => choice.Type != JsonSchemaType.Null).ToArray() is [var only] ? only : schema;
     }
 
@@ -171,7 +171,7 @@ internal static class OpenApi
     {
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var json = context.ApplicationServices.GetRequiredService<IOptions<Microsoft.AspNetCore.Http.Json.JsonOptions>>().Value.SerializerOptions;
-        JsonNode Written(object example) => JsonSerializer.SerializeToNode(example, json.GetTypeInfo(example.GetType()))!;
+        JsonNode ToJson(object example) => JsonSerializer.SerializeToNode(example, json.GetTypeInfo(example.GetType()))!;
 
         async Task<IOpenApiSchema> Component(Type type)
         {
@@ -181,24 +181,24 @@ internal static class OpenApi
             return new OpenApiSchemaReference(name, context.Document);
         }
 
-        if (metadata.OfType<AcceptedBody>().LastOrDefault() is { } taken)
+        if (metadata.OfType<AcceptedBody>().LastOrDefault() is { } accepted)
         {
             operation.RequestBody = new OpenApiRequestBody
             {
                 Required = true,
                 Content = new Dictionary<string, OpenApiMediaType>
                 {
-                    ["application/json"] = new OpenApiMediaType { Schema = await Component(taken.Example.GetType()), Example = Written(taken.Example) },
+                    ["application/json"] = new OpenApiMediaType { Schema = await Component(accepted.Example.GetType()), Example = ToJson(accepted.Example) },
                 },
             };
         }
 
-        foreach (var answer in metadata.OfType<DocumentedResponse>())
+        foreach (var documented in metadata.OfType<DocumentedResponse>())
         {
-            var response = operation.Responses![$"{answer.Status}"];
-            response.Description = answer.When;
-            if (answer.Example is not null && response.Content!["application/json"] is OpenApiMediaType content)
-                content.Example = Written(answer.Example);
+            var response = operation.Responses![$"{documented.Status}"];
+            response.Description = documented.When;
+            if (documented.Example is not null && response.Content!["application/json"] is OpenApiMediaType content)
+                content.Example = ToJson(documented.Example);
         }
 
         foreach (var status in ProblemDocs.Of(context.Description, hasBody: operation.RequestBody is not null).GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
@@ -209,7 +209,7 @@ internal static class OpenApi
                 Headers = ProblemDocs.HeadersOf(status.Key),
                 Content = new Dictionary<string, OpenApiMediaType>
                 {
-                    ["application/problem+json"] = new OpenApiMediaType { Schema = await Component(typeof(ProblemDetails)), Example = Written(status.First()) },
+                    ["application/problem+json"] = new OpenApiMediaType { Schema = await Component(typeof(ProblemDetails)), Example = ToJson(status.First()) },
                 },
             };
         }
@@ -220,12 +220,12 @@ internal static class OpenApi
         var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
         if (type == typeof(DateTimeOffset) || type == typeof(Guid) || type.IsEnum)
             schema.Type = JsonSchemaType.String;
-        // The attribute that bounds a number cannot leave one side open.
+        // RangeAttribute cannot leave one side open.
         if (type == typeof(long))
             (schema.Type, schema.Format, schema.Maximum) = (JsonSchemaType.Integer, "int64", null);
         if (context.ParameterDescription is null)
             schema.Pattern = type == typeof(Guid) ? Id : type == typeof(DateTimeOffset) ? Time : schema.Pattern;
-        // Whatever may be null is not required.
+        // Nullable means optional.
         foreach (var property in context.JsonTypeInfo.Properties)
         {
             if (schema.Properties?.ContainsKey(property.Name) != true)
@@ -249,15 +249,15 @@ internal static class OpenApi
         return Task.CompletedTask;
     }
 
-    // What Problems adds to it, which no type knows of.
+    // The extension members that Problems adds.
     private static void DescribeProblem(OpenApiSchema schema)
     {
-        schema.Description = "What was not done, and why (RFC 9457).";
+        schema.Description = "A failed request (RFC 9457).";
         schema.Properties!.Remove("instance");
         schema.Properties["code"] = new OpenApiSchema
         {
             Type = JsonSchemaType.String,
-            Description = "For programs. The codes are those of the socket's errors.",
+            Description = "The machine-readable error code, the same as on the socket.",
             Enum = [.. Enum.GetValues<ErrorCode>().Where(code => code is not ErrorCode.InvalidMessage and not ErrorCode.UnknownEvent).Select(code => (JsonNode)Problems.NameOf(code))],
         };
         schema.Properties["retryable"] = new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Whether the same request may succeed later, unchanged." };

@@ -8,28 +8,28 @@ using Microsoft.OpenApi;
 
 namespace Chat.Rest;
 
-/// <summary>What an endpoint may be refused with, as the contract shows it: what it says of itself, and what may happen to any request of its kind.</summary>
+/// <summary>The errors of an endpoint in the contract: its own, and those common to its kind.</summary>
 internal static class ProblemDocs
 {
-    private static readonly ChatError[] Anywhere = [ChatError.Internal, ChatError.Unavailable];
+    private static readonly ChatError[] Common = [ChatError.Internal, ChatError.Unavailable];
     private static readonly ChatError[] Protected = [ChatError.Unauthorized, ChatError.RateLimited(TimeSpan.FromSeconds(1))];
-    private static readonly ChatError NoSuchId = ChatError.NotFound("There is nothing with this id.");
+    private static readonly ChatError NotFound = ChatError.NotFound("Not found.");
 
-    /// <summary>All of them, an example each.</summary>
+    /// <summary>Returns all errors, with one example each.</summary>
     public static IEnumerable<ProblemDetails> Of(ApiDescription endpoint, bool hasBody)
     {
         var metadata = endpoint.ActionDescriptor.EndpointMetadata;
-        var own = metadata.OfType<DocumentedErrors>().ToArray();
-        List<ChatError> errors = [.. own.SelectMany(refusals => refusals.Errors)];
-        if (own.Length > 0)
-            errors.AddRange(Anywhere);
+        var documented = metadata.OfType<DocumentedErrors>().ToArray();
+        List<ChatError> errors = [.. documented.SelectMany(refusals => refusals.Errors)];
+        if (documented.Length > 0)
+            errors.AddRange(Common);
         if (metadata.OfType<IAuthorizeData>().Any() && !metadata.OfType<IAllowAnonymous>().Any())
             errors.AddRange(Protected);
         if (endpoint.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Path))
-            errors.Add(NoSuchId);
+            errors.Add(NotFound);
 
         var problems = errors.Select(error => error.ToProblem()).OfType<ProblemHttpResult>().Select(result => result.ProblemDetails).ToList();
-        // What the framework finds.
+        // Produced by the framework.
         problems.Add(Bare(StatusCodes.Status405MethodNotAllowed, ErrorCode.NotFound));
         if (metadata.OfType<AuthorizationPolicy>().Any())
             problems.Add(Bare(StatusCodes.Status403Forbidden, ErrorCode.Forbidden));
@@ -42,13 +42,13 @@ internal static class ProblemDocs
         return problems;
     }
 
-    /// <summary>The header that HTTP wants with this status.</summary>
+    /// <summary>Returns the headers required with a status.</summary>
     public static Dictionary<string, IOpenApiHeader>? HeadersOf(int status) => status switch
     {
-        StatusCodes.Status401Unauthorized => Header("WWW-Authenticate", "Names the scheme `Bearer`, and what is wrong with the token.", JsonSchemaType.String),
-        StatusCodes.Status405MethodNotAllowed => Header("Allow", "The methods that there are.", JsonSchemaType.String),
+        StatusCodes.Status401Unauthorized => Header("WWW-Authenticate", "The scheme `Bearer`, and what is wrong with the token.", JsonSchemaType.String),
+        StatusCodes.Status405MethodNotAllowed => Header("Allow", "The supported methods.", JsonSchemaType.String),
         StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable =>
-            Header("Retry-After", "When to try again, in whole seconds: never sooner than `retryAfterMs`.", JsonSchemaType.Integer),
+            Header("Retry-After", "When to retry, in whole seconds; never sooner than `retryAfterMs`.", JsonSchemaType.Integer),
         _ => null,
     };
 

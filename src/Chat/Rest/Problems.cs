@@ -9,7 +9,7 @@ namespace Chat.Rest;
 /// <summary>Errors over REST: problem details (RFC 9457) with the same codes as on the socket.</summary>
 internal static class Problems
 {
-    /// <summary>The statuses in use for which the framework knows no type.</summary>
+    /// <summary>The types of statuses that the framework has none for.</summary>
     private static readonly FrozenDictionary<int, string> Types = new Dictionary<int, string>
     {
         [StatusCodes.Status413PayloadTooLarge] = "https://tools.ietf.org/html/rfc9110#section-15.5.14",
@@ -20,20 +20,20 @@ internal static class Problems
     }.ToFrozenDictionary();
 
     /// <summary>
-    /// A refused request's answer. Not a member and not there look the same, so what is FORBIDDEN on the socket is a
-    /// 404 here.
+    /// Converts an error to a response. Not a member and not found must look the same, so FORBIDDEN on the socket becomes a 404
+    /// here.
     /// </summary>
     public static IResult ToProblem(this ChatError error)
     {
-        var shown = error.Code == ErrorCode.Forbidden ? ChatError.NotFound("There is no such conversation.") : error;
+        var shown = error.Code == ErrorCode.Forbidden ? ChatError.NotFound("Conversation not found.") : error;
         return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: Types.GetValueOrDefault(StatusOf(shown.Code)), extensions: Extensions(shown));
     }
 
-    /// <summary>Gives every error the same form, also those that the framework finds: 401, 404, 405, 500 …</summary>
+    /// <summary>Gives every error the same form, including those of the framework: 401, 404, 405, 500 …</summary>
     public static IServiceCollection AddProblems(this IServiceCollection services) =>
         services.AddExceptionHandler<DatabaseUnavailableHandler>().AddProblemDetails(options => options.CustomizeProblemDetails = Complete);
 
-    /// <summary>The error boundary of REST: a database that is away is a 503, anything else that is thrown a 500.</summary>
+    /// <summary>Adds REST's error boundary: an unavailable database becomes a 503, any other exception a 500.</summary>
     public static void UseProblems(this WebApplication app)
     {
         app.UseExceptionHandler(new ExceptionHandlerOptions
@@ -59,11 +59,11 @@ internal static class Problems
 
         if (problem.ProblemDetails.Status == StatusCodes.Status415UnsupportedMediaType)
         {
-            problem.ProblemDetails.Detail = "A body is application/json, in UTF-8.";
+            problem.ProblemDetails.Detail = "The body must be application/json, in UTF-8.";
             problem.HttpContext.Response.Headers.Accept = "application/json";
         }
 
-        // In whole seconds (RFC 9110, 10.2.3), so never sooner than retryAfterMs.
+        // In whole seconds (RFC 9110, 10.2.3), rounded up so that it is never sooner than retryAfterMs.
         if (extensions.TryGetValue("retryAfterMs", out var wait))
             problem.HttpContext.Response.Headers.RetryAfter = (((int)wait! + 999) / 1000).ToString(CultureInfo.InvariantCulture);
     }

@@ -6,12 +6,12 @@ using Microsoft.AspNetCore.Authorization;
 namespace Chat.Rest;
 
 /// <summary>
-/// How many requests one user may make to this node, over all their devices, and how many of them are carried out at a time. Users
-/// alone are counted: handshakes have limits of their own, and a load balancer may ask how we are as often as it likes.
+/// Limits each user's request rate and concurrent requests on this node, over all their devices. Only authenticated requests are
+/// limited: handshakes have their own limits, and probes of load balancers are unlimited.
 /// </summary>
 internal static class RequestLimit
 {
-    /// <summary>Stands behind authentication, which says whose request it is.</summary>
+    /// <summary>Adds the middleware; must run after authentication.</summary>
     public static void UseRequestLimit(this WebApplication app)
     {
         var rates = app.Services.GetRequiredService<RequestRateLimiter>();
@@ -30,7 +30,7 @@ internal static class RequestLimit
         return ChatError.RateLimited(wait).ToProblem().ExecuteAsync(http);
     }
 
-    // Until the answer is out: what a client that reads slowly is still to get lies in memory.
+    // Holds the permit until the response is sent: what a slow client has not read yet occupies memory.
     private static async Task RunLimitedAsync(HttpContext http, RequestDelegate next, WorkLimiter work, int cost)
     {
         try
@@ -40,17 +40,17 @@ internal static class RequestLimit
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
-            // Whoever asked has gone, and what waited for its turn is not done.
+            // The client has disconnected while its request waited.
         }
     }
 }
 
-/// <summary>What a call costs beside a plain one; see <see cref="WorkLimiter"/>.</summary>
+/// <summary>The cost of a call, relative to a simple one; see <see cref="WorkLimiter"/>.</summary>
 internal sealed record RequestCost(Func<HttpContext, int> Of)
 {
-    // So many rows are as much work as a plain call.
-    private const int RowsPerTurn = 50;
+    // The number of rows that cost as much as a simple call.
+    private const int RowsPerPermit = 50;
 
-    /// <summary>The cost of an answer of so many rows.</summary>
-    public static int OfRows(int rows) => Math.Clamp((rows + RowsPerTurn - 1) / RowsPerTurn, 1, WorkLimiter.Exclusive);
+    /// <summary>Returns the cost of a response with this number of rows.</summary>
+    public static int OfRows(int rows) => Math.Clamp((rows + RowsPerPermit - 1) / RowsPerPermit, 1, WorkLimiter.Exclusive);
 }

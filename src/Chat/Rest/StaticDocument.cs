@@ -5,14 +5,14 @@ using Microsoft.Net.Http.Headers;
 namespace Chat.Rest;
 
 /// <summary>
-/// Bytes that are the same for everybody: made when they are first asked for, compressed once for each content coding, and
-/// then only sent. Nobody needs an account to ask for them, so a request may cost no more than that.
+/// A response that is the same for everyone: created on first use, compressed once per content coding, then served from memory. It
+/// is public, so serving it must cost no more than sending it.
 /// </summary>
-/// <param name="contentType">What they are.</param>
-/// <param name="make">Makes them; called once.</param>
+/// <param name="contentType">The media type.</param>
+/// <param name="make">Creates the content; called once.</param>
 internal sealed class StaticDocument(string contentType, Func<Task<byte[]>> make)
 {
-    /// <summary>What is worth compressing; images and fonts are compressed already.</summary>
+    /// <summary>The media types worth compressing; images and fonts are compressed already.</summary>
     private static readonly string[] Compressible = ["text/", "application/json", "application/manifest+json", "image/svg+xml"];
 
     private readonly Lazy<Task<Representation>> identity = new(() => Task.Run(async () => Representation.Of(await make())));
@@ -20,7 +20,7 @@ internal sealed class StaticDocument(string contentType, Func<Task<byte[]>> make
 
     private bool IsCompressible => Compressible.Any(start => contentType.StartsWith(start, StringComparison.Ordinal));
 
-    /// <summary>Answers GET and HEAD, with 304 where the caller has it already. The caller's headers are set before.</summary>
+    /// <summary>Responds to GET and HEAD, with 304 if the client's copy is current. Further headers are set by the caller.</summary>
     public async Task SendAsync(HttpContext http)
     {
         var headers = http.Response.Headers;
@@ -29,7 +29,7 @@ internal sealed class StaticDocument(string contentType, Func<Task<byte[]>> make
         var chosen = await ChooseAsync(http.Request);
         headers.ContentEncoding = chosen.Coding;
         await TypedResults.Bytes(chosen.Bytes, contentType, entityTag: chosen.Tag).ExecuteAsync(http);
-        // Nothing is sent with it that a coding could apply to.
+        // A 304 has no content to which a coding could apply.
         if (http.Response.StatusCode == StatusCodes.Status304NotModified)
             headers.ContentEncoding = default;
     }
@@ -48,11 +48,11 @@ internal sealed class StaticDocument(string contentType, Func<Task<byte[]>> make
             accepted.FirstOrDefault(one => one.Value.Equals(coding, StringComparison.OrdinalIgnoreCase));
     }
 
-    // Everybody who comes while it is compressed waits for the same one, on no thread.
+    // Concurrent requests await the same compression without blocking a thread.
     private Task<Representation> Once(ref Lazy<Task<Representation>>? compressed, string coding) =>
         LazyInitializer.EnsureInitialized(ref compressed, () => new(() => Task.Run(async () => (await identity.Value).In(coding)))).Value;
 
-    /// <summary>The document in one content coding, under an entity tag of its own (RFC 9110, 8.8.3).</summary>
+    /// <summary>The document in one content coding, with its own entity tag (RFC 9110, 8.8.3).</summary>
     private sealed record Representation(byte[] Bytes, string? Coding, EntityTagHeaderValue Tag)
     {
         public static Representation Of(byte[] bytes) =>

@@ -7,13 +7,13 @@ using StackExchange.Redis;
 
 namespace Chat.Settings;
 
-/// <summary>What is wrong with a connection string. Names its keywords and never a value: any of them may be a secret.</summary>
+/// <summary>Validates connection strings. Messages name keywords and never values: any of them may be a secret.</summary>
 internal static partial class ConnectionStringValidator
 {
-    private const string PostgresForm = "is malformed: it has the form Host=…;Username=…;Password=…;Database=….";
-    private const string RedisForm = "is malformed: it has the form host:port,password=….";
+    private const string PostgresForm = "is malformed: the format is Host=…;Username=…;Password=…;Database=….";
+    private const string RedisForm = "is malformed: the format is host:port,password=….";
 
-    /// <summary>Less than this, and the loops that keep watch take every connection from those who ask.</summary>
+    /// <summary>With fewer connections, background loops could exhaust the pool.</summary>
     private const int MinPool = 5;
 
     private static readonly string[] RedisKeywords =
@@ -23,7 +23,7 @@ internal static partial class ConnectionStringValidator
         "serviceName", "setlib", "ssl", "sslHost", "sslProtocols", "syncTimeout", "tiebreaker", "tunnel", "user", "version",
     ];
 
-    /// <summary>Of <c>ConnectionStrings:Postgres</c>.</summary>
+    /// <summary>Returns what is wrong with <c>ConnectionStrings:Postgres</c>; null if it is valid.</summary>
     public static string? ValidatePostgres(string text)
     {
         DbConnectionStringBuilder given;
@@ -47,41 +47,41 @@ internal static partial class ConnectionStringValidator
             }
             catch (Exception malformed) when (malformed is ArgumentException or FormatException or OverflowException or InvalidCastException)
             {
-                return $"is malformed: it takes another value for '{Shown(keyword)}'.";
+                return $"is malformed: the value of '{Shown(keyword)}' is invalid.";
             }
         }
 
         if (string.IsNullOrWhiteSpace(known.Host))
             return PostgresForm;
         if (known.ShouldSerialize("Command Timeout") && known.CommandTimeout is < 1 or > 60)
-            return "takes a 'Command Timeout' from 1 to 60 seconds: without an end a database that hangs would hang every client.";
+            return "requires a 'Command Timeout' from 1 to 60 seconds; without one a hanging database would hang every client.";
         if (known.ShouldSerialize("Timeout") && known.Timeout is < 1 or > 60)
-            return "takes a 'Timeout' from 1 to 60 seconds: without an end a database that hangs would hang every client.";
+            return "requires a 'Timeout' from 1 to 60 seconds; without one a hanging database would hang every client.";
         if (known.ShouldSerialize("Maximum Pool Size") && known.MaxPoolSize < MinPool)
-            return $"takes a 'Maximum Pool Size' of {MinPool} and more: with fewer the server waits for itself.";
+            return $"requires a 'Maximum Pool Size' of at least {MinPool}.";
         if (known.ShouldSerialize("Minimum Pool Size") && known.ShouldSerialize("Maximum Pool Size") && known.MinPoolSize > known.MaxPoolSize)
             return "has a 'Minimum Pool Size' above its 'Maximum Pool Size'.";
         return null;
     }
 
-    /// <summary>Of <c>ConnectionStrings:Redis</c>.</summary>
+    /// <summary>Returns what is wrong with <c>ConnectionStrings:Redis</c>; null if it is valid.</summary>
     public static string? ValidateRedis(string text)
     {
-        // Each by itself, because the library says of the whole no more than that it cannot be read.
+        // Each option by itself, because for the whole string the library reports only that it is invalid.
         foreach (var option in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Where(part => part.Contains('=', StringComparison.Ordinal) && part[0] != '$'))
         {
             var keyword = option[..option.IndexOf('=', StringComparison.Ordinal)].Trim();
-            if (!CanRead($"host:1,{option}"))
+            if (!CanParse($"host:1,{option}"))
             {
                 return RedisKeywords.Contains(keyword, StringComparer.OrdinalIgnoreCase)
-                    ? $"is malformed: it takes another value for '{keyword}'."
+                    ? $"is malformed: the value of '{keyword}' is invalid."
                     : Unknown(keyword, RedisKeywords);
             }
         }
 
-        return text.Contains("://", StringComparison.Ordinal) || !CanRead(text) ? RedisForm : null;
+        return text.Contains("://", StringComparison.Ordinal) || !CanParse(text) ? RedisForm : null;
 
-        static bool CanRead(string connection)
+        static bool CanParse(string connection)
         {
             try
             {
@@ -95,9 +95,9 @@ internal static partial class ConnectionStringValidator
     }
 
     private static string Unknown(string keyword, IEnumerable<string> known) =>
-        $"is malformed: '{Shown(keyword)}' is unknown{(Nearest.Of(keyword, known) is { } near ? $"; did you mean '{near}'?" : ".")}";
+        $"is malformed: '{Shown(keyword)}' is unknown{(Nearest.Of(keyword, known) is { } nearest ? $"; did you mean '{nearest}'?" : ".")}";
 
-    // A secret with a comma or a semicolon in it falls apart into what looks like keywords.
+    // A secret that contains a comma or a semicolon is split into what looks like keywords.
     private static string Shown(string keyword) => Word().IsMatch(keyword) ? keyword : "…";
 
     private static IEnumerable<string> PostgresKeywords() => typeof(NpgsqlConnectionStringBuilder).GetProperties()

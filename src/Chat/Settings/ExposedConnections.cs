@@ -5,33 +5,33 @@ using StackExchange.Redis;
 namespace Chat.Settings;
 
 /// <summary>
-/// Connections that leave this machine with nothing to protect them. They work, and a network of one's own may be protection enough,
-/// so they are told of and not refused: who can publish in Redis speaks for every user, and PostgreSQL holds all that was said.
+/// Finds unprotected connections that leave this machine. They are logged and not rejected, since a private network may be
+/// protection enough; but who can publish to Redis can impersonate every user, and PostgreSQL holds all messages.
 /// </summary>
 internal static partial class ExposedConnections
 {
-    /// <summary>Says at the start what there is, a line for each of the two.</summary>
+    /// <summary>Logs a warning for each of the two servers.</summary>
     public static void Warn(IConfiguration configuration, ILogger log)
     {
-        foreach (var (name, places, lacks) in Find(configuration))
-            Exposed(log, name, places, lacks);
+        foreach (var (name, addresses, lacks) in Find(configuration))
+            Exposed(log, name, addresses, lacks);
     }
 
-    /// <summary>Which of the two reaches beyond the loopback, where to, and without what.</summary>
+    /// <summary>Returns which of the two is reached beyond the loopback, where, and without which protection.</summary>
     internal static IEnumerable<(string Name, string Places, string Lacks)> Find(IConfiguration configuration)
     {
         var postgres = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString("Postgres"));
-        // A path is a socket of this machine.
+        // A path is a Unix socket.
         var hosts = (postgres.Host ?? "").Split(',').Where(host => !host.StartsWith('/') && !host.StartsWith('@') && !IsLoopback(HostOf(host))).ToArray();
         var hasSecret = !string.IsNullOrEmpty(postgres.Password) || !string.IsNullOrEmpty(postgres.Passfile) || !string.IsNullOrEmpty(postgres.SslCertificate);
-        // Less than that goes on without TLS wherever the other side, or somebody in between, says that there is none.
+        // Weaker modes fall back to plain text if the server, or someone in between, says that there is no TLS.
         if (hosts.Length > 0 && Lacks(hasSecret, postgres.SslMode >= SslMode.Require, "TLS (SSL Mode=Require at least)") is { } postgresLacks)
             yield return ("PostgreSQL", string.Join(", ", hosts), postgresLacks);
 
         var redis = ConfigurationOptions.Parse(configuration.GetConnectionString("Redis")!);
-        var places = redis.EndPoints.Where(place => !IsLocal(place)).Select(place => place is DnsEndPoint named ? named.Host : $"{place}").ToArray();
-        if (places.Length > 0 && Lacks(!string.IsNullOrEmpty(redis.Password), redis.Ssl, "TLS (ssl=true)") is { } redisLacks)
-            yield return ("Redis", string.Join(", ", places), redisLacks);
+        var addresses = redis.EndPoints.Where(endpoint => !IsLocal(endpoint)).Select(endpoint => endpoint is DnsEndPoint dns ? dns.Host : $"{endpoint}").ToArray();
+        if (addresses.Length > 0 && Lacks(!string.IsNullOrEmpty(redis.Password), redis.Ssl, "TLS (ssl=true)") is { } redisLacks)
+            yield return ("Redis", string.Join(", ", addresses), redisLacks);
     }
 
     private static string? Lacks(bool hasSecret, bool isEncrypted, string encryption) => (hasSecret, isEncrypted) switch
@@ -42,19 +42,20 @@ internal static partial class ExposedConnections
         _ => $"a password and {encryption}",
     };
 
-    private static bool IsLocal(EndPoint place) => place switch
+    private static bool IsLocal(EndPoint endpoint) => endpoint switch
     {
         IPEndPoint address => IPAddress.IsLoopback(address.Address),
-        DnsEndPoint named => IsLoopback(named.Host),
+        DnsEndPoint dns => IsLoopback(dns.Host),
         _ => true,
     };
 
     private static bool IsLoopback(string host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
 
-    // Npgsql takes a port of its own for each host.
+    // Npgsql allows a port per host.
     private static string HostOf(string host) => IPEndPoint.TryParse(host, out var address) ? $"{address.Address}" : host.Split(':')[0];
 
-    [LoggerMessage(105, LogLevel.Warning, "{Server} at {Places} is reached without {Lacks}: whoever is on the way may read and change everything. See SECURITY.md")]
+    [LoggerMessage(105, LogLevel.Warning,
+        "{Server} at {Places} is reached without {Lacks}; its traffic can be read and modified in transit. See SECURITY.md")]
     private static partial void Exposed(ILogger log, string server, string places, string lacks);
 }

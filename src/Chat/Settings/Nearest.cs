@@ -1,16 +1,16 @@
 namespace Chat.Settings;
 
-/// <summary>Which of the names that there are somebody may have meant.</summary>
+/// <summary>Suggests the known name that a misspelled one most likely means.</summary>
 internal static class Nearest
 {
-    /// <summary>The name with the fewest letters to change (Levenshtein); null if all are too far from it to be meant.</summary>
+    /// <summary>Returns the name with the smallest Levenshtein distance; null if none is similar.</summary>
     public static string? Of(string text, IEnumerable<string> names)
     {
         var name = names.MinBy(name => DistanceOf(text, name));
         return name is not null && DistanceOf(text, name) <= Math.Max(2, text.Length / 4) ? name : null;
     }
 
-    /// <summary>How many letters must be added, left out or replaced to make one of the other. Case does not matter.</summary>
+    /// <summary>Returns the Levenshtein distance: insertions, deletions and substitutions, ignoring case.</summary>
     public static int DistanceOf(string text, string other)
     {
         var row = Enumerable.Range(0, other.Length + 1).ToArray();

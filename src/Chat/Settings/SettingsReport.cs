@@ -3,15 +3,15 @@ using StackExchange.Redis;
 
 namespace Chat.Settings;
 
-/// <summary>The settings in force, for people who look for a fault: each setting with its value or its default, and no secret.</summary>
+/// <summary>Lists the effective settings for troubleshooting: each with its value or default, without secrets.</summary>
 internal static class SettingsReport
 {
     private const string Hidden = "(set, not shown)";
 
-    // Known to be no secret; all else in a connection string is left out.
+    // Known not to be secret; the rest of a connection string is omitted.
     private static readonly string[] Harmless = ["Host", "Port", "Database", "SSL Mode", "Maximum Pool Size", "Timeout", "Command Timeout"];
 
-    /// <summary>A line for each setting.</summary>
+    /// <summary>Returns one line per setting.</summary>
     public static IEnumerable<string> Lines(IConfiguration configuration) => SettingsCatalog.All.Select(setting => $"{setting.Name} = {Value(setting, configuration[setting.Name])}");
 
     private static string Value(Setting setting, string? value) => setting switch
@@ -23,7 +23,7 @@ internal static class SettingsReport
         _ => Shown(value),
     };
 
-    /// <summary>An address without what may be a secret in it: user, password and query.</summary>
+    /// <summary>Removes the parts of a URL that may be secret: user, password and query.</summary>
     internal static string Shown(string value)
     {
         if (!Uri.TryCreate(value, UriKind.Absolute, out var address) || address.Host.Length == 0 || (address.UserInfo.Length == 0 && address.Query.Length == 0))
@@ -31,7 +31,7 @@ internal static class SettingsReport
         return $"{address.Scheme}://{(address.UserInfo.Length > 0 ? "…@" : "")}{address.Authority}{address.AbsolutePath}{(address.Query.Length > 0 ? "?…" : "")}";
     }
 
-    // What is given, and not what Npgsql takes where nothing is: the server has defaults of its own.
+    // Only what was given, and not Npgsql's defaults: the server has defaults of its own.
     private static string Postgres(string value)
     {
         var parts = new NpgsqlConnectionStringBuilder(value);

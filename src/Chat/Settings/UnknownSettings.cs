@@ -5,18 +5,18 @@ using Microsoft.Extensions.Configuration.EnvironmentVariables;
 namespace Chat.Settings;
 
 /// <summary>
-/// Finds settings that nobody reads, which are nearly always a slip of the pen. What a settings file, a secret's file or
-/// the command line says is meant for us, so there everything must be known. The environment belongs to others as well:
-/// there a name is ours if its section is one of ours, or so near to one that it must be meant.
+/// Finds settings that nothing reads, which are nearly always typos. Settings files, secret files and the command line belong
+/// to this server, so everything in them must be known. The environment is shared: there a name counts as ours if its
+/// section is one of ours, or very similar to one.
 /// </summary>
 internal static class UnknownSettings
 {
     private const int NearSection = 2;
 
-    // The framework's own, which it binds itself; what is in them HostSettings looks at.
+    // Bound by the framework itself; HostSettings validates them.
     private static readonly string[] OtherSections = ["Logging", "Kestrel"];
 
-    /// <summary>Names without a section that the hosting of ASP.NET Core takes on a command line, and as variables behind its prefix.</summary>
+    /// <summary>Names without a section that ASP.NET Core accepts on the command line, and as environment variables with its prefix.</summary>
     public static readonly string[] HostNames =
     [
         "urls", "http_ports", "https_ports", "https_port", "environment", "contentRoot", "applicationName", "webroot", "allowedHosts", "shutdownTimeoutSeconds",
@@ -24,11 +24,11 @@ internal static class UnknownSettings
         "captureStartupErrors", "detailedErrors", "startupAssembly", "forwardedHeaders_Enabled",
     ];
 
-    /// <summary>What is unknown, a line each.</summary>
+    /// <summary>Returns the unknown settings, one line each.</summary>
     public static IEnumerable<string> Validate(IConfigurationRoot configuration) =>
-        configuration.Providers.SelectMany(provider => KeysOf(provider, null).Select(key => FaultOf(key, provider)).OfType<string>()).Distinct();
+        configuration.Providers.SelectMany(provider => KeysOf(provider, null).Select(key => ErrorOf(key, provider)).OfType<string>()).Distinct();
 
-    private static string? FaultOf(string key, IConfigurationProvider provider)
+    private static string? ErrorOf(string key, IConfigurationProvider provider)
     {
         var isVariable = provider is EnvironmentVariablesConfigurationProvider;
         var parts = key.Split(':');
@@ -37,7 +37,7 @@ internal static class UnknownSettings
             return null;
         if (parts.Length == 1)
         {
-            // Elsewhere a bare name may be anybody's.
+            // In other sources a bare name may belong to another program.
             return provider is not CommandLineConfigurationProvider || key.StartsWith("OTEL_", StringComparison.OrdinalIgnoreCase) || HostNames.Contains(key, StringComparer.OrdinalIgnoreCase)
                 ? null
                 : Message(key, Nearest.Of(key, HostNames.Concat(Names())), isVariable);
@@ -48,9 +48,9 @@ internal static class UnknownSettings
         return isMeant ? Message(key, Nearest.Of(key, Names()), isVariable) : null;
     }
 
-    private static string Message(string key, string? near, bool isVariable)
+    private static string Message(string key, string? nearest, bool isVariable)
     {
-        return $"{Shown(key)} is unknown{(near is null ? "." : $"; did you mean {Shown(near)}?")}";
+        return $"{Shown(key)} is unknown{(nearest is null ? "." : $"; did you mean {Shown(nearest)}?")}";
 
         string Shown(string name) => isVariable ? name.Replace(":", "__", StringComparison.Ordinal) : name;
     }
@@ -60,11 +60,11 @@ internal static class UnknownSettings
         foreach (var child in provider.GetChildKeys([], parent).Distinct(StringComparer.OrdinalIgnoreCase))
         {
             var key = parent is null ? child : ConfigurationPath.Combine(parent, child);
-            // A section by itself is no setting, and some sources name it as one without a value.
+            // A section by itself is not a setting; some sources list it as a key without a value.
             if (provider.TryGet(key, out var value) && (parent is not null || !string.IsNullOrEmpty(value)))
                 yield return key;
-            foreach (var below in KeysOf(provider, key))
-                yield return below;
+            foreach (var descendant in KeysOf(provider, key))
+                yield return descendant;
         }
     }
 

@@ -8,9 +8,9 @@ using Marten;
 
 namespace Chat.Slices;
 
-/// <summary>What a slice may bring, each by one call.</summary>
-/// <param name="services">The server's services, for what is not a part of its own here.</param>
-/// <param name="modules">Gathers the REST modules.</param>
+/// <summary>Registers the parts of a slice, each by one call.</summary>
+/// <param name="services">The server's services, for parts without a method here.</param>
+/// <param name="modules">Collects the REST modules.</param>
 public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> modules)
 {
     /// <summary>The server's services.</summary>
@@ -24,9 +24,12 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         return this;
     }
 
-    /// <summary>An event from clients and its one handler.</summary>
-    /// <param name="hasOwnRate">Whether the handler itself bounds how often the event may come; else <see cref="Limits.EventsPerSecond"/> does.</param>
-    /// <param name="takesTurn">Whether it counts among what a node does for a user at a time (<see cref="Limits.UserConcurrency"/>): not if it asks nobody, or if the handler takes its turns itself.</param>
+    /// <summary>Registers a client event and its handler.</summary>
+    /// <param name="hasOwnRate">Whether the handler limits the event's rate itself; else <see cref="Limits.EventsPerSecond"/> applies.</param>
+    /// <param name="takesTurn">
+    /// Whether it counts as concurrent work of its user (<see cref="Limits.UserConcurrency"/>). False if it queries nothing, or
+    /// the handler takes its permits itself.
+    /// </param>
     public SliceBuilder HandleEvent<TEvent, THandler>(bool hasOwnRate = false, bool takesTurn = true)
         where TEvent : IEvent<TEvent>
         where THandler : class, IHandler<TEvent>
@@ -36,7 +39,7 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         return this;
     }
 
-    /// <summary>An event from other nodes and its one handler.</summary>
+    /// <summary>Registers an event of other nodes and its handler.</summary>
     public SliceBuilder HandleNodeEvent<TEvent, THandler>()
         where TEvent : IEvent<TEvent>
         where THandler : class, INodeHandler<TEvent>
@@ -45,14 +48,14 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         return this;
     }
 
-    /// <summary>Documents, streams and indexes of the slice's own.</summary>
+    /// <summary>Registers documents, streams and indexes.</summary>
     public SliceBuilder ConfigureMarten(Action<StoreOptions> documents)
     {
         services.AddSingleton(documents);
         return this;
     }
 
-    /// <summary>A Carter module.</summary>
+    /// <summary>Registers a Carter module.</summary>
     public SliceBuilder MapModule<TModule>()
         where TModule : ICarterModule
     {
@@ -60,7 +63,7 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         return this;
     }
 
-    /// <summary>Follows connections; see <see cref="IConnectionObserver"/>.</summary>
+    /// <summary>Registers an observer of connections; see <see cref="IConnectionObserver"/>.</summary>
     public SliceBuilder ObserveConnections<TObserver>()
         where TObserver : class, IConnectionObserver
     {
@@ -68,7 +71,7 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         return this;
     }
 
-    /// <summary>Is told of everybody who signs in; see <see cref="IIdentityObserver"/>.</summary>
+    /// <summary>Registers an observer of sign-ins; see <see cref="IIdentityObserver"/>.</summary>
     public SliceBuilder ObserveIdentities<TObserver>()
         where TObserver : class, IIdentityObserver
     {
@@ -76,7 +79,7 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         return this;
     }
 
-    /// <summary>A service that runs as long as the host, and that others may ask for.</summary>
+    /// <summary>Registers a hosted service that can also be injected.</summary>
     public SliceBuilder AddHostedService<TService>()
         where TService : class, IHostedService
     {

@@ -7,11 +7,11 @@ using Chat.Telemetry;
 namespace Chat.Socket;
 
 /// <summary>
-/// Who gets in. A storm of handshakes is slowed down before it costs anything, and what the process has no file descriptor
-/// for is turned away (503 with Retry-After); a node, an address or a user with too many connections gets a close that
-/// says to come back later (1013), which a browser can read. Of what is there for those without a token one address may
-/// take a part only, and a part is kept for handshakes that carry one. Without these one client could take the node from
-/// all others.
+/// Admission control for handshakes. Bursts are throttled before they cost anything, and a handshake that the process
+/// has no file descriptor for is rejected (503 with Retry-After). If the node, the address or the user has too many
+/// connections, the socket is closed with "try again later" (1013), which a browser can read. One address gets only a
+/// share of the capacity for unauthenticated sockets, and a part of that is reserved for handshakes that carry a token:
+/// otherwise a single client could lock everyone else out.
 /// </summary>
 internal sealed class Admission
 {
@@ -45,11 +45,11 @@ internal sealed class Admission
         });
     }
 
-    /// <summary>Whether a handshake may be answered at all just now.</summary>
-    /// <param name="address">Where it comes from (<see cref="ClientAddress"/>).</param>
-    /// <param name="hasToken">Whether it carries a token, be it good or bad.</param>
-    /// <param name="isLast">Whether it has come on one of the last file descriptors.</param>
-    /// <returns>Zero, or how long the client should wait.</returns>
+    /// <summary>Takes a permit for a handshake.</summary>
+    /// <param name="address">The client's address (<see cref="ClientAddress"/>).</param>
+    /// <param name="hasToken">Whether it carries a token, valid or not.</param>
+    /// <param name="isLast">Whether its socket uses a file descriptor reserved for refusals.</param>
+    /// <returns>Zero if admitted; otherwise the delay before the client should retry.</returns>
     public TimeSpan AcquireHandshakePermit(IPAddress address, bool hasToken, bool isLast)
     {
         if (hub.State is not NodeState.Serving and var state)
@@ -66,7 +66,7 @@ internal sealed class Admission
             var wait = hasToken || handshakes.Wait > handshakesWithoutToken.Wait ? handshakes.Wait : handshakesWithoutToken.Wait;
             if (wait > TimeSpan.Zero)
                 return Refuse("rate", nameof(Limits.HandshakesPerSecond), wait);
-            // Last, so that what is refused for all takes nothing from an address.
+            // Last, so that a handshake refused for other reasons does not use up its address' permits.
             wait = rates.Take((address, hasToken));
             if (wait > TimeSpan.Zero)
                 return Refuse("address", nameof(Limits.AddressShare), wait);
@@ -78,10 +78,10 @@ internal sealed class Admission
         return TimeSpan.Zero;
     }
 
-    /// <summary>Counts a connection in, until what is returned is disposed.</summary>
-    /// <param name="address">Where it comes from (<see cref="ClientAddress"/>).</param>
+    /// <summary>Counts a connection until the returned slot is disposed.</summary>
+    /// <param name="address">The client's address (<see cref="ClientAddress"/>).</param>
     /// <param name="hasToken">Whether its handshake carried a token.</param>
-    /// <returns>Null if the node or the address has too many already.</returns>
+    /// <returns>Null if the node or the address has reached its limit.</returns>
     public ConnectionSlot? TryEnter(IPAddress address, bool hasToken)
     {
         if (hub.Count >= limits.MaxConnections)
@@ -91,11 +91,11 @@ internal sealed class Admission
         }
 
         var isFull = Add(addresses, address, 1) > limits.MaxConnectionsPerAddress;
-        var place = new ConnectionSlot(this, address, hasToken);
+        var slot = new ConnectionSlot(this, address, hasToken);
         if (!isFull)
-            return place;
+            return slot;
         metrics.LimitHit(nameof(Limits.MaxConnectionsPerAddress));
-        place.Dispose();
+        slot.Dispose();
         return null;
     }
 
@@ -115,7 +115,7 @@ internal sealed class Admission
         Add(unauthenticatedByAddress, (address, hasToken), change);
     }
 
-    /// <summary>One connection's place on this node.</summary>
+    /// <summary>A connection's slot on this node.</summary>
     public sealed class ConnectionSlot : IDisposable
     {
         private readonly Admission admission;
@@ -130,8 +130,8 @@ internal sealed class Admission
             admission.CountUnauthenticated(address, hasToken, 1);
         }
 
-        /// <summary>The connection has shown a token: it counts among its user's now, and no longer among those without.</summary>
-        /// <returns>False if the user has too many already.</returns>
+        /// <summary>Moves the connection from the unauthenticated ones to its user's.</summary>
+        /// <returns>False if the user has reached the limit.</returns>
         public bool TryAuthenticate(Guid user)
         {
             if (Add(admission.users, user, 1) > admission.limits.MaxConnectionsPerUser)
@@ -147,7 +147,7 @@ internal sealed class Admission
             return true;
         }
 
-        /// <summary>The connection is no longer one that may still show its first token.</summary>
+        /// <summary>Stops counting the connection as unauthenticated. Idempotent.</summary>
         public void LeaveUnauthenticated()
         {
             if (Interlocked.Exchange(ref hasLeftUnauthenticated, 1) == 0)

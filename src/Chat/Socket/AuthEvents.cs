@@ -3,7 +3,7 @@ using Chat.Tokens;
 
 namespace Chat.Socket;
 
-/// <summary>The event <c>auth</c>: presents a token, as the first frame or in place of one that runs out.</summary>
+/// <summary>The event <c>auth</c>: presents a token, as the first frame or to renew one that is about to expire.</summary>
 /// <param name="Token">The JWT.</param>
 public sealed record Authenticate(string? Token) : IEvent<Authenticate>
 {
@@ -14,13 +14,13 @@ public sealed record Authenticate(string? Token) : IEvent<Authenticate>
     public static JsonTypeInfo<Authenticate> Json => SocketJson.Wire.Authenticate;
 }
 
-/// <summary>The event <c>auth_success</c>: the first frame of an accepted user. From here on live events arrive.</summary>
+/// <summary>The event <c>auth_success</c>: the first frame after a token was accepted. Live events follow it.</summary>
 /// <param name="UserId">The token's <c>sub</c>.</param>
-/// <param name="ConnectionId">Names this connection, for support.</param>
+/// <param name="ConnectionId">Identifies this connection, for support.</param>
 /// <param name="ConnectedAt">When the socket was accepted.</param>
-/// <param name="Epoch">The lineage of the database. Another one than last time: drop all numbers and load afresh.</param>
-/// <param name="Heartbeat">How often the server pings, and when it gives up.</param>
-/// <param name="Limits">What a client must keep within.</param>
+/// <param name="Epoch">Identifies the database's history. If it differs from the last one, discard all sequence numbers and reload.</param>
+/// <param name="Heartbeat">The server's ping interval and timeout.</param>
+/// <param name="Limits">The limits that apply to clients.</param>
 public sealed record AuthSuccess(
     Guid UserId,
     Guid ConnectionId,
@@ -35,16 +35,16 @@ public sealed record AuthSuccess(
     /// <inheritdoc/>
     public static JsonTypeInfo<AuthSuccess> Json => SocketJson.Wire.AuthSuccess;
 
-    /// <summary>Both in seconds.</summary>
+    /// <summary>The heartbeat's interval and timeout, in seconds.</summary>
     public sealed record Beat(int PingSeconds, int TimeoutSeconds);
 
-    /// <summary>Bytes, Unicode scalar values, sends a second, events.</summary>
+    /// <summary>Bytes per frame, Unicode scalar values per message, messages per second, events in the send queue.</summary>
     public sealed record Bounds(int MaxFrameBytes, int MaxContentLength, int MessagesPerSecond, int SendQueue);
 }
 
 /// <summary>The event <c>auth_failed</c>, after which the connection is closed with 4501.</summary>
-/// <param name="Code">For programs.</param>
-/// <param name="Message">For developers.</param>
+/// <param name="Code">The machine-readable reason.</param>
+/// <param name="Message">A description for developers.</param>
 public sealed record AuthFailed(TokenFault Code, string Message) : IEvent<AuthFailed>
 {
     /// <inheritdoc/>

@@ -5,56 +5,56 @@ using System.Text.Json.Serialization.Metadata;
 namespace Chat.Socket;
 
 /// <summary>
-/// The closed list of what can be wrong with a request. The connection lives on after each of them; what ends a
-/// connection is a <see cref="Disconnect"/>. On the wire in upper snake case.
+/// The closed set of request errors. The connection survives each of them; what ends a connection is a
+/// <see cref="Disconnect"/>. On the wire in upper snake case.
 /// </summary>
 [JsonConverter(typeof(ErrorCodeConverter))]
 public enum ErrorCode
 {
-    /// <summary>Not JSON, or JSON that is no envelope.</summary>
+    /// <summary>Not JSON, or not an envelope.</summary>
     InvalidMessage,
 
-    /// <summary>An envelope whose type nobody handles.</summary>
+    /// <summary>The envelope's type is unknown.</summary>
     UnknownEvent,
 
-    /// <summary>A field is missing, of the wrong type, or outside its bounds; <c>field</c> names it.</summary>
+    /// <summary>A field is missing, of the wrong type, or out of range; <c>field</c> names it.</summary>
     ValidationError,
 
-    /// <summary>Nobody is signed in on this connection or request.</summary>
+    /// <summary>The connection or request is not authenticated.</summary>
     Unauthorized,
 
-    /// <summary>Not a member. The same whether or not the thing exists.</summary>
+    /// <summary>Not a member. The same whether or not the conversation exists.</summary>
     Forbidden,
 
-    /// <summary>What the request names is not there.</summary>
+    /// <summary>The requested resource does not exist.</summary>
     NotFound,
 
-    /// <summary>One of the two has blocked the other.</summary>
+    /// <summary>One of the two users has blocked the other.</summary>
     Blocked,
 
-    /// <summary>Too many in too short a time; <c>retryAfterMs</c> says when to come back.</summary>
+    /// <summary>Rate limit exceeded; <c>retryAfterMs</c> says when to retry.</summary>
     RateLimited,
 
-    /// <summary>There is as much of it already as there may be; <c>field</c> names what.</summary>
+    /// <summary>A quota is used up; <c>field</c> names it.</summary>
     LimitReached,
 
-    /// <summary>The database is away or does not keep up. Nothing was stored; the same request may be repeated.</summary>
+    /// <summary>The database is unavailable or overloaded. Nothing was stored; the same request may be retried.</summary>
     Unavailable,
 
-    /// <summary>A fault of the server's own, which its log names.</summary>
+    /// <summary>An internal error; the server's log has the details.</summary>
     InternalError,
 }
 
 /// <summary>
-/// The <c>error</c> event: the answer to a request that was not carried out. A value, not an exception: handlers
-/// return it, the dispatcher sends it, REST turns it into problem details.
+/// The <c>error</c> event: the reply to a failed request. A value, not an exception: handlers return it, the dispatcher
+/// sends it, REST turns it into problem details.
 /// </summary>
-/// <param name="Code">What is wrong, for programs.</param>
-/// <param name="Message">What is wrong, for developers. Never holds what the client sent.</param>
+/// <param name="Code">The machine-readable error code.</param>
+/// <param name="Message">A description for developers. Never contains client input.</param>
 /// <param name="Retryable">Whether the same request may succeed later, unchanged.</param>
-/// <param name="RetryAfterMs">Milliseconds to wait before that.</param>
-/// <param name="TempId">The refused send's tempId.</param>
-/// <param name="Field">The field that is wrong, as a path in camelCase.</param>
+/// <param name="RetryAfterMs">How long to wait before a retry, in milliseconds.</param>
+/// <param name="TempId">The <c>tempId</c> of the refused message.</param>
+/// <param name="Field">The invalid field, as a path in camelCase.</param>
 public sealed record ChatError(
     ErrorCode Code,
     string Message,
@@ -72,18 +72,18 @@ public sealed record ChatError(
     internal static ChatError NoEnvelope { get; } =
         new(ErrorCode.InvalidMessage, "A frame holds one JSON object: { type: string, id?: string, payload?: object }.");
 
-    internal static ChatError UnknownEvent { get; } = new(ErrorCode.UnknownEvent, "No event of this type is known.");
+    internal static ChatError UnknownEvent { get; } = new(ErrorCode.UnknownEvent, "Unknown event type.");
 
-    internal static ChatError Unauthorized { get; } = new(ErrorCode.Unauthorized, "Authenticate first.");
+    internal static ChatError Unauthorized { get; } = new(ErrorCode.Unauthorized, "Authentication is required.");
 
     internal static ChatError Forbidden { get; } = new(ErrorCode.Forbidden, "You are not a member of this conversation.");
 
     internal static ChatError Blocked { get; } = new(ErrorCode.Blocked, "Messages between you and this person are blocked.");
 
     internal static ChatError Unavailable { get; } =
-        new(ErrorCode.Unavailable, "The database is away; nothing was stored.", Retryable: true, RetryAfterMs: 1000);
+        new(ErrorCode.Unavailable, "The database is unavailable; nothing was stored.", Retryable: true, RetryAfterMs: 1000);
 
-    internal static ChatError Internal { get; } = new(ErrorCode.InternalError, "The server failed; its log says why.");
+    internal static ChatError Internal { get; } = new(ErrorCode.InternalError, "Internal server error; see the server's log.");
 
     internal static ChatError Invalid(string? field, string message) =>
         new(ErrorCode.ValidationError, message, Field: field);
@@ -95,15 +95,15 @@ public sealed record ChatError(
     internal static ChatError RateLimited(TimeSpan wait) =>
         new(ErrorCode.RateLimited, "Too many requests.", Retryable: true, RetryAfterMs: Math.Max(1, (int)Math.Ceiling(wait.TotalMilliseconds)));
 
-    /// <summary>The error for a body that its type could not be read from; the path in it becomes the field.</summary>
+    /// <summary>Returns the error for a payload that does not match its type; the JSON path becomes the field.</summary>
     internal static ChatError Malformed(JsonException failure) =>
         Invalid(failure.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : null,
-            "The value is not of the type that this field takes.");
+            "The value has the wrong type.");
 }
 
 internal sealed class ErrorCodeConverter() : JsonStringEnumConverter<ErrorCode>(JsonNamingPolicy.SnakeCaseUpper);
 
-/// <summary>The codes as they stand on the wire and in metrics.</summary>
+/// <summary>The codes' names on the wire and in metrics.</summary>
 internal static class ErrorCodeNames
 {
     private static readonly string[] Names = [.. Enum.GetNames<ErrorCode>().Select(JsonNamingPolicy.SnakeCaseUpper.ConvertName)];

@@ -7,14 +7,14 @@ using Chat.Tokens;
 namespace Chat.Socket;
 
 /// <summary>
-/// One accepted socket. Three parties own it: the receive loop (<see cref="RunAsync"/>) reads and handles one frame
-/// after the other; the <see cref="SendQueue"/> alone writes; the <see cref="Heartbeat"/> ends what is silent, stuck
-/// or expired. Everybody else sees <see cref="Send"/> and <see cref="Close"/>, which never wait.
+/// One accepted socket. Ownership is split three ways: the receive loop (<see cref="RunAsync"/>) reads and handles one
+/// frame at a time; only the <see cref="SendQueue"/> writes; the <see cref="Heartbeat"/> ends what is silent, stuck or
+/// expired. Everyone else uses <see cref="Send"/> and <see cref="Close"/>, which never block.
 /// </summary>
 public sealed class Connection
 {
-    // Nobody sends 1006: it stands for a connection that ended without a close (RFC 6455, 7.4.1).
-    internal static readonly Disconnect AbnormalClosure = new(1006, "broke without a close");
+    // Never sent: 1006 stands for a connection that ended without a close frame (RFC 6455, 7.4.1).
+    internal static readonly Disconnect AbnormalClosure = new(1006, "closed without a close frame");
     private readonly WebSocket socket;
     private readonly Transport transport;
     private readonly Limits limits;
@@ -32,50 +32,50 @@ public sealed class Connection
     private bool isOverdue;
     private long pingedAt;
 
-    internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time, ActivityTracker lifeSign, Admission.ConnectionSlot? place)
+    internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time, ActivityTracker activity, Admission.ConnectionSlot? slot)
     {
         this.socket = socket;
         this.transport = transport;
         this.limits = limits;
         this.metrics = metrics;
         this.time = time;
-        this.activity = lifeSign;
-        this.slot = place;
+        this.activity = activity;
+        this.slot = slot;
         queue = new SendQueue(socket, transport, Abort, limits, metrics, time);
         ConnectedAt = time.GetUtcNow();
         pingedAt = time.GetTimestamp();
     }
 
-    /// <summary>Names this connection in logs and in <c>auth_success</c>.</summary>
+    /// <summary>Identifies this connection in logs and in <c>auth_success</c>.</summary>
     public Guid Id { get; } = Guid.CreateVersion7();
 
     /// <summary>When the socket was accepted.</summary>
     public DateTimeOffset ConnectedAt { get; }
 
-    /// <summary>Where it came from, behind the proxies that are believed; null where that is not known.</summary>
+    /// <summary>The client's address as reported by trusted proxies; null if unknown.</summary>
     internal IPAddress? Address { get; init; }
 
-    /// <summary>Whose frames are told of; null where nobody's ever are.</summary>
+    /// <summary>The frame traces to write to; null if frames are never traced.</summary>
     internal FrameTraces? Traces { get; init; }
 
-    /// <summary>Whether a token has come, good or bad. One that waits for its issuer's keys is not no token.</summary>
+    /// <summary>Whether a token was presented, valid or not. It stays true while the issuer's keys are being fetched.</summary>
     internal bool HasPresentedToken { get; set; }
 
-    /// <summary>Whose connection this is; nobody's until a token was accepted.</summary>
-    public Identity User => Token?.Identity ?? throw new InvalidOperationException("Nobody is signed in on this connection.");
+    /// <summary>The authenticated user.</summary>
+    public Identity User => Token?.Identity ?? throw new InvalidOperationException("The connection is not authenticated.");
 
     /// <summary>Whether a token was accepted.</summary>
     public bool IsAuthenticated => Token is not null;
 
     internal TokenReadResult? Token { get; private set; }
 
-    /// <summary>Why it has ended; null while it is open.</summary>
+    /// <summary>Why the connection ended; null while it is open.</summary>
     internal Disconnect? EndReason { get; private set; }
 
-    /// <summary>Whether .NET found a fault in the frames and has closed for it by itself.</summary>
+    /// <summary>Whether .NET found a protocol error and closed the socket itself.</summary>
     internal bool IsFaulted { get; private set; }
 
-    /// <summary>Puts a frame into the send queue. A client too slow for its queue is closed with 4408.</summary>
+    /// <summary>Enqueues a frame. A client too slow for its queue is closed with 4408.</summary>
     public void Send(Frame frame)
     {
         var outcome = queue.Add(frame);
@@ -85,7 +85,7 @@ public sealed class Connection
             queue.Close(Disconnect.SlowConsumer, discard: true);
     }
 
-    /// <summary>Puts the first frame of an accepted user into the queue, ahead of all that joining brings.</summary>
+    /// <summary>Enqueues <c>auth_success</c> ahead of everything that joining the hub brings.</summary>
     internal void SendThenJoin(Frame frame, Action join)
     {
         if (Traces is { IsOn: true })
@@ -93,46 +93,46 @@ public sealed class Connection
         queue.AddThenJoin(frame, join);
     }
 
-    /// <summary>Puts an event into the send queue.</summary>
+    /// <summary>Enqueues an event.</summary>
     public void Send<TEvent>(TEvent sent)
         where TEvent : IEvent<TEvent> => Send(Frame.Of(sent));
 
-    /// <summary>Closes the connection, once what waits has been written. Only the first reason counts.</summary>
+    /// <summary>Closes the connection once the queue is flushed. Only the first reason counts.</summary>
     public void Close(Disconnect reason)
     {
-        // It will show no token any more, and takes nobody's place who might.
+        // A closing connection will never authenticate: release its unauthenticated slot.
         slot?.LeaveUnauthenticated();
         queue.Close(reason, discard: false);
     }
 
     /// <summary>
-    /// Completes when the send queue is at most half full: for answers in many parts and for what was held back, which
-    /// would otherwise make any client a slow one. Live events never wait.
+    /// Completes when the send queue is at most half full. Provides backpressure for multi-part replies and for releasing
+    /// buffered changes, which would make any client a slow consumer. Live events never wait.
     /// </summary>
     internal Task WaitForCapacityAsync() => queue.WaitForCapacityAsync();
 
-    /// <summary>Whether it is closing: what is sent from then on is left out.</summary>
+    /// <summary>Whether the connection is closing; frames sent from then on are discarded.</summary>
     internal bool IsClosing => queue.IsClosing;
 
-    /// <summary>How many events wait to be written.</summary>
+    /// <summary>The number of queued frames.</summary>
     internal int QueueLength => queue.Length;
 
-    /// <summary>How many bytes these are.</summary>
+    /// <summary>The size of the queued frames, in bytes.</summary>
     internal int QueueBytes => queue.Bytes;
 
-    /// <summary>How long nothing was heard of the other side.</summary>
+    /// <summary>How long nothing was received from the peer.</summary>
     internal TimeSpan IdleTime => activity.IdleTime;
 
-    /// <summary>Takes a send's permit.</summary>
-    /// <returns>Zero, or how long to wait for the next permit.</returns>
+    /// <summary>Takes a permit to send a message.</summary>
+    /// <returns>Zero, or the delay until the next permit.</returns>
     internal TimeSpan TakeSendPermit() => (sends ??= new TokenBucket(limits.MessagesPerSecond, time)).Take();
 
-    /// <summary>Takes the permit of an event that has no rate of its own.</summary>
-    /// <returns>Zero, or how long to wait for the next permit.</returns>
+    /// <summary>Takes a permit for an event without a rate limit of its own.</summary>
+    /// <returns>Zero, or the delay until the next permit.</returns>
     internal TimeSpan TakeEventPermit() => (events ??= new TokenBucket(limits.EventsPerSecond, time)).Take();
 
-    /// <summary>Takes the first token.</summary>
-    /// <returns>False if its user has too many connections already.</returns>
+    /// <summary>Authenticates the connection with its first token.</summary>
+    /// <returns>False if the user has too many connections.</returns>
     internal bool TrySignIn(TokenReadResult token)
     {
         if (slot?.TryAuthenticate(token.Identity!.Id) != true)
@@ -141,10 +141,10 @@ public sealed class Connection
         return true;
     }
 
-    /// <summary>Takes another token of the same user's in place of the one there is.</summary>
+    /// <summary>Replaces the token with another one of the same user.</summary>
     internal void Renew(TokenReadResult token) => Token = token;
 
-    /// <summary>Reads no further frame, lets the one in hand be answered, and closes.</summary>
+    /// <summary>Stops reading, lets the request in progress complete, and closes.</summary>
     internal void CloseAfterReply(Disconnect reason)
     {
         lock (gate)
@@ -157,7 +157,7 @@ public sealed class Connection
         Close(reason);
     }
 
-    /// <summary>The receive loop: returns when the socket is closed or broken.</summary>
+    /// <summary>Runs the receive loop until the socket is closed or broken.</summary>
     internal async Task RunAsync(SocketDispatcher dispatcher)
     {
         try
@@ -169,17 +169,17 @@ public sealed class Connection
                 if (end is not null)
                 {
                     queue.Close(end, discard: end == Disconnect.NormalClosure);
-                    // Keep reading until the peer has closed, too: leaving now would send a reset, which may overtake
-                    // the close frame.
+                    // Keep reading until the peer closes: leaving now would send a TCP reset, which may overtake the
+                    // close frame.
                     if (end != Disconnect.NormalClosure)
                         await reader.DrainAsync();
                     break;
                 }
 
-                // A closing connection only waits for the other side's close frame.
+                // A closing connection only waits for the peer's close frame.
                 if (queue.IsClosing || !TryBeginHandling())
                     continue;
-                // The event is read out of the frame before anything is waited for, and the wait for a commit needs no buffer.
+                // The event is deserialized before the first await, so that no buffer is held during a commit.
                 var handling = dispatcher.DispatchAsync(frame, this);
                 reader.Release();
                 if (await handling is { } error)
@@ -192,14 +192,14 @@ public sealed class Connection
         }
         catch (Exception failure) when (SocketFailure.IsDisconnect(failure))
         {
-            // Gone without a close, or aborted by the heartbeat: nothing to tell anybody.
+            // Closed without a close frame, or aborted by the heartbeat: expected, not logged.
             IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
             End(queue.CloseReason is { } reason && reason != Disconnect.NormalClosure ? reason : IsFaulted ? Disconnect.ProtocolError : AbnormalClosure);
             queue.Close(Disconnect.NormalClosure, discard: true);
         }
     }
 
-    /// <summary>Ends what the clock says must end. Called by the heartbeat, about once a second.</summary>
+    /// <summary>Enforces timeouts and token expiry. Called by the heartbeat, about once a second.</summary>
     internal void EnforceTimeouts()
     {
         if (queue.IsOverdue || (queue.IsClosing && queue.IsStuck))
@@ -221,7 +221,7 @@ public sealed class Connection
             PingWhenDue();
     }
 
-    /// <summary>Cuts the socket without a word.</summary>
+    /// <summary>Aborts the socket without a close frame.</summary>
     internal void Abort()
     {
         transport.Abort();
@@ -234,7 +234,7 @@ public sealed class Connection
         metrics.ConnectionClosed(reason.Code);
     }
 
-    // Half a beat of tolerance, so that a ping is due at the same beat each time, however exact the timer is.
+    // Half an interval of tolerance, so that timer jitter does not postpone a ping to the next tick.
     private void PingWhenDue()
     {
         var now = time.GetTimestamp();
@@ -268,7 +268,7 @@ public sealed class Connection
     private void ReplyWithError((ChatError Error, string? Id) failed)
     {
         Send(Frame.Of(failed.Error, failed.Id));
-        // What the server or its database could not do is no fault of the client's: to close for it would cost a reconnect.
+        // A failure of the server or its database is not the client's fault: closing would cost a reconnect.
         if (failed.Error.Code is ErrorCode.Unavailable or ErrorCode.InternalError)
             return;
         errors ??= new Queue<long>(limits.MaxErrors);

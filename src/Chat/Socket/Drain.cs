@@ -3,21 +3,21 @@ using Chat.RateLimiting;
 namespace Chat.Socket;
 
 /// <summary>
-/// Leaves well: no new handshakes, no new frames, commits under way and their acks go out, then 1012 for everybody,
-/// spread over a few seconds so that not all come back in the same instant. At a stop it runs before Kestrel stops; an operator can
-/// ask for it without one, and take the node back into service.
+/// Drains the node: no new handshakes, no new frames, commits in progress complete and are acknowledged, then everyone
+/// is closed with 1012, spread over a few seconds so that not all reconnect at once. At shutdown it runs before Kestrel
+/// stops; an operator can also start it without a shutdown, and put the node back into service.
 /// </summary>
 internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, ILogger<Drain> log) : IHostedLifecycleService, IDisposable
 {
     private const int CloseBatchSize = 50;
     private readonly Lock gate = new();
-    private CancellationTokenSource? underWay;
+    private CancellationTokenSource? cancellation;
     private Task closing = Task.CompletedTask;
 
-    /// <summary>When an operator began it; null if none has, or it was ended.</summary>
+    /// <summary>When an operator started the drain; null if none is in progress.</summary>
     public DateTimeOffset? Since { get; private set; }
 
-    /// <summary>Sends everybody elsewhere, in the background, and lets nobody in. Once is as good as twice.</summary>
+    /// <summary>Starts draining in the background: closes all connections and rejects new ones. Idempotent.</summary>
     /// <returns>False if the node is stopping.</returns>
     public bool TryBegin()
     {
@@ -28,28 +28,28 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
             if (!hub.TryTransition(NodeState.Draining))
                 return false;
             Since = time.GetUtcNow();
-            underWay = new CancellationTokenSource();
-            closing = CloseAllAsync(Disconnect.Draining, underWay.Token);
+            cancellation = new CancellationTokenSource();
+            closing = CloseAllAsync(Disconnect.Draining, cancellation.Token);
             return true;
         }
     }
 
-    /// <summary>Takes the node back into service. Who is still there stays; nobody is closed any more once this has returned.</summary>
+    /// <summary>Puts the node back into service. Remaining connections stay; none is closed once this has returned.</summary>
     /// <returns>False if the node is stopping.</returns>
     public async Task<bool> TryEndAsync()
     {
-        Task rest;
+        Task closed;
         lock (gate)
         {
             if (!hub.TryTransition(NodeState.Serving))
                 return false;
-            if (Since is { } began)
-                BackInService((long)(time.GetUtcNow() - began).TotalSeconds, hub.Count);
+            if (Since is { } since)
+                BackInService((long)(time.GetUtcNow() - since).TotalSeconds, hub.Count);
             Since = null;
-            rest = Cancel();
+            closed = Cancel();
         }
 
-        await rest.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await closed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return true;
     }
 
@@ -62,7 +62,7 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
         }
 
         await CloseAllAsync(Disconnect.ServerStopping, cancellationToken);
-        // The heartbeat cuts those that do not answer the close; here only the wait for it, and for what their end brings.
+        // The heartbeat aborts connections that do not answer the close; here, wait for that and for their clean-up.
         await Task.WhenAny(hub.Drained, Task.Delay(limits.CloseTimeout, time, cancellationToken));
         foreach (var connection in hub.Connections)
             connection.Abort();
@@ -79,9 +79,9 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public void Dispose() => underWay?.Dispose();
+    public void Dispose() => cancellation?.Dispose();
 
-    // Closes those who are there now. Who comes later finds the node's state changed, and is turned away by it.
+    // Closes the present connections. Later ones see the node's state and are rejected.
     private async Task CloseAllAsync(Disconnect reason, CancellationToken cancellation)
     {
         var connections = hub.Connections.ToArray();
@@ -100,13 +100,13 @@ internal sealed partial class Drain(Hub hub, Limits limits, TimeProvider time, I
 
     private Task Cancel()
     {
-        underWay?.Cancel();
+        cancellation?.Cancel();
         return closing;
     }
 
     [LoggerMessage(310, LogLevel.Information, "Closing {Count} connections with 1012: {Reason}")]
     private partial void Closing(string reason, int count);
 
-    [LoggerMessage(319, LogLevel.Information, "Back in service after {Seconds} s, {Count} connections are left")]
+    [LoggerMessage(319, LogLevel.Information, "The node is back in service after a drain of {Seconds} s; {Count} connections remain")]
     private partial void BackInService(long seconds, int count);
 }

@@ -2,17 +2,17 @@ using System.Text.Json;
 
 namespace Chat.Socket;
 
-/// <summary>What a client's frame holds: <c>{ "type": string, "id"?: string, "payload"?: object }</c>.</summary>
+/// <summary>A client's frame: <c>{ "type": string, "id"?: string, "payload"?: object }</c>.</summary>
 /// <param name="Type">The event's name.</param>
-/// <param name="Id">The client's own id for the event; every direct reply carries it.</param>
-/// <param name="Payload">The payload's bytes, still to be read as the event's type; <c>{}</c> where it is absent or null.</param>
+/// <param name="Id">The client's id for the event; direct replies repeat it.</param>
+/// <param name="Payload">The payload's raw JSON; <c>{}</c> if it is absent or null.</param>
 internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory<byte> Payload)
 {
     private static readonly JsonReaderOptions Options = new() { MaxDepth = 32 };
     private static readonly ReadOnlyMemory<byte> NoPayload = "{}"u8.ToArray();
 
-    /// <summary>Reads the envelope in one pass and leaves the payload as it is.</summary>
-    /// <returns>False if the frame is not JSON, or not such an object, or names a field of the envelope twice.</returns>
+    /// <summary>Reads the envelope in one pass and leaves the payload unparsed.</summary>
+    /// <returns>False if the frame is not JSON, not such an object, or repeats an envelope field.</returns>
     public static bool TryRead(ReadOnlyMemory<byte> frame, out Envelope envelope)
     {
         envelope = default;
@@ -26,7 +26,7 @@ internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory
 
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                // Names are compared only as far as they agree: with a lone surrogate behind that, some would pass.
+                // A comparison stops at the first difference, so an escaped name with a lone surrogate could pass: decode it.
                 if (reader.ValueIsEscaped)
                     reader.GetString();
                 if (reader.ValueTextEquals("type"u8))
@@ -64,7 +64,7 @@ internal readonly record struct Envelope(string Type, string? Id, ReadOnlyMemory
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException)
         {
-            // InvalidOperationException is how the reader refuses a lone surrogate.
+            // The reader reports a lone surrogate as InvalidOperationException.
             return false;
         }
     }

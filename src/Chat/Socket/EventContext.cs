@@ -1,14 +1,14 @@
 namespace Chat.Socket;
 
-/// <summary>Where an event came from, and the way to answer it.</summary>
+/// <summary>The origin of an event, and the way to reply to it.</summary>
 /// <param name="Connection">The connection that sent it.</param>
-/// <param name="Id">The envelope's id, which every direct reply repeats; null if the client gave none.</param>
+/// <param name="Id">The envelope's id, which direct replies repeat; null if the client sent none.</param>
 public readonly record struct EventContext(Connection Connection, string? Id)
 {
     /// <summary>The user that sent the event.</summary>
     public Guid UserId => Connection.User.Id;
 
-    /// <summary>Answers the event on its own connection, under its id.</summary>
+    /// <summary>Replies on the event's connection, with its id.</summary>
     public void Reply<TEvent>(TEvent reply)
         where TEvent : IEvent<TEvent> => Connection.Send(Frame.Of(reply, Id));
 }

@@ -5,23 +5,20 @@ using Chat.Json;
 namespace Chat.Socket;
 
 /// <summary>
-/// One envelope, encoded once: <c>{"type":…,"id"?:…,"payload":…}</c> in UTF-8. A frame that goes to many is the same
-/// object in every send queue; nobody changes its bytes.
+/// One envelope, encoded once: <c>{"type":…,"id"?:…,"payload":…}</c> in UTF-8. Fan-out puts the same instance into every
+/// send queue; its bytes are immutable.
 /// </summary>
-/// <param name="Bytes">The text frame as it goes over the wire.</param>
-/// <param name="Droppable">Whether a queue that is half full may leave it out (typing and presence).</param>
+/// <param name="Bytes">The text frame's payload on the wire.</param>
+/// <param name="Droppable">Whether a queue that is half full may drop it (typing and presence).</param>
 public sealed record Frame(ReadOnlyMemory<byte> Bytes, bool Droppable = false)
 {
-    /// <summary>
-    /// The most bytes that a frame of the server's holds, so that a client knows what to make room for. What could be longer
-    /// is sent in parts.
-    /// </summary>
+    /// <summary>The largest frame that the server sends, in bytes; larger content is split. Clients may size buffers by it.</summary>
     public const int MaxBytes = 256 * 1024;
 
-    /// <summary>Becomes a WebSocket ping on its way down; see <see cref="SocketStream"/>. No event is empty.</summary>
+    /// <summary>A marker that <see cref="SocketStream"/> turns into a WebSocket ping. No event is empty.</summary>
     internal static readonly Frame Ping = new(ReadOnlyMemory<byte>.Empty);
 
-    /// <summary>Encodes an event; with an id it is the reply to the event that carried that id.</summary>
+    /// <summary>Encodes an event; an <paramref name="id"/> makes it the reply to the event with that id.</summary>
     public static Frame Of<TEvent>(TEvent payload, string? id = null, bool droppable = false)
         where TEvent : IEvent<TEvent>
     {
@@ -29,7 +26,7 @@ public sealed record Frame(ReadOnlyMemory<byte> Bytes, bool Droppable = false)
         return droppable ? frame with { Droppable = true } : frame;
     }
 
-    /// <summary>The same, for a payload that is there as JSON already, in pieces.</summary>
+    /// <summary>Encodes an event whose payload is JSON already, in pieces.</summary>
     public static Frame Of<TEvent>(string? id, params ReadOnlySpan<ReadOnlyMemory<byte>> payload)
         where TEvent : IEvent<TEvent>
     {

@@ -7,17 +7,17 @@ using Chat.Telemetry;
 namespace Chat.Socket;
 
 /// <summary>
-/// Reads text frames from one socket, whatever fragments they come in. It waits without a buffer and rents one only
-/// when bytes are there, so that an idle socket holds none.
+/// Reads text frames from one socket and reassembles fragments. It waits without a buffer and rents one only when data
+/// arrives, so that an idle socket holds none.
 /// </summary>
-internal sealed class FrameReader(WebSocket socket, Limits limits, ActivityTracker lifeSign, ServerMetrics metrics) : IDisposable
+internal sealed class FrameReader(WebSocket socket, Limits limits, ActivityTracker activity, ServerMetrics metrics) : IDisposable
 {
     private const int FirstRent = 1024;
     private const int DrainRent = 4 * 1024;
     private byte[]? buffer;
 
-    /// <summary>Waits for the next frame. Its bytes are good until the next call, or <see cref="Release"/>.</summary>
-    /// <returns>The frame; or why there will be no other.</returns>
+    /// <summary>Waits for the next frame. Its bytes are valid until the next call, or <see cref="Release"/>.</summary>
+    /// <returns>The frame, or why there is no next one.</returns>
     public async ValueTask<(ReadOnlyMemory<byte> Frame, Disconnect? End)> ReadAsync()
     {
         Release();
@@ -26,7 +26,7 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, ActivityTrack
         var emptyFragments = 0;
         while (true)
         {
-            lifeSign.Touch();
+            activity.Touch();
             if (received.MessageType == WebSocketMessageType.Close)
                 return (default, Disconnect.NormalClosure);
             if (received.MessageType == WebSocketMessageType.Binary)
@@ -46,7 +46,7 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, ActivityTrack
             }
 
             Grow(length);
-            // No further than one byte too many: .NET waits until the room it is given is full.
+            // At most one byte over the limit: .NET fills the whole buffer before it returns.
             var room = Math.Min(buffer!.Length, limits.MaxFrameBytes + 1) - length;
             received = await socket.ReceiveAsync(buffer.AsMemory(length, room), CancellationToken.None);
             if (received is { Count: 0, EndOfMessage: false })
@@ -55,18 +55,18 @@ internal sealed class FrameReader(WebSocket socket, Limits limits, ActivityTrack
     }
 
     /// <summary>
-    /// Discards what still comes, until the peer has closed. With a buffer: .NET answers a read of nothing in the middle of
-    /// a message at once and consumes nothing, so that waiting as <see cref="ReadAsync"/> does would spin.
+    /// Discards input until the peer has closed. Needs a buffer: in the middle of a message .NET completes a zero-byte read
+    /// at once without consuming anything, so that waiting as <see cref="ReadAsync"/> does would spin.
     /// </summary>
     public async ValueTask DrainAsync()
     {
         Release();
         buffer = ArrayPool<byte>.Shared.Rent(DrainRent);
         while ((await socket.ReceiveAsync(buffer.AsMemory(), CancellationToken.None)).MessageType != WebSocketMessageType.Close)
-            lifeSign.Touch();
+            activity.Touch();
     }
 
-    /// <summary>Gives the buffer back: nobody looks at the frame any more.</summary>
+    /// <summary>Returns the buffer to the pool; the frame's bytes are invalid from here on.</summary>
     public void Release()
     {
         if (buffer is null)

@@ -6,12 +6,12 @@ using Chat.Telemetry;
 namespace Chat.Socket;
 
 /// <summary>
-/// Tells the log, for a time, which frames go to and from a user's connections on this node: event, id, size, direction and what became
-/// of it. Never what is in a frame. While nobody is traced it costs a look at a field.
+/// Logs, for a limited time, the frames of a user's connections on this node: event, id, size, direction and outcome,
+/// never the content. Costs one field read while no user is traced.
 /// </summary>
 internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces> log) : IDisposable
 {
-    /// <summary>The most users at a time.</summary>
+    /// <summary>The maximum number of users traced at a time.</summary>
     public const int MaxTraces = 10;
 
     // A busy user's frames must not fill the disk.
@@ -20,17 +20,17 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     private readonly Lock gate = new();
     private volatile bool isOn;
 
-    /// <summary>Whether anybody is traced. Costs nothing to ask, which an empty dictionary does: it takes all its locks.</summary>
+    /// <summary>Whether any user is traced. A field, because <c>ConcurrentDictionary.IsEmpty</c> may take all locks.</summary>
     public bool IsOn => isOn;
 
-    /// <summary>Who is traced, and until when.</summary>
+    /// <summary>The traced users, and when each trace ends.</summary>
     public IReadOnlyList<FrameTrace> All => [.. traces.Values.Select(trace => new FrameTrace(trace.UserId, trace.Until)).OrderBy(trace => trace.UserId)];
 
-    /// <summary>Traces a user's frames from now on; a trace that is there goes on for as long.</summary>
+    /// <summary>Starts tracing a user's frames, or extends a running trace.</summary>
     /// <param name="userId">The user.</param>
-    /// <param name="duration">How long.</param>
-    /// <param name="expired">Called when its time is over, with how many frames were told of and how many left out.</param>
-    /// <returns>When it will be over; null if too many are traced already.</returns>
+    /// <param name="duration">How long to trace.</param>
+    /// <param name="expired">Called when the trace expires, with the numbers of frames logged and omitted.</param>
+    /// <returns>The trace; null if too many users are traced already.</returns>
     public FrameTrace? TryBegin(Guid userId, TimeSpan duration, Action<long, long> expired)
     {
         var trace = new Trace(userId, time.GetUtcNow() + duration, new TokenBucket(LinesPerSecond, time));
@@ -48,9 +48,9 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
         return new FrameTrace(userId, trace.Until);
     }
 
-    /// <summary>Ends a user's trace.</summary>
-    /// <returns>How many frames were told of and how many left out; null if there was none.</returns>
-    public (long Told, long LeftOut)? TryEnd(Guid userId)
+    /// <summary>Stops a user's trace.</summary>
+    /// <returns>The numbers of frames logged and omitted; null if the user was not traced.</returns>
+    public (long Logged, long Omitted)? TryEnd(Guid userId)
     {
         lock (gate)
         {
@@ -62,20 +62,20 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
         }
     }
 
-    /// <summary>A frame of a client's was handled to its end.</summary>
-    /// <param name="connection">Where it came from.</param>
-    /// <param name="name">The event, or <see cref="ServerMetrics.UnknownEvent"/>: an unknown name is the client's text.</param>
+    /// <summary>Records a client's frame after it was handled.</summary>
+    /// <param name="connection">The connection that sent it.</param>
+    /// <param name="name">The event, or <see cref="ServerMetrics.UnknownEvent"/>: an unknown name is client input.</param>
     /// <param name="id">The client's id for it.</param>
     /// <param name="bytes">The frame's size.</param>
-    /// <param name="outcome">The code of its error, or <see cref="ServerMetrics.Ok"/>.</param>
-    /// <param name="took">How long it took.</param>
+    /// <param name="outcome">The error code, or <see cref="ServerMetrics.Ok"/>.</param>
+    /// <param name="took">The time taken to handle it.</param>
     public void Received(Connection connection, string name, string? id, int bytes, string outcome, TimeSpan took)
     {
         if (TraceOf(connection) is { } trace)
             Received(trace.UserId, connection.Id, name, Shown(id), bytes, outcome, (long)took.TotalMilliseconds);
     }
 
-    /// <summary>A frame was given to a connection's send queue.</summary>
+    /// <summary>Records a frame passed to a connection's send queue.</summary>
     public void Sent(Connection connection, Frame frame, EnqueueResult outcome)
     {
         if (TraceOf(connection) is not { } trace || !Envelope.TryRead(frame.Bytes, out var envelope))
@@ -83,8 +83,8 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
         Sent(trace.UserId, connection.Id, envelope.Type, Shown(envelope.Id), frame.Bytes.Length, outcome switch
         {
             EnqueueResult.Queued => "queued",
-            EnqueueResult.Dropped => "left out, the queue is half full",
-            EnqueueResult.Closing => "left out, the connection is closing",
+            EnqueueResult.Dropped => "dropped, the queue is half full",
+            EnqueueResult.Closing => "discarded, the connection is closing",
             _ => "refused, the queue is full",
         });
     }
@@ -95,7 +95,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
             trace.Dispose();
     }
 
-    // Null as well for one frame too many in this second.
+    // Null also if this second's lines are used up.
     private Trace? TraceOf(Connection connection) =>
         connection.Token?.Identity is { } identity && traces.TryGetValue(identity.Id, out var trace) && trace.TryTakeLine() ? trace : null;
 
@@ -103,17 +103,17 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     {
         lock (gate)
         {
-            // Another one may have taken its place in the meantime.
+            // A new trace may have replaced it meanwhile.
             if (!traces.TryRemove(KeyValuePair.Create(trace.UserId, trace)))
                 return;
             trace.Dispose();
             isOn = !traces.IsEmpty;
         }
 
-        expired(trace.Counts.Told, trace.Counts.LeftOut);
+        expired(trace.Counts.Logged, trace.Counts.Omitted);
     }
 
-    // An id is the client's text, too: what does not look like one may be anything.
+    // An id is client input, too: show it only if it looks like one.
     private static string Shown(string? id) => id is null ? "-" : Id().IsMatch(id) ? id : "(not shown)";
 
     [GeneratedRegex("^[A-Za-z0-9_-]{1,40}$")]
@@ -137,7 +137,7 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
 
         public ITimer? Timer { get; set; }
 
-        public (long Told, long LeftOut) Counts
+        public (long Logged, long Omitted) Counts
         {
             get
             {
@@ -150,9 +150,9 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
         {
             lock (gate)
             {
-                var isFree = lines.Take() == TimeSpan.Zero;
-                (logged, omitted) = isFree ? (logged + 1, omitted) : (logged, omitted + 1);
-                return isFree;
+                var isAllowed = lines.Take() == TimeSpan.Zero;
+                (logged, omitted) = isAllowed ? (logged + 1, omitted) : (logged, omitted + 1);
+                return isAllowed;
             }
         }
 
@@ -166,5 +166,5 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     }
 }
 
-/// <summary>Whose frames are traced, and until when.</summary>
+/// <summary>A traced user, and when the trace ends.</summary>
 internal sealed record FrameTrace(Guid UserId, DateTimeOffset Until);

@@ -4,15 +4,15 @@ using Chat.Telemetry;
 namespace Chat.Socket;
 
 /// <summary>
-/// Looks at every connection once a second, pings it when that is due, and ends those that are silent, stuck, expired or
-/// never signed in. One timer for the node instead of several for each socket; a second's tolerance is what the protocol leaves us. It
-/// also forgets the sending of those who have become quiet.
+/// Checks every connection once a second: pings it when due, and ends it if it is silent, stuck, expired or never
+/// authenticated. One timer for the node instead of several for each socket; the protocol tolerates a second. It also
+/// sweeps the rate limiters of idle users.
 /// </summary>
 internal sealed class Heartbeat(
     Hub hub, HttpConnectionLimiter http, SendRateLimiter rates, RequestRateLimiter requests, HandshakeRateLimiter handshakes, OpenConversationRateLimiter openings, ServerMetrics metrics, TimeProvider time)
     : BackgroundService
 {
-    /// <summary>The time between two looks.</summary>
+    /// <summary>The time between two checks.</summary>
     internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -22,15 +22,15 @@ internal sealed class Heartbeat(
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
-                var (waiting, longest) = (0, 0);
+                var (queued, longest) = (0, 0);
                 foreach (var connection in hub.Connections)
                 {
                     connection.EnforceTimeouts();
-                    waiting += connection.QueueLength;
+                    queued += connection.QueueLength;
                     longest = Math.Max(longest, connection.QueueLength);
                 }
 
-                metrics.RecordSendQueues(waiting, longest);
+                metrics.RecordSendQueues(queued, longest);
                 rates.Sweep();
                 requests.Sweep();
                 handshakes.Sweep();

@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace Chat.Socket;
 
 /// <summary>
-/// The connections of this node: all of them, for the heartbeat and the drain, and those of each user, for fan-out.
-/// A user may have many. Reading takes no lock: a user's connections are an array that is replaced, never changed.
+/// The connections of this node: all of them, for the heartbeat and the drain, and by user, for fan-out. A user may have
+/// many. Reads take no lock: a user's connections are a copy-on-write array.
 /// </summary>
 public sealed class Hub
 {
@@ -13,12 +13,12 @@ public sealed class Hub
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile NodeState state;
     private int count;
-    private int held;
+    private int unreleased;
 
     /// <summary>Whether the node takes new connections.</summary>
     internal NodeState State => state;
 
-    /// <summary>What new connections are closed with, because the node takes none; null if it does.</summary>
+    /// <summary>The close for new connections while the node accepts none; null while it does.</summary>
     internal Disconnect? RefusalReason => State switch
     {
         NodeState.Serving => null,
@@ -26,22 +26,22 @@ public sealed class Hub
         _ => Disconnect.ServerStopping,
     };
 
-    /// <summary>Every open connection, signed in or not. No copy, which would be a large one each second.</summary>
+    /// <summary>Every open connection, authenticated or not. Enumerated without a copy, which would be large each second.</summary>
     public IEnumerable<Connection> Connections => all.Select(entry => entry.Value);
 
-    /// <summary>How many there are of these. Asked at every handshake, and the dictionary takes all its locks to answer.</summary>
+    /// <summary>The number of open connections. A field, because every handshake asks and the dictionary's count takes all locks.</summary>
     public int Count => Volatile.Read(ref count);
 
     /// <summary>The users with a connection to this node.</summary>
     public ICollection<Guid> Users => users.Keys;
 
-    /// <summary>The open connection with this id; null if there is none.</summary>
+    /// <summary>Returns the open connection with this id; null if there is none.</summary>
     internal Connection? Find(Guid id) => all.GetValueOrDefault(id);
 
-    /// <summary>The open connections of a user to this node; empty if there is none.</summary>
-    public IReadOnlyList<Connection> ConnectionsOf(Guid userId) => users.TryGetValue(userId, out var own) ? own : [];
+    /// <summary>Returns a user's open connections to this node.</summary>
+    public IReadOnlyList<Connection> ConnectionsOf(Guid userId) => users.TryGetValue(userId, out var current) ? current : [];
 
-    /// <summary>Sends a frame to every connection of a user on this node, but to one if asked.</summary>
+    /// <summary>Sends a frame to every connection of a user on this node, except one.</summary>
     public void Send(Guid userId, Frame frame, Connection? except = null)
     {
         foreach (var connection in ConnectionsOf(userId))
@@ -51,14 +51,14 @@ public sealed class Hub
         }
     }
 
-    /// <summary>Completes when the node is stopping, and whatever the end of its last connection brought is done.</summary>
+    /// <summary>Completes when the node is stopping and the clean-up of its last connection is done.</summary>
     internal Task Drained => drained.Task;
 
     /// <summary>
-    /// Lets new connections in, or no longer. Whoever does that, and then looks at <see cref="Connections"/>, sees each connection
-    /// that does not itself see the new state behind its <see cref="Add"/>: between the two nobody is overlooked.
+    /// Changes whether the node accepts connections. A caller that then enumerates <see cref="Connections"/> sees every
+    /// connection that does not itself observe the new state after its <see cref="Add"/>, so that none is missed.
     /// </summary>
-    /// <returns>False if the node is stopping, which is for good.</returns>
+    /// <returns>False if the node is stopping, which is final.</returns>
     internal bool TryTransition(NodeState to)
     {
         for (var now = State; ; now = State)
@@ -74,16 +74,16 @@ public sealed class Hub
 
     internal void Add(Connection connection)
     {
-        Interlocked.Increment(ref held);
+        Interlocked.Increment(ref unreleased);
         if (all.TryAdd(connection.Id, connection))
             Interlocked.Increment(ref count);
-        // Whoever adds looks at the state next, and must not see one from before.
+        // The caller reads the state next, and must not see a stale one.
         Interlocked.MemoryBarrier();
     }
 
-    /// <summary>From here on the connection gets what is sent to its user.</summary>
+    /// <summary>Starts delivering the user's frames to the connection.</summary>
     internal void Join(Connection connection) =>
-        users.AddOrUpdate(connection.User.Id, _ => [connection], (_, own) => [.. own, connection]);
+        users.AddOrUpdate(connection.User.Id, _ => [connection], (_, current) => [.. current, connection]);
 
     internal void Remove(Connection connection)
     {
@@ -92,27 +92,27 @@ public sealed class Hub
         if (!connection.IsAuthenticated)
             return;
         var userId = connection.User.Id;
-        while (users.TryGetValue(userId, out var own))
+        while (users.TryGetValue(userId, out var current))
         {
-            var rest = Array.FindAll(own, other => other != connection);
+            var rest = Array.FindAll(current, other => other != connection);
             var done = rest.Length == 0
-                ? users.TryRemove(KeyValuePair.Create(userId, own))
-                : users.TryUpdate(userId, rest, own);
+                ? users.TryRemove(KeyValuePair.Create(userId, current))
+                : users.TryUpdate(userId, rest, current);
             if (done)
                 return;
         }
     }
 
-    /// <summary>The end of a connection that was added is over and done with.</summary>
+    /// <summary>Signals that the clean-up of an added connection is done.</summary>
     internal void Release()
     {
-        Interlocked.Decrement(ref held);
+        Interlocked.Decrement(ref unreleased);
         SignalIfDrained();
     }
 
     private void SignalIfDrained()
     {
-        if (State == NodeState.Stopping && Volatile.Read(ref held) == 0)
+        if (State == NodeState.Stopping && Volatile.Read(ref unreleased) == 0)
             drained.TrySetResult();
     }
 }

@@ -1,16 +1,14 @@
 namespace Chat.Socket;
 
-/// <summary>
-/// Follows connections from their acceptance to their end. Called in the order of <c>Slices.cs</c>.
-/// </summary>
+/// <summary>Observes connections from sign-in to their end. Called in the order of <c>Slices.cs</c>.</summary>
 public interface IConnectionObserver
 {
-    /// <summary>Before <c>auth_success</c>: what must be in place for the user's live events to arrive.</summary>
+    /// <summary>Runs before <c>auth_success</c>: sets up what the user's live events need.</summary>
     ValueTask OnOpeningAsync(Connection connection) => ValueTask.CompletedTask;
 
-    /// <summary>After <c>auth_success</c>, before the first event of the client is handled.</summary>
+    /// <summary>Runs after <c>auth_success</c>, before the client's first event is handled.</summary>
     ValueTask OnOpenedAsync(Connection connection) => ValueTask.CompletedTask;
 
-    /// <summary>The connection has left the hub; runs for each one that <see cref="OnOpeningAsync"/> was called for.</summary>
+    /// <summary>Runs after the connection has left the hub, for each one that <see cref="OnOpeningAsync"/> was called for.</summary>
     ValueTask OnClosedAsync(Connection connection) => ValueTask.CompletedTask;
 }

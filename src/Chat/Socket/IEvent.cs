@@ -3,8 +3,8 @@ using System.Text.Json.Serialization.Metadata;
 namespace Chat.Socket;
 
 /// <summary>
-/// A record that travels as the payload of an envelope, from a client or to one. The type itself carries its wire
-/// name and how it is read and written, so that a name stands in exactly one place.
+/// A record sent as the payload of an envelope, in either direction. The type itself carries its wire name and its JSON
+/// metadata, so that a name is written in exactly one place.
 /// </summary>
 /// <typeparam name="TSelf">The record itself.</typeparam>
 public interface IEvent<TSelf>
@@ -13,6 +13,6 @@ public interface IEvent<TSelf>
     /// <summary>The envelope's <c>type</c>, for example <c>message.send</c>.</summary>
     static abstract string Name { get; }
 
-    /// <summary>How the payload is read and written.</summary>
+    /// <summary>The payload's JSON metadata.</summary>
     static abstract JsonTypeInfo<TSelf> Json { get; }
 }

@@ -1,14 +1,14 @@
 namespace Chat.Socket;
 
-/// <summary>Whether a node takes new connections.</summary>
+/// <summary>Whether a node accepts connections.</summary>
 internal enum NodeState
 {
-    /// <summary>It does.</summary>
+    /// <summary>Accepts connections.</summary>
     Serving,
 
-    /// <summary>An operator sends everybody elsewhere, until further notice.</summary>
+    /// <summary>Drained by an operator, until put back into service.</summary>
     Draining,
 
-    /// <summary>It is going down.</summary>
+    /// <summary>Shutting down.</summary>
     Stopping,
 }

@@ -4,14 +4,14 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace Chat.Socket;
 
-/// <summary>The token of <c>/chat/ws?token=…</c>, taken out of the request before anything could log it.</summary>
+/// <summary>The token of <c>/chat/ws?token=…</c>, removed from the request before anything could log it.</summary>
 /// <param name="Value">The token.</param>
 internal sealed record QueryToken(string Value);
 
 /// <summary>
-/// Takes the token out of the query string when the request's context is made: ahead of the host's own request log,
-/// traces and metrics, which would all show it. Out of every request's, since a token that was sent to a mistyped
-/// address is no less a secret; and with it whatever else looks like a token, under any name and in the path, since some clients
+/// Removes the token from the query string when the request's context is created: before the host's own request log,
+/// traces and metrics, which would all expose it. Applies to every request, since a token sent to a mistyped path is no
+/// less secret; and removes anything else that looks like a token, under any name and in the path, since some clients
 /// call it <c>access_token</c>.
 /// </summary>
 internal sealed partial class QueryTokenContextFactory(IServiceProvider services) : IHttpContextFactory
@@ -21,7 +21,7 @@ internal sealed partial class QueryTokenContextFactory(IServiceProvider services
     public HttpContext Create(IFeatureCollection featureCollection)
     {
         var request = featureCollection.GetRequiredFeature<IHttpRequestFeature>();
-        // A CONNECT of HTTP/2 has neither, and Kestrel leaves them null.
+        // Kestrel leaves both null for a CONNECT over HTTP/2.
         request.Path ??= "";
         request.QueryString ??= "";
         if (request.QueryString.Length > 1)
@@ -53,7 +53,7 @@ internal sealed partial class QueryTokenContextFactory(IServiceProvider services
 
     private static bool LooksLikeToken(string? text) => text is not null && Token().IsMatch(text);
 
-    // JSON's "{" in base64url, and at least two more parts: a JWS or a JWE.
+    // "{" of JSON in base64url, and at least two more parts: a JWS or a JWE.
     [GeneratedRegex(@"e[wy][\w-]{8,}\.[\w-]*\.[\w-]+", RegexOptions.CultureInvariant)]
     private static partial Regex Token();
 }

@@ -5,9 +5,9 @@ using Chat.Telemetry;
 namespace Chat.Socket;
 
 /// <summary>
-/// What waits to be written to one socket, and the only writer of it. Anybody may add; one drain at a time writes, on
-/// the thread pool, and only while something waits, so that an idle socket costs no task. Nobody ever waits for a
-/// reader: past its bound the queue refuses, and its connection is closed as a slow consumer.
+/// The outgoing frames of one socket, and its only writer. Any thread may enqueue; a single drain loop writes, on the
+/// thread pool, and only while the queue is not empty, so that an idle socket costs no task. Nobody ever waits for a
+/// reader: when the queue is full, its connection is closed as a slow consumer.
 /// </summary>
 internal sealed class SendQueue(WebSocket socket, Transport transport, Action abort, Limits limits, ServerMetrics metrics, TimeProvider time) : IThreadPoolWorkItem
 {
@@ -22,22 +22,22 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     private long closingSince;
     private long writingSince;
 
-    /// <summary>Completes when the close frame is out, or the socket is broken: nothing is written any more.</summary>
+    /// <summary>Completes when the close frame is sent, or the socket is broken: nothing is written any more.</summary>
     public Task Ended => ended.Task;
 
-    /// <summary>Whether a close was asked for: what is added from then on is left out.</summary>
+    /// <summary>Whether a close was requested; frames added from then on are discarded.</summary>
     public bool IsClosing => Volatile.Read(ref closingSince) != 0;
 
-    /// <summary>Why the socket is closed; null as long as nobody asked for it.</summary>
+    /// <summary>Why the socket is closed; null until a close is requested.</summary>
     public Disconnect? CloseReason => IsClosing ? closing : null;
 
-    /// <summary>How many frames wait. Read without the lock: a number to look at.</summary>
+    /// <summary>The number of queued frames. Read without the lock: approximate.</summary>
     public int Length => frames.Count;
 
-    /// <summary>How many bytes these are. Read as that is.</summary>
+    /// <summary>The size of the queued frames, in bytes. Approximate, too.</summary>
     public int Bytes => Volatile.Read(ref queuedBytes);
 
-    /// <summary>Adds a frame, if there is room for it.</summary>
+    /// <summary>Enqueues a frame if it fits.</summary>
     public EnqueueResult Add(Frame frame)
     {
         lock (gate)
@@ -64,22 +64,22 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     }
 
     /// <summary>
-    /// Adds a frame, and from then on lets others add: whatever they send because of <paramref name="letIn"/> comes
-    /// behind this frame, and nothing that they send after it is missed.
+    /// Runs <paramref name="join"/> and enqueues a frame atomically: whatever others send because of the join comes after
+    /// the frame, and nothing that they send after it is missed.
     /// </summary>
-    public void AddThenJoin(Frame frame, Action letIn)
+    public void AddThenJoin(Frame frame, Action join)
     {
         lock (gate)
         {
-            letIn();
+            join();
             Add(frame);
         }
     }
 
-    /// <summary>Ends the socket with a close frame, behind what waits; only the first call counts.</summary>
-    /// <param name="reason">What the close frame says.</param>
-    /// <param name="discard">Leave out what waits, because nobody reads it.</param>
-    /// <param name="limit">Which limit this enforces, if it does: counted before the client can know of it.</param>
+    /// <summary>Enqueues a close frame behind the queued frames. Only the first call counts.</summary>
+    /// <param name="reason">The code and reason of the close frame.</param>
+    /// <param name="discard">Whether to discard the queued frames, because nobody reads them.</param>
+    /// <param name="limit">The limit that this enforces, if any; counted before the client can see the close.</param>
     public void Close(Disconnect reason, bool discard, string? limit = null)
     {
         lock (gate)
@@ -101,10 +101,10 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         }
     }
 
-    /// <summary>Sends a ping, ahead of what waits: whoever reads slowly shows by its pong that it reads.</summary>
+    /// <summary>Sends a ping ahead of the queued frames, so that a slow reader still answers with pongs.</summary>
     public void Ping()
     {
-        // TestServer's sockets have neither pings nor a stream to make one on.
+        // TestServer's sockets have neither pings nor a stream to write one to.
         if (transport.Stream is null)
             return;
         lock (gate)
@@ -116,7 +116,7 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         }
     }
 
-    /// <summary>Completes when the queue is at most half full, or there is nothing to wait for any more.</summary>
+    /// <summary>Completes when the queue is at most half full, or closing.</summary>
     public Task WaitForCapacityAsync()
     {
         lock (gate)
@@ -128,19 +128,19 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         }
     }
 
-    /// <summary>Whether one write has been under way for longer than it may.</summary>
+    /// <summary>Whether a write has exceeded the write timeout.</summary>
     public bool IsStuck => Volatile.Read(ref writingSince) is not 0 and var since && time.GetElapsedTime(since) > limits.WriteTimeout;
 
-    /// <summary>Whether the other side has had its time to answer the close.</summary>
+    /// <summary>Whether the peer has exceeded the close timeout.</summary>
     public bool IsOverdue => Volatile.Read(ref closingSince) is not 0 and var since && time.GetElapsedTime(since) > limits.CloseTimeout;
 
-    /// <summary>The drain: see the type's summary.</summary>
+    /// <summary>Runs the drain loop.</summary>
     void IThreadPoolWorkItem.Execute() => _ = DrainAsync();
 
     private bool WouldExceed(Frame frame, int share) =>
         frames.Count >= limits.SendQueueEvents / share || queuedBytes + Cost(frame) > limits.SendQueueBytes / share;
 
-    // At most half of the queue: the size of a single frame says nothing about how fast its reader is.
+    // At most half of the queue: a single large frame does not make its reader slow.
     private int Cost(Frame frame) => Math.Min(frame.Bytes.Length, limits.SendQueueBytes / 2);
 
     private bool IsHalfFull => frames.Count > limits.SendQueueEvents / 2 || queuedBytes > limits.SendQueueBytes / 2;
@@ -166,8 +166,8 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
             while (Next(out var frame, out var more, out var last))
             {
                 Volatile.Write(ref writingSince, time.GetTimestamp());
-                // No token: a cancelled send aborts the socket anyway, and a cancellable one is slower. The heartbeat
-                // aborts a write that is stuck.
+                // No token: cancelling a send aborts the socket anyway, and a cancellable one is slower. The heartbeat
+                // aborts a stuck write.
                 if (frame is not null)
                 {
                     transport.Cork(more);
@@ -176,7 +176,7 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
                 }
                 else
                 {
-                    // A client that closed gets the code that it gave, or none if it gave none.
+                    // A client's close is answered with its own code, or with none if it gave none.
                     if (last == Disconnect.NormalClosure)
                         await socket.CloseOutputAsync(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
                     else
@@ -190,8 +190,8 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         }
         catch (Exception failure) when (SocketFailure.IsDisconnect(failure))
         {
-            // The other side is gone: the receive loop meets the same end and cleans up. A socket that is over already
-            // is left alone, since .NET itself closes for a protocol error, and an abort would overtake that close.
+            // The peer is gone; the receive loop fails the same way and cleans up. Do not abort a socket that is closed
+            // already: .NET closes by itself on a protocol error, and an abort would overtake that close frame.
             if (socket.State is not (WebSocketState.Aborted or WebSocketState.Closed))
                 abort();
             Close(Disconnect.NormalClosure, discard: true);
@@ -199,7 +199,7 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
         }
     }
 
-    // The next frame; or, once all that waited is out, the close; or neither, and the drain is over.
+    // Takes the next frame, or the close once the queue is empty, or neither, which ends the drain loop.
     private bool Next(out Frame? frame, out bool more, out Disconnect? last)
     {
         lock (gate)
@@ -227,18 +227,18 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
     }
 }
 
-/// <summary>What became of a frame that was to be sent.</summary>
+/// <summary>The outcome of enqueuing a frame.</summary>
 internal enum EnqueueResult
 {
-    /// <summary>It waits to be written.</summary>
+    /// <summary>Queued to be written.</summary>
     Queued,
 
-    /// <summary>It may be left out, and was, because the queue is half full.</summary>
+    /// <summary>Dropped, because it is droppable and the queue is half full.</summary>
     Dropped,
 
-    /// <summary>The connection closes, and sends nothing any more.</summary>
+    /// <summary>Discarded, because the connection is closing.</summary>
     Closing,
 
-    /// <summary>The queue is past its bound: the client reads too slowly.</summary>
+    /// <summary>Rejected, because the queue is full: the client reads too slowly.</summary>
     Full,
 }

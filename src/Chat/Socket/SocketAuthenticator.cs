@@ -5,24 +5,22 @@ using Chat.Tokens;
 
 namespace Chat.Socket;
 
-/// <summary>
-/// Lets users in, whichever of the three ways their token came, and renews the token of a live connection.
-/// </summary>
+/// <summary>Authenticates connections, however their token was sent, and renews the token of a live connection.</summary>
 internal sealed class SocketAuthenticator(
     TokenValidator tokens,
     Hub hub,
     IEnumerable<IIdentityObserver> identityObservers,
     IEnumerable<IConnectionObserver> connectionObservers,
     SignInLimiter signIns,
-    DatabaseEpoch lineage,
+    DatabaseEpoch epoch,
     AuditLog audit,
     Limits limits,
     TimeProvider time) : IHandler<Authenticate>, IDisposable
 {
     /// <summary>
-    /// Users being let in at the same time; the others wait for their turn. Each one asks the database and Redis several
-    /// things, and when thousands come back at once, all of them asking together would all be too late. Of one user there are never
-    /// more than <see cref="SignInLimiter.MaxPerUser"/> among them.
+    /// The maximum number of concurrent sign-ins; others wait. Each one queries the database and Redis, and when thousands
+    /// reconnect at once, running all of them together would make all of them too late. At most
+    /// <see cref="SignInLimiter.MaxPerUser"/> of these belong to one user.
     /// </summary>
     internal const int MaxConcurrency = 32;
 
@@ -35,18 +33,18 @@ internal sealed class SocketAuthenticator(
     }
 
     /// <summary>
-    /// Answers a token with <c>auth_success</c>, or with <c>auth_failed</c> and close 4501. A token that cannot be
-    /// checked yet is not called wrong: the client is sent away to come back.
+    /// Answers a token with <c>auth_success</c>, or with <c>auth_failed</c> and close 4501. If the token cannot be validated
+    /// yet, the client is not refused but told to try again later (1013).
     /// </summary>
     public async ValueTask AuthenticateAsync(string token, Connection connection, string? id)
     {
-        // Whatever comes of it, and however long that takes: this is a client with a token.
+        // Set before validation, which may take a while: the authentication timeout is for clients without a token.
         connection.HasPresentedToken = true;
-        var reading = await tokens.ValidateAsync(token);
-        if (reading.Identity is not { } identity)
+        var result = await tokens.ValidateAsync(token);
+        if (result.Identity is not { } identity)
         {
-            if (reading.Refusal is { } refusal)
-                Refuse(connection, id, refusal, refusal.Reason == RefusalReason.Expired ? "The token has expired." : "The token is not valid here.");
+            if (result.Refusal is { } refusal)
+                Refuse(connection, id, refusal, refusal.Reason == RefusalReason.Expired ? "The token has expired." : "The token is invalid.");
             else
                 connection.Close(Disconnect.IssuerUnavailable);
             return;
@@ -56,26 +54,26 @@ internal sealed class SocketAuthenticator(
         {
             if (connection.User.Id != identity.Id)
             {
-                Refuse(connection, id, new TokenRefusal(RefusalReason.AnotherUsers, "-", "-"), "The token is another user's.");
+                Refuse(connection, id, new TokenRefusal(RefusalReason.AnotherUsers, "-", "-"), "The token belongs to another user.");
                 return;
             }
 
-            connection.Renew(reading);
+            connection.Renew(result);
             connection.Send(Frame.Of(Success(connection), id));
             return;
         }
 
-        // Before the wait, which is not to count as time without a token.
-        if (!connection.TrySignIn(reading))
+        // Before the wait, which must not count against the authentication timeout.
+        if (!connection.TrySignIn(result))
         {
             connection.Close(Disconnect.TooManyConnections);
             return;
         }
 
-        // The user's turn first: who waits for their own sign-ins keeps no turn of the node's from others.
-        var own = (await signIns.AcquireAsync(identity.Id))!;
+        // The user's own limit first: one who waits for it must not hold a permit that others need.
+        var permit = (await signIns.AcquireAsync(identity.Id))!;
         await semaphore.WaitAsync();
-        var began = time.GetTimestamp();
+        var startedAt = time.GetTimestamp();
         try
         {
             foreach (var observer in identityObservers)
@@ -85,18 +83,18 @@ internal sealed class SocketAuthenticator(
         }
         catch
         {
-            // Signed in and not joined: a connection that would look alive and get nothing.
+            // Authenticated but not joined: the connection would look alive and receive nothing.
             connection.Abort();
             throw;
         }
         finally
         {
             semaphore.Release();
-            _ = signIns.ReleaseAfterCooldownAsync(own, time.GetElapsedTime(began));
+            _ = signIns.ReleaseAfterCooldownAsync(permit, time.GetElapsedTime(startedAt));
         }
     }
 
-    /// <summary>Tells the observers that a connection is gone.</summary>
+    /// <summary>Removes a connection from the hub and notifies the observers.</summary>
     public async ValueTask OnDisconnectedAsync(Connection connection)
     {
         hub.Remove(connection);
@@ -113,9 +111,9 @@ internal sealed class SocketAuthenticator(
         foreach (var observer in connectionObservers)
             await observer.OnOpeningAsync(connection);
 
-        // auth_success comes before every live event, and no live event falls between the two.
+        // Atomic: auth_success precedes every live event, and no live event is lost between the two.
         connection.SendThenJoin(Frame.Of(Success(connection), id), () => hub.Join(connection));
-        // A revocation closes what has joined: of one that came since the token was read, this connection would not hear.
+        // A revocation closes the joined connections; one that came after the token was validated would miss this connection.
         if (tokens.IsRevoked(connection.Token!))
             connection.Close(Disconnect.NotAuthorised);
         foreach (var observer in connectionObservers)
@@ -133,7 +131,7 @@ internal sealed class SocketAuthenticator(
         connection.User.Id,
         connection.Id,
         connection.ConnectedAt,
-        lineage.Epoch,
+        epoch.Epoch,
         new AuthSuccess.Beat((int)limits.PingInterval.TotalSeconds, (int)limits.PingTimeout.TotalSeconds),
         new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength, Math.Min(limits.MessagesPerSecond, limits.MessagesPerSecondPerUser), limits.SendQueueEvents));
 }

@@ -7,9 +7,9 @@ using Chat.Telemetry;
 namespace Chat.Socket;
 
 /// <summary>
-/// From a frame to the one handler of its event. The routing table is built once, from what the slices registered;
-/// a name given twice fails the start. Here is the only error boundary of the socket: what a handler throws is a
-/// fault of ours or of the database, is logged once, and the client is told without details.
+/// Dispatches a frame to the handler of its event. The routing table is built once, from the slices' registrations; a
+/// duplicate name fails the startup. This is the socket's only error boundary: an exception of a handler is a bug or a
+/// database failure, is logged once, and the client gets an error without details.
 /// </summary>
 public sealed partial class SocketDispatcher
 {
@@ -30,15 +30,15 @@ public sealed partial class SocketDispatcher
         this.routes = routes.ToFrozenDictionary(route => route.Name, StringComparer.Ordinal);
     }
 
-    /// <summary>The names of all events that a client may send.</summary>
+    /// <summary>The names of all client events.</summary>
     public IEnumerable<string> Names => routes.Keys;
 
-    /// <summary>Handles one frame to its end.</summary>
-    /// <returns>Null, or the error and the id of the event that it answers.</returns>
+    /// <summary>Handles one frame to completion.</summary>
+    /// <returns>Null, or the error and the id of the event that it replies to.</returns>
     internal async ValueTask<(ChatError Error, string? Id)?> DispatchAsync(ReadOnlyMemory<byte> frame, Connection connection)
     {
         var traces = connection.Traces is { IsOn: true } on ? on : null;
-        var began = metrics.WantsEvents || traces is not null ? time.GetTimestamp() : 0;
+        var startedAt = metrics.WantsEvents || traces is not null ? time.GetTimestamp() : 0;
         SocketRoute? route = null;
         ChatError? error;
         if (!Envelope.TryRead(frame, out var envelope))
@@ -50,9 +50,9 @@ public sealed partial class SocketDispatcher
         else
             error = await TraceAsync(route, envelope, connection);
 
-        if (began != 0)
+        if (startedAt != 0)
         {
-            var (name, took) = (route?.Name ?? ServerMetrics.UnknownEvent, time.GetElapsedTime(began));
+            var (name, took) = (route?.Name ?? ServerMetrics.UnknownEvent, time.GetElapsedTime(startedAt));
             var outcome = error is null ? ServerMetrics.Ok : ErrorCodeNames.Of(error.Code);
             metrics.EventHandled(name, outcome, took);
             traces?.Received(connection, name, envelope.Id, frame.Length, outcome, took);
@@ -92,7 +92,7 @@ public sealed partial class SocketDispatcher
             dependencies.Postgres.Failed(failure, refusedOthers: 1);
             return ChatError.Unavailable;
         }
-#pragma warning disable CA1031 // The boundary: one event's fault must not take the connection with it.
+#pragma warning disable CA1031 // Error boundary: a failed event must not end the connection.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
@@ -101,6 +101,6 @@ public sealed partial class SocketDispatcher
         }
     }
 
-    [LoggerMessage(200, LogLevel.Error, "The handler of {Event} failed (connection {ConnectionId})")]
+    [LoggerMessage(200, LogLevel.Error, "Handler of {Event} failed on connection {ConnectionId}")]
     private partial void HandlerFailed(Exception failure, string @event, Guid connectionId);
 }

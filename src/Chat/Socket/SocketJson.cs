@@ -11,7 +11,7 @@ namespace Chat.Socket;
 [JsonSerializable(typeof(AuthFailed))]
 internal sealed partial class SocketJson : JsonSerializerContext
 {
-    /// <summary>The context with the options of the wire.</summary>
+    /// <summary>The context with the wire's options.</summary>
     public static SocketJson Wire => Instance.Wire;
 
     // A nested type, because the static initializers of a partial type run in no defined order.

@@ -54,7 +54,7 @@ internal static class SocketRegistration
         app.Services.GetRequiredService<ServerMetrics>().ObserveConnectionLimit(() => Math.Min(limits.MaxConnections, descriptors.Available));
         app.Use(endpoint.TrackUpgradeAsync);
         app.UseWebSockets();
-        // CONNECT is how a WebSocket opens over HTTP/2.
+        // A WebSocket over HTTP/2 opens with CONNECT.
         app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription().DisableHttpMetrics();
     }
 }

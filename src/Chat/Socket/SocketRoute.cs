@@ -2,21 +2,21 @@ using System.Text.Json;
 
 namespace Chat.Socket;
 
-/// <summary>One line of the routing table.</summary>
+/// <summary>An entry of the routing table.</summary>
 internal abstract class SocketRoute(string name)
 {
     public string Name => name;
 
-    /// <summary>Whether the event may come before a token was accepted.</summary>
+    /// <summary>Whether the event is allowed before authentication.</summary>
     public bool AllowsAnonymous { get; init; }
 
-    /// <summary>Whether the handler itself bounds how often the event may come.</summary>
+    /// <summary>Whether the handler limits the event's rate itself.</summary>
     public bool HasOwnRateLimit { get; init; }
 
-    /// <summary>Whether the event takes one of its user's <see cref="WorkLimiter"/>.</summary>
+    /// <summary>Whether the event needs a permit of its user's <see cref="WorkLimiter"/>.</summary>
     public bool IsLimited { get; init; }
 
-    /// <summary>Reads the event out of its frame before it waits for anything, since the frame's buffer is lent until then.</summary>
+    /// <summary>Deserializes and handles the event. Deserializes before the first await, since the frame's buffer is borrowed.</summary>
     public abstract ValueTask<ChatError?> HandleAsync(ReadOnlyMemory<byte> payload, EventContext context, WorkLimiter work);
 }
 
@@ -35,10 +35,10 @@ internal sealed class SocketRoute<TEvent>(IHandler<TEvent> handler) : SocketRout
             return new(ChatError.Malformed(failure));
         }
 
-        return IsLimited ? HandleInTurnAsync(received, context, work) : handler.HandleAsync(received, context);
+        return IsLimited ? HandleWithPermitAsync(received, context, work) : handler.HandleAsync(received, context);
     }
 
-    private async ValueTask<ChatError?> HandleInTurnAsync(TEvent received, EventContext context, WorkLimiter work)
+    private async ValueTask<ChatError?> HandleWithPermitAsync(TEvent received, EventContext context, WorkLimiter work)
     {
         using var entry = await work.AcquireOrRefuseAsync(context.UserId);
         return entry.Refusal ?? await handler.HandleAsync(received, context);

@@ -4,12 +4,12 @@ using Chat.Telemetry;
 namespace Chat.Socket;
 
 /// <summary>
-/// The general gate of the pipeline: REST calls and events that ask the database, one user's over all connections together. So
-/// one user has no more than a few of the node's connections to the database, however many sockets and requests they send.
+/// Limits how many REST calls and events that query the database one user has in progress over all connections, so that a
+/// user gets only a few of the node's database connections, however many sockets and requests they open.
 /// </summary>
 internal sealed class WorkLimiter : FairLimiter
 {
-    /// <summary>The cost of work that is to be the only work of its user's.</summary>
+    /// <summary>The cost of work that excludes all other work of its user.</summary>
     public const int Exclusive = int.MaxValue;
 
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
@@ -25,32 +25,32 @@ internal sealed class WorkLimiter : FairLimiter
     }
 
     /// <summary>
-    /// Waits for the user's turn. What had to wait while the database became unavailable is refused then, and not tried: each try
-    /// lasts seconds, one behind the other. Work that finds a turn free goes on trying.
+    /// Waits for one of the user's permits. If it had to wait and the database has become unavailable, it is refused instead
+    /// of run: each attempt would take seconds, one after the other. Work that gets a permit at once still tries.
     /// </summary>
     /// <returns>To be disposed when the work is done, or refused.</returns>
     public async ValueTask<Admission> AcquireOrRefuseAsync(Guid userId, int cost = 1, CancellationToken cancellation = default)
     {
-        var taking = AcquireAsync(userId, cost, cancellation);
-        var hasWaited = !taking.IsCompleted;
-        if (await taking is not { } turn)
+        var acquiring = AcquireAsync(userId, cost, cancellation);
+        var hasWaited = !acquiring.IsCompleted;
+        if (await acquiring is not { } permit)
         {
             metrics.LimitHit(nameof(Limits.UserQueue));
             return new(null, ChatError.RateLimited(RetryDelay));
         }
 
         if (!hasWaited || !postgres.IsUnavailable)
-            return new(turn, null);
-        turn.Dispose();
+            return new(permit, null);
+        permit.Dispose();
         postgres.Refused();
         return new(null, ChatError.Unavailable);
     }
 
-    /// <summary>The outcome of waiting: a turn, or why there is none.</summary>
-    internal readonly struct Admission(Permit? turn, ChatError? refusal) : IDisposable
+    /// <summary>The outcome of waiting: a permit, or an error.</summary>
+    internal readonly struct Admission(Permit? permit, ChatError? refusal) : IDisposable
     {
         public ChatError? Refusal => refusal;
 
-        public void Dispose() => turn?.Dispose();
+        public void Dispose() => permit?.Dispose();
     }
 }

@@ -7,29 +7,29 @@ using Chat.Tokens;
 namespace Chat.Startup;
 
 /// <summary>
-/// What must be configured, checked before anything is started. It names settings the way environment variables do.
-/// It never shows the value of a secret.
+/// Validates the configuration before anything is started. Settings are named like their environment variables; the values
+/// of secrets are never shown.
 /// </summary>
 internal static class StartupValidator
 {
-    /// <summary>The most bytes that JSON makes of one character: two escapes of the form \uD83D.</summary>
+    /// <summary>The longest JSON encoding of one character, in bytes: two escapes of the form \uD83D.</summary>
     private const int BytesPerCharacter = 12;
 
-    /// <summary>What a send holds beside its content.</summary>
+    /// <summary>The size of a send without its content, in bytes.</summary>
     private const int BytesOfEnvelope = 1024;
 
     private static readonly string[] EnvironmentNames = [Environments.Development, Environments.Staging, Environments.Production];
     private static readonly string[] Required = ["ConnectionStrings:Postgres", "ConnectionStrings:Redis"];
 
-    /// <exception cref="StartupException">Something is missing, unknown, malformed or weak; the message names all of it.</exception>
+    /// <exception cref="StartupException">A setting is missing, unknown, malformed or weak; the message lists all of them.</exception>
     public static void ThrowIfInvalid(IConfigurationRoot configuration, IHostEnvironment environment)
     {
-        var faults = Validate(configuration, environment).ToArray();
-        if (faults.Length > 0)
-            throw new StartupException("Not configured: " + string.Join(' ', faults));
+        var errors = Validate(configuration, environment).ToArray();
+        if (errors.Length > 0)
+            throw new StartupException("Invalid configuration: " + string.Join(' ', errors));
     }
 
-    /// <summary>What is missing, unknown, malformed or weak, a line each.</summary>
+    /// <summary>Returns what is missing, unknown, malformed or weak, one line each.</summary>
     public static IEnumerable<string> Validate(IConfigurationRoot configuration, IHostEnvironment environment) =>
     [
         .. FindMissing(configuration),
@@ -47,21 +47,21 @@ internal static class StartupValidator
     private static IEnumerable<string> FindMissing(IConfiguration configuration) =>
         from name in Required
         where string.IsNullOrWhiteSpace(configuration[name])
-        select $"{Variable(name)} is missing.";
+        select $"{Variable(name)} is required.";
 
     private static IEnumerable<string> FindMalformed(IConfiguration configuration) =>
         from setting in SettingsCatalog.All
         let value = configuration[setting.Name]
-        // An empty one stands for none: it is how an environment variable is unset in many a file. A number has no empty form.
+        // An empty value counts as unset: many environment files unset a variable this way. Numbers cannot be empty.
         where !string.IsNullOrWhiteSpace(value) || (value is not null && setting.Section == "Limits")
         let fault = setting.Validate(value)
         where fault is not null
         select $"{Variable(setting.Name)} {fault}";
 
-    // What is right by itself, and cannot work together.
+    // Settings that are valid by themselves and incompatible with each other.
     private static IEnumerable<string> FindContradictions(IConfiguration configuration)
     {
-        // What is malformed has been said; it counts with its default here.
+        // Malformed values were reported already; use their defaults here.
         var limits = new Limits();
         foreach (var property in typeof(Limits).GetProperties())
         {
@@ -69,21 +69,22 @@ internal static class StartupValidator
                 property.SetValue(limits, property.PropertyType == typeof(int) ? int.Parse(text, CultureInfo.InvariantCulture) : TimeSpan.Parse(text, CultureInfo.InvariantCulture));
         }
 
-        // The heartbeat looks once a second, and a pong takes its time.
+        // The heartbeat runs once a second, and a pong takes its time.
         if (limits.PingTimeout < limits.PingInterval + TimeSpan.FromSeconds(2))
-            yield return "Limits__PingTimeout must be at least two seconds longer than Limits__PingInterval, or clients that answer are cut.";
+            yield return "Limits__PingTimeout must be at least two seconds longer than Limits__PingInterval, or responsive clients would time out.";
         if (!IsWhole(limits.PingInterval) || !IsWhole(limits.PingTimeout))
-            yield return "Limits__PingInterval and Limits__PingTimeout must be whole seconds, as clients are told.";
+            yield return "Limits__PingInterval and Limits__PingTimeout must be whole seconds.";
         var needed = (long)limits.MaxContentLength * BytesPerCharacter + BytesOfEnvelope;
         if (limits.MaxFrameBytes < needed)
-            yield return $"Limits__MaxFrameBytes must be at least {needed} for a Limits__MaxContentLength of {limits.MaxContentLength} ({BytesPerCharacter} bytes a character and {BytesOfEnvelope} more), or the longest messages cannot be sent.";
+            yield return $"Limits__MaxFrameBytes must be at least {needed} for a Limits__MaxContentLength of {limits.MaxContentLength} " +
+                $"({BytesPerCharacter} bytes a character and {BytesOfEnvelope} more), or the longest messages cannot be sent.";
         if (limits.SendQueueBytes < limits.MaxFrameBytes)
             yield return "Limits__SendQueueBytes must be at least Limits__MaxFrameBytes, or the largest events cannot be sent.";
         if (!string.IsNullOrWhiteSpace(configuration["Web:ClientId"]) && string.IsNullOrWhiteSpace(configuration["Jwt:Authority"]))
-            yield return "Web__ClientId names the web client to an issuer, but Jwt__Authority is missing.";
-        // The framework's own switch believes whoever sends the headers.
+            yield return "Web__ClientId requires Jwt__Authority.";
+        // The framework's own switch trusts headers of any sender.
         if (configuration.GetValue("FORWARDEDHEADERS_ENABLED", false))
-            yield return "ASPNETCORE_FORWARDEDHEADERS_ENABLED would believe anybody: name your proxies in Proxies__Known instead.";
+            yield return "ASPNETCORE_FORWARDEDHEADERS_ENABLED would trust headers of any sender; list your proxies in Proxies__Known instead.";
     }
 
     private static bool IsWhole(TimeSpan time) => time.Ticks % TimeSpan.TicksPerSecond == 0;
@@ -93,7 +94,7 @@ internal static class StartupValidator
         foreach (var setting in section.GetChildren())
         {
             if (!Failpoint.Exists || environment.IsProduction())
-                yield return $"{Failpoint.Section}__{setting.Key} breaks the server on purpose: only a Debug build takes it, and never in Production.";
+                yield return $"{Failpoint.Section}__{setting.Key} injects errors; it is only allowed in Debug builds, and never in Production.";
             else if (!Failpoint.Names.Contains(setting.Key, StringComparer.OrdinalIgnoreCase))
                 yield return $"{Failpoint.Section}__{setting.Key} is not a setting.";
         }
@@ -103,9 +104,9 @@ internal static class StartupValidator
     {
         if (!EnvironmentNames.Contains(environment.EnvironmentName, StringComparer.OrdinalIgnoreCase))
         {
-            var near = Nearest.Of(environment.EnvironmentName, EnvironmentNames)
+            var suggestion = Nearest.Of(environment.EnvironmentName, EnvironmentNames)
                 ?? EnvironmentNames.FirstOrDefault(name => environment.EnvironmentName.Length > 2 && name.StartsWith(environment.EnvironmentName, StringComparison.OrdinalIgnoreCase));
-            yield return $"ASPNETCORE_ENVIRONMENT is none of {string.Join(", ", EnvironmentNames)}{(near is null ? "." : $"; did you mean {near}?")}";
+            yield return $"ASPNETCORE_ENVIRONMENT must be one of {string.Join(", ", EnvironmentNames)}{(suggestion is null ? "." : $"; did you mean {suggestion}?")}";
         }
 
         if (configuration["shutdownTimeoutSeconds"] is { Length: > 0 } timeout && !int.TryParse(timeout, NumberStyles.None, CultureInfo.InvariantCulture, out _))

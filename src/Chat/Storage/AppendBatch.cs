@@ -5,9 +5,9 @@ using NpgsqlTypes;
 
 namespace Chat.Storage;
 
-/// <summary>A message that wants to get into the log.</summary>
-/// <param name="Message">It, still without its number.</param>
-/// <param name="Blocks">Ids of <see cref="Block"/>s, any one of which refuses it.</param>
+/// <summary>A message to append to the log.</summary>
+/// <param name="Message">The message, not yet numbered.</param>
+/// <param name="Blocks">The ids of the <see cref="Block"/>s that would reject it.</param>
 internal readonly record struct AppendCandidate(Message Message, IReadOnlyList<Guid> Blocks);
 
 /// <summary>The parameters of <see cref="AppendFunction"/>'s functions: a column for each field of the messages, and one for each of their conversations.</summary>
@@ -25,16 +25,16 @@ internal sealed class AppendBatch
         this.candidates = candidates;
         heads = new int[candidates.Count];
         steps = new int[candidates.Count];
-        // In the order in which the heads are locked.
+        // Sorted by id, the order in which the heads are locked.
         var ids = Column(candidates, candidate => candidate.Message.ConversationId).Distinct().Order().ToArray();
         conversations = new (Guid, int, Message)[ids.Length];
         for (var i = 0; i < candidates.Count; i++)
         {
             var message = candidates[i].Message;
-            var place = Array.BinarySearch(ids, message.ConversationId);
-            var size = conversations[place].Size + 1;
-            conversations[place] = (message.ConversationId, size, message);
-            (heads[i], steps[i]) = (place + 1, size);
+            var index = Array.BinarySearch(ids, message.ConversationId);
+            var size = conversations[index].Size + 1;
+            conversations[index] = (message.ConversationId, size, message);
+            (heads[i], steps[i]) = (index + 1, size);
             foreach (var block in candidates[i].Blocks)
             {
                 blocks.Add(block);
@@ -45,8 +45,8 @@ internal sealed class AppendBatch
 
     public int Conversations => conversations.Length;
 
-    /// <summary>The messages with their numbers, from the counters before the batch.</summary>
-    public IEnumerable<(int Place, Appended Outcome)> Numbered(long[] counters)
+    /// <summary>Returns the messages with their sequence numbers, given the counters before the batch.</summary>
+    public IEnumerable<(int Index, Appended Outcome)> Numbered(long[] counters)
     {
         for (var i = 0; i < heads.Length; i++)
         {
@@ -59,7 +59,7 @@ internal sealed class AppendBatch
     {
         Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.Id));
         Add(NpgsqlDbType.Uuid, Column(candidates, candidate => candidate.Message.SenderId));
-        Add(NpgsqlDbType.Text, Column(candidates, candidate => Open(candidate.Message)));
+        Add(NpgsqlDbType.Text, Column(candidates, candidate => OpenDocument(candidate.Message)));
         Add(NpgsqlDbType.Integer, heads);
         Add(NpgsqlDbType.Integer, steps);
         Add(NpgsqlDbType.Uuid, Column(conversations, conversation => conversation.Id));
@@ -73,8 +73,8 @@ internal sealed class AppendBatch
             parameters.Add(new NpgsqlParameter<TValue[]> { TypedValue = column, NpgsqlDbType = type | NpgsqlDbType.Array });
     }
 
-    // The database adds the numbers and closes it.
-    private static ReadOnlyMemory<byte> Open(Message message) => JsonSerializer.SerializeToUtf8Bytes(message, StorageJson.Wire.Message).AsMemory()[..^1];
+    // The document without its closing brace; the database appends the numbers.
+    private static ReadOnlyMemory<byte> OpenDocument(Message message) => JsonSerializer.SerializeToUtf8Bytes(message, StorageJson.Wire.Message).AsMemory()[..^1];
 
     private static TValue[] Column<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value)
     {

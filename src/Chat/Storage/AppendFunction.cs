@@ -7,27 +7,27 @@ using static Weasel.Postgresql.SchemaUtils;
 namespace Chat.Storage;
 
 /// <summary>
-/// The log's transaction as a function in the database: a batch takes one round trip, and holds its locks for no
-/// longer than PostgreSQL itself needs. The functions are part of the schema, like the tables that they write.
+/// The log's transaction as a database function: a batch takes one round trip, and holds its locks only as long as
+/// PostgreSQL needs. The functions are part of the schema, like the tables that they write.
 /// </summary>
 /// <remarks>
 /// <para>
-/// There are two. <c>append_new</c> takes it for granted that all is new: it moves the heads on, which locks them, looks
-/// for blocks, and inserts. A repeat is one in the same conversation; so whatever it repeats was committed before the
-/// head was locked, and the primary key is certain to refuse it. If that, a block, or a head that is not there, is in the
-/// way, it fails and has stored nothing.
+/// There are two. <c>append_new</c> optimistically assumes that all messages are new: it advances the heads, which locks
+/// them, checks for blocks, and inserts. A duplicate always belongs to the same conversation, so the original was
+/// committed before the head was locked, and the primary key is certain to reject the duplicate. On a duplicate, a block
+/// or a missing head it fails, and nothing is stored.
 /// </para>
 /// <para>
-/// <c>append_batch</c> locks and looks first, and stores all or nothing: if something is in the way, it says which are not
-/// to be stored, and the rest is a batch of its own. It follows when <c>append_new</c> has failed, and stands in for it
-/// where that is likely, since what was inserted in vain is room that PostgreSQL has to win back.
+/// <c>append_batch</c> locks and checks first, and stores all or nothing: on a conflict it reports the messages that cannot
+/// be stored, and the rest is retried as a batch of its own. It runs after <c>append_new</c> has failed, and instead of it
+/// while conflicts are likely, since failed inserts leave dead rows to vacuum.
 /// </para>
 /// <para>
 /// Both lock heads in the order of their ids, so that batches of several nodes cannot deadlock: the one sorts them, the
-/// other gets them sorted, and finds them one after the other. At READ COMMITTED each statement of a function takes a
-/// snapshot of its own, so the looks that follow see whatever was committed before the locks were given. The planner's
-/// choices are taken from it: it would plan anew for each batch, which costs more than a small batch itself, or read whole
-/// tables because they were small when it looked last. What is right here is the primary keys, always.
+/// other receives them sorted and looks them up one by one. At READ COMMITTED each statement of a function takes its own
+/// snapshot, so checks see everything committed before the locks were granted. The plans are fixed: the planner would plan
+/// each batch anew, which costs more than a small batch itself, or choose sequential scans because the tables were small
+/// at the last analyze. The right plan always uses the primary keys.
 /// </para>
 /// </remarks>
 internal static class AppendFunction
@@ -35,28 +35,28 @@ internal static class AppendFunction
     private const string Name = "append_batch";
     private const string NameOfNew = "append_new";
 
-    /// <summary>The SQLSTATE with which <c>append_new</c> fails where the primary key does not.</summary>
+    /// <summary>The SQLSTATE with which <c>append_new</c> fails if the primary key does not.</summary>
     private const string NotAllNew = "CHAT1";
 
-    // A row a message: its conversation is the heads-th of the batch, and it is the steps-th message there. A row a
-    // conversation: how many messages the batch has for it, the last one's id, and its time. A row a block to look for: its
-    // id, and the place of the message that it would refuse. Documents come without their numbers and without their "}".
+    // One row per message: the index of its conversation in the batch (heads) and its position among the batch's messages there
+    // (steps). One row per conversation: its number of messages, and the id and time of the last one. One row per block to
+    // check: its id, and the index of the message that it rejects. Documents lack their numbers and the closing "}".
     private const string Signature =
         "ids uuid[], senders uuid[], documents text[], heads integer[], steps integer[], conversations uuid[], sizes integer[], latest uuid[], times text[], blocks uuid[], blocked integer[]";
 
-    // What becomes of a conversation's head h by the batch's part c of it.
-    private const string MovedOn = """
+    // Advances a conversation's head h by its part c of the batch.
+    private const string HeadUpdate = """
             SET seq = h.seq + c.size, updated_at = c.at::timestamptz,
                 data = jsonb_build_object('id', h.id, 'seq', h.seq + c.size, 'lastMessageId', c.latest, 'updatedAt', c.at)
         """;
 
-    /// <summary>What the schema gets.</summary>
-    public static IEnumerable<Function> In(TableNames tables) =>
+    /// <summary>Returns the functions for the schema.</summary>
+    public static IEnumerable<Function> FunctionsFor(TableNames tables) =>
     [
         Define(tables, NameOfNew, "bigint[]", $$"""
             WITH moved AS (
                 UPDATE {{tables.ConversationHead}} h
-        {{MovedOn}}
+        {{HeadUpdate}}
                 FROM unnest(conversations, sizes, latest, times) WITH ORDINALITY AS c(id, size, latest, at, place) WHERE h.id = c.id
                 RETURNING h.seq - c.size AS seq, c.place
             )
@@ -92,14 +92,14 @@ internal static class AppendFunction
             END IF;
 
             UPDATE {{tables.ConversationHead}} h
-        {{MovedOn}}
+        {{HeadUpdate}}
             FROM unnest(conversations, sizes, latest, times) AS c(id, size, latest, at) WHERE h.id = c.id;
         {{Insert(tables)}}
             RETURN QUERY SELECT true, c.place::integer, c.number, NULL::jsonb FROM unnest(counters) WITH ORDINALITY AS c(number, place);
         """),
     ];
 
-    // As PostgreSQL itself would write it down, so that db-assert finds no difference.
+    // Formatted as PostgreSQL stores it, so that db-assert finds no difference.
     private static Function Define(TableNames tables, string name, string returns, string body) => new(
         new PostgresqlObjectName(tables.Schema, name, IdentifierUsage.Function),
         $"""
@@ -130,51 +130,52 @@ internal static class AppendFunction
             ) n;
         """;
 
-    /// <summary>Appends what is new and allowed, in transactions of its own or in the connection's present one.</summary>
-    /// <param name="connection">Where.</param>
-    /// <param name="tables">Which installation.</param>
-    /// <param name="candidates">The messages; no id twice. In one conversation, their order is that of their numbers.</param>
-    /// <param name="isLikelyNew">Whether to try without a look first.</param>
-    /// <param name="patience">When to give up.</param>
-    /// <returns>What became of each, in the same order.</returns>
+    /// <summary>Appends the messages that are new and allowed, in transactions of its own or in the connection's current one.</summary>
+    /// <param name="connection">An open connection.</param>
+    /// <param name="tables">The installation's tables.</param>
+    /// <param name="candidates">The messages, with distinct ids. Within a conversation they are numbered in this order.</param>
+    /// <param name="optimistic">Whether to try <c>append_new</c> first.</param>
+    /// <param name="cancellation">Cancels the append.</param>
+    /// <returns>The outcome of each message, in the same order.</returns>
     public static async Task<Appended[]> CallAsync(
-        NpgsqlConnection connection, TableNames tables, IReadOnlyList<AppendCandidate> candidates, bool isLikelyNew, CancellationToken patience)
+        NpgsqlConnection connection, TableNames tables, IReadOnlyList<AppendCandidate> candidates, bool optimistic, CancellationToken cancellation)
     {
         var outcomes = new Appended[candidates.Count];
-        if (isLikelyNew)
+        if (optimistic)
         {
             var all = new AppendBatch(candidates);
-            if (await TryNewAsync(connection, tables, all, patience) is { } counters)
+            if (await TryNewAsync(connection, tables, all, cancellation) is { } counters)
             {
-                foreach (var (place, outcome) in all.Numbered(counters))
-                    outcomes[place] = outcome;
+                foreach (var (index, outcome) in all.Numbered(counters))
+                    outcomes[index] = outcome;
                 return outcomes;
             }
         }
 
-        var open = Enumerable.Range(0, candidates.Count).ToArray();
-        while (open.Length > 0)
+        var pending = Enumerable.Range(0, candidates.Count).ToArray();
+        while (pending.Length > 0)
         {
-            var batch = new AppendBatch([.. open.Select(place => candidates[place])]);
-            var (isStored, verdicts) = await TryAsync(connection, tables, batch, patience);
-            foreach (var (place, outcome) in isStored ? batch.Numbered([.. verdicts.Select(verdict => verdict.Number!.Value)]) : verdicts.Select(Refusal))
-                outcomes[open[place]] = outcome;
+            var batch = new AppendBatch([.. pending.Select(index => candidates[index])]);
+            var (isStored, verdicts) = await TryAsync(connection, tables, batch, cancellation);
+            var results = isStored ? batch.Numbered([.. verdicts.Select(verdict => verdict.Number!.Value)]) : verdicts.Select(Rejection);
+            foreach (var (index, outcome) in results)
+                outcomes[pending[index]] = outcome;
             if (isStored)
                 break;
-            var refused = verdicts.Select(verdict => verdict.Place).ToHashSet();
-            open = [.. open.Where((_, place) => !refused.Contains(place))];
+            var rejected = verdicts.Select(verdict => verdict.Index).ToHashSet();
+            pending = [.. pending.Where((_, index) => !rejected.Contains(index))];
         }
 
         return outcomes;
     }
 
-    /// <returns>The conversations' counters before the batch; null if nothing is stored, because not all of it can be.</returns>
-    private static async Task<long[]?> TryNewAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken patience)
+    /// <returns>The conversations' counters before the batch; null if it was rolled back because not all of it can be stored.</returns>
+    private static async Task<long[]?> TryNewAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken cancellation)
     {
-        await using var call = await PrepareAsync(connection, tables, NameOfNew, batch, patience);
+        await using var call = await PrepareAsync(connection, tables, NameOfNew, batch, cancellation);
         try
         {
-            return (long[])(await call.ExecuteScalarAsync(patience))!;
+            return (long[])(await call.ExecuteScalarAsync(cancellation))!;
         }
         catch (PostgresException failure) when (failure.SqlState is PostgresErrorCodes.UniqueViolation or NotAllNew)
         {
@@ -182,13 +183,13 @@ internal static class AppendFunction
         }
     }
 
-    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken patience)
+    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken cancellation)
     {
-        await using var call = await PrepareAsync(connection, tables, Name, batch, patience);
+        await using var call = await PrepareAsync(connection, tables, Name, batch, cancellation);
         var isStored = false;
         var verdicts = new List<Verdict>(batch.Conversations);
-        await using var reader = await call.ExecuteReaderAsync(patience);
-        while (await reader.ReadAsync(patience))
+        await using var reader = await call.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
         {
             isStored = reader.GetBoolean(0);
             verdicts.Add(new Verdict(
@@ -200,29 +201,29 @@ internal static class AppendFunction
         return (isStored, verdicts);
     }
 
-    private static async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection, TableNames tables, string name, AppendBatch batch, CancellationToken patience)
+    private static async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection, TableNames tables, string name, AppendBatch batch, CancellationToken cancellation)
     {
         var call = new NpgsqlCommand($"select * from {tables.Schema}.{name}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", connection);
-        // The caller's patience alone: to break a slow commit off sooner, and do it again, would only make it slower.
+        // Only the caller's deadline applies: aborting a slow commit earlier and repeating it would only make it slower.
         call.CommandTimeout = 0;
         batch.AddTo(call.Parameters);
 
-        // Once a connection, and not left to the driver's own judgement: it prepares along with the fifth use, and loses
-        // its place in PostgreSQL's answers if just that one fails.
-        await call.PrepareAsync(patience);
+        // Once per connection, and not left to the driver's auto-prepare, which prepares along with the fifth execution and loses
+        // track of the protocol if just that one fails.
+        await call.PrepareAsync(cancellation);
         return call;
     }
 
-    private static (int Place, Appended Outcome) Refusal(Verdict verdict) => (verdict.Place, verdict switch
+    private static (int Index, Appended Outcome) Rejection(Verdict verdict) => (verdict.Index, verdict switch
     {
         { Number: null } => new Appended(AppendOutcome.NoConversation, null),
         { Earlier: null } => new Appended(AppendOutcome.Blocked, null),
         _ => new Appended(AppendOutcome.Repeated, verdict.Earlier),
     });
 
-    /// <summary>A row of the function's answer.</summary>
-    /// <param name="Place">Of the conversation, if the batch was stored; else of a candidate that is not to be stored. From 0.</param>
-    /// <param name="Number">The conversation's counter before the batch; null if there is no such conversation.</param>
-    /// <param name="Earlier">The message, if it was there already.</param>
-    private readonly record struct Verdict(int Place, long? Number, Message? Earlier);
+    /// <summary>A row of the function's result.</summary>
+    /// <param name="Index">Of the conversation if the batch was stored, else of a message that cannot be stored; from 0.</param>
+    /// <param name="Number">The conversation's counter before the batch; null if the conversation does not exist.</param>
+    /// <param name="Earlier">The stored message of which this one is a duplicate.</param>
+    private readonly record struct Verdict(int Index, long? Number, Message? Earlier);
 }

@@ -3,16 +3,18 @@ using Npgsql;
 
 namespace Chat.Storage;
 
-/// <summary>What lies past a number: the one question that everybody asks who may have missed something.</summary>
+/// <summary>Reads the messages changed after a sequence number: the query behind every catch-up.</summary>
 internal sealed class ChangeReader(NpgsqlDataSource database, TableNames tables)
 {
     /// <summary>
-    /// The messages whose <see cref="Message.ChangedSeq"/> is past the number given for their conversation, ascending by
-    /// it in each. The database itself stops at the bounds: what nobody is to get is not read either.
+    /// Returns the messages whose <see cref="Message.ChangedSeq"/> is greater than the one given for their conversation, in
+    /// ascending order per conversation. The limits are enforced by the database, so that nothing in excess is read.
     /// </summary>
-    /// <param name="positions">Conversations, each with the last number that is known.</param>
-    /// <param name="maxMessages">The most messages of each.</param>
-    /// <param name="maxBytes">The bytes of each, as the database writes them, past which nothing more is read; the message that goes past them is there.</param>
+    /// <param name="positions">Conversations, each with the last known sequence number.</param>
+    /// <param name="maxMessages">The maximum number of messages per conversation.</param>
+    /// <param name="maxBytes">
+    /// The size per conversation, in bytes as stored, after which reading stops; the message that exceeds it is included.
+    /// </param>
     public async Task<List<Message>> ReadAfterAsync(IReadOnlyList<(Guid ConversationId, long After)> positions, int maxMessages, int maxBytes)
     {
         await using var command = database.CreateCommand($"""
@@ -37,7 +39,7 @@ internal sealed class ChangeReader(NpgsqlDataSource database, TableNames tables)
         return messages;
     }
 
-    // A message that was never changed is found by its seq, one that was by the index of just those.
+    // Messages never changed are found by seq, changed ones by a partial index.
     private string Next(string after) => $"""
         select m.changed_seq, m.data::text as document from (
             (select data, changed_seq from {tables.Message} where conversation_id = k.id and seq > {after} and changed_seq = seq order by seq limit 1)

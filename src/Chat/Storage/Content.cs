@@ -4,23 +4,23 @@ using System.Text;
 namespace Chat.Storage;
 
 /// <summary>
-/// What a message may say. Text, of which something can be seen; blank lines at its start and white space at its end are
-/// taken off, and a first line keeps its indentation.
+/// The rules for a message's content: visible text, without blank lines at its start and white space at its end; the first
+/// line keeps its indentation.
 /// </summary>
 internal static class Content
 {
-    // Default_Ignorable_Code_Point (DerivedCoreProperties of the Unicode Character Database) as far as it is not the general
-    // category Cf. Its unassigned ranges belong to it for good.
+    // Default_Ignorable_Code_Point (DerivedCoreProperties of the Unicode Character Database), except general category Cf. Its
+    // unassigned ranges are reserved for it.
     private static readonly (int First, int Last)[] Ignorable =
     [
         (0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2065, 0x2065), (0x3164, 0x3164),
         (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF),
     ];
 
-    // Signs whose glyph is empty, which no property tells: Braille without a dot, a notehead that is none, Khitan's filler.
+    // Characters with an empty glyph that no property lists: Braille blank, musical null notehead, Khitan filler.
     private static readonly int[] Empty = [0x2800, 0x1D159, 0x16FE4];
 
-    /// <summary>A content as it is stored.</summary>
+    /// <summary>Returns the content as it is stored.</summary>
     public static string Trim(string text)
     {
         var end = text.Length;
@@ -36,10 +36,10 @@ internal static class Content
         return text[start..end];
     }
 
-    /// <summary>Whether anything of a text can be seen.</summary>
+    /// <summary>Whether a text contains any visible character.</summary>
     public static bool IsVisible(string text) => text.EnumerateRunes().Any(scalar => !IsBlank(scalar));
 
-    /// <summary>Whether a character alone shows nothing: white space, controls, format characters and what else is made to be invisible.</summary>
+    /// <summary>Whether a character is invisible by itself: white space, controls, format characters and other ignorable ones.</summary>
     public static bool IsBlank(Rune scalar) =>
         Rune.GetUnicodeCategory(scalar) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.SpaceSeparator
             or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator

@@ -9,36 +9,35 @@ using Npgsql;
 namespace Chat.Storage;
 
 /// <summary>
-/// The heart of the server: gives every message its number and commits it. Each shard of conversations has one
-/// bounded queue and one loop, which takes whatever waits and makes one transaction of it (<see cref="AppendFunction"/>):
-/// it locks the heads of the batch's conversations in id order (so that the batches of several nodes cannot deadlock),
-/// numbers the drafts, inserts them and commits; what is there already is found by its id. No timer delays anybody: a
-/// batch is what piled up during the last commit.
+/// Assigns sequence numbers to messages and commits them. Each shard of conversations has one bounded queue and one loop,
+/// which commits whatever is queued as one transaction (<see cref="AppendFunction"/>): it locks the heads of the batch's
+/// conversations in id order (so that batches of several nodes cannot deadlock), numbers the drafts, inserts them and
+/// commits; duplicates are found by their id. No timer adds latency: a batch is what was queued during the last commit.
 /// </summary>
 /// <remarks>
-/// The lock on a conversation's head is held from before the look for repeats, or the insert that a repeat fails, until
-/// the commit, and a repeat is always one in the same conversation. So either is exact, on any number of nodes.
+/// The lock on a conversation's head is held from before the check for duplicates, or the insert that rejects one, until
+/// the commit, and a duplicate always belongs to the same conversation. So both are exact, on any number of nodes.
 /// </remarks>
 internal sealed partial class ConversationLog : IHostedService
 {
-    /// <summary>The key of the data source that is the log's own.</summary>
+    /// <summary>The service key of the log's own data source.</summary>
     public const string Connections = "log";
 
-    /// <summary>One for each loop, and one more for each whose last transaction was given up and is still being broken off.</summary>
+    /// <summary>One per loop, and one more per loop for an abandoned transaction that is still being cancelled.</summary>
     public const int MaxConnections = 2 * Shards;
 
     private const int Shards = 2;
     private const int MaxBatch = 256;
 
-    /// <summary>Every send is answered within 5 s, also if the database hangs; what comes before the log has the rest.</summary>
+    /// <summary>Every message is answered within 5 s, even if the database hangs; the steps before the log get the rest.</summary>
     private static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(3);
 
-    /// <summary>A message that has waited for so long is not tried any more.</summary>
+    /// <summary>A message queued longer than this is rejected without an attempt.</summary>
     private static readonly TimeSpan RetryDeadline = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// For so long after something was not to be stored, all is looked at before it is inserted. A client that goes on with
-    /// its repeats spoils one batch a second, and the rest costs what it would have cost with the look.
+    /// How long to use the pessimistic path after a rejected append. A client that keeps sending duplicates spoils one batch a
+    /// second; the others cost what the pessimistic path costs anyway.
     /// </summary>
     private static readonly TimeSpan PessimisticFor = TimeSpan.FromSeconds(1);
 
@@ -52,7 +51,7 @@ internal sealed partial class ConversationLog : IHostedService
     private Task running = Task.CompletedTask;
     private long rejectedAt;
 
-    /// <summary>Made once a node; <see cref="StartAsync"/> starts its loops.</summary>
+    /// <summary>Creates the node's log; <see cref="StartAsync"/> starts its loops.</summary>
     public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, TableNames tables, Limits limits, ServerMetrics metrics, DependencyStates dependencies, TimeProvider time, ILogger<ConversationLog> log)
     {
         this.database = database;
@@ -69,8 +68,8 @@ internal sealed partial class ConversationLog : IHostedService
     /// <summary>Appends a message to its conversation.</summary>
     /// <param name="draft">The message. Its sender's membership has been checked.</param>
     /// <param name="committed">
-    /// Called after the commit of a new message and before the answer, on the loop, in the order of the numbers: what
-    /// it enqueues, everybody gets in this order. Must not wait and must not throw.
+    /// Called on the loop after a new message was committed and before the task completes, in the order of the sequence
+    /// numbers, so that what it enqueues is delivered in this order. Must neither block nor throw.
     /// </param>
     public Task<Appended> AppendAsync(MessageDraft draft, Action<Message> committed)
     {
@@ -80,7 +79,7 @@ internal sealed partial class ConversationLog : IHostedService
         {
             metrics.LimitHit(nameof(Limits.LogQueue));
             metrics.SendsUnavailable(1);
-            postgres.Failed("does not keep up: Limits:LogQueue messages wait already", refusedSends: 1);
+            postgres.Failed("overloaded: Limits:LogQueue messages are queued", refusedSends: 1);
             entry.Answer(AppendOutcome.Unavailable);
         }
 
@@ -88,11 +87,10 @@ internal sealed partial class ConversationLog : IHostedService
     }
 
     /// <summary>
-    /// Goes through the motions of an append, <paramref name="committed"/> included, in a transaction that is the
-    /// caller's to roll back.
+    /// Executes an append, <paramref name="committed"/> included, in a transaction that the caller rolls back.
     /// </summary>
     internal Task WarmUpAsync(NpgsqlConnection connection, MessageDraft draft, Action<Message> committed) =>
-        TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], isLikelyNew: true, isSecondTry: false, CancellationToken.None);
+        TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], optimistic: true, isRetry: false, CancellationToken.None);
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
@@ -101,7 +99,7 @@ internal sealed partial class ConversationLog : IHostedService
         return Task.CompletedTask;
     }
 
-    /// <summary>Commits what waits, and ends.</summary>
+    /// <summary>Commits the queued messages, and ends the loops.</summary>
     public Task StopAsync(CancellationToken cancellationToken)
     {
         foreach (var queue in queues)
@@ -113,7 +111,7 @@ internal sealed partial class ConversationLog : IHostedService
     {
         while (await queue.WaitToReadAsync())
         {
-            // A list of its own: a transaction that was given up still has the last one.
+            // A new list: an abandoned transaction may still use the last one.
             var batch = new List<Entry>();
             while (batch.Count < MaxBatch && queue.TryRead(out var entry))
                 batch.Add(entry);
@@ -121,27 +119,27 @@ internal sealed partial class ConversationLog : IHostedService
         }
     }
 
-    private async Task CommitAsync(IReadOnlyList<Entry> waiting, bool isSecondTry = false)
+    private async Task CommitAsync(IReadOnlyList<Entry> queued, bool isRetry = false)
     {
-        var batch = ExpireStale(waiting);
+        var batch = ExpireStale(queued);
         if (batch.Count == 0)
             return;
-        var patience = AnswerDeadline - AgeOf(batch[0]);
+        var timeout = AnswerDeadline - AgeOf(batch[0]);
         try
         {
-            // Breaking off takes seconds of its own if the network swallows everything: nobody waits for that.
-            await TransactAsync(batch, isSecondTry, patience).WaitAsync(patience, time);
+            // Cancelling can take seconds on a black-holed network; do not wait for it.
+            await TransactAsync(batch, isRetry, timeout).WaitAsync(timeout, time);
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure) || failure is OperationCanceledException)
         {
-            if (isSecondTry || AgeOf(batch[0]) >= RetryDeadline)
+            if (isRetry || AgeOf(batch[0]) >= RetryDeadline)
                 RefuseAll(batch, DatabaseFailure.ReasonOf(failure), DatabaseFailure.IsRefusal(failure));
             else
-                // A connection that broke may have broken behind the commit. The second look settles that: what the
-                // first try stored is found by its id. No third try: the senders are waiting, and repeat by themselves.
-                await CommitAsync(batch, isSecondTry: true);
+                // The connection may have broken after the commit. The retry finds out: what the first attempt stored is found
+                // by its id. There is no second retry: the senders are waiting, and retry by themselves.
+                await CommitAsync(batch, isRetry: true);
         }
-#pragma warning disable CA1031 // One bad item must not take the loop, or the rest of its batch, with it.
+#pragma warning disable CA1031 // Error boundary: a bad message must end neither the loop nor its batch.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
@@ -154,17 +152,17 @@ internal sealed partial class ConversationLog : IHostedService
 
             BatchSplit(batch.Count, failure.Message);
             foreach (var entry in batch)
-                await CommitAsync([entry], isSecondTry);
+                await CommitAsync([entry], isRetry);
         }
     }
 
-    // Behind a database that hangs a queue piles up, and none of it may wait for its turn to hang: what could no
-    // longer be answered in time is refused untried.
+    // While the database hangs, the queue grows. A message that can no longer be answered in time is rejected without an
+    // attempt, so that the queue does not time out one batch after the other.
     private IReadOnlyList<Entry> ExpireStale(IReadOnlyList<Entry> batch)
     {
         if (AgeOf(batch[0]) < RetryDeadline)
             return batch;
-        RefuseAll([.. batch.Where(entry => AgeOf(entry) >= RetryDeadline)], "the commit before took too long", isRefusal: false);
+        RefuseAll([.. batch.Where(entry => AgeOf(entry) >= RetryDeadline)], "the previous commit took too long", isRefusal: false);
         return [.. batch.Where(entry => !entry.Answered.IsCompleted)];
     }
 
@@ -178,37 +176,37 @@ internal sealed partial class ConversationLog : IHostedService
 
     private TimeSpan AgeOf(Entry entry) => time.GetElapsedTime(entry.Since);
 
-    private async Task TransactAsync(IReadOnlyList<Entry> batch, bool isSecondTry, TimeSpan patience)
+    private async Task TransactAsync(IReadOnlyList<Entry> batch, bool isRetry, TimeSpan timeout)
     {
-        using var end = new CancellationTokenSource(patience, time);
+        using var end = new CancellationTokenSource(timeout, time);
         using var span = Tracing.Batch(batch.Select(entry => entry.Sent));
-        var began = time.GetTimestamp();
+        var startedAt = time.GetTimestamp();
         await using var connection = await database.OpenConnectionAsync(end.Token);
-        var isLikelyNew = !isSecondTry && time.GetElapsedTime(Volatile.Read(ref rejectedAt)) > PessimisticFor;
-        var (stored, repeated) = await TransactAsync(connection, batch, isLikelyNew, isSecondTry, end.Token);
-        metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(began));
+        var optimistic = !isRetry && time.GetElapsedTime(Volatile.Read(ref rejectedAt)) > PessimisticFor;
+        var (stored, repeated) = await TransactAsync(connection, batch, optimistic, isRetry, end.Token);
+        metrics.Committed(batch.Count, stored, repeated, time.GetElapsedTime(startedAt));
         postgres.Succeeded();
     }
 
-    /// <returns>How many of the batch are stored now, and how many were there already.</returns>
+    /// <returns>The numbers of messages stored now, and of duplicates.</returns>
     private async Task<(int Stored, int Repeated)> TransactAsync(
-        NpgsqlConnection connection, IReadOnlyList<Entry> batch, bool isLikelyNew, bool isSecondTry, CancellationToken patience)
+        NpgsqlConnection connection, IReadOnlyList<Entry> batch, bool optimistic, bool isRetry, CancellationToken timeout)
     {
-        // A draft may be there more than once: its sender repeated it while the first try was still waiting.
-        var places = new Dictionary<Guid, int>(batch.Count);
+        // A batch may contain duplicates: the sender retried while the first attempt was still queued.
+        var indexes = new Dictionary<Guid, int>(batch.Count);
         var candidates = new List<AppendCandidate>(batch.Count);
         foreach (var entry in batch)
         {
-            if (places.TryAdd(entry.Draft.Id, candidates.Count))
+            if (indexes.TryAdd(entry.Draft.Id, candidates.Count))
                 candidates.Add(new AppendCandidate(Unnumbered(entry.Draft), entry.Draft.Blocks));
         }
 
-        var outcomes = await AppendFunction.CallAsync(connection, tables, candidates, isLikelyNew, patience);
+        var outcomes = await AppendFunction.CallAsync(connection, tables, candidates, optimistic, timeout);
         if (outcomes.Any(outcome => outcome.Outcome != AppendOutcome.Stored))
             Volatile.Write(ref rejectedAt, time.GetTimestamp());
-        if (isSecondTry)
+        if (isRetry)
         {
-            // What the first try has stored, nobody has been told yet.
+            // Messages stored by the first attempt have not been published yet.
             foreach (ref var outcome in outcomes.AsSpan())
                 outcome = outcome.Outcome == AppendOutcome.Repeated ? outcome with { Outcome = AppendOutcome.Stored } : outcome;
         }
@@ -219,7 +217,7 @@ internal sealed partial class ConversationLog : IHostedService
         var (stored, repeated) = (0, 0);
         foreach (var entry in batch)
         {
-            ref var outcome = ref outcomes[places[entry.Draft.Id]];
+            ref var outcome = ref outcomes[indexes[entry.Draft.Id]];
             stored += outcome.Outcome == AppendOutcome.Stored ? 1 : 0;
             repeated += outcome.Outcome == AppendOutcome.Repeated ? 1 : 0;
             entry.Answer(outcome.Outcome, outcome.Message);
@@ -243,10 +241,10 @@ internal sealed partial class ConversationLog : IHostedService
         TempId = draft.TempId,
     };
 
-    [LoggerMessage(210, LogLevel.Warning, "A batch of {Count} messages failed and is tried one by one ({Reason})")]
+    [LoggerMessage(210, LogLevel.Warning, "A batch of {Count} messages failed ({Reason}); they are retried one by one")]
     private partial void BatchSplit(int count, string reason);
 
-    [LoggerMessage(211, LogLevel.Error, "A message could not be stored (conversation {ConversationId})")]
+    [LoggerMessage(211, LogLevel.Error, "A message in conversation {ConversationId} could not be stored")]
     private partial void ItemFailed(Exception failure, Guid conversationId);
 
     private sealed class Entry(MessageDraft draft, Action<Message> committed, long since)
@@ -256,15 +254,15 @@ internal sealed partial class ConversationLog : IHostedService
 
         public MessageDraft Draft => draft;
 
-        /// <summary>When it came.</summary>
+        /// <summary>When it was enqueued.</summary>
         public long Since => since;
 
-        /// <summary>The span of the send, if somebody follows it.</summary>
+        /// <summary>The trace context of the send, if it is traced.</summary>
         public Activity? Sent { get; } = Tracing.CurrentContext;
 
         public Task<Appended> Answered => answer.Task;
 
-        /// <summary>Only the first answer counts: a transaction that was given up may still come to its end.</summary>
+        /// <summary>Completes the append. Only the first call counts: an abandoned transaction may still complete.</summary>
         public void Answer(AppendOutcome outcome, Message? message = null)
         {
             if (Interlocked.Exchange(ref isAnswered, 1) == 1)

@@ -5,15 +5,15 @@ using Npgsql;
 namespace Chat.Storage;
 
 /// <summary>
-/// The lineage of the database that this node serves. Clients drop their numbers when they see another epoch,
-/// because numbers given after a backup was taken are given once more after it is restored.
+/// Identifies the history of the database that this node serves. Clients discard their sequence numbers when the epoch
+/// changes, because numbers assigned after a backup are assigned again after it is restored.
 /// </summary>
 /// <remarks>
-/// The epoch is in the backup, too, so what is stored beside it is where it was written: the installation of
-/// PostgreSQL, its timeline, which every recovery to a point in time and every promotion of a standby begins anew, and
-/// the table, which a restored dump makes anew. Where that is no longer so, these are other data under the old name,
-/// and the first node to see it begins a new epoch. A copy of the files that is simply started in place of the original
-/// is in no way different from it; for that there is the command <c>db-new-epoch</c>.
+/// The epoch is part of the backup, too, so its origin is stored beside it: the PostgreSQL system identifier, its timeline,
+/// which changes with every point-in-time recovery and every promotion of a standby, and the table's OID, which changes
+/// when a dump is restored. If the origin differs, the data are different, and the first node to notice starts a new epoch.
+/// A file copy that is started in place of the original cannot be detected; for that there is the command
+/// <c>db-new-epoch</c>.
 /// </remarks>
 internal sealed partial class DatabaseEpoch(
     IDocumentStore store, NpgsqlDataSource database, TableNames tables, IHostApplicationLifetime host, TimeProvider time, ILogger<DatabaseEpoch> log) : SupervisedBackgroundService(time, log)
@@ -22,10 +22,10 @@ internal sealed partial class DatabaseEpoch(
 
     public Guid Epoch { get; private set; }
 
-    /// <summary>The database became another one while the node ran: it ended itself, and wants to be started again.</summary>
+    /// <summary>Whether the epoch changed while the node ran: it stopped itself, and must be restarted.</summary>
     public bool WasLost { get; private set; }
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("look at the lineage", WatchAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("epoch check", WatchAsync)];
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -33,11 +33,11 @@ internal sealed partial class DatabaseEpoch(
         await base.StartAsync(cancellationToken);
     }
 
-    /// <summary>Gives a new epoch, whatever the database looks like.</summary>
+    /// <summary>Starts a new epoch unconditionally.</summary>
     public Task<Guid> RenewAsync() => AgreeAsync(renew: true, CancellationToken.None);
 
-    // Feeds and caches hold numbers of the old lineage, and nothing could tell which of them still hold. A new process
-    // has none. It is asked for the epoch as well, since that is what another node or the command may have changed.
+    // Feeds and caches hold sequence numbers of the old epoch and cannot be invalidated one by one; a new process has none. The
+    // epoch is compared as well, since another node or the command may have changed it.
     private async Task WatchAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Interval, Time);
@@ -52,32 +52,32 @@ internal sealed partial class DatabaseEpoch(
         }
     }
 
-    /// <summary>The epoch that holds from now on, for all nodes: the row's lock lets one after the other look and decide.</summary>
+    /// <summary>Returns the epoch that all nodes agree on; the table lock serializes their decisions.</summary>
     private async Task<Guid> AgreeAsync(bool renew, CancellationToken cancellationToken)
     {
         var origin = await OriginAsync(cancellationToken);
-        await using (var reading = store.QuerySession())
+        await using (var query = store.QuerySession())
         {
-            var known = await reading.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
+            var known = await query.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
             if (!renew && known is not null && (origin is null || known.Origin == origin))
                 return known.Epoch;
         }
 
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        // Not the row itself, which is not there at first.
+        // The table, because there is no row to lock at first.
         await using (var command = new NpgsqlCommand($"lock table {tables.Lineage} in share row exclusive mode", connection, transaction))
             await command.ExecuteNonQueryAsync(cancellationToken);
         await using var session = store.LightweightSession(Marten.Services.SessionOptions.ForTransaction(transaction));
-        var present = await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
-        var holds = !renew && present is not null && (present.Origin is null || origin is null || present.Origin == origin);
-        var agreed = new LineageDocument { Epoch = holds ? present!.Epoch : Guid.CreateVersion7(), Origin = origin ?? present?.Origin };
-        if (agreed != present)
+        var current = await session.LoadAsync<LineageDocument>(LineageDocument.TheOne, cancellationToken);
+        var isCurrent = !renew && current is not null && (current.Origin is null || origin is null || current.Origin == origin);
+        var agreed = new LineageDocument { Epoch = isCurrent ? current!.Epoch : Guid.CreateVersion7(), Origin = origin ?? current?.Origin };
+        if (agreed != current)
             session.Store(agreed);
         await session.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        if (!holds)
-            Began(agreed.Epoch, agreed.Origin);
+        if (!isCurrent)
+            EpochBegan(agreed.Epoch, agreed.Origin);
         return agreed.Epoch;
     }
 
@@ -99,12 +99,13 @@ internal sealed partial class DatabaseEpoch(
         }
     }
 
-    [LoggerMessage(300, LogLevel.Information, "A new epoch begins: {Epoch}, at {Origin}. Clients load afresh")]
-    private partial void Began(Guid epoch, string? origin);
+    [LoggerMessage(300, LogLevel.Information, "A new epoch begins: {Epoch}, at {Origin}; clients reload everything")]
+    private partial void EpochBegan(Guid epoch, string? origin);
 
-    [LoggerMessage(301, LogLevel.Critical, "The database is of another lineage than before: a backup was restored, or a standby took over. This node ends, to be started again")]
+    [LoggerMessage(301, LogLevel.Critical,
+        "The database's epoch has changed: a backup was restored, or a standby was promoted; this node stops and must be restarted")]
     private partial void EpochChanged();
 
-    [LoggerMessage(302, LogLevel.Debug, "PostgreSQL does not say which server it is ({Reason}): after a restore run db-new-epoch")]
+    [LoggerMessage(302, LogLevel.Debug, "PostgreSQL does not reveal its identity ({Reason}); run db-new-epoch after a restore")]
     private partial void CannotCheck(string reason);
 }

@@ -5,8 +5,8 @@ using Npgsql;
 namespace Chat.Storage;
 
 /// <summary>
-/// Asks PostgreSQL every other second for what a message needs of it, so that its going and coming is known without anybody
-/// having to find out, and reads its clock.
+/// Probes every other second whether PostgreSQL can store a message, so that outages and recoveries are noticed without
+/// traffic, and compares its clock.
 /// </summary>
 internal sealed class DatabaseMonitor(NpgsqlDataSource database, TableNames tables, DependencyStates dependencies, ServerMetrics metrics, TimeProvider time, ILogger<DatabaseMonitor> log)
     : SupervisedBackgroundService(time, log)
@@ -14,18 +14,18 @@ internal sealed class DatabaseMonitor(NpgsqlDataSource database, TableNames tabl
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private long difference;
 
-    /// <summary>How far this node's clock is ahead of PostgreSQL's, at the last look.</summary>
+    /// <summary>How far this node's clock is ahead of PostgreSQL's, at the last probe.</summary>
     public TimeSpan ClockDifference => new(Interlocked.Read(ref difference));
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("look at PostgreSQL", RunAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("PostgreSQL probe", RunAsync)];
 
     /// <summary>
-    /// The settings with which PostgreSQL may lose, at a power cut, what was acknowledged; null if there are none. Touches
-    /// the tables of a message in passing, without a row: rights and a standby are checked all the same.
+    /// Returns the settings with which PostgreSQL may lose acknowledged messages in a power failure; null if there are none. Also
+    /// writes to the message tables without affecting a row, which checks privileges and detects a standby.
     /// </summary>
     public async Task<string?> ProbeAsync(CancellationToken cancellationToken)
     {
-        var began = Time.GetUtcNow();
+        var startedAt = Time.GetUtcNow();
         await using var command = database.CreateCommand($"""
             with sent as (insert into {tables.Message} select * from {tables.Message} where false returning 1),
                  bumped as (update {tables.ConversationHead} set seq = seq where false returning 1)
@@ -35,7 +35,7 @@ internal sealed class DatabaseMonitor(NpgsqlDataSource database, TableNames tabl
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
         var now = Time.GetUtcNow();
-        var ahead = began + ((now - began) / 2) - reader.GetFieldValue<DateTimeOffset>(0);
+        var ahead = startedAt + ((now - startedAt) / 2) - reader.GetFieldValue<DateTimeOffset>(0);
         Interlocked.Exchange(ref difference, ahead.Ticks);
         metrics.RecordClockDifference(ahead);
         return await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetString(1);

@@ -7,46 +7,46 @@ using Weasel.Core.Migrations;
 namespace Chat.Storage;
 
 /// <summary>
-/// What the database must be like before the server starts: there, letting us in, and with the schema of this
-/// version. Containers start in any order, so a PostgreSQL that does not answer yet is waited for.
+/// Checks the database before the server starts: reachable, accepting our login, and with this version's schema. Containers
+/// start in any order, so it waits for a PostgreSQL that is not up yet.
 /// </summary>
 internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, TimeProvider time, ILogger<DatabaseStartup> log)
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
-    private readonly TimeSpan patience = configuration.GetValue("Storage:StartTimeout", TimeSpan.FromSeconds(30));
+    private readonly TimeSpan timeout = configuration.GetValue("Storage:StartTimeout", TimeSpan.FromSeconds(30));
 
-    /// <summary>Returns when PostgreSQL lets us in, each connection with a session of its own.</summary>
-    /// <exception cref="StartupException">It refuses us, does not answer in time, or is behind a pooler that shares sessions.</exception>
+    /// <summary>Returns once PostgreSQL accepts a connection, with a session of its own.</summary>
+    /// <exception cref="StartupException">It rejects us, is not reachable in time, or is behind a transaction pooler.</exception>
     public async Task WaitAsync()
     {
-        var isSaid = false;
-        for (var began = time.GetTimestamp(); ; await Task.Delay(RetryDelay, time))
+        var isLogged = false;
+        for (var startedAt = time.GetTimestamp(); ; await Task.Delay(RetryDelay, time))
         {
             try
             {
                 await using var connection = await database.OpenConnectionAsync();
                 if (await SessionPooling.IsByTransactionAsync(connection, database))
-                    throw new StartupException($"The pooler at {Address} shares PostgreSQL's sessions by transaction, and most statements would fail. Give PgBouncer pool_mode = session, or connect to PostgreSQL itself.");
+                    throw new StartupException($"The pooler at {Address} uses transaction pooling, with which most statements would fail. Set pool_mode = session in PgBouncer, or connect to PostgreSQL directly.");
                 return;
             }
-            catch (NpgsqlException refused) when (!refused.IsTransient)
+            catch (NpgsqlException rejected) when (!rejected.IsTransient)
             {
-                throw new StartupException($"PostgreSQL at {Address} refuses us: {OneLine(refused)} Check ConnectionStrings__Postgres.", refused);
+                throw new StartupException($"PostgreSQL at {Address} rejects the connection: {OneLine(rejected)} Check ConnectionStrings__Postgres.", rejected);
             }
-            catch (Exception away) when (away is NpgsqlException or SocketException or TimeoutException)
+            catch (Exception unavailable) when (unavailable is NpgsqlException or SocketException or TimeoutException)
             {
-                var waited = time.GetElapsedTime(began);
-                if (waited >= patience)
-                    throw new StartupException($"PostgreSQL at {Address} did not answer for {patience.TotalSeconds:0} s: {OneLine(away)} Check ConnectionStrings__Postgres.", away);
-                if (!isSaid)
-                    Waiting(Address, OneLine(away), patience.TotalSeconds);
-                isSaid = true;
+                var elapsed = time.GetElapsedTime(startedAt);
+                if (elapsed >= timeout)
+                    throw new StartupException($"PostgreSQL at {Address} did not answer within {timeout.TotalSeconds:0} s: {OneLine(unavailable)} Check ConnectionStrings__Postgres.", unavailable);
+                if (!isLogged)
+                    Waiting(Address, OneLine(unavailable), timeout.TotalSeconds);
+                isLogged = true;
             }
         }
     }
 
-    /// <summary>Returns if the schema is the one that this version works with.</summary>
-    /// <exception cref="StartupException">It is missing or another one.</exception>
+    /// <summary>Returns if the schema is the one of this version.</summary>
+    /// <exception cref="StartupException">It is missing or of another version.</exception>
     public async Task CheckSchemaAsync()
     {
         try
@@ -59,15 +59,15 @@ internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocume
         }
     }
 
-    /// <summary>Says so if PostgreSQL is set up to lose what it has confirmed.</summary>
+    /// <summary>Logs a warning if PostgreSQL's settings allow it to lose commits.</summary>
     public async Task WarnIfCommitsCanBeLostAsync()
     {
-        if (await LosesAsync(database) is { } setting)
+        if (await UnsafeSettingsAsync(database) is { } setting)
             LosesCommits(setting);
     }
 
-    /// <summary>The setting with which PostgreSQL may lose, at a power cut, what was acknowledged; null if there is none.</summary>
-    public static async Task<string?> LosesAsync(NpgsqlDataSource database, CancellationToken cancellationToken = default)
+    /// <summary>Returns the settings with which PostgreSQL may lose acknowledged messages in a power failure; null if there are none.</summary>
+    public static async Task<string?> UnsafeSettingsAsync(NpgsqlDataSource database, CancellationToken cancellationToken = default)
     {
         await using var command = database.CreateCommand(
             "select string_agg(name, ' and ' order by name) from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'off'");
@@ -84,9 +84,10 @@ internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocume
         return text.ReplaceLineEndings(" ").Replace(" ()", "", StringComparison.Ordinal).TrimEnd('.') + ".";
     }
 
-    [LoggerMessage(103, LogLevel.Warning, "PostgreSQL runs with {Setting} off: a power cut may lose messages that were acknowledged. Readiness says degraded")]
+    [LoggerMessage(103, LogLevel.Warning,
+        "PostgreSQL runs with {Setting} off: a power failure may lose acknowledged messages; readiness reports degraded")]
     private partial void LosesCommits(string setting);
 
-    [LoggerMessage(104, LogLevel.Warning, "PostgreSQL at {Address} does not answer yet ({Reason}); waiting for it, at most {Seconds} s")]
+    [LoggerMessage(104, LogLevel.Warning, "PostgreSQL at {Address} does not answer yet ({Reason}); waiting at most {Seconds} s")]
     private partial void Waiting(string address, string reason, double seconds);
 }

@@ -5,18 +5,18 @@ using System.Text;
 namespace Chat.Storage;
 
 /// <summary>
-/// Ids made from what a document is about, so that its primary key alone keeps it from existing twice: a UUID of
-/// version 8 (RFC 9562, 5.8) over the SHA-256 of its parts.
+/// Derives a document's id from its natural key, so that the primary key alone prevents duplicates: a UUID of version 8
+/// (RFC 9562, 5.8) over the SHA-256 of its parts.
 /// </summary>
 internal static class DeterministicId
 {
-    /// <summary>The id for a kind of document and the things it is about, in this order.</summary>
+    /// <summary>Returns the id for a kind of document and its key; the order of the parts matters.</summary>
     public static Guid Of(string kind, Guid first, Guid second, string text = "")
     {
         var kindLength = Encoding.UTF8.GetByteCount(kind);
         var textLength = Encoding.UTF8.GetByteCount(text);
         var parts = new byte[4 + kindLength + 32 + textLength];
-        // The kind's length stands first, so that no two different lists of parts ever give the same bytes.
+        // Prefixed with the kind's length, so that no two lists of parts encode to the same bytes.
         BinaryPrimitives.WriteInt32BigEndian(parts, kindLength);
         Encoding.UTF8.GetBytes(kind, parts.AsSpan(4));
         first.TryWriteBytes(parts.AsSpan(4 + kindLength), bigEndian: true, out _);
@@ -30,7 +30,7 @@ internal static class DeterministicId
         return new Guid(hash[..16], bigEndian: true);
     }
 
-    /// <summary>The same, whichever of the two is named first.</summary>
+    /// <summary>Returns the same id whichever of the two comes first.</summary>
     public static Guid OfPair(string kind, Guid one, Guid other) =>
         one.CompareTo(other) < 0 ? Of(kind, one, other) : Of(kind, other, one);
 }

@@ -2,44 +2,42 @@ using System.Text.Json.Serialization;
 
 namespace Chat.Storage;
 
-/// <summary>
-/// A message, as it is stored and as it goes over the wire.
-/// </summary>
+/// <summary>A message, as stored and as sent over the wire.</summary>
 /// <remarks>
-/// One document, inserted once by the <see cref="ConversationLog"/>. Its id is made from sender, conversation and tempId
-/// where there is a tempId, so that the primary key itself refuses a repeat; otherwise it is a UUIDv7.
+/// One document, inserted once by the <see cref="ConversationLog"/>. With a tempId its id is derived from sender, conversation
+/// and tempId, so that the primary key rejects duplicates; otherwise it is a UUIDv7.
 /// </remarks>
 public sealed record Message
 {
     /// <summary>Unique among all messages.</summary>
     public required Guid Id { get; init; }
 
-    /// <summary>Where it was said.</summary>
+    /// <summary>The message's conversation.</summary>
     public required Guid ConversationId { get; init; }
 
-    /// <summary>Its number in the conversation, from 1, without gaps, kept for life. The document of a message that has none yet leaves it out.</summary>
+    /// <summary>Its sequence number in the conversation: from 1, without gaps, immutable. Omitted from the document until assigned.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public required long Seq { get; init; }
 
-    /// <summary>The number of its latest change; equals <c>seq</c> until it is changed.</summary>
+    /// <summary>The sequence number of its latest change; equals <c>seq</c> until it is changed.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public required long ChangedSeq { get; init; }
 
-    /// <summary>Who said it.</summary>
+    /// <summary>The sender.</summary>
     public required Guid SenderId { get; init; }
 
-    /// <summary>What kind of content it holds; so far always <c>text</c>.</summary>
+    /// <summary>The kind of content; always <c>text</c> so far.</summary>
     public required string Type { get; init; }
 
-    /// <summary>What was said: 1 to 4,000 Unicode scalar values, trimmed; see <see cref="Storage.Content"/>.</summary>
+    /// <summary>The content: 1 to 4,000 Unicode scalar values, trimmed; see <see cref="Storage.Content"/>.</summary>
     public required string Content { get; init; }
 
-    /// <summary>When the server took it, in milliseconds. Order is by <c>seq</c>, never by this.</summary>
+    /// <summary>When the server accepted it, with milliseconds. Messages are ordered by <c>seq</c>, never by this.</summary>
     public required DateTimeOffset SentAt { get; init; }
 
-    /// <summary>The sender's own id for the send, shown to the sender alone.</summary>
+    /// <summary>The sender's own id for the message, visible to the sender only.</summary>
     public string? TempId { get; init; }
 
-    /// <summary>The message as this user may see it.</summary>
+    /// <summary>Returns the message as a user may see it.</summary>
     public Message For(Guid userId) => userId == SenderId || TempId is null ? this : this with { TempId = null };
 }

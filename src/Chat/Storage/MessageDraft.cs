@@ -1,36 +1,36 @@
 namespace Chat.Storage;
 
-/// <summary>A message on its way into the log: all but what the conversation gives it.</summary>
-/// <param name="Id">See <see cref="Message.Id"/>; what makes a repeat a repeat.</param>
-/// <param name="ConversationId">Where it is said.</param>
-/// <param name="SenderId">Who says it.</param>
+/// <summary>A message to append: all but what its conversation assigns.</summary>
+/// <param name="Id">See <see cref="Message.Id"/>; identifies duplicates.</param>
+/// <param name="ConversationId">See <see cref="Message.ConversationId"/>.</param>
+/// <param name="SenderId">See <see cref="Message.SenderId"/>.</param>
 /// <param name="Type">See <see cref="Message.Type"/>.</param>
 /// <param name="Content">See <see cref="Message.Content"/>.</param>
 /// <param name="TempId">See <see cref="Message.TempId"/>.</param>
-/// <param name="Blocks">Ids of <see cref="Block"/>s, any one of which refuses the message.</param>
+/// <param name="Blocks">The ids of the <see cref="Block"/>s that would reject the message.</param>
 public sealed record MessageDraft(
     Guid Id, Guid ConversationId, Guid SenderId, string Type, string Content, string? TempId, IReadOnlyList<Guid> Blocks);
 
-/// <summary>What became of a draft.</summary>
+/// <summary>The outcome of an append.</summary>
 public enum AppendOutcome
 {
-    /// <summary>It is committed, under the next number of its conversation.</summary>
+    /// <summary>Committed, with the next sequence number of its conversation.</summary>
     Stored,
 
-    /// <summary>It was there already: the message of the first time comes back, and nobody is told again.</summary>
+    /// <summary>A duplicate: the stored message is returned, and no one is notified again.</summary>
     Repeated,
 
-    /// <summary>A block was in force. Nothing was stored.</summary>
+    /// <summary>Rejected by a block. Nothing was stored.</summary>
     Blocked,
 
-    /// <summary>There is no such conversation. Nothing was stored.</summary>
+    /// <summary>The conversation does not exist. Nothing was stored.</summary>
     NoConversation,
 
-    /// <summary>The database is away, or the queue is full. To be repeated under the same tempId.</summary>
+    /// <summary>The database is unavailable, or the queue is full. To be retried with the same tempId.</summary>
     Unavailable,
 }
 
-/// <summary>The answer to an append.</summary>
-/// <param name="Outcome">What became of the draft.</param>
-/// <param name="Message">The message, if it is stored.</param>
+/// <summary>The result of an append.</summary>
+/// <param name="Outcome">The outcome.</param>
+/// <param name="Message">The stored message, if any.</param>
 public readonly record struct Appended(AppendOutcome Outcome, Message? Message);

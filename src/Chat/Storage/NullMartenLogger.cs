@@ -5,9 +5,9 @@ using Npgsql;
 namespace Chat.Storage;
 
 /// <summary>
-/// Stands in for Marten's own log of statements, which writes their parameters, and so what people say: at Debug those
-/// of every statement, and at Error those of one that failed. Npgsql logs statements too, without parameters, and a
-/// failure is logged where it is handled; nothing of use is lost.
+/// Replaces Marten's own statement log, which includes parameters, and so message contents: at Debug for every statement,
+/// at Error for failed ones. Npgsql logs statements without parameters, and failures are logged where they are handled, so
+/// nothing useful is lost.
 /// </summary>
 internal sealed class NullMartenLogger : IMartenLogger, IMartenSessionLogger
 {

@@ -3,12 +3,12 @@ using Weasel.Core;
 
 namespace Chat.Storage;
 
-/// <summary>How the schema in the database compares with the one of this version.</summary>
+/// <summary>Compares the database's schema with this version's.</summary>
 internal static class SchemaState
 {
-    private const int MostNamed = 5;
+    private const int MaxNamed = 5;
 
-    /// <summary>What is different, in a sentence; null if nothing is.</summary>
+    /// <summary>Describes the differences in a sentence; null if there are none.</summary>
     public static async Task<string?> FindDifferenceAsync(IDocumentStore store, CancellationToken cancellationToken = default)
     {
         var migration = await store.Storage.Database.CreateMigrationAsync(cancellationToken);
@@ -25,5 +25,5 @@ internal static class SchemaState
 
     private static string? Part(string[] names, string state) => names.Length == 0
         ? null
-        : $"{names.Length} {state} ({string.Join(", ", names.Take(MostNamed))}{(names.Length > MostNamed ? ", …" : "")})";
+        : $"{names.Length} {state} ({string.Join(", ", names.Take(MaxNamed))}{(names.Length > MaxNamed ? ", …" : "")})";
 }

@@ -3,27 +3,27 @@ using Npgsql;
 namespace Chat.Storage;
 
 /// <summary>
-/// Whether each connection of ours keeps a session of PostgreSQL's for as long as it lives, which prepared statements, locks and
-/// time-outs rely on. A pooler like PgBouncer may give the session to somebody else after each transaction.
+/// Detects a pooler like PgBouncer in transaction mode, which may give a session to another client after each transaction.
+/// Prepared statements, locks and timeouts rely on a session for the lifetime of the connection.
 /// </summary>
 internal static class SessionPooling
 {
-    private const int MostOthers = 3;
+    private const int MaxOthers = 3;
 
-    /// <summary>Whether this connection gets another session while others are busy with theirs.</summary>
-    /// <param name="connection">An open one.</param>
-    /// <param name="database">Opens the others.</param>
+    /// <summary>Whether this connection gets another session while others are busy.</summary>
+    /// <param name="connection">An open connection.</param>
+    /// <param name="database">Opens further connections.</param>
     public static async Task<bool> IsByTransactionAsync(NpgsqlConnection connection, NpgsqlDataSource database)
     {
         var session = await ProcessIdAsync(connection);
-        // Told at the connect by whoever answered there: PostgreSQL itself, mostly, and then nobody is in between.
+        // The backend's own process id was reported at connect: there is no pooler.
         if (session == connection.ProcessID)
             return false;
         var others = new List<NpgsqlConnection>();
         try
         {
-            // A pooler hands out what was given back last: the first of these most likely gets ours, if it was given back.
-            while (others.Count < Math.Min(MostOthers, new NpgsqlConnectionStringBuilder(database.ConnectionString).MaxPoolSize - 1))
+            // A pooler reuses the session released last, so one of these most likely gets ours, if it was released.
+            while (others.Count < Math.Min(MaxOthers, new NpgsqlConnectionStringBuilder(database.ConnectionString).MaxPoolSize - 1))
             {
                 try
                 {
@@ -31,7 +31,7 @@ internal static class SessionPooling
                 }
                 catch (NpgsqlException)
                 {
-                    // It has no more of them for us, which is no answer.
+                    // Out of connections, which proves nothing.
                     return false;
                 }
 
@@ -45,7 +45,7 @@ internal static class SessionPooling
         }
         catch (NpgsqlException)
         {
-            // Transactions are refused, or one's own session is waited for.
+            // Transactions are refused, or wait for one's own session.
             return true;
         }
         finally

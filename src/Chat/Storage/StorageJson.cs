@@ -11,7 +11,7 @@ namespace Chat.Storage;
 [JsonSerializable(typeof(Block))]
 internal sealed partial class StorageJson : JsonSerializerContext
 {
-    /// <summary>The context with the options of the wire.</summary>
+    /// <summary>The context with the wire's options.</summary>
     public static StorageJson Wire => Instance.Wire;
 
     // A nested type, because the static initializers of a partial type run in no defined order.

@@ -1,10 +1,10 @@
 namespace Chat.Storage;
 
 /// <summary>
-/// The tables that Marten keeps our documents in, for the few statements that count or compare over many rows, where
-/// loading documents would be waste. Their duplicated columns are set up beside the documents.
+/// The tables of our Marten documents, for the few statements that aggregate over many rows, where loading documents would be
+/// wasteful. Their duplicated columns are configured beside the documents.
 /// </summary>
-/// <param name="schema">The schema of this installation.</param>
+/// <param name="schema">The installation's schema.</param>
 internal sealed class TableNames(string schema)
 {
     public string Schema => schema;

@@ -1,14 +1,14 @@
 namespace Chat.Telemetry;
 
 /// <summary>
-/// Whether something that the server needs is available, as everybody who uses it finds out. Each change of state is told
-/// once, and what goes on meanwhile in a summary: an outage must not write a line for each of those it concerns.
+/// Tracks the availability of a dependency, as reported by those who use it. Changes of state are logged once, and an outage
+/// in periodic summaries: it must not log a line for each failed request.
 /// </summary>
 /// <param name="time">The clock.</param>
-/// <param name="lines">What is told, and how.</param>
+/// <param name="lines">Writes the dependency's log lines.</param>
 internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
 {
-    /// <summary>How long nothing may fail before it counts as back: what half works would else change state all the time.</summary>
+    /// <summary>The time without a failure before it counts as recovered; a partial failure would else flap.</summary>
     private static readonly TimeSpan RecoveryDelay = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan SummaryInterval = TimeSpan.FromSeconds(10);
@@ -24,10 +24,10 @@ internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
     private long refusedSends;
     private long refusedOthers;
 
-    /// <summary>Whether it is unavailable just now. Costs nothing to ask.</summary>
+    /// <summary>Whether it is unavailable. Takes no lock.</summary>
     public bool IsUnavailable => isUnavailable;
 
-    /// <summary>What it refuses us for, in its own words; null while it is available, or simply does not answer.</summary>
+    /// <summary>Why it rejects us, in its own words; null while it is available, or does not answer at all.</summary>
     public string? Refusal
     {
         get
@@ -37,7 +37,7 @@ internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
         }
     }
 
-    /// <summary>For how long it has been unavailable; zero while it is available.</summary>
+    /// <summary>How long it has been unavailable; zero while it is available.</summary>
     public TimeSpan OutageDuration
     {
         get
@@ -47,22 +47,22 @@ internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
         }
     }
 
-    /// <summary>Something could not be done because of it.</summary>
-    /// <param name="why">What it said, or how it did not answer.</param>
-    /// <param name="isRefused">Whether it answered, and refused us.</param>
-    /// <param name="refusedSends">How many sends were answered UNAVAILABLE for it.</param>
-    /// <param name="refusedOthers">How many other events and requests were.</param>
-    public void Failed(string why, bool isRefused = false, int refusedSends = 0, int refusedOthers = 0)
+    /// <summary>Records a failure.</summary>
+    /// <param name="error">The error.</param>
+    /// <param name="isRejection">Whether it answered and rejected us.</param>
+    /// <param name="refusedSends">The number of messages answered with UNAVAILABLE.</param>
+    /// <param name="refusedOthers">The number of other events and requests answered with UNAVAILABLE.</param>
+    public void Failed(string error, bool isRejection = false, int refusedSends = 0, int refusedOthers = 0)
     {
         lock (gate)
         {
             var now = time.GetTimestamp();
-            (reason, isRefusal, failedAt) = (why, isRefused, now);
+            (reason, isRefusal, failedAt) = (error, isRejection, now);
             if (!isUnavailable)
             {
                 (since, refusedSends, refusedOthers) = (now, 0, 0);
                 isUnavailable = true;
-                Log(() => lines.Unavailable(why), now);
+                Log(() => lines.Unavailable(error), now);
             }
 
             this.refusedSends += refusedSends;
@@ -70,14 +70,14 @@ internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
         }
     }
 
-    /// <summary>An event or a request was answered UNAVAILABLE without a try.</summary>
+    /// <summary>Records an event or request that was answered with UNAVAILABLE without an attempt.</summary>
     public void Refused()
     {
         lock (gate)
             refusedOthers++;
     }
 
-    /// <summary>It has done what was asked of it. Asked for only while it is unavailable, so that nobody pays for it otherwise.</summary>
+    /// <summary>Records a success. Costs one field read while it is available.</summary>
     public void Succeeded()
     {
         if (!isUnavailable)
@@ -91,7 +91,9 @@ internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
         }
     }
 
-    /// <summary>Tells how it goes on, every ten seconds and when it fails for another reason than before; to be called about once a second.</summary>
+    /// <summary>
+    /// Logs the state of an outage, every ten seconds and when its reason changes. To be called about once a second.
+    /// </summary>
     public void Summarize()
     {
         lock (gate)
@@ -112,15 +114,15 @@ internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
     private static long Seconds(TimeSpan duration) => (long)Math.Round(duration.TotalSeconds);
 }
 
-/// <summary>What is told of one dependency.</summary>
+/// <summary>The log lines of one dependency.</summary>
 internal abstract class DependencyLog
 {
-    /// <summary>It has become unavailable.</summary>
+    /// <summary>Logs the start of an outage.</summary>
     public abstract void Unavailable(string reason);
 
-    /// <summary>It is unavailable still.</summary>
+    /// <summary>Logs a summary of an outage.</summary>
     public abstract void StillUnavailable(long seconds, string reason, long sends, long others);
 
-    /// <summary>It is available again.</summary>
+    /// <summary>Logs the end of an outage.</summary>
     public abstract void Recovered(long seconds, long sends, long others);
 }

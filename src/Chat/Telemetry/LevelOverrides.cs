@@ -4,18 +4,18 @@ using Microsoft.Extensions.Primitives;
 namespace Chat.Telemetry;
 
 /// <summary>
-/// Log levels that an operator has set while the node runs, over those that are configured, each for a time or until it is taken
-/// back. The audit log keeps the level that is configured: nobody switches it off by a call.
+/// Log levels set by an operator at run time, which override the configured ones until they expire or are reset. The audit
+/// log keeps its configured level: it cannot be switched off by a call.
 /// </summary>
 internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<LoggerFilterOptions>, IOptionsChangeTokenSource<LoggerFilterOptions>, IDisposable
 {
-    /// <summary>The most there are at a time.</summary>
-    public const int Most = 20;
+    /// <summary>The maximum number of overrides.</summary>
+    public const int MaxOverrides = 20;
 
-    /// <summary>Stands for all categories that none of the others names.</summary>
+    /// <summary>Stands for all categories without an override of their own.</summary>
     public const string Default = "Default";
 
-    /// <summary>The category that is left alone.</summary>
+    /// <summary>The category that cannot be overridden.</summary>
     public static readonly string Audit = AuditLog.Category;
 
     private readonly Lock gate = new();
@@ -25,7 +25,7 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
     /// <inheritdoc/>
     public string Name => Options.DefaultName;
 
-    /// <summary>Those that are in force.</summary>
+    /// <summary>The current overrides.</summary>
     public IReadOnlyList<LevelOverride> All
     {
         get
@@ -35,21 +35,21 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
         }
     }
 
-    /// <summary>Sets the level of a category and of all below it.</summary>
+    /// <summary>Sets the level of a category and of its subcategories.</summary>
     /// <param name="category">The category; <see cref="Default"/> for the rest.</param>
-    /// <param name="level">The least level that is logged.</param>
-    /// <param name="duration">How long; null until it is taken back.</param>
-    /// <param name="expired">Called when its time is over.</param>
-    /// <returns>What is in force now; null if there are too many already.</returns>
+    /// <param name="level">The minimum level that is logged.</param>
+    /// <param name="duration">How long; null until it is reset.</param>
+    /// <param name="expired">Called when the override expires.</param>
+    /// <returns>The override; null if there are too many.</returns>
     public LevelOverride? TrySet(string category, LogLevel level, TimeSpan? duration, Action expired)
     {
         var entry = new Entry(new LevelOverride(category, level, duration is { } lasting ? time.GetUtcNow() + lasting : null));
         lock (gate)
         {
-            if (!entries.ContainsKey(category) && entries.Count >= Most)
+            if (!entries.ContainsKey(category) && entries.Count >= MaxOverrides)
                 return null;
-            if (entries.Remove(category, out var former))
-                former.Dispose();
+            if (entries.Remove(category, out var replaced))
+                replaced.Dispose();
             entries.Add(category, entry);
             if (duration is { } due)
                 entry.Timer = time.CreateTimer(_ => Expire(category, entry, expired), null, due, Timeout.InfiniteTimeSpan);
@@ -59,9 +59,9 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
         return entry.Told;
     }
 
-    /// <summary>Takes a category's back.</summary>
+    /// <summary>Removes a category's override.</summary>
     /// <returns>False if there is none.</returns>
-    public bool TryTakeBack(string category)
+    public bool TryReset(string category)
     {
         lock (gate)
         {
@@ -87,11 +87,11 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
         var set = All;
         if (set.Count == 0)
             return;
-        // A rule that names a provider goes before all that name none, so a provider that has any gets these as its own.
+        // Rules that name a provider take precedence over those that do not, so such a provider gets its own copies.
         var configured = options.Rules.ToArray();
         foreach (var provider in configured.Select(rule => rule.ProviderName).Append(null).Distinct())
         {
-            foreach (var rule in provider is null ? [] : LongerThanThese(provider, configured, set))
+            foreach (var rule in provider is null ? [] : MoreSpecificRules(provider, configured, set))
                 options.Rules.Add(new LoggerFilterRule(provider, rule.CategoryName, rule.LogLevel, rule.Filter));
             foreach (var one in set)
                 options.Rules.Add(new LoggerFilterRule(provider, CategoryOf(one), one.Level, filter: null));
@@ -109,14 +109,14 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
         }
     }
 
-    // As the framework chooses: the provider's own rules first, then the longest category, then the last one.
+    // The framework's precedence: the provider's own rules first, then the longest category, then the last rule.
     private static LogLevel? LevelOf(string category, string? provider, IEnumerable<LoggerFilterRule> rules) => rules
         .Where(rule => (rule.ProviderName is null || rule.ProviderName == provider) && Matches(rule.CategoryName, category))
         .OrderBy(rule => rule.ProviderName is not null).ThenBy(rule => rule.CategoryName?.Length ?? 0)
         .LastOrDefault()?.LogLevel;
 
-    // What is configured for all providers and names a part of a category that is set now: it held for this provider, and still does.
-    private static IEnumerable<LoggerFilterRule> LongerThanThese(string provider, IReadOnlyCollection<LoggerFilterRule> rules, IReadOnlyList<LevelOverride> set) =>
+    // Configured for all providers and more specific than an override: they applied to this provider, and still must.
+    private static IEnumerable<LoggerFilterRule> MoreSpecificRules(string provider, IReadOnlyCollection<LoggerFilterRule> rules, IReadOnlyList<LevelOverride> set) =>
         from rule in rules
         where rule.ProviderName is null && rule.CategoryName is not null
         where set.Any(one => Matches(CategoryOf(one), rule.CategoryName!))
@@ -131,7 +131,7 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
     {
         lock (gate)
         {
-            // Another one may have taken its place in the meantime.
+            // A new override may have replaced it meanwhile.
             if (entries.GetValueOrDefault(category) != entry)
                 return;
             entries.Remove(category);
@@ -147,7 +147,7 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
         CancellationTokenSource told;
         lock (gate)
             (told, change) = (change, new CancellationTokenSource());
-        // Outside of the lock: whoever hears of it comes back for the levels.
+        // Outside of the lock: the listeners read the levels.
         told.Cancel();
         told.Dispose();
     }
@@ -162,8 +162,8 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
     }
 }
 
-/// <summary>A level that was set.</summary>
+/// <summary>A log level set at run time.</summary>
 /// <param name="Category">The category.</param>
-/// <param name="Level">The least level that is logged.</param>
-/// <param name="Until">When it ends by itself; null if it does not.</param>
+/// <param name="Level">The minimum level that is logged.</param>
+/// <param name="Until">When it expires; null if it does not.</param>
 internal sealed record LevelOverride(string Category, LogLevel Level, DateTimeOffset? Until);

@@ -6,16 +6,16 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Chat.Telemetry;
 
-/// <summary>The name of this node in its log: which machine, or pod, and which process on it.</summary>
+/// <summary>Identifies this node in its log: the machine, or pod, and the process.</summary>
 internal static class NodeName
 {
-    /// <summary>Such as <c>chat-7f9c-1</c>.</summary>
+    /// <summary>For example <c>chat-7f9c-1</c>.</summary>
     public static string Own { get; } = string.Create(CultureInfo.InvariantCulture, $"{Environment.MachineName}-{Environment.ProcessId}");
 }
 
 /// <summary>
-/// One line an entry, for people: time (UTC, milliseconds), level, node, category with its event id, and what is said. An
-/// exception follows on lines of its own.
+/// One line per entry, for people: time (UTC, milliseconds), level, node, category with event id, and message. An exception
+/// follows on its own lines.
 /// </summary>
 internal sealed class TextLogFormat(TimeProvider time) : ConsoleFormatter(FormatName)
 {
@@ -27,20 +27,20 @@ internal sealed class TextLogFormat(TimeProvider time) : ConsoleFormatter(Format
         textWriter.WriteLine(Body(logEntry.Formatter(logEntry.State, logEntry.Exception), logEntry.Exception));
     }
 
-    /// <summary>What stands before the text of an entry.</summary>
+    /// <summary>Formats the part of an entry before its message.</summary>
     public static string Head(DateTimeOffset at, LogLevel level, string category, EventId id) =>
         string.Create(CultureInfo.InvariantCulture, $"{LogFormat.Of(at)} {LogFormat.LevelOf(level)} {NodeName.Own} {category}[{id.Id}] ");
 
-    /// <summary>The text, and its exception.</summary>
+    /// <summary>Formats the message and its exception.</summary>
     public static string Body(string text, Exception? exception)
     {
-        // A line break that somebody else has brought in must not look like another entry.
+        // Prevents log injection: a line break in client input must not look like another entry.
         var line = text.ReplaceLineEndings(" ");
         return exception is null ? line : $"{line}{Environment.NewLine}{exception}";
     }
 }
 
-/// <summary>One JSON object an entry, for programs; chosen by <c>Logging:Console:FormatterName=json</c>.</summary>
+/// <summary>One JSON object per entry, for programs; selected by <c>Logging:Console:FormatterName=json</c>.</summary>
 internal sealed class JsonLogFormat(TimeProvider time) : ConsoleFormatter(ConsoleFormatterNames.Json)
 {
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
@@ -72,13 +72,13 @@ internal sealed class JsonLogFormat(TimeProvider time) : ConsoleFormatter(Consol
     }
 }
 
-/// <summary>What both formats share, and their registration.</summary>
+/// <summary>Common parts of both formats, and their registration.</summary>
 internal static class LogFormat
 {
-    /// <summary>Takes the place of the framework's JSON, which has neither time nor node, and of its text as the default.</summary>
+    /// <summary>Replaces the framework's JSON format, which lacks time and node, and makes text the default.</summary>
     public static void AddLogFormats(this WebApplicationBuilder builder)
     {
-        // Of two formats with one name the first counts.
+        // Of two formatters with the same name the first one wins.
         builder.Services.Insert(0, ServiceDescriptor.Singleton<ConsoleFormatter, JsonLogFormat>());
         builder.Services.Insert(0, ServiceDescriptor.Singleton<ConsoleFormatter, TextLogFormat>());
         builder.Services.PostConfigure<ConsoleLoggerOptions>(console => console.FormatterName ??= TextLogFormat.FormatName);

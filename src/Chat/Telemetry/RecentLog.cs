@@ -1,17 +1,17 @@
 namespace Chat.Telemetry;
 
-/// <summary>The last lines of the log, kept in memory for who asks at the admin port: with the same levels as everywhere, and bounded.</summary>
+/// <summary>Keeps the latest log entries in memory for the admin port; bounded, and with the same levels as other providers.</summary>
 [ProviderAlias("Recent")]
 internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
 {
-    /// <summary>How many there are at most.</summary>
-    public const int Most = 500;
+    /// <summary>The maximum number of entries.</summary>
+    public const int Capacity = 500;
 
-    private const int LongestEntry = 4000;
-    private readonly Queue<Entry> entries = new(Most);
+    private const int MaxEntryLength = 4000;
+    private readonly Queue<Entry> entries = new(Capacity);
     private readonly Lock gate = new();
 
-    /// <summary>All of them, the oldest first.</summary>
+    /// <summary>All entries, the oldest first.</summary>
     public IReadOnlyList<string> Entries
     {
         get
@@ -27,7 +27,7 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
 
     public void Dispose()
     {
-        // Memory alone.
+        // Nothing to release.
     }
 
     private void Add(LogLevel level, string category, EventId id, string body)
@@ -35,13 +35,13 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
         var entry = new Entry(time.GetUtcNow(), level, category, id, body);
         lock (gate)
         {
-            if (entries.Count == Most)
+            if (entries.Count == Capacity)
                 entries.Dequeue();
             entries.Enqueue(entry);
         }
     }
 
-    // A line is put together when somebody asks for it, which nearly nobody does, and not each time that something is logged.
+    // Formatted when read, which is rare, and not when logged.
     private readonly record struct Entry(DateTimeOffset At, LogLevel Level, string Category, EventId Id, string Body);
 
     private sealed class Logger(RecentLog recent, string category) : ILogger
@@ -49,13 +49,13 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
-        // The rules for levels have been asked already.
+        // The factory has applied the level rules already.
         public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             var body = TextLogFormat.Body(formatter(state, exception), exception);
-            recent.Add(logLevel, category, eventId, body.Length > LongestEntry ? $"{body.AsSpan(0, LongestEntry)} …" : body);
+            recent.Add(logLevel, category, eventId, body.Length > MaxEntryLength ? $"{body.AsSpan(0, MaxEntryLength)} …" : body);
         }
     }
 }

@@ -9,8 +9,8 @@ using OpenTelemetry.Trace;
 namespace Chat.Telemetry;
 
 /// <summary>
-/// Takes what the server tells of itself to where somebody looks: to Prometheus by the admin port, and by OTLP where
-/// OpenTelemetry's own environment variables name an endpoint. What nobody asked for is not even collected.
+/// Exports telemetry: to Prometheus by the admin port, and by OTLP if OpenTelemetry's environment variables name an endpoint.
+/// Signals without an exporter are not collected.
 /// </summary>
 internal static class TelemetryRegistration
 {
@@ -20,7 +20,7 @@ internal static class TelemetryRegistration
     {
         builder.AddLogFormats();
         var admin = AdminSettings.Of(builder.Configuration.GetSection("Admin"), builder.Environment.IsDevelopment());
-        // The variables overrule our name for the service, not the other way round.
+        // The environment variables override our service name.
         var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(Service, serviceInstanceId: NodeName.Own).AddEnvironmentVariableDetector());
         if (admin.Port != 0)
         {
@@ -28,7 +28,7 @@ internal static class TelemetryRegistration
             builder.Services.AddSingleton<RecentLog>().AddSingleton<ILoggerProvider>(provider => provider.GetRequiredService<RecentLog>());
             builder.Services.AddSingleton<LevelOverrides>();
             builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(provider => provider.GetRequiredService<LevelOverrides>());
-            // The first one, so that what must never be logged is not: see Defaults.
+            // First, so that the rules added by Defaults, for what must never be logged, still come last.
             builder.Services.Insert(0, ServiceDescriptor.Singleton<IPostConfigureOptions<LoggerFilterOptions>>(provider => provider.GetRequiredService<LevelOverrides>()));
         }
 
@@ -39,7 +39,7 @@ internal static class TelemetryRegistration
             telemetry.WithTracing(traces => traces
                 .AddSource(Tracing.Name)
                 .AddNpgsql()
-                // A socket's request lasts as long as the socket; its events are traced each by itself.
+                // A socket's request lasts as long as the socket; its events are traced individually.
                 .AddAspNetCoreInstrumentation(requests => requests.Filter = http => !http.WebSockets.IsWebSocketRequest && !http.Request.Path.StartsWithSegments("/health"))
                 .AddOtlpExporter());
         }

@@ -1,12 +1,12 @@
 namespace Chat.Tokens;
 
-/// <summary>The token in an <c>Authorization</c> header, for the socket and REST alike.</summary>
+/// <summary>Reads the token of an <c>Authorization</c> header, for the socket and REST alike.</summary>
 internal static class BearerToken
 {
     private const string Scheme = "Bearer";
 
     /// <summary>Reads the header: <c>Bearer</c> and a token (RFC 6750, 2.1), or the bare token, as some clients send it.</summary>
-    /// <returns>The token; null if there is none, or another scheme.</returns>
+    /// <returns>The token; null if there is none, or the scheme is another one.</returns>
     public static string? In(string header)
     {
         var text = header.AsSpan().Trim();

@@ -1,10 +1,8 @@
 namespace Chat.Tokens;
 
-/// <summary>
-/// Told of everybody whose token has just been accepted, on the socket or over REST, before anything is done for them.
-/// </summary>
+/// <summary>Observes accepted identities, on the socket or over REST, before their request is processed.</summary>
 public interface IIdentityObserver
 {
-    /// <summary>Takes note of the identity. What it cannot store now it must bear to miss.</summary>
+    /// <summary>Records the identity. Best effort: a failure to store it must not fail the request.</summary>
     ValueTask OnSignedInAsync(Identity identity);
 }

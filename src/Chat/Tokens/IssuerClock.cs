@@ -3,15 +3,15 @@ using System.Collections.Concurrent;
 namespace Chat.Tokens;
 
 /// <summary>
-/// How far the issuer's clock is ahead of ours, as its tokens tell: none is shown before it was made, so the largest
-/// <c>iat - now</c> of late is that difference, or less. What a revocation must know, which speaks of a moment of ours and
-/// is compared with <c>iat</c>s of the issuer's.
+/// Estimates how far the issuer's clock is ahead of ours, from its tokens: none is presented before it was issued, so the
+/// largest recent <c>iat - now</c> is a lower bound of the difference. Revocations need it, because they compare a time
+/// of ours with the <c>iat</c> of the issuer's tokens.
 /// </summary>
 internal sealed class IssuerClock(TimeProvider time)
 {
     /// <summary>
-    /// So many other people must have shown fresh tokens before the issuer counts as behind: of a few, all may have come
-    /// late, and somebody who expects to be revoked could hold theirs back on purpose.
+    /// The number of other users with fresh tokens needed to conclude that the issuer's clock is behind: a few tokens may all
+    /// have been presented late, and a user who expects to be revoked could delay theirs on purpose.
     /// </summary>
     public const int MinPeople = 3;
 
@@ -23,11 +23,11 @@ internal sealed class IssuerClock(TimeProvider time)
     private volatile ConcurrentDictionary<Guid, TimeSpan> previous = new();
     private long since = time.GetTimestamp();
 
-    /// <summary>A valid token of somebody's was shown.</summary>
+    /// <summary>Records that a valid token was presented.</summary>
     public void Observe(Guid userId, DateTimeOffset issuedAt)
     {
         var ahead = issuedAt - time.GetUtcNow();
-        // An older token says nothing about the clock: it has been kept.
+        // An older token was cached, and says nothing about the clock.
         if (ahead.Duration() > JwtSettings.ClockSkew)
             return;
         if (time.GetElapsedTime(Volatile.Read(ref since)) >= Generation)
@@ -38,13 +38,13 @@ internal sealed class IssuerClock(TimeProvider time)
         seen.AddOrUpdate(userId, ahead, (_, other) => other > ahead ? other : ahead);
     }
 
-    /// <summary>How far the issuer's clock is ahead of ours; negative if it is behind. Never more than the skew.</summary>
-    /// <param name="revoked">Whose tokens do not count as a proof that it is behind.</param>
+    /// <summary>Returns how far the issuer's clock is ahead of ours; negative if behind. At most the allowed skew.</summary>
+    /// <param name="revoked">The user whose tokens are no evidence that it is behind.</param>
     public TimeSpan Ahead(Guid revoked)
     {
         var all = current.Concat(previous).ToArray();
         var most = all.Select(seen => seen.Value).DefaultIfEmpty().Max();
-        // In whole seconds, as most issuers count.
+        // Rounded up to whole seconds, the resolution of most issuers.
         if (most > TimeSpan.Zero)
             return Resolution * Math.Ceiling(most / Resolution);
         var others = all.Where(seen => seen.Key != revoked).ToArray();

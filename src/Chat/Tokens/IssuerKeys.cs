@@ -6,23 +6,23 @@ using Microsoft.IdentityModel.Tokens;
 namespace Chat.Tokens;
 
 /// <summary>
-/// The keys that tokens are checked with. A shared key is there from the start; those of an authority once it has
-/// answered, and then for good. Until then nobody can say whether a token is valid, and nobody is told that theirs is not.
+/// Provides the keys that tokens are validated with. A shared key is present from the start; those of an authority once it
+/// has answered, and from then on. Until then validity is undecided, and no token is refused as invalid.
 /// </summary>
 /// <remarks>
-/// Validation itself never waits for the network: it reads what was published last. Whoever meets a key that is not there
-/// waits for one request that all share, at most one at a time, with a pause between two and a back-off after a failure. So
-/// tokens that name keys at random cost the issuer a request every two seconds, and nobody else anything.
+/// Validation never blocks on the network: it reads the keys published last. On an unknown key, callers wait for one shared
+/// request, with a delay between requests and a back-off after failures. So tokens with random key ids cost the issuer one
+/// request every two seconds, and delay no one else.
 /// </remarks>
 internal sealed partial class IssuerKeys : IDisposable
 {
-    /// <summary>The deadline of one request. Who waits for keys waits for twice as long, at most.</summary>
+    /// <summary>The deadline of one request. Callers wait twice as long at most.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstBackOff = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Keys that the issuer takes back are forgotten after this time, at the latest.</summary>
+    /// <summary>The longest time that keys withdrawn by the issuer stay valid.</summary>
     private static readonly TimeSpan RefreshInterval = TimeSpan.FromHours(1);
 
     private const int MaxDocumentBytes = 1024 * 1024;
@@ -50,16 +50,16 @@ internal sealed partial class IssuerKeys : IDisposable
             published = new Published([.. this.settings.SharedKeys], 0);
     }
 
-    /// <summary>Why there are none, as the authority's last answer tells it.</summary>
+    /// <summary>Why the last request failed; null if it succeeded.</summary>
     public string? Reason { get; private set; }
 
-    /// <summary>Whether there is no authority to ask, since the key is shared with the issuer.</summary>
+    /// <summary>Whether the key is shared with the issuer, so that there is no authority to ask.</summary>
     public bool AreSymmetric { get; }
 
-    /// <summary>Whether there are keys to check a token with.</summary>
+    /// <summary>Whether any keys are available.</summary>
     public bool AreLoaded => published is not null;
 
-    /// <summary>The keys that may have signed a token which names this one.</summary>
+    /// <summary>Returns the keys that may have signed a token with this key id.</summary>
     public IReadOnlyCollection<SecurityKey> For(string? keyId)
     {
         if (published is not { } now)
@@ -72,27 +72,27 @@ internal sealed partial class IssuerKeys : IDisposable
         return named.Length > 0 ? named : Array.FindAll(now.Keys, key => string.IsNullOrEmpty(key.KeyId));
     }
 
-    /// <summary>Whether a key with this name is there.</summary>
+    /// <summary>Whether a key with this id is known.</summary>
     public bool Has(string? keyId) => AreSymmetric || (!string.IsNullOrEmpty(keyId) && published?.Keys.Any(key => key.KeyId == keyId) == true);
 
-    /// <summary>Asks the authority, if it has never answered.</summary>
-    /// <returns>Whether the keys are there.</returns>
+    /// <summary>Fetches the keys, unless that has succeeded before.</summary>
+    /// <returns>Whether keys are available.</returns>
     public async ValueTask<bool> FetchAsync() => AreLoaded || await RefreshAsync() || AreLoaded;
 
-    /// <summary>Waits for an answer of the authority's to a request that begins from now on.</summary>
-    /// <returns>False if there is none in time: what is not known now may still be the issuer's.</returns>
+    /// <summary>Waits for a successful request to the authority that starts after this call.</summary>
+    /// <returns>False if there is none in time: an unknown key may still be the issuer's.</returns>
     public async ValueTask<bool> RefreshAsync()
     {
-        var asked = time.GetTimestamp();
+        var calledAt = time.GetTimestamp();
         try
         {
             while (true)
             {
                 var request = Latest();
-                var left = (Timeout * 2) - time.GetElapsedTime(asked);
-                if (left <= TimeSpan.Zero || !await request.Answer.WaitAsync(left, time))
+                var remaining = (Timeout * 2) - time.GetElapsedTime(calledAt);
+                if (remaining <= TimeSpan.Zero || !await request.Answer.WaitAsync(remaining, time))
                     return false;
-                if (request.BeganAt >= asked)
+                if (request.StartedAt >= calledAt)
                     return true;
             }
         }
@@ -110,21 +110,21 @@ internal sealed partial class IssuerKeys : IDisposable
         {
             if (latest is null || latest.Answer.IsCompleted)
             {
-                var pause = latest is null ? TimeSpan.Zero : (backOff > TimeSpan.Zero ? backOff : RetryDelay) - time.GetElapsedTime(endedAt);
+                var delay = latest is null ? TimeSpan.Zero : (backOff > TimeSpan.Zero ? backOff : RetryDelay) - time.GetElapsedTime(endedAt);
                 latest = new Request();
-                latest.Answer = FetchOnceAsync(latest, pause);
+                latest.Answer = FetchOnceAsync(latest, delay);
             }
 
             return latest;
         }
     }
 
-    private async Task<bool> FetchOnceAsync(Request request, TimeSpan pause)
+    private async Task<bool> FetchOnceAsync(Request request, TimeSpan delay)
     {
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        if (pause > TimeSpan.Zero)
-            await Task.Delay(pause, time);
-        request.BeganAt = time.GetTimestamp();
+        if (delay > TimeSpan.Zero)
+            await Task.Delay(delay, time);
+        request.StartedAt = time.GetTimestamp();
         string? reason = null;
         try
         {
@@ -140,20 +140,20 @@ internal sealed partial class IssuerKeys : IDisposable
         {
             reason = $"no answer within {Timeout.TotalSeconds} s";
         }
-#pragma warning disable CA1031 // Whatever an issuer answers: it is told of, and asked for again.
+#pragma warning disable CA1031 // Any failure of the issuer is logged and retried.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
             reason = CauseOf(failure);
         }
 
-        return Ended(reason);
+        return Complete(reason);
     }
 
-    private bool Ended(string? reason)
+    private bool Complete(string? reason)
     {
         TimeSpan? unavailableFor = null;
-        var isNews = false;
+        var isNewReason = false;
         lock (gate)
         {
             endedAt = time.GetTimestamp();
@@ -165,7 +165,7 @@ internal sealed partial class IssuerKeys : IDisposable
             }
             else
             {
-                isNews = reason != Reason;
+                isNewReason = reason != Reason;
                 if (Reason is null)
                     failingSince = endedAt;
                 backOff = backOff == TimeSpan.Zero ? FirstBackOff : TimeSpan.FromTicks(Math.Min((backOff * 2).Ticks, RetryDelay.Ticks));
@@ -174,14 +174,14 @@ internal sealed partial class IssuerKeys : IDisposable
             Reason = reason;
         }
 
-        if (unavailableFor is { } away)
-            Back(away.TotalSeconds);
-        if (isNews)
+        if (unavailableFor is { } outage)
+            Recovered(outage.TotalSeconds);
+        if (isNewReason)
             Unavailable(reason!, AreLoaded ? "tokens signed with known keys are accepted" : "nobody can sign in");
         return reason is null;
     }
 
-    // The outer exceptions say that it failed, the innermost ones why: a certificate, a name, a refused connection.
+    // The innermost exceptions name the cause: a certificate, a name, a refused connection.
     private static string CauseOf(Exception failure)
     {
         var causes = new List<string>();
@@ -194,8 +194,8 @@ internal sealed partial class IssuerKeys : IDisposable
     [LoggerMessage(120, LogLevel.Warning, "The issuer is unavailable ({Reason}); {Consequence}")]
     private partial void Unavailable(string reason, string consequence);
 
-    [LoggerMessage(121, LogLevel.Information, "The issuer is back after {Seconds:0.0} s")]
-    private partial void Back(double seconds);
+    [LoggerMessage(121, LogLevel.Information, "The issuer is available again after {Seconds:0.0} s")]
+    private partial void Recovered(double seconds);
 
     private sealed record Published(SecurityKey[] Keys, long FetchedAt);
 
@@ -203,18 +203,18 @@ internal sealed partial class IssuerKeys : IDisposable
     {
         public Task<bool> Answer { get; set; } = Task.FromResult(false);
 
-        public long BeganAt { get; set; }
+        public long StartedAt { get; set; }
     }
 
-    /// <summary>Fetches the issuer's documents, and only those that nobody on the way can have changed: the metadata name the address of the keys.</summary>
+    /// <summary>Fetches the issuer's documents, over a connection that cannot be tampered with; the metadata names the keys' address.</summary>
     private sealed class Documents(HttpClient http, IHostEnvironment environment) : IDocumentRetriever
     {
         public async Task<string> GetDocumentAsync(string address, CancellationToken cancel) =>
             JwtSettings.IsTrustworthy(address, environment.IsDevelopment())
                 ? await http.GetStringAsync(new Uri(address), cancel)
-                : throw new HttpRequestException("its keys are at an address without https");
+                : throw new HttpRequestException("the address of its keys is not https");
     }
 }
 
-/// <summary>A token could not be checked: the issuer's keys are not there, or not all of them.</summary>
+/// <summary>A token could not be validated, because the issuer's keys are missing or incomplete.</summary>
 internal sealed class IssuerUnavailableException() : Exception("The issuer's keys are missing.");

@@ -4,59 +4,62 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Chat.Tokens;
 
-/// <summary>The closed list of reasons to refuse a token, for operators: in the audit log and as a metric's label. Clients learn the <see cref="TokenFault"/> alone.</summary>
+/// <summary>
+/// The closed set of reasons to refuse a token, for operators: in the audit log and as a metric's label. Clients see only
+/// the <see cref="TokenFault"/>.
+/// </summary>
 public enum RefusalReason
 {
-    /// <summary>It is no JWT.</summary>
+    /// <summary>Not a JWT.</summary>
     Malformed,
 
-    /// <summary>Its algorithm is not the pinned one.</summary>
+    /// <summary>The algorithm is not allowed.</summary>
     WrongAlgorithm,
 
-    /// <summary>No key of the issuer's has signed it, and it names one that the issuer does not publish, or none.</summary>
+    /// <summary>Signed by no known key, and its key id is missing or not published by the issuer.</summary>
     UnknownKey,
 
-    /// <summary>The key that it names has not signed it.</summary>
+    /// <summary>The signature does not match the named key.</summary>
     BadSignature,
 
-    /// <summary>Its <c>iss</c> is another one.</summary>
+    /// <summary>Wrong <c>iss</c>.</summary>
     WrongIssuer,
 
-    /// <summary>Its <c>aud</c> does not hold ours.</summary>
+    /// <summary>Its <c>aud</c> does not contain ours.</summary>
     WrongAudience,
 
-    /// <summary>Its <c>typ</c> says that it is something else than an access token.</summary>
+    /// <summary>Its <c>typ</c> is not that of an access token.</summary>
     WrongType,
 
-    /// <summary>Its header has <c>crit</c>: extensions that must be understood (RFC 7515, 4.1.11), of which there is none here.</summary>
+    /// <summary>Its header has <c>crit</c>: extensions that must be understood (RFC 7515, 4.1.11); none is supported.</summary>
     CriticalHeader,
 
-    /// <summary>It has no <c>exp</c>.</summary>
+    /// <summary>No <c>exp</c>.</summary>
     NoExpiry,
 
     /// <summary>Its <c>exp</c> has passed.</summary>
     Expired,
 
-    /// <summary>Its <c>nbf</c> is ahead of the clock by more than the skew.</summary>
+    /// <summary>Its <c>nbf</c> is in the future by more than the allowed skew.</summary>
     NotYetValid,
 
-    /// <summary>Its <c>iat</c> is ahead of the clock by more than the skew, or no number.</summary>
+    /// <summary>Its <c>iat</c> is in the future by more than the allowed skew, or not a number.</summary>
     BadIssuedAt,
 
-    /// <summary>Its <c>sub</c> names no user: see <c>Jwt:Subjects</c>.</summary>
+    /// <summary>Its <c>sub</c> is not a valid user; see <c>Jwt:Subjects</c>.</summary>
     BadSubject,
 
-    /// <summary>It was revoked.</summary>
+    /// <summary>Revoked.</summary>
     Revoked,
 
-    /// <summary>It is good, but not the user's whose connection it came on.</summary>
+    /// <summary>Valid, but not the user's whose connection it was sent on.</summary>
     AnotherUsers,
 
-    /// <summary>What the library found beyond all that.</summary>
+    /// <summary>Any other validation error of the library.</summary>
     Other,
 }
 
-/// <summary>The reasons as they stand in metrics.</summary>
+/// <summary>The reasons' names in metrics.</summary>
 internal static class RefusalReasonNames
 {
     private static readonly string[] Names = [.. Enum.GetNames<RefusalReason>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)];
@@ -64,9 +67,9 @@ internal static class RefusalReasonNames
     public static string Of(RefusalReason reason) => Names[(int)reason];
 }
 
-/// <summary>Why a token was refused, and whose it claims to be. Nothing of it but the reason is verified.</summary>
-/// <param name="Reason">Why.</param>
-/// <param name="Issuer">Its <c>iss</c>, bounded and in printable ASCII; a dash if it has none.</param>
+/// <summary>Why a token was refused, and its unverified issuer and key id.</summary>
+/// <param name="Reason">The reason.</param>
+/// <param name="Issuer">Its <c>iss</c>, truncated and in printable ASCII; a dash if missing.</param>
 /// <param name="KeyId">Its <c>kid</c>, likewise.</param>
 public sealed record TokenRefusal(RefusalReason Reason, string Issuer, string KeyId)
 {
@@ -75,10 +78,10 @@ public sealed record TokenRefusal(RefusalReason Reason, string Issuer, string Ke
 
     internal static TokenRefusal Of(RefusalReason reason, JsonWebToken? token) => new(reason, Shown(token, read => read.Issuer), Shown(token, read => read.Kid));
 
-    /// <summary>What clients are told.</summary>
+    /// <summary>The reason as reported to clients.</summary>
     internal TokenFault Fault => Reason == RefusalReason.Expired ? TokenFault.TokenExpired : TokenFault.TokenInvalid;
 
-    // Whoever made the token wrote this: it is told as data, and never breaks a line or fills a log.
+    // Untrusted text: must not break a line or fill the log.
     private static string Shown(JsonWebToken? token, Func<JsonWebToken, string?> field)
     {
         string? text = null;
@@ -88,14 +91,14 @@ public sealed record TokenRefusal(RefusalReason Reason, string Issuer, string Ke
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidOperationException or JsonException or SecurityTokenException)
         {
-            // A field of another type than the library expects.
+            // The field's type is not the one that the library expects.
         }
 
         return string.IsNullOrEmpty(text) ? None : string.Concat(text.Take(MaxShown).Select(unit => unit is > ' ' and <= '~' ? unit : '?'));
     }
 }
 
-/// <summary>A token breaks a rule of ours, beyond those of the library.</summary>
+/// <summary>A token violates one of our own rules, beyond the library's.</summary>
 internal sealed class TokenRefusedException(RefusalReason reason, string message) : SecurityTokenValidationException(message)
 {
     public RefusalReason Reason => reason;

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace Chat.Tokens;
 
-/// <summary>Registers the check of tokens, and the bearer scheme of REST, which asks it.</summary>
+/// <summary>Registers token validation, and REST's bearer scheme on top of it.</summary>
 internal static class TokenRegistration
 {
     public static IServiceCollection AddTokens(this IServiceCollection services, IConfiguration configuration)
@@ -16,7 +16,7 @@ internal static class TokenRegistration
         services.AddSingleton<IssuerKeys>();
         services.AddSingleton<IssuerClock>();
         services.AddSingleton<SubjectMapper>();
-        // What AddAuthentication().AddJwtBearer() does, without data protection: nothing here needs keys on disk.
+        // AddAuthentication().AddJwtBearer() without data protection: no keys on disk are needed.
         services.AddWebEncoders();
         services.AddAuthenticationCore(options => options.DefaultScheme = JwtBearerDefaults.AuthenticationScheme);
         new AuthenticationBuilder(services).AddScheme<JwtBearerOptions, JwtBearerHandler>(JwtBearerDefaults.AuthenticationScheme, null, _ => { });
@@ -48,7 +48,7 @@ internal static class TokenRegistration
     private static async Task ReadAsync(MessageReceivedContext context, AuditLog audit)
     {
         var http = context.HttpContext;
-        // Where no token is wanted none is read: the socket reads its own.
+        // Anonymous endpoints read no token here; the socket reads its own.
         if (http.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null
             || BearerToken.In(context.Request.Headers.Authorization.ToString()) is not { } token)
         {
@@ -56,21 +56,21 @@ internal static class TokenRegistration
             return;
         }
 
-        var reading = await http.RequestServices.GetRequiredService<TokenValidator>().ValidateAsync(token);
-        var isWanted = http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null;
-        if (reading.Identity is { } identity)
+        var result = await http.RequestServices.GetRequiredService<TokenValidator>().ValidateAsync(token);
+        var isRequired = http.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null;
+        if (result.Identity is { } identity)
         {
-            context.Principal = reading.Principal;
+            context.Principal = result.Principal;
             context.Success();
-            // Who comes for a socket is told of where they are let in, by turns.
-            foreach (var observer in isWanted ? http.RequestServices.GetServices<IIdentityObserver>() : [])
+            // The socket's observers run later, under its concurrency limit.
+            foreach (var observer in isRequired ? http.RequestServices.GetServices<IIdentityObserver>() : [])
                 await observer.OnSignedInAsync(identity);
         }
-        else if (reading.Refusal is { } refusal)
+        else if (result.Refusal is { } refusal)
         {
-            context.Fail(reading.Failure!);
-            // Where no token is wanted, a bad one refuses nothing; the socket tells of its own.
-            if (isWanted)
+            context.Fail(result.Failure!);
+            // An unneeded token refuses nothing; the socket audits its own.
+            if (isRequired)
                 audit.RequestRefused($"{refusal.Fault}", RouteOf(http), $"{http.Connection.RemoteIpAddress}", $"{refusal.Reason}", refusal.Issuer, refusal.KeyId);
         }
         else

@@ -9,24 +9,24 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Chat.Tokens;
 
-/// <summary>The closed list of why a token is refused. On the wire in upper snake case.</summary>
+/// <summary>The closed set of token errors reported to clients. On the wire in upper snake case.</summary>
 [JsonConverter(typeof(TokenFaultConverter))]
 public enum TokenFault
 {
-    /// <summary>It was good once.</summary>
+    /// <summary>The token was valid and has expired.</summary>
     TokenExpired,
 
-    /// <summary>Bad signature, wrong issuer or audience, no <c>sub</c> or one that is no UUID, or no token at all.</summary>
+    /// <summary>Bad signature, wrong issuer or audience, missing or invalid <c>sub</c>, or no token at all.</summary>
     TokenInvalid,
 }
 
-/// <summary>Checks tokens, those over the socket and those over REST alike, so that the two cannot come apart.</summary>
+/// <summary>Validates tokens, for the socket and REST alike, so that the two cannot diverge.</summary>
 internal sealed class TokenValidator
 {
     private static readonly TokenReadResult Undecided = new(null, default, default, null);
 
-    // RFC 9068, 2.1, and RFC 7519, 5.1; with the prefix that RFC 7515, 4.1.9 lets issuers leave out. An ID token's or a logout
-    // token's type is not among them.
+    // RFC 9068, 2.1, and RFC 7519, 5.1; with the prefix that issuers may omit by RFC 7515, 4.1.9. The types of ID tokens and
+    // logout tokens are not among them.
     private static readonly string[] Types = ["JWT", "at+jwt"];
     private const string TypePrefix = "application/";
 
@@ -52,19 +52,19 @@ internal sealed class TokenValidator
             ValidIssuer = settings.Value.Issuer,
             ValidAudience = settings.Value.Audience,
             IssuerSigningKeyResolver = (_, _, keyId, _) => keys.For(keyId),
-            // Pinned by the kind of key: a public key must never do as an HMAC secret.
+            // Pinned by the kind of key: a public key must never be accepted as an HMAC secret.
             ValidAlgorithms = keys.AreSymmetric
                 ? [SecurityAlgorithms.HmacSha256]
                 : [SecurityAlgorithms.RsaSha256, SecurityAlgorithms.RsaSsaPssSha256, SecurityAlgorithms.EcdsaSha256],
             ClockSkew = JwtSettings.ClockSkew,
-            // The default validator reads the machine's clock; ours reads the server's.
+            // The default validator reads the machine's clock; this one uses TimeProvider.
             LifetimeValidator = (notBefore, expires, token, _) => CheckTimes(notBefore, expires, (JsonWebToken)token),
             TypeValidator = (type, token, _) => CheckHeader(type, (JsonWebToken)token),
             IncludeTokenOnFailedValidation = true,
         };
     }
 
-    /// <summary>Checks a token. Never throws: what cannot be read is <see cref="TokenFault.TokenInvalid"/>.</summary>
+    /// <summary>Validates a token. Never throws: an unreadable one is <see cref="TokenFault.TokenInvalid"/>.</summary>
     public async ValueTask<TokenReadResult> ValidateAsync(string token)
     {
         if (!await keys.FetchAsync())
@@ -72,7 +72,7 @@ internal sealed class TokenValidator
         var result = await handler.ValidateTokenAsync(token, rules);
         if (LacksKey(result))
         {
-            // It may be a new one of the issuer's. Nobody is told that their token is wrong before the issuer has said so.
+            // The issuer may have rotated its keys. Do not refuse the token before the issuer has confirmed that the key is unknown.
             if (!await keys.RefreshAsync())
                 return Undecided;
             result = await handler.ValidateTokenAsync(token, rules);
@@ -83,8 +83,8 @@ internal sealed class TokenValidator
         var read = (JsonWebToken)result.SecurityToken;
         var claims = result.ClaimsIdentity;
         if (subjects.UserOf(new ClaimsPrincipal(claims)) is not { } userId)
-            return Refused(RefusalReason.BadSubject, read, new TokenRefusedException(RefusalReason.BadSubject, "The sub claim is not a UUID."));
-        var issuedAt = IssueOf(read) ?? default;
+            return Refused(RefusalReason.BadSubject, read, new TokenRefusedException(RefusalReason.BadSubject, "The sub claim is missing or invalid."));
+        var issuedAt = IssuedAtOf(read) ?? default;
         if (revocations.IsRevoked(userId, issuedAt))
             return Refused(RefusalReason.Revoked, read, new TokenRefusedException(RefusalReason.Revoked, "The token was revoked."));
 
@@ -93,10 +93,10 @@ internal sealed class TokenValidator
         claims.TryRemoveClaim(claims.FindFirst("sub"));
         claims.AddClaim(new Claim("sub", userId.ToString()));
         var principal = new ClaimsPrincipal(claims);
-        return new TokenReadResult(Identity.From(userId, principal, issuedAt), issuedAt, EndOf(read), null) { ShownAt = time.GetUtcNow(), Principal = principal };
+        return new TokenReadResult(Identity.From(userId, principal, issuedAt), issuedAt, ExpiryOf(read), null) { ShownAt = time.GetUtcNow(), Principal = principal };
     }
 
-    /// <summary>Whether a token has been revoked since it was read.</summary>
+    /// <summary>Whether a token has been revoked since it was accepted.</summary>
     public bool IsRevoked(TokenReadResult read) => revocations.IsRevoked(read);
 
     private TokenReadResult Refused(RefusalReason reason, JsonWebToken? token, Exception? failure)
@@ -111,14 +111,14 @@ internal sealed class TokenValidator
 
     private RefusalReason ReasonOf(TokenValidationResult result) => result.Exception switch
     {
-        TokenRefusedException own => own.Reason,
+        TokenRefusedException failure => failure.Reason,
         SecurityTokenExpiredException => RefusalReason.Expired,
         SecurityTokenNotYetValidException => RefusalReason.NotYetValid,
         SecurityTokenNoExpirationException => RefusalReason.NoExpiry,
         SecurityTokenInvalidIssuerException => RefusalReason.WrongIssuer,
         SecurityTokenInvalidAudienceException => RefusalReason.WrongAudience,
         SecurityTokenInvalidTypeException => RefusalReason.WrongType,
-        // The library tries key after key, and says in the end that none did.
+        // The library tries every key and reports only that none matched.
         SecurityTokenInvalidAlgorithmException or SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException => result.TokenOnFailedValidation switch
         {
             JsonWebToken token when !rules.ValidAlgorithms.Contains(token.Alg) => RefusalReason.WrongAlgorithm,
@@ -134,13 +134,13 @@ internal sealed class TokenValidator
         var (now, skew) = (time.GetUtcNow().UtcDateTime, JwtSettings.ClockSkew);
         if (expires is null)
             throw new SecurityTokenNoExpirationException("The token has no exp.");
-        // The skew goes to our side: a token's own times may lie at the end of what a DateTime holds.
+        // The skew is applied to the current time: adding it to the token's times could overflow DateTime.
         if (expires <= now - skew)
             throw new SecurityTokenExpiredException("The token has expired.") { Expires = expires.Value };
         if (notBefore > now + skew)
             throw new SecurityTokenNotYetValidException("The token is not valid yet.") { NotBefore = notBefore.Value };
-        // What is compared with a revocation must not lie in a future that no clock explains.
-        if (HasIssue(token) && (IssueOf(token) is not { } issuedAt || issuedAt > now + skew))
+        // Revocations compare iat: a time in the future that no clock skew explains is refused.
+        if (HasIssuedAt(token) && (IssuedAtOf(token) is not { } issuedAt || issuedAt > now + skew))
             throw new TokenRefusedException(RefusalReason.BadIssuedAt, "The token was issued in the future.");
         return true;
     }
@@ -148,19 +148,19 @@ internal sealed class TokenValidator
     private static string CheckHeader(string? type, JsonWebToken token)
     {
         if (token.TryGetHeaderValue<object>("crit", out _))
-            throw new TokenRefusedException(RefusalReason.CriticalHeader, "The token wants extensions that are not known.");
+            throw new TokenRefusedException(RefusalReason.CriticalHeader, "The token requires unsupported extensions.");
         if (!token.TryGetHeaderValue<object>("typ", out _))
             return "";
         var name = type?.StartsWith(TypePrefix, StringComparison.OrdinalIgnoreCase) == true ? type[TypePrefix.Length..] : type;
         return Types.Contains(name, StringComparer.OrdinalIgnoreCase)
             ? type!
-            : throw new TokenRefusedException(RefusalReason.WrongType, "The token is of another type.");
+            : throw new TokenRefusedException(RefusalReason.WrongType, "The token has the wrong type.");
     }
 
-    private static bool HasIssue(JsonWebToken token) => token.TryGetClaim("iat", out _);
+    private static bool HasIssuedAt(JsonWebToken token) => token.TryGetClaim("iat", out _);
 
-    // By the claim, since the library takes what is no number for no claim at all. In milliseconds, for issuers who give them.
-    private static DateTimeOffset? IssueOf(JsonWebToken token)
+    // Reads the claim, since the library treats a non-number as missing. In milliseconds, for issuers that use fractions.
+    private static DateTimeOffset? IssuedAtOf(JsonWebToken token)
     {
         if (!token.TryGetClaim("iat", out var claim)
             || claim.ValueType is not (ClaimValueTypes.Integer or ClaimValueTypes.Integer32 or ClaimValueTypes.Integer64 or ClaimValueTypes.Double)
@@ -171,11 +171,11 @@ internal sealed class TokenValidator
             : DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Floor(seconds * 1000));
     }
 
-    // A token accepted within the clock skew has already expired by our clock; it gets the rest of the skew.
-    private DateTimeOffset EndOf(SecurityToken token)
+    // A token accepted within the clock skew has expired by our clock already; it gets the rest of the skew.
+    private DateTimeOffset ExpiryOf(SecurityToken token)
     {
-        var end = new DateTimeOffset(token.ValidTo, TimeSpan.Zero);
-        return end > time.GetUtcNow() ? end : end + JwtSettings.ClockSkew;
+        var expiresAt = new DateTimeOffset(token.ValidTo, TimeSpan.Zero);
+        return expiresAt > time.GetUtcNow() ? expiresAt : expiresAt + JwtSettings.ClockSkew;
     }
 }
 

@@ -132,7 +132,7 @@ public sealed class AdminGuardTests
             await Status(admin, HttpMethod.Get, $"/connections?secret-{i}", ("Authorization", $"Bearer guess-{i}"));
 
         Assert.Equal(2, log.Of<AuditLog>().Count);
-        Assert.All(log.Of<AuditLog>(), line => Assert.Equal("Admin call refused: GET /connections from 127.0.0.1: Show Admin__Token: Authorization: Bearer <token>.", line));
+        Assert.All(log.Of<AuditLog>(), line => Assert.Equal("Admin call refused: GET /connections from 127.0.0.1: Admin__Token is required: Authorization: Bearer <token>.", line));
     }
 
     [Fact]

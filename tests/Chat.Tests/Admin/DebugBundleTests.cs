@@ -97,7 +97,7 @@ public sealed class DebugBundleTests
         });
 
         var bundle = await first;
-        Assert.StartsWith("Could not be told: ", bundle["schema.txt"], StringComparison.Ordinal);
+        Assert.StartsWith("Not available: ", bundle["schema.txt"], StringComparison.Ordinal);
         Assert.Equal(Parts, bundle.Keys);
         Assert.Contains("Chat.Audit[41]", bundle["log.txt"], StringComparison.Ordinal);
         foreach (var connection in held)

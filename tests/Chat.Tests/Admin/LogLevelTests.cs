@@ -30,7 +30,7 @@ public sealed class LogLevelTests
         Assert.False(loud.IsEnabled(LogLevel.Debug));
         await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.NotFound);
         Assert.Equal(
-            ["Operator at 127.0.0.1 set the log level of Chat.Loud to Debug until it is taken back", "Operator at 127.0.0.1 took the log level of Chat.Loud back to what is configured"],
+            ["Operator at 127.0.0.1 set the log level of Chat.Loud to Debug until it is reset", "Operator at 127.0.0.1 reset the log level of Chat.Loud to the configured one"],
             audit.Of<AuditLog>());
     }
 
@@ -52,7 +52,7 @@ public sealed class LogLevelTests
 
         Assert.False(logger.IsEnabled(LogLevel.Debug));
         Assert.Equal("[]", (await admin.Get("/log-level")).GetProperty("set").GetRawText());
-        Assert.Equal("The log level of chat.loud is back to what is configured: its time is over", audit.Of<AuditLog>()[^1]);
+        Assert.Equal("The log level of chat.loud has expired and is reset to the configured one", audit.Of<AuditLog>()[^1]);
         Assert.Equal(3, audit.Of<AuditLog>().Count);
     }
 

@@ -54,7 +54,7 @@ public sealed class TraceTests
         Assert.DoesNotContain(log.All, line => line.Contains(secret, StringComparison.Ordinal) || line.Contains(token.Split('.')[^1], StringComparison.Ordinal) || line.Contains(alice.Username, StringComparison.Ordinal));
         var audit = log.Of<AuditLog>();
         Assert.Single(audit, line => line.StartsWith($"Operator at 127.0.0.1 traces user {alice.Id} until ", StringComparison.Ordinal));
-        Assert.Single(audit, $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: {lines.Count} frames told, 0 left out");
+        Assert.Single(audit, $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: {lines.Count} frames logged, 0 omitted");
 
         bool Matches(string line, string what, string rest) => System.Text.RegularExpressions.Regex.IsMatch(line, $"^{System.Text.RegularExpressions.Regex.Escape(start)}{what}{rest}$");
     }
@@ -76,7 +76,7 @@ public sealed class TraceTests
         await client.Settle();
         Assert.Equal(told, log.Of<FrameTraces>().Count);
         Assert.Equal(0, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
-        Assert.Single(log.Of<AuditLog>(), $"The trace of user {alice.Id} is over: 2 frames told, 0 left out");
+        Assert.Single(log.Of<AuditLog>(), $"The trace of user {alice.Id} has expired: 2 frames logged, 0 omitted");
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NotFound);
     }
 
@@ -94,7 +94,7 @@ public sealed class TraceTests
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NoContent);
 
         Assert.Equal(200, log.Of<FrameTraces>().Count);
-        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames told, 100 left out");
+        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames logged, 100 omitted");
     }
 
     [Fact]

@@ -46,7 +46,7 @@ public sealed class AuditTests
             "Request refused: TokenInvalid at /chat/unread",
             $"Blocked: user {bob.Id} by user {alice.Id}",
             $"Unblocked: user {bob.Id} by user {alice.Id}",
-            $"Not allowed: user {bob.Id} at /admin/users/{{id:guid}}/revoke",
+            $"Access denied: user {bob.Id} at /admin/users/{{id:guid}}/revoke",
             $"Tokens revoked: user {alice.Id} by administrator {admin.Id}",
             $"Signed out everywhere: user {bob.Id}",
         ];

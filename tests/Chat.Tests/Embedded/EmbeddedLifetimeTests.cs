@@ -60,7 +60,7 @@ public sealed class EmbeddedLifetimeTests : IDisposable
         using var second = ServerProcess.Launch(Data);
 
         Assert.Equal(1, await second.Exit());
-        Assert.StartsWith($"Another copy of the server is running on the data folder {Data}.", second.Errors, StringComparison.Ordinal);
+        Assert.StartsWith($"Another server process is using the data folder {Data}.", second.Errors, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', second.Errors);
 
         server.Kill();

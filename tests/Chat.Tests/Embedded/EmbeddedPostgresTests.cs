@@ -112,7 +112,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
 
         var refused = await Assert.ThrowsAsync<StartupException>(() => EmbeddedPostgres.StartAsync(Options));
 
-        Assert.Contains($"Another copy of the server is running on the data folder {Options.DataPath}.", refused.Message, StringComparison.Ordinal);
+        Assert.Contains($"Another server process is using the data folder {Options.DataPath}.", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);
         Assert.Equal("1", await Query(first, "select '1'"));
     }

@@ -41,7 +41,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         async Task MoveUnheard(Guid conversation, TestUser member, long upTo, bool isRead)
         {
             await using var session = cluster.Second.Services.GetRequiredService<IDocumentStore>().LightweightSession();
-            session.Update(Member.Moved((await session.LoadAsync<Member>(Member.IdOf(conversation, member.Id)))!, upTo, isRead));
+            session.Update(Member.Advanced((await session.LoadAsync<Member>(Member.IdOf(conversation, member.Id)))!, upTo, isRead));
             await session.SaveChangesAsync();
         }
     }

@@ -51,7 +51,7 @@ public sealed class DependencyTests
     {
         var postgres = new DependencyState(clock, lines);
         postgres.Failed("connection refused");
-        postgres.Failed("password authentication failed (28P01)", isRefused: true);
+        postgres.Failed("password authentication failed (28P01)", isRejection: true);
         postgres.Summarize();
         Assert.Single(lines.All);
         Assert.Equal("password authentication failed (28P01)", postgres.Refusal);

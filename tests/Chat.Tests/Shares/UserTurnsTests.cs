@@ -6,7 +6,7 @@ namespace Chat.Tests.Shares;
 /// <summary>A user's share of a node: what is in flight is bounded by cost, what waits goes on in order, and nobody waits for others.</summary>
 public sealed class UserTurnsTests
 {
-    private readonly FairLimiter turns = new(capacity: 4, mostWaiting: 2);
+    private readonly FairLimiter turns = new(capacity: 4, maxWaiting: 2);
     private readonly Guid alice = Guid.NewGuid();
 
     [Fact]

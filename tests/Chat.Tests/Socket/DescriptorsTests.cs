@@ -18,7 +18,7 @@ public sealed class DescriptorsTests
     public async Task A_node_without_room_goes_on_with_those_it_has_and_turns_the_rest_away()
     {
         using var server = await ServerProcess.Listening(ServerProcess.LaunchWithin(Few, await Settings()));
-        Assert.Matches($@"The process may have {Few} files open, enough for some \d+ connections and not for 100000 \(Limits:MaxConnections\).* Allow 100\d\d\d ", server.Output);
+        Assert.Matches($@"The limit of {Few} open files allows about \d+ connections, fewer than Limits:MaxConnections \(100000\);.* Raise it to 100\d\d\d ", server.Output);
 
         List<SocketClient> inside = [];
         (SocketClient? Client, ClientWebSocket Socket) last;
@@ -50,7 +50,7 @@ public sealed class DescriptorsTests
         using var server = ServerProcess.LaunchWithin(500, await Settings());
 
         Assert.Equal(1, await server.Exit());
-        Assert.Equal("The process may have 500 files open, which leaves none for connections: allow more (ulimit -n).", server.Errors);
+        Assert.Equal("The limit of 500 open files leaves none for connections; raise it (ulimit -n).", server.Errors);
     }
 
     private static async Task<Dictionary<string, string>> Settings() => new(await Production.Settings())

@@ -29,8 +29,8 @@ public sealed class CommandTests
     }
 
     [Theory]
-    [InlineData("db-aply", "'db-aply' is no command; did you mean db-apply? See --help.")]
-    [InlineData("strat-everything", "'strat-everything' is no command. See --help.")]
+    [InlineData("db-aply", "Unknown command 'db-aply'; did you mean db-apply? See --help.")]
+    [InlineData("strat-everything", "Unknown command 'strat-everything'. See --help.")]
     [InlineData("db-patch", "Usage: dotnet Chat.dll db-patch FILE. See --help.")]
     [InlineData("db-apply now", "Usage: dotnet Chat.dll db-apply. See --help.")]
     [InlineData("check check", "Usage: dotnet Chat.dll check. See --help.")]
@@ -70,7 +70,7 @@ public sealed class CommandTests
     public async Task A_check_tells_of_all_that_is_wrong_at_once()
     {
         var settings = await Production.Settings();
-        Assert.Equal((1, "settings  FAILED: Jwt__Issuer is missing.\nsettings  FAILED: Limits__MaxFrameByte is unknown; did you mean Limits__MaxFrameBytes?"),
+        Assert.Equal((1, "settings  FAILED: Jwt__Issuer is required.\nsettings  FAILED: Limits__MaxFrameByte is unknown; did you mean Limits__MaxFrameBytes?"),
             await Told(new(settings) { ["Jwt__Issuer"] = "", ["Limits__MaxFrameByte"] = "1" }, "check"));
 
         var (missing, before) = await Told(settings, "check");
@@ -106,7 +106,7 @@ public sealed class CommandTests
         await server.Exit();
         var (gone, _, errors) = await Run(settings, "health");
         Assert.Equal(1, gone);
-        Assert.StartsWith($"No server answers at {server.Address}health/ready: ", errors, StringComparison.Ordinal);
+        Assert.StartsWith($"No server answered at {server.Address}health/ready: ", errors, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class CommandTests
         Assert.Contains("verdict   refused: its aud is not Jwt__Audience (somebody-else)", why, StringComparison.Ordinal);
 
         Assert.Contains("refused: it is not signed with Jwt__Key or Jwt__PreviousKey", (await Told(new(settings) { ["Jwt__Key"] = "another key, long enough for HS256 as well" }, "token", token)).Text, StringComparison.Ordinal);
-        Assert.Equal((1, "verdict   refused: it is no JWT: three parts of base64url, with dots between them"), await Told(settings, "token", "rubbish"));
+        Assert.Equal((1, "verdict   refused: it is not a JWT: three parts of base64url, separated by dots"), await Told(settings, "token", "rubbish"));
     }
 
     private static IConfiguration With(string name, string value) => new ConfigurationBuilder().AddInMemoryCollection([new(name, value)]).Build();

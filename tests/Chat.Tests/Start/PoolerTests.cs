@@ -22,7 +22,7 @@ public sealed class PoolerTests
         {
             using var server = ServerProcess.Launch(settings, command);
             Assert.Equal(1, await server.Exit());
-            Assert.Matches("^The pooler at 127.0.0.1:[0-9]+ shares PostgreSQL's sessions by transaction, .* pool_mode = session.*$", server.Errors);
+            Assert.Matches("^The pooler at 127.0.0.1:[0-9]+ uses transaction pooling, .* pool_mode = session.*$", server.Errors);
         }
     }
 

@@ -20,8 +20,8 @@ public sealed class ProductionStartTests
 
         var line = await RefusedWith(server);
 
-        Assert.StartsWith("Not configured: ConnectionStrings__Postgres is missing. ConnectionStrings__Redis is missing. Jwt__Authority or Jwt__Key is missing", line, StringComparison.Ordinal);
-        Assert.Contains("Jwt__Issuer is missing. Jwt__Audience is missing.", line, StringComparison.Ordinal);
+        Assert.StartsWith("Invalid configuration: ConnectionStrings__Postgres is required. ConnectionStrings__Redis is required. Jwt__Authority or Jwt__Key is required", line, StringComparison.Ordinal);
+        Assert.Contains("Jwt__Issuer is required. Jwt__Audience is required.", line, StringComparison.Ordinal);
         Assert.Empty(server.Output);
     }
 
@@ -35,7 +35,7 @@ public sealed class ProductionStartTests
 #endif
         using var server = ServerProcess.LaunchBySdk(Production.Nothing, "--no-build", "-c", Configuration, "--project", Path.Combine(Checkout(), "src", "Chat"));
 
-        Assert.StartsWith("Not configured: ConnectionStrings__Postgres is missing.", await RefusedWith(server), StringComparison.Ordinal);
+        Assert.StartsWith("Invalid configuration: ConnectionStrings__Postgres is required.", await RefusedWith(server), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -48,8 +48,8 @@ public sealed class ProductionStartTests
 
         var line = await RefusedWith(server);
 
-        Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer for 1 s: ", line, StringComparison.Ordinal);
-        Assert.Contains("waiting for it, at most 1 s", server.Output, StringComparison.Ordinal);
+        Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer within 1 s: ", line, StringComparison.Ordinal);
+        Assert.Contains("waiting at most 1 s", server.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -64,7 +64,7 @@ public sealed class ProductionStartTests
 
         var line = await RefusedWith(server);
 
-        Assert.Contains($"http://{other.LocalEndpoint}: address already in use. Stop what listens there", line, StringComparison.Ordinal);
+        Assert.Contains($"http://{other.LocalEndpoint}: address already in use. Stop the process that uses it", line, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", server.Output, StringComparison.Ordinal);
     }
 
@@ -85,7 +85,7 @@ public sealed class ProductionStartTests
         Assert.Equal(0, await Run(offline, "db-patch", temp.Below("patch.sql")));
         Assert.Contains("mt_doc_message", await File.ReadAllTextAsync(temp.Below("patch.sql")), StringComparison.Ordinal);
         Assert.Equal("patch.sql", Path.GetFileName(Assert.Single(Directory.GetFiles(Path.GetDirectoryName(temp.Below("patch.sql"))!))));
-        foreach (var said in (string[])["is the one of this version now", "was the one of this version already"])
+        foreach (var said in (string[])["has been updated to this version", "is up to date"])
         {
             using var apply = ServerProcess.Launch(offline, "db-apply");
             Assert.Equal((0, $"The schema {settings["Storage__Schema"]} {said}."), (await apply.Exit(), apply.Output));
@@ -125,8 +125,8 @@ public sealed class ProductionStartTests
 
         var line = await RefusedWith(apply);
 
-        Assert.StartsWith("PostgreSQL refuses what db-apply must do: permission denied for database ", line, StringComparison.Ordinal);
-        Assert.EndsWith("(42501). db-apply wants the role that owns the schema and its tables.", line, StringComparison.Ordinal);
+        Assert.StartsWith("PostgreSQL rejects a statement of db-apply: permission denied for database ", line, StringComparison.Ordinal);
+        Assert.EndsWith("(42501). db-apply requires the role that owns the schema and its tables.", line, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public sealed class ProductionStartTests
                 && health.GetProperty("checks").GetProperty("postgres").GetString()!.Contains("fsync", StringComparison.Ordinal);
             return isTold ? null : $"{answer.StatusCode}: {health}";
         });
-        await Eventually.Holds("the log warns of it", () => server.Output.Contains("off: a power cut may lose messages that were acknowledged", StringComparison.Ordinal));
+        await Eventually.Holds("the log warns of it", () => server.Output.Contains("off: a power failure may lose acknowledged messages", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -164,7 +164,7 @@ public sealed class ProductionStartTests
         using (var level = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Logging__LogLevel__Default"] = "Verbose" }))
             Assert.Contains("Logging__LogLevel__Default is not a log level", await RefusedWith(level), StringComparison.Ordinal);
         using (var formatter = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Secrets__Directory"] = "/nowhere" }))
-            Assert.Contains("Secrets__Directory names /nowhere, which is no directory", await RefusedWith(formatter), StringComparison.Ordinal);
+            Assert.Contains("Secrets__Directory is '/nowhere', which is not a directory", await RefusedWith(formatter), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -174,7 +174,7 @@ public sealed class ProductionStartTests
         await File.WriteAllTextAsync(secrets.Below("Jwt__Key"), "short\n");
         using var server = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Secrets__Directory"] = Path.GetDirectoryName(secrets.Below("Jwt__Key"))! });
 
-        Assert.Equal("Not configured: Jwt__Key is too short: it needs at least 32 bytes. Jwt__Key is too weak: it repeats a few characters.", await RefusedWith(server));
+        Assert.Equal("Invalid configuration: Jwt__Key is too short; at least 32 bytes are required. Jwt__Key is too weak; it repeats a few characters.", await RefusedWith(server));
     }
 
     private static async Task<int> Run(IReadOnlyDictionary<string, string> settings, params string[] command)

@@ -18,7 +18,7 @@ public sealed class StartCheckTests
     public void Complete_settings_pass() => Check([]);
 
     [Theory]
-    [InlineData("ConnectionStrings:Postgres", " ", "ConnectionStrings__Postgres is missing.")]
+    [InlineData("ConnectionStrings:Postgres", " ", "ConnectionStrings__Postgres is required.")]
     [InlineData("ConnectionStrings:Postgres", "postgres://a:b@c/d", "ConnectionStrings__Postgres is malformed")]
     [InlineData("ConnectionStrings:Postgres", "Host=x;Port=abc", "ConnectionStrings__Postgres is malformed")]
     [InlineData("ConnectionStrings:Postgres", "Username=x", "ConnectionStrings__Postgres is malformed")]
@@ -27,33 +27,33 @@ public sealed class StartCheckTests
     [InlineData("Jwt:Key", "short", "Jwt__Key is too short")]
     [InlineData("Jwt:Key", "abababababababababababababababababababab", "Jwt__Key is too weak")]
     [InlineData("Jwt:Authority", "https://issuer.example", "Jwt__Authority and Jwt__Key are both set")]
-    [InlineData("Jwt:Issuer", "", "Jwt__Issuer is missing.")]
-    [InlineData("Jwt:Audience", "", "Jwt__Audience is missing.")]
+    [InlineData("Jwt:Issuer", "", "Jwt__Issuer is required.")]
+    [InlineData("Jwt:Audience", "", "Jwt__Audience is required.")]
     [InlineData("Limits:MaxFrameBytes", "abc", "Limits__MaxFrameBytes is not a whole number")]
     [InlineData("Limits:MaxFrameBytes", "2147483647", "Limits__MaxFrameBytes is not a whole number")]
     [InlineData("Limits:LogQueue", "0", "Limits__LogQueue is not a whole number")]
     [InlineData("Limits:SendQueueEvents", "-1", "Limits__SendQueueEvents is not a whole number")]
-    [InlineData("Limits:PingTimeout", "45", "Limits__PingTimeout is not a time from 00:00:02 to 02:00:00: write hours:minutes:seconds.")]
-    [InlineData("Limits:AuthTimeout", "-00:00:01", "Limits__AuthTimeout is not a time")]
+    [InlineData("Limits:PingTimeout", "45", "Limits__PingTimeout is not a duration from 00:00:02 to 02:00:00: write hours:minutes:seconds.")]
+    [InlineData("Limits:AuthTimeout", "-00:00:01", "Limits__AuthTimeout is not a duration")]
     [InlineData("Limits:PingTimeout", "00:00:31", "Limits__PingTimeout must be at least two seconds longer than Limits__PingInterval")]
     [InlineData("Limits:PingInterval", "00:00:30.5", "Limits__PingInterval and Limits__PingTimeout must be whole seconds")]
     [InlineData("Limits:MaxFrameBytes", "1", "Limits__MaxFrameBytes is not a whole number from 4096")]
     [InlineData("Limits:MaxFrameBytes", "48000", "Limits__MaxFrameBytes must be at least 49024 for a Limits__MaxContentLength of 4000")]
     [InlineData("Limits:MaxContentLength", "65536", "Limits__MaxFrameBytes must be at least")]
     [InlineData("Limits:SendQueueBytes", "65535", "Limits__SendQueueBytes must be at least Limits__MaxFrameBytes")]
-    [InlineData("Limits:AuthTimeout", "00:00:00.001", "Limits__AuthTimeout is not a time from 00:00:01")]
-    [InlineData("Limits:WriteTimeout", "1", "Limits__WriteTimeout is not a time")]
-    [InlineData("Limits:DrainSpread", "23:00:00", "Limits__DrainSpread is not a time from 00:00:00.1 to 00:00:20")]
-    [InlineData("ConnectionStrings:Postgres", "Host=x;Command Timeout=0", "takes a 'Command Timeout' from 1 to 60 seconds")]
-    [InlineData("ConnectionStrings:Postgres", "Host=x;CommandTimeout=0", "takes a 'Command Timeout' from 1 to 60 seconds")]
-    [InlineData("ConnectionStrings:Postgres", "Host=x;Timeout=0", "takes a 'Timeout' from 1 to 60 seconds")]
-    [InlineData("ConnectionStrings:Postgres", "Host=x;Maximum Pool Size=1", "takes a 'Maximum Pool Size' of 5 and more")]
+    [InlineData("Limits:AuthTimeout", "00:00:00.001", "Limits__AuthTimeout is not a duration from 00:00:01")]
+    [InlineData("Limits:WriteTimeout", "1", "Limits__WriteTimeout is not a duration")]
+    [InlineData("Limits:DrainSpread", "23:00:00", "Limits__DrainSpread is not a duration from 00:00:00.1 to 00:00:20")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Command Timeout=0", "requires a 'Command Timeout' from 1 to 60 seconds")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;CommandTimeout=0", "requires a 'Command Timeout' from 1 to 60 seconds")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Timeout=0", "requires a 'Timeout' from 1 to 60 seconds")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Maximum Pool Size=1", "requires a 'Maximum Pool Size' of at least 5")]
     [InlineData("ConnectionStrings:Postgres", "Host=x;Maximum Pol Size=9", "'maximum pol size' is unknown; did you mean 'Maximum Pool Size'?")]
-    [InlineData("ConnectionStrings:Postgres", "Host=x;Port=http", "it takes another value for 'port'")]
+    [InlineData("ConnectionStrings:Postgres", "Host=x;Port=http", "the value of 'port' is invalid")]
     [InlineData("ConnectionStrings:Redis", "x:6379,passwort=y", "'passwort' is unknown; did you mean 'password'?")]
-    [InlineData("ConnectionStrings:Redis", "x:6379,connectTimeout=soon", "it takes another value for 'connectTimeout'")]
-    [InlineData("Proxies:Known", "0.0.0.0/0", "Proxies__Known has '0.0.0.0/0', which would believe nearly anybody")]
-    [InlineData("FORWARDEDHEADERS_ENABLED", "true", "ASPNETCORE_FORWARDEDHEADERS_ENABLED would believe anybody")]
+    [InlineData("ConnectionStrings:Redis", "x:6379,connectTimeout=soon", "the value of 'connectTimeout' is invalid")]
+    [InlineData("Proxies:Known", "0.0.0.0/0", "Proxies__Known contains '0.0.0.0/0', which would trust nearly every address")]
+    [InlineData("FORWARDEDHEADERS_ENABLED", "true", "ASPNETCORE_FORWARDEDHEADERS_ENABLED would trust headers of any sender")]
     [InlineData("Redis:Prefix", "chat*", "Redis__Prefix takes")]
     [InlineData("Admin:Port", "65536", "Admin__Port is not a port")]
     [InlineData("Admin:Address", "localhost", "Admin__Address is not an IP address")]
@@ -65,15 +65,15 @@ public sealed class StartCheckTests
     [InlineData("Logging:Console:LogLevel:Chat", "9", "Logging__Console__LogLevel__Chat is not a log level")]
     [InlineData("Logging:LogLevle:Default", "Debug", "Logging__LogLevle is unknown; did you mean Logging__LogLevel?")]
     [InlineData("Logging:Console:FormatterNam", "json", "Logging__Console__FormatterNam is unknown; did you mean Logging__Console__FormatterName?")]
-    [InlineData("Logging:Console:FormatterName", "jsn", "Logging__Console__FormatterName is none of text, json, simple, systemd.")]
+    [InlineData("Logging:Console:FormatterName", "jsn", "Logging__Console__FormatterName must be one of text, json, simple, systemd.")]
     [InlineData("Kestrel:Endpoint:Http:Url", "http://127.0.0.1:1", "Kestrel__Endpoint is unknown; did you mean Kestrel__Endpoints?")]
     [InlineData("HostOptions:ShutdownTimeout", "00:00:10", "HostOptions:ShutdownTimeout is unknown.")]
     [InlineData("http_ports", "80800", "ASPNETCORE_HTTP_PORTS takes ports")]
     [InlineData("https_ports", "https", "ASPNETCORE_HTTPS_PORTS takes ports")]
-    [InlineData("urls", "127.0.0.1:8080", "ASPNETCORE_URLS has '127.0.0.1:8080', which is no address")]
-    [InlineData("AllowedHosts", "https://chat.example", "AllowedHosts has 'https://chat.example', which is no host name")]
-    [InlineData("AllowedHosts", "chat.example;other:8080", "AllowedHosts has 'other:8080', which is no host name")]
-    [InlineData("OTEL_TRACES_SAMPLER", "sometimes", "OTEL_TRACES_SAMPLER is none of always_on,")]
+    [InlineData("urls", "127.0.0.1:8080", "ASPNETCORE_URLS contains '127.0.0.1:8080', which is not an address")]
+    [InlineData("AllowedHosts", "https://chat.example", "AllowedHosts contains 'https://chat.example', which is not a host name")]
+    [InlineData("AllowedHosts", "chat.example;other:8080", "AllowedHosts contains 'other:8080', which is not a host name")]
+    [InlineData("OTEL_TRACES_SAMPLER", "sometimes", "OTEL_TRACES_SAMPLER must be one of always_on,")]
     [InlineData("OTEL_TRACES_SAMPLER_ARG", "7", "OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1.")]
     [InlineData("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "OTEL_EXPORTER_OTLP_TIMEOUT is not a whole number of milliseconds.")]
     [InlineData("Limits:MaxFrameByte", "1", "Limits:MaxFrameByte is unknown; did you mean Limits:MaxFrameBytes?")]
@@ -84,9 +84,9 @@ public sealed class StartCheckTests
     [InlineData("ConnectionStrings:Postgress", "Host=x", "ConnectionStrings:Postgress is unknown; did you mean ConnectionStrings:Postgres?")]
     [InlineData("Serilog:MinimumLevel", "Debug", "Serilog:MinimumLevel is unknown.")]
     [InlineData("Storage:Schema", "a; drop table b", "Storage__Schema takes")]
-    [InlineData("Storage:StartTimeout", "soon", "Storage__StartTimeout is not a time")]
-    [InlineData("Failpoints:AfterCommit", "hello", "Failpoints__AfterCommit breaks the server on purpose")]
-    [InlineData("Web:ClientId", "page", "Web__ClientId names the web client to an issuer, but Jwt__Authority is missing.")]
+    [InlineData("Storage:StartTimeout", "soon", "Storage__StartTimeout is not a duration")]
+    [InlineData("Failpoints:AfterCommit", "hello", "Failpoints__AfterCommit injects faults")]
+    [InlineData("Web:ClientId", "page", "Web__ClientId requires Jwt__Authority.")]
     public void What_cannot_be_right_is_named(string setting, string value, string fault)
     {
         var refused = Assert.Throws<StartupException>(() => Check(new() { [setting] = value }));
@@ -128,7 +128,7 @@ public sealed class StartCheckTests
     [Theory]
     [InlineData("Prod", "did you mean Production?")]
     [InlineData("Developement", "did you mean Development?")]
-    [InlineData("live", "ASPNETCORE_ENVIRONMENT is none of Development, Staging, Production.")]
+    [InlineData("live", "ASPNETCORE_ENVIRONMENT must be one of Development, Staging, Production.")]
     public void An_environment_that_nobody_knows_is_refused(string name, string fault) =>
         Assert.Contains(fault, Assert.Throws<StartupException>(() => Check([], name)).Message, StringComparison.Ordinal);
 
@@ -165,7 +165,7 @@ public sealed class StartCheckTests
     public void The_admin_port_is_not_the_servers_own()
     {
         foreach (var (setting, value) in new[] { ("http_ports", "80;8080"), ("urls", "http://*:8080") })
-            Assert.Contains("Admin__Port is a port at which the server itself listens", Assert.Throws<StartupException>(() => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
+            Assert.Contains("Admin__Port is already used by the server itself", Assert.Throws<StartupException>(() => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
         Check(new() { ["http_ports"] = "8080", ["urls"] = "http://unix:/run/chat.sock;https://*:8443", ["AllowedHosts"] = "*.chat.example;[::1]", ["Admin:Port"] = "9464" });
     }
 
@@ -192,7 +192,7 @@ public sealed class StartCheckTests
         });
 
         var refused = await Assert.ThrowsAsync<StartupException>(() => waiting);
-        Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer for 30 s: ", refused.Message, StringComparison.Ordinal);
+        Assert.StartsWith("PostgreSQL at 127.0.0.1:1 did not answer within 30 s: ", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -203,17 +203,17 @@ public sealed class StartCheckTests
 
         var refused = await Assert.ThrowsAsync<StartupException>(Start(refusing, patience: "23:00:00").WaitAsync);
 
-        Assert.Contains($"refuses us: database \"{database.Database}\" does not exist.", refused.Message, StringComparison.Ordinal);
+        Assert.Contains($"rejects the connection: database \"{database.Database}\" does not exist.", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Whatever_stops_a_start_is_one_line()
     {
-        Assert.Equal("The server cannot go on, by a fault of its own: InvalidOperationException: a fault of ours", StartupException.DescribeFailure(new InvalidOperationException("a fault\nof ours")));
+        Assert.Equal("The server failed with an internal error: InvalidOperationException: a fault of ours", StartupException.DescribeFailure(new InvalidOperationException("a fault\nof ours")));
         Assert.Contains("ulimit -n", StartupException.DescribeFailure(new TypeInitializationException("X", new IOException("Too many open files : '/x'"))), StringComparison.Ordinal);
         Assert.Equal("text", StartupException.DescribeFailure(new StartupException("text")));
         Assert.Equal("Failed to load appsettings.json. Not JSON.", StartupException.DescribeFailure(new InvalidDataException("Failed to load appsettings.json.", new FormatException("Not JSON."))));
-        Assert.Equal("Stopped before the start was complete.", StartupException.DescribeFailure(new TaskCanceledException()));
+        Assert.Equal("Stopped during startup.", StartupException.DescribeFailure(new TaskCanceledException()));
     }
 
     private static DatabaseStartup Start(NpgsqlDataSource database, string patience, TimeProvider? time = null) => new(

@@ -15,12 +15,12 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_is_new_in_several_conversations_is_numbered_in_each_of_them(bool isLikelyNew)
+    public async Task What_is_new_in_several_conversations_is_numbered_in_each_of_them(bool optimistic)
     {
         Guid[] conversations = [await NewConversation(), await NewConversation(), await NewConversation()];
         // Neither in the order of the ids nor one conversation after the other.
-        var first = await Append(isLikelyNew, [.. conversations.OrderDescending().Concat(conversations).Concat(conversations.Order()).Select(In)]);
-        var then = await Append(isLikelyNew, [.. conversations.Select(In)]);
+        var first = await Append(optimistic, [.. conversations.OrderDescending().Concat(conversations).Concat(conversations.Order()).Select(In)]);
+        var then = await Append(optimistic, [.. conversations.Select(In)]);
 
         Assert.All(first.Concat(then), answer => Assert.Equal(AppendOutcome.Stored, answer.Outcome));
         Assert.Equal([1, 1, 1, 2, 2, 2, 3, 3, 3], first.Select(answer => answer.Message!.Seq));
@@ -37,13 +37,13 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_repeat_is_found_and_harms_no_other(bool isLikelyNew)
+    public async Task A_repeat_is_found_and_harms_no_other(bool optimistic)
     {
         var (conversation, other) = (await NewConversation(), await NewConversation());
         var repeated = In(conversation);
-        await Append(isLikelyNew, [In(conversation), repeated]);
+        await Append(optimistic, [In(conversation), repeated]);
 
-        var answers = await Append(isLikelyNew, [In(conversation), repeated with { Message = repeated.Message with { Content = "other words" } }, In(other), In(conversation)]);
+        var answers = await Append(optimistic, [In(conversation), repeated with { Message = repeated.Message with { Content = "other words" } }, In(other), In(conversation)]);
 
         Assert.Equal([AppendOutcome.Stored, AppendOutcome.Repeated, AppendOutcome.Stored, AppendOutcome.Stored], answers.Select(answer => answer.Outcome));
         Assert.Equal([3, 2, 1, 4], answers.Select(answer => answer.Message!.Seq));
@@ -53,7 +53,7 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_is_blocked_or_nowhere_is_refused_and_harms_no_other(bool isLikelyNew)
+    public async Task What_is_blocked_or_nowhere_is_refused_and_harms_no_other(bool optimistic)
     {
         var (alice, bob) = (Guid.NewGuid(), Guid.NewGuid());
         var (conversation, nowhere) = (await NewConversation(), Guid.NewGuid());
@@ -63,7 +63,7 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
             await session.SaveChangesAsync();
         }
 
-        var answers = await Append(isLikelyNew, [In(conversation), In(conversation) with { Blocks = [Block.IdOf(bob, alice), Block.IdOf(alice, bob)] }, In(nowhere), In(conversation)]);
+        var answers = await Append(optimistic, [In(conversation), In(conversation) with { Blocks = [Block.IdOf(bob, alice), Block.IdOf(alice, bob)] }, In(nowhere), In(conversation)]);
 
         Assert.Equal([AppendOutcome.Stored, AppendOutcome.Blocked, AppendOutcome.NoConversation, AppendOutcome.Stored], answers.Select(answer => answer.Outcome));
         Assert.Equal([1, 2], answers.Where(answer => answer.Message is not null).Select(answer => answer.Message!.Seq));
@@ -84,10 +84,10 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
         },
         []);
 
-    private async Task<Appended[]> Append(bool isLikelyNew, AppendCandidate[] candidates)
+    private async Task<Appended[]> Append(bool optimistic, AppendCandidate[] candidates)
     {
         await using var connection = await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
-        return await AppendFunction.CallAsync(connection, app.Services.GetRequiredService<TableNames>(), candidates, isLikelyNew, CancellationToken.None);
+        return await AppendFunction.CallAsync(connection, app.Services.GetRequiredService<TableNames>(), candidates, optimistic, CancellationToken.None);
     }
 
     private Task<Guid> NewConversation() => app.OpenDirect(ChatApp.NewUser(), ChatApp.NewUser());

@@ -191,7 +191,7 @@ internal sealed class ReadReceiptsHandler(
         if (upTo is < 1 || upTo > last)
             return (null, ChatError.Invalid("upTo", "There is no such number in this conversation."));
 
-        var after = Member.Moved(before, upTo ?? last, isRead);
+        var after = Member.Advanced(before, upTo ?? last, isRead);
         if (after != before)
         {
             session.Update(after);

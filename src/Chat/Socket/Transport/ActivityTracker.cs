@@ -1,8 +1,8 @@
 namespace Chat.Socket;
 
 /// <summary>
-/// When the other side was last heard of. .NET's WebSocket swallows pongs, so the stream below it is watched: whatever
-/// arrives, pongs included, is a sign of life.
+/// Tracks when something was last received from the peer. .NET's WebSocket hides pongs, so the stream below it is
+/// watched: any byte counts, pongs included.
 /// </summary>
 internal sealed class ActivityTracker(TimeProvider time)
 {

@@ -4,39 +4,40 @@ using Chat.Hosting;
 namespace Chat.Socket;
 
 /// <summary>
-/// The files, and with them the sockets, that this process may have open (<c>ulimit -n</c>). Without one more nothing goes on:
-/// no connection is accepted, PostgreSQL cannot be asked, and .NET itself may end the process. So the last ones are kept
-/// back: some to answer those who must come back later, the rest for the server. A new file gets the lowest free number,
-/// so a socket's number says how many are open, whatever they are.
+/// The file descriptors that this process may have open (<c>ulimit -n</c>), sockets included. Without a free one the
+/// process can neither accept connections nor reach PostgreSQL, and .NET itself may terminate it. So the last ones are
+/// reserved: some for refusals, the rest for the server itself. The kernel assigns the lowest free number, so a socket's
+/// number tells how many descriptors are open.
 /// </summary>
-/// <param name="allowed">How many may be open at a time.</param>
+/// <param name="allowed">The maximum number of open descriptors.</param>
 internal sealed class FileDescriptorBudget(long allowed)
 {
     // Connections to PostgreSQL (26 and 4 by default) and Redis, and files.
     private const int ServerReserve = 128;
     private const int RefusalReserve = 128;
 
-    // The program's own files alone are some two hundred.
+    // The process itself opens about two hundred files.
     private const int Minimum = ServerReserve + RefusalReserve + 200;
 
-    /// <summary>How many may be open at a time.</summary>
+    /// <summary>The maximum number of open descriptors.</summary>
     public long Allowed => allowed;
 
-    /// <summary>Refuses a start that could not even load its own files, before one of them is missing.</summary>
-    /// <exception cref="StartupException">No connection would fit.</exception>
+    /// <summary>Fails the startup early if not even the process' own files would fit.</summary>
+    /// <exception cref="StartupException">The limit leaves no room for connections.</exception>
     public void ThrowIfTooFew()
     {
         if (allowed < Minimum)
             throw TooFew();
     }
 
-    /// <summary>Why a node without room for a connection does not start.</summary>
-    public StartupException TooFew() => new($"The process may have {allowed} files open, which leaves none for connections: allow more (ulimit -n).");
+    /// <summary>Returns the startup error for a limit that leaves no room for connections.</summary>
+    public StartupException TooFew() =>
+        new($"The limit of {allowed} open files leaves none for connections; raise it (ulimit -n).");
 
-    /// <summary>How many connections there was room for when the server began to listen; all that may come before that.</summary>
+    /// <summary>The connections that fit, measured when the server began to listen; unlimited before.</summary>
     public long Available { get; private set; } = long.MaxValue;
 
-    /// <summary>What the kernel says; no bound at all where it does not say it in /proc.</summary>
+    /// <summary>Reads the limit from /proc; unlimited if the platform has none.</summary>
     public static FileDescriptorBudget ForThisProcess()
     {
         const string Limits = "/proc/self/limits";
@@ -46,13 +47,13 @@ internal sealed class FileDescriptorBudget(long allowed)
         return new(long.TryParse(words?[0], NumberStyles.None, CultureInfo.InvariantCulture, out var soft) ? soft : long.MaxValue);
     }
 
-    /// <summary>How many connections there is room for, as seen by a socket that has just been opened.</summary>
+    /// <summary>Measures how many connections fit, given a socket that was just opened.</summary>
     public long AvailableBeside(System.Net.Sockets.Socket opened) => Available = allowed - ServerReserve - RefusalReserve - Number(opened);
 
-    /// <summary>Whether a socket is one of those for answers.</summary>
+    /// <summary>Whether a socket uses a descriptor reserved for refusals.</summary>
     public bool IsReservedForRefusal(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ServerReserve - RefusalReserve;
 
-    /// <summary>Whether a socket is one of those for the server itself.</summary>
+    /// <summary>Whether a socket uses a descriptor reserved for the server itself.</summary>
     public bool IsReservedForServer(System.Net.Sockets.Socket accepted) => Number(accepted) >= allowed - ServerReserve;
 
     private static long Number(System.Net.Sockets.Socket socket) => socket.Handle;

@@ -8,14 +8,13 @@ using IPNetwork = System.Net.IPNetwork;
 namespace Chat.Socket;
 
 /// <summary>
-/// The TCP connections that carry no WebSocket: counted from their acceptance on, in all and by address, because each takes
-/// a file descriptor before it has said a word. Where there are too many, the one that has been silent for longest makes
-/// room, so that whoever asks for something at once is served, however many only hold on. Behind a known proxy an address
-/// says nothing.
+/// Limits TCP connections that carry no WebSocket. They are counted from acceptance, in total and by address, because
+/// each takes a file descriptor before it has sent a byte. Over the limit, the connection idle for longest is evicted, so
+/// that active clients are served however many connections merely stay open. Addresses of known proxies are not limited.
 /// </summary>
 internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics, TimeProvider time, IConfiguration configuration)
 {
-    // Where few files may be open, half of them are for WebSockets; but so many connections any node must bear.
+    // With few file descriptors half of them are for WebSockets; but any node must support this many.
     private const int Minimum = 64;
     private readonly IPNetwork[] proxies = Proxies.Networks(configuration);
     private readonly Lock gate = new();
@@ -23,16 +22,16 @@ internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics
     private readonly Dictionary<IPAddress, LinkedList<TcpConnection>> addresses = [];
     private int limit = limits.MaxHttpConnections;
 
-    /// <summary>Takes into account how many connections there are file descriptors for.</summary>
+    /// <summary>Lowers the limit to the file descriptors available.</summary>
     public void LimitTo(long room) => limit = (int)Math.Min(limit, Math.Max(Minimum, room / 2));
 
-    /// <summary>Counts a connection in, until it leaves.</summary>
+    /// <summary>Starts counting a connection.</summary>
     public void Add(TcpConnection connection)
     {
         TcpConnection? evicted;
         lock (gate)
         {
-            // One whose last WebSocket outlived it.
+            // Its last WebSocket outlived it.
             if (connection.HasEnded)
                 return;
             connection.Entry = new Entry(AddressOf(connection), time.GetTimestamp()) { HasReceived = connection.Entry?.HasReceived == true };
@@ -45,21 +44,21 @@ internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics
         evicted?.Abort(new ConnectionAbortedException("Too many connections."));
     }
 
-    /// <summary>Something has come from a connection.</summary>
+    /// <summary>Records that a connection received data.</summary>
     public void OnActivity(TcpConnection connection)
     {
         lock (gate)
         {
-            if (connection.Entry is not { IsCounted: true } place)
+            if (connection.Entry is not { IsCounted: true } entry)
                 return;
             Remove(connection);
-            (place.LastActivityAt, place.HasReceived) = (time.GetTimestamp(), true);
+            (entry.LastActivityAt, entry.HasReceived) = (time.GetTimestamp(), true);
             Append(connection);
         }
     }
 
-    /// <summary>A connection has ended, or carries a WebSocket, which is counted as such.</summary>
-    /// <param name="connection">It.</param>
+    /// <summary>Stops counting a connection that has ended or carries a WebSocket, which is counted elsewhere.</summary>
+    /// <param name="connection">The connection.</param>
     /// <param name="isOver">Whether it has ended.</param>
     public void Remove(TcpConnection connection, bool isOver = false)
     {
@@ -71,7 +70,7 @@ internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics
         }
     }
 
-    /// <summary>Ends those that have not sent a byte in time. Called by the heartbeat.</summary>
+    /// <summary>Aborts connections that have not sent a byte in time. Called by the heartbeat.</summary>
     public void CloseSilent()
     {
         List<TcpConnection> silent = [];
@@ -89,11 +88,11 @@ internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics
         foreach (var connection in silent)
         {
             metrics.LimitHit(nameof(Limits.RequestHeadersTimeout));
-            connection.Abort(new ConnectionAbortedException("Nothing came in time."));
+            connection.Abort(new ConnectionAbortedException("No request was received in time."));
         }
     }
 
-    // Longest silent first, in both lists.
+    // Both lists are ordered by last activity, oldest first.
     private TcpConnection? FindExcess(IPAddress? address)
     {
         if (all.Count > limit)
@@ -110,40 +109,40 @@ internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics
 
     private void Append(TcpConnection connection)
     {
-        var place = connection.Entry!;
-        place.IsCounted = true;
-        all.AddLast(place.InAll ??= new(connection));
-        if (place.Address is null)
+        var entry = connection.Entry!;
+        entry.IsCounted = true;
+        all.AddLast(entry.InAll ??= new(connection));
+        if (entry.Address is null)
             return;
-        if (!addresses.TryGetValue(place.Address, out var own))
-            addresses.Add(place.Address, own = new());
-        own.AddLast(place.InAddress ??= new(connection));
+        if (!addresses.TryGetValue(entry.Address, out var sameAddress))
+            addresses.Add(entry.Address, sameAddress = new());
+        sameAddress.AddLast(entry.InAddress ??= new(connection));
     }
 
     private void Remove(TcpConnection connection)
     {
-        var place = connection.Entry!;
-        place.IsCounted = false;
-        all.Remove(place.InAll!);
-        if (place.Address is null)
+        var entry = connection.Entry!;
+        entry.IsCounted = false;
+        all.Remove(entry.InAll!);
+        if (entry.Address is null)
             return;
-        var own = addresses[place.Address];
-        own.Remove(place.InAddress!);
-        if (own.Count == 0)
-            addresses.Remove(place.Address);
+        var sameAddress = addresses[entry.Address];
+        sameAddress.Remove(entry.InAddress!);
+        if (sameAddress.Count == 0)
+            addresses.Remove(entry.Address);
     }
 
     private IPAddress? AddressOf(TcpConnection connection)
     {
         if (connection.RemoteEndPoint is not IPEndPoint { Address: var address })
             return null;
-        var plain = ClientAddress.Unmapped(address);
-        return Array.Exists(proxies, network => network.Contains(plain)) ? null : ClientAddress.Of(address);
+        var unmapped = ClientAddress.Unmapped(address);
+        return Array.Exists(proxies, network => network.Contains(unmapped)) ? null : ClientAddress.Of(address);
     }
 
-    /// <summary>Where a connection stands here; only touched under the gate.</summary>
-    /// <param name="address">The client's; null where it says nothing.</param>
-    /// <param name="since">When it came.</param>
+    /// <summary>A connection's state in this limiter; guarded by the lock.</summary>
+    /// <param name="address">The client's address; null if it is a proxy's or unknown.</param>
+    /// <param name="since">When it was accepted.</param>
     internal sealed class Entry(IPAddress? address, long since)
     {
         public IPAddress? Address => address;

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Chat.Socket;
 
-/// <summary>Both ends of one WebSocket inside this process, past the handshake.</summary>
+/// <summary>A WebSocket with both ends in this process, past the handshake.</summary>
 internal sealed class LoopbackWebSocket : IDisposable
 {
     private readonly WebSocket client;
@@ -30,19 +30,19 @@ internal sealed class LoopbackWebSocket : IDisposable
         return new LoopbackWebSocket(connected, await listener.AcceptSocketAsync());
     }
 
-    /// <summary>The server's end as a connection like any other.</summary>
-    public Connection Accept(Limits limits, ServerMetrics metrics, TimeProvider time, Admission.ConnectionSlot place)
+    /// <summary>Returns the server's end as an ordinary connection.</summary>
+    public Connection Accept(Limits limits, ServerMetrics metrics, TimeProvider time, Admission.ConnectionSlot slot)
     {
-        var (transport, sign) = (new Transport(new HttpRequestLifetimeFeature()), new ActivityTracker(time));
-        server = WebSocket.CreateFromStream(transport.Attach(accepted, [], sign), new WebSocketCreationOptions { IsServer = true });
-        return new Connection(server, transport, limits, metrics, time, sign, place);
+        var (transport, activity) = (new Transport(new HttpRequestLifetimeFeature()), new ActivityTracker(time));
+        server = WebSocket.CreateFromStream(transport.Attach(accepted, [], activity), new WebSocketCreationOptions { IsServer = true });
+        return new Connection(server, transport, limits, metrics, time, activity, slot);
     }
 
     public async Task SendAsync(Frame frame) => await client.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
     public Task ReceiveAsync() => client.ReceiveAsync(received, CancellationToken.None);
 
-    /// <summary>Breaks the connection. A close by the book would wait a second for the other end to hang up.</summary>
+    /// <summary>Aborts the connection. A clean close would wait a second for the peer to hang up.</summary>
     public void Abort() => client.Abort();
 
     public void Dispose()

@@ -7,17 +7,16 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace Chat.Socket;
 
 /// <summary>
-/// A TCP connection that HTTP may use until a WebSocket takes its socket. Kestrel keeps a request for as long as its
-/// upgraded connection, and two pipes with their loops for each connection: several times of what the socket itself
-/// needs, and two hops more for every frame. So the request and Kestrel's connection end with the handshake, and the
-/// socket goes on without them. Not where something lies between the two: under TLS of our own and in HTTP/2 the request
-/// stays.
+/// A TCP connection that serves HTTP until a WebSocket detaches its socket. Kestrel keeps the request for the lifetime of
+/// an upgraded connection, plus two pipes and their loops: several times the memory of the socket itself, and two more
+/// hops for every frame. So the request and Kestrel's connection end with the handshake, and the socket lives on without
+/// them. Under TLS terminated here and in HTTP/2 the request stays, since a layer lies between the two.
 /// </summary>
 internal sealed class TcpConnection : DefaultConnectionContext
 {
     private readonly System.Net.Sockets.Socket socket;
 
-    // Never disposed of: an abort may come at any time, and there is nothing in it but the tokens that it gave.
+    // Never disposed: an abort may come at any time, and it holds nothing but its tokens.
     private readonly CancellationTokenSource closed = new();
     private readonly HttpConnectionLimiter http;
     private bool isDetached;
@@ -25,7 +24,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
 
     /// <param name="socket">The socket that was accepted.</param>
     /// <param name="isLast">See <see cref="IsOnReserve"/>.</param>
-    /// <param name="http">Counts it while it carries no WebSocket.</param>
+    /// <param name="http">Counts the connection while it carries no WebSocket.</param>
     public TcpConnection(System.Net.Sockets.Socket socket, bool isLast, HttpConnectionLimiter http)
         : base(Guid.CreateVersion7().ToString("N"))
     {
@@ -43,17 +42,17 @@ internal sealed class TcpConnection : DefaultConnectionContext
         http.Add(this);
     }
 
-    /// <summary>Among the connections without a WebSocket.</summary>
+    /// <summary>The connection's entry in the <see cref="HttpConnectionLimiter"/>.</summary>
     public HttpConnectionLimiter.Entry? Entry { get; set; }
 
-    /// <summary>Whether it has ended, for the same.</summary>
+    /// <summary>Whether it has ended; for the <see cref="HttpConnectionLimiter"/>.</summary>
     public bool HasEnded { get; set; }
 
-    /// <summary>Whether its file descriptor is one of the last: for an answer, and not for a socket that stays.</summary>
+    /// <summary>Whether it uses a reserved file descriptor: good for a refusal, not for a WebSocket.</summary>
     public bool IsOnReserve { get; }
 
-    /// <summary>Takes the socket, right behind the answer to the handshake. From then on HTTP touches it no more.</summary>
-    /// <returns>The socket and what was read ahead of it; null if it is not HTTP's alone.</returns>
+    /// <summary>Detaches the socket right after the handshake's response; HTTP no longer uses it.</summary>
+    /// <returns>The socket and the bytes read ahead; null if TLS lies between.</returns>
     public (System.Net.Sockets.Socket Socket, byte[] ReadAhead)? Detach()
     {
         if (Features.Get<ITlsHandshakeFeature>() is not null)
@@ -62,26 +61,26 @@ internal sealed class TcpConnection : DefaultConnectionContext
         http.Remove(this);
         if (!Transport.Input.TryRead(out var read))
             return (socket, []);
-        var ahead = read.Buffer.ToArray();
+        var readAhead = read.Buffer.ToArray();
         Transport.Input.AdvanceTo(read.Buffer.End);
-        return (socket, ahead);
+        return (socket, readAhead);
     }
 
-    /// <summary>It carries a WebSocket beside HTTP; in HTTP/2 there may be many.</summary>
+    /// <summary>Counts a WebSocket on this connection; over HTTP/2 there may be many.</summary>
     public void Attach()
     {
         if (Interlocked.Increment(ref attached) == 1)
             http.Remove(this);
     }
 
-    /// <summary>A WebSocket that it carried is over.</summary>
+    /// <summary>Releases a WebSocket that was counted by <see cref="Attach"/>.</summary>
     public void Release()
     {
         if (Interlocked.Decrement(ref attached) == 0)
             http.Add(this);
     }
 
-    /// <summary>Says to the other side that nothing follows. It may still send.</summary>
+    /// <summary>Shuts down sending; the peer may still send.</summary>
     public void HalfClose() => HalfClose(socket);
 
     public override void Abort(ConnectionAbortedException abortReason)
@@ -101,7 +100,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
         await base.DisposeAsync();
     }
 
-    /// <summary>Ends a socket behind what was written to it.</summary>
+    /// <summary>Closes a socket after what was written to it.</summary>
     public static void CloseGracefully(System.Net.Sockets.Socket socket)
     {
         Shutdown(socket, SocketShutdown.Both);
@@ -119,11 +118,11 @@ internal sealed class TcpConnection : DefaultConnectionContext
         }
         catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
         {
-            // The other side was quicker.
+            // The peer was faster.
         }
     }
 
-    /// <summary>Notes that something has come.</summary>
+    /// <summary>Reports received data to the limiter.</summary>
     private sealed class ActivityStream(TcpConnection connection) : NetworkStream(connection.socket, ownsSocket: false)
     {
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -142,7 +141,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
         public PipeWriter Output => output;
     }
 
-    /// <summary>What HTTP writes to. A flush that fails says that the other side is gone, and never throws: so HTTP knows its pipes.</summary>
+    /// <summary>HTTP's output. Like Kestrel's own pipes, a failed flush reports completion and does not throw.</summary>
     private sealed class Output(TcpConnection connection, PipeWriter inner) : PipeWriter
     {
         private bool isBroken;
@@ -176,7 +175,7 @@ internal sealed class TcpConnection : DefaultConnectionContext
 
         public override void Complete(Exception? exception = null)
         {
-            // What was not flushed is not for a socket that is gone, or somebody else's.
+            // Unflushed output must not reach a socket that is gone, or detached.
             if (isBroken || connection.isDetached)
                 exception ??= new OperationCanceledException();
             try

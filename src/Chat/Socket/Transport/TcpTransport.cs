@@ -8,9 +8,8 @@ using Microsoft.Extensions.Options;
 namespace Chat.Socket;
 
 /// <summary>
-/// What Kestrel listens with, in place of its own: its connections can be taken out of HTTP's hands
-/// (<see cref="TcpConnection"/>), which Kestrel's cannot; and it keeps some of the process' file descriptors back
-/// (<see cref="FileDescriptorBudget"/>).
+/// Kestrel's listener, replaced: its connections can be detached from HTTP (<see cref="TcpConnection"/>), which Kestrel's
+/// cannot, and it reserves file descriptors (<see cref="FileDescriptorBudget"/>).
 /// </summary>
 internal sealed partial class TcpTransport(
     IOptions<SocketTransportOptions> options, FileDescriptorBudget descriptors, HttpConnectionLimiter http, Limits limits, TimeProvider time, ILogger<TcpTransport> log)
@@ -43,16 +42,19 @@ internal sealed partial class TcpTransport(
         if (room <= 0)
             throw descriptors.TooFew();
         http.LimitTo(room);
-        // localhost is two addresses.
+        // localhost binds two addresses; log once.
         if (room < limits.MaxConnections && !isLogged)
             FewFit(log, descriptors.Allowed, room, limits.MaxConnections, limits.MaxConnections - room + descriptors.Allowed);
         isLogged = true;
     }
 
-    [LoggerMessage(311, LogLevel.Information, "The process may have {Allowed} files open, enough for some {Room} connections and not for {MaxConnections} (Limits:MaxConnections): more get a 503. Allow {Needed} (ulimit -n), or lower the limit")]
+    [LoggerMessage(311, LogLevel.Information,
+        "The limit of {Allowed} open files allows about {Room} connections, fewer than Limits:MaxConnections ({MaxConnections}); " +
+        "further handshakes get a 503. Raise it to {Needed} (ulimit -n), or lower the setting")]
     private static partial void FewFit(ILogger log, long allowed, long room, int maxConnections, long needed);
 
-    [LoggerMessage(312, LogLevel.Error, "No connection can be accepted just now ({Reason}): more open files must be allowed (ulimit -n), or fewer connections (Limits:MaxConnections)")]
+    [LoggerMessage(312, LogLevel.Error,
+        "Connections cannot be accepted ({Reason}); raise the limit of open files (ulimit -n), or lower Limits:MaxConnections")]
     private static partial void NoneLeft(ILogger log, string reason);
 
     private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, FileDescriptorBudget descriptors, HttpConnectionLimiter http, TimeProvider time, ILogger log)
@@ -75,22 +77,22 @@ internal sealed partial class TcpTransport(
                     if (!descriptors.IsReservedForServer(accepted))
                         return new TcpConnection(accepted, descriptors.IsReservedForRefusal(accepted), http);
                     accepted.Dispose();
-                    LogNoneLeft("the rest is for the server itself");
+                    LogNoneLeft("the remaining file descriptors are reserved for the server");
                 }
                 catch (Exception failure) when (failure is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
-                    // Unbound: there are no more.
+                    // The listener is unbound.
                     return null;
                 }
                 catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
                 {
-                    // The client waits in the backlog. To ask again at once would only burn the processor.
+                    // The client waits in the backlog. An immediate retry would spin.
                     LogNoneLeft(failure.Message);
                     await Task.Delay(AcceptRetryDelay, time, cancellationToken);
                 }
                 catch (SocketException)
                 {
-                    // Gone again before it was accepted. The next one is not.
+                    // The client disconnected before it was accepted.
                     accepted?.Dispose();
                 }
             }

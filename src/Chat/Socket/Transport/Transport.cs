@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace Chat.Socket;
 
 /// <summary>The connection below a WebSocket.</summary>
-/// <param name="lifetime">Of the request that brought it, as long as that holds it.</param>
+/// <param name="lifetime">The lifetime of the request that it came from, until it is detached.</param>
 internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposable
 {
     private IHttpRequestLifetimeFeature? request = lifetime;
@@ -11,42 +11,42 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     private TcpConnection? inner;
     private bool isShared;
 
-    /// <summary>What the WebSocket reads and writes; TestServer has none.</summary>
+    /// <summary>The stream that the WebSocket uses; null under TestServer.</summary>
     public SocketStream? Stream { get; private set; }
 
-    /// <summary>Whether no request holds it any more.</summary>
+    /// <summary>Whether it is detached from its request.</summary>
     public bool IsDetached => socket is not null;
 
-    /// <summary>Carries a stream that the request holds.</summary>
-    /// <param name="stream">It.</param>
-    /// <param name="sign">Of the other side's life.</param>
-    /// <param name="connection">What it is on.</param>
-    /// <param name="shared">Whether there may be others on it.</param>
-    public SocketStream Attach(Stream stream, ActivityTracker sign, TcpConnection? connection, bool shared)
+    /// <summary>Attaches a stream owned by the request.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="activity">Tracks the peer's activity.</param>
+    /// <param name="connection">The connection below the stream.</param>
+    /// <param name="shared">Whether other streams may use the same connection.</param>
+    public SocketStream Attach(Stream stream, ActivityTracker activity, TcpConnection? connection, bool shared)
     {
         (inner, isShared) = (connection, shared);
         inner?.Attach();
-        return Stream = new SocketStream(stream, [], sign);
+        return Stream = new SocketStream(stream, [], activity);
     }
 
-    /// <summary>Carries a socket that no request holds any more.</summary>
-    /// <param name="taken">It.</param>
-    /// <param name="readAhead">What was read from it already.</param>
-    /// <param name="sign">Of the other side's life.</param>
-    public SocketStream Attach(System.Net.Sockets.Socket taken, byte[] readAhead, ActivityTracker sign)
+    /// <summary>Attaches a socket detached from its request.</summary>
+    /// <param name="detached">The socket.</param>
+    /// <param name="readAhead">The bytes that were read from it already.</param>
+    /// <param name="activity">Tracks the peer's activity.</param>
+    public SocketStream Attach(System.Net.Sockets.Socket detached, byte[] readAhead, ActivityTracker activity)
     {
-        (socket, request) = (taken, null);
-        return Stream = new SocketStream(new System.Net.Sockets.NetworkStream(taken, ownsSocket: false), readAhead, sign);
+        (socket, request) = (detached, null);
+        return Stream = new SocketStream(new System.Net.Sockets.NetworkStream(detached, ownsSocket: false), readAhead, activity);
     }
 
-    /// <summary>Whether the next frame waits for the one right behind it. There is nothing to join where there is no stream.</summary>
+    /// <summary>Sets whether writes wait for the frame that follows. Without a stream there is nothing to coalesce.</summary>
     public void Cork(bool moreFollows)
     {
         if (Stream is not null)
             Stream.IsCorked = moreFollows;
     }
 
-    /// <summary>Ends the connection at once, whatever is still on its way.</summary>
+    /// <summary>Aborts the connection, discarding unsent data.</summary>
     public void Abort()
     {
         request?.Abort();
@@ -54,22 +54,22 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
     }
 
     /// <summary>
-    /// Says that nothing follows, then discards what comes until the peer has closed, or for so long: a connection that is
-    /// closed while bytes wait unread is reset by TCP, and a reset takes the close frame along on some systems.
+    /// Shuts down sending, then discards input until the peer closes, at most for the timeout. TCP resets a connection that is
+    /// closed with unread input, and on some systems a reset drops the close frame.
     /// </summary>
-    public async Task LingerAsync(TimeSpan patience, TimeProvider time)
+    public async Task LingerAsync(TimeSpan limit, TimeProvider time)
     {
-        // In HTTP/2 a stream's end is a frame like any other: nothing overtakes anything.
+        // In HTTP/2 the end of a stream is a frame like any other, and overtakes nothing.
         if (Stream is null || (socket is null && (inner is null || isShared)))
             return;
         if (socket is not null)
             TcpConnection.HalfClose(socket);
         inner?.HalfClose();
-        using var timeout = new CancellationTokenSource(patience, time);
-        var rest = new byte[4096];
+        using var timeout = new CancellationTokenSource(limit, time);
+        var buffer = new byte[4096];
         try
         {
-            while (await Stream.ReadAsync(rest, timeout.Token) > 0)
+            while (await Stream.ReadAsync(buffer, timeout.Token) > 0)
             {
             }
         }
@@ -79,7 +79,7 @@ internal sealed class Transport(IHttpRequestLifetimeFeature lifetime) : IDisposa
         }
     }
 
-    /// <summary>Ends the connection, if it is its own, behind what was written.</summary>
+    /// <summary>Closes the connection after what was written, if detached.</summary>
     public void Dispose()
     {
         inner?.Release();
