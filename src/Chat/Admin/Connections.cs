@@ -20,7 +20,7 @@ internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider ti
     {
         admin.MapGet("/connections", List).WithSummary("Lists connections. ?user=&address=&minAge=&minQueue=&sort=age|queue|silent&limit=");
         admin.MapDelete("/connections", DisconnectUser).WithSummary("Closes a user's connections; the clients reconnect. ?user=");
-        admin.MapDelete("/connections/{id:guid}", DisconnectOne).WithSummary("Closes view connection.");
+        admin.MapDelete("/connections/{id:guid}", DisconnectOne).WithSummary("Closes one connection.");
     }
 
     private IResult List(HttpContext http)

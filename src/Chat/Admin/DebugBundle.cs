@@ -121,7 +121,7 @@ internal sealed class DebugBundleModule(
     }
 
     private async Task<string> SchemaAsync() =>
-        await SchemaState.FindDifferenceAsync(store) ?? $"The schema {store.Options.DatabaseSchemaName} is the view of this version.";
+        await SchemaState.FindDifferenceAsync(store) ?? $"The schema {store.Options.DatabaseSchemaName} is the one of this version.";
 
     // As Prometheus scrapes it, without the network.
     private static async Task<string> ScrapeAsync(RequestDelegate scrape, HttpContext http)

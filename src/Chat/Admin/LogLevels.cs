@@ -31,7 +31,7 @@ internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfigur
         else if (category.Equals(LevelOverrides.Audit, StringComparison.OrdinalIgnoreCase))
             query.Refuse("category", "The audit log's level cannot be changed.");
         if (level is null)
-            query.Refuse("level", $"Must be item of {string.Join(", ", Enum.GetNames<LogLevel>()).ToLowerInvariant()}.");
+            query.Refuse("level", $"Must be one of {string.Join(", ", Enum.GetNames<LogLevel>()).ToLowerInvariant()}.");
         if (query.Refusal is { } refusal)
             return refusal;
         if (overrides.TrySet(category!, level!.Value, duration, () => audit.LogLevelExpired(category!)) is not { } set)

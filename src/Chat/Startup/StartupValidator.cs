@@ -94,7 +94,7 @@ internal static class StartupValidator
         foreach (var setting in section.GetChildren())
         {
             if (!Failpoint.Exists || environment.IsProduction())
-                yield return $"{Failpoint.Section}__{setting.Key} injects errors; it is only allowed in Debug builds, and never in Production.";
+                yield return $"{Failpoint.Section}__{setting.Key} injects faults; it is only allowed in Debug builds, and never in Production.";
             else if (!Failpoint.Names.Contains(setting.Key, StringComparer.OrdinalIgnoreCase))
                 yield return $"{Failpoint.Section}__{setting.Key} is not a setting.";
         }

@@ -1,6 +1,6 @@
 namespace Chat.Telemetry;
 
-/// <summary>The states of the node's dependencies; log category <c>Chat.Dependencies</c>, with event ids per dependency.</summary>
+/// <summary>The states of the node's dependencies, logged with event ids per dependency.</summary>
 internal sealed class DependencyStates
 {
     /// <summary>Creates the states of a node.</summary>

@@ -21,7 +21,10 @@ public sealed class LogCapture : ILoggerProvider
     }
 
     /// <summary>What this type has logged.</summary>
-    public IReadOnlyList<string> Of<TType>() => [.. lines.Where(line => line.Category == typeof(TType).FullName).Select(line => line.Line)];
+    public IReadOnlyList<string> Of<TType>() => [.. lines.Where(line => line.Category == CategoryOf<TType>()).Select(line => line.Line)];
+
+    // The audit log has a category of its own, which does not follow the type's name.
+    private static string? CategoryOf<TType>() => typeof(TType) == typeof(AuditLog) ? AuditLog.Category : typeof(TType).FullName;
 
     /// <summary>All that was logged, whoever did.</summary>
     public IReadOnlyList<string> All => [.. lines.Select(line => $"{line.Category}: {line.Line}")];

@@ -52,7 +52,7 @@ public sealed class CommandTests
     [InlineData("http://127.0.0.1:0")]
     [InlineData("http://unix:/run/chat.sock")]
     public void Where_the_settings_do_not_say_it_the_address_must_be_given(string url) =>
-        Assert.Contains("give one", Assert.Throws<StartupException>(() => HealthCommand.OwnAddress(With("urls", url), "ready")).Message, StringComparison.Ordinal);
+        Assert.Contains("pass one", Assert.Throws<StartupException>(() => HealthCommand.OwnAddress(With("urls", url), "ready")).Message, StringComparison.Ordinal);
 
     [Fact]
     public async Task Help_and_version_need_no_settings()
