@@ -3,8 +3,8 @@ using Chat.Json;
 
 namespace Chat.Features;
 
-/// <summary>JSON metadata of all that the features put on the wire, send between nodes or store: one line a type. One context for all, because
-/// its generator emits what types share once.</summary>
+/// <summary>JSON metadata of all feature types that are sent or stored, one line each. A single context, because its generator emits
+/// metadata of shared types only once.</summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
 //// Ping
 [JsonSerializable(typeof(Ping))]
@@ -74,10 +74,10 @@ namespace Chat.Features;
 [JsonSerializable(typeof(ClientInfo))]
 internal sealed partial class FeatureJson : JsonSerializerContext
 {
-    /// <summary>The context with the options of the wire.</summary>
+    /// <summary>The context with the wire options.</summary>
     public static FeatureJson Wire => Instance.Wire;
 
-    // A nested type, because the static initializers of a partial type run in no defined order.
+    // A nested type, because the static initializers of a partial type have no defined order.
     private static class Instance
     {
         public static readonly FeatureJson Wire = new(WireJson.CreateOptions());

@@ -3,7 +3,7 @@ using Chat.Slices;
 
 namespace Chat.Features;
 
-/// <summary>The server's table of contents: one line a feature. What a feature puts on the wire has its lines in <see cref="FeatureJson"/>.</summary>
+/// <summary>Registers all features, one line each. Their JSON types are listed in <see cref="FeatureJson"/>.</summary>
 internal static class FeatureSlices
 {
     public static void AddAll(SliceBuilder slices)

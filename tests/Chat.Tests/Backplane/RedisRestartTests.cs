@@ -201,7 +201,7 @@ public sealed class RedisRestartTests
             await node.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
             // Nobody tells of it. The connection for commands may be back after the one for subscriptions.
             await Eventually.IsRight(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
-            await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("presence views", StringComparison.Ordinal)));
+            await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("presence hints", StringComparison.Ordinal)));
             await held.Release();
         }
 

@@ -34,7 +34,7 @@ public sealed class RedisUnwritableTests
         var ends = await RunOutSoon(nodes.One);
         await Say(redis, spoil);
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
-            Assert.Equal($"takes no writes ({reason})", (await node.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("redis").GetString());
+            Assert.Equal($"rejects writes ({reason})", (await node.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("redis").GetString());
         await Eventually.Holds("every lease has run out", () => nodes.One.Leases().RedisTime > ends);
         // Whoever looks now looks at leases that nobody could renew.
         await using var second = await nodes.Two.Connect(bob);
@@ -45,7 +45,7 @@ public sealed class RedisUnwritableTests
         Assert.Equal("still here", (await atBob.NextMessage())["message.content"].GetString());
 
         // It is no outage, so nothing else tells of it.
-        await Eventually.Holds("the log says why", () => log.Of<HealthMetrics>().Contains($"Readiness of redis: takes no writes ({reason})"));
+        await Eventually.Holds("the log says why", () => log.Of<HealthMetrics>().Contains($"Readiness of redis: rejects writes ({reason})"));
         await Say(redis, mend);
 
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])

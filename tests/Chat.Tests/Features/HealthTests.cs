@@ -27,7 +27,7 @@ public sealed class HealthTests
         // Port 1 is nobody's: the connection is refused at once.
         await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = "127.0.0.1:1,connectTimeout=100,connectRetry=0" });
 
-        await Says(app, HttpStatusCode.ServiceUnavailable, """{"status":"unavailable","checks":{"server":"ok","postgres":"ok","redis":"does not answer","pubsub":"a message to oneself does not come back","issuer":"ok"}}""");
+        await Says(app, HttpStatusCode.ServiceUnavailable, """{"status":"unavailable","checks":{"server":"ok","postgres":"ok","redis":"does not answer","pubsub":"published messages do not arrive","issuer":"ok"}}""");
         await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
 
         // For who has nowhere else to send people: it does its work.

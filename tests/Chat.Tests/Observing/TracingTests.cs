@@ -58,7 +58,7 @@ public sealed class TracingTests
         var commit = Assert.Single(spans, span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
         Assert.NotEqual(default, commit.ParentSpanId);
         await Eventually.Holds("the request has ended", () => spans.Any(span => span.SpanId == commit.ParentSpanId && span.Source.Name == "Microsoft.AspNetCore"));
-        Assert.Contains(spans, span => span is { OperationName: "message.read", Status: ActivityStatusCode.Error, StatusDescription: "There is no such number in this conversation." });
+        Assert.Contains(spans, span => span is { OperationName: "message.read", Status: ActivityStatusCode.Error, StatusDescription: "This sequence number does not exist in the conversation." });
     }
 
     [Fact]

@@ -68,7 +68,7 @@ public sealed class AuthorityTests
         Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
         Assert.True((await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryable").GetBoolean());
         await (await app.Http().GetAsync(new Uri("/chat/unread", UriKind.Relative))).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");
-        Assert.Equal("its keys are missing", (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("issuer").GetString());
+        Assert.Equal("signing keys not loaded", (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("issuer").GetString());
 
         issuer.IsAway = false;
         await Eventually.IsRight(

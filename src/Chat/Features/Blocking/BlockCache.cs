@@ -6,65 +6,65 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// Whom a user must not hear of, nor be heard by: the quick check in front of presence, typing and receipts. Cached
-/// for two seconds at most, and forgotten at once when a block changes, here or on another node.
+/// Caches which users a user has a block with, in either direction, for the cheap checks on presence, typing and receipts.
+/// Entries expire after two seconds and are invalidated at once when a block changes on any node.
 /// </summary>
 internal sealed class BlockCache(IDocumentStore store, RedisBackplane backplane, Func<IEnumerable<IBlockObserver>> observers, TimeProvider time) : INodeHandler<BlocksChanged>
 {
     private const int MaxCached = 100_000;
     private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(2);
-    private readonly ConcurrentDictionary<Guid, (long Since, IReadOnlySet<Guid> Apart)> cache = new();
+    private readonly ConcurrentDictionary<Guid, (long CachedAt, IReadOnlySet<Guid> Blocked)> cache = new();
     private long changes;
 
-    /// <summary>Between these two a block was added or removed, on whichever node. Raised on every node that has one of them.</summary>
+    /// <summary>Raised when a block between two users is added or removed, on every node with a connection of either.</summary>
     public event Action<Guid, Guid>? Changed;
 
-    /// <summary>Everybody between whom and the user there is a block, whoever made it.</summary>
+    /// <summary>Returns all users that the user has a block with, whoever created it.</summary>
     public async ValueTask<IReadOnlySet<Guid>> BlockedWithAsync(Guid userId)
     {
-        if (cache.TryGetValue(userId, out var known) && time.GetElapsedTime(known.Since) < Expiry)
-            return known.Apart;
-        // Both taken before the query: what has changed meanwhile must not be remembered as it was.
-        var since = time.GetTimestamp();
+        if (cache.TryGetValue(userId, out var entry) && time.GetElapsedTime(entry.CachedAt) < Expiry)
+            return entry.Blocked;
+        // Both are read before the query: a block that changes during the query must not leave a stale entry.
+        var cachedAt = time.GetTimestamp();
         var changesBefore = Interlocked.Read(ref changes);
         await using var session = store.QuerySession();
         var blocks = await session.Query<Block>().Where(block => block.BlockerId == userId || block.BlockedId == userId).ToListAsync();
-        var apart = blocks.Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet();
+        var blocked = blocks.Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet();
         if (cache.Count > MaxCached)
             cache.Clear();
-        cache[userId] = (since, apart);
+        cache[userId] = (cachedAt, blocked);
         if (Interlocked.Read(ref changes) != changesBefore)
             cache.TryRemove(userId, out _);
-        return apart;
+        return blocked;
     }
 
-    /// <summary>Whether there is a block between two people, in either direction: asks the database.</summary>
-    public async Task<bool> IsBlockedAsync(Guid one, Guid other)
+    /// <summary>Returns whether a block exists between two users, in either direction. Always queries the database.</summary>
+    public async Task<bool> IsBlockedAsync(Guid first, Guid second)
     {
-        var (first, second) = (Block.IdOf(one, other), Block.IdOf(other, one));
+        var (forward, reverse) = (Block.IdOf(first, second), Block.IdOf(second, first));
         await using var session = store.QuerySession();
-        return await session.Query<Block>().AnyAsync(block => block.Id == first || block.Id == second);
+        return await session.Query<Block>().AnyAsync(block => block.Id == forward || block.Id == reverse);
     }
 
-    /// <summary>Forgets what was cached of two people, on every node, and tells the observers.</summary>
-    /// <param name="one">The one.</param>
-    /// <param name="other">The other.</param>
-    public async Task ChangedAsync(Guid one, Guid other)
+    /// <summary>Invalidates the entries of two users on every node and notifies the observers.</summary>
+    /// <param name="first">Either user of the block.</param>
+    /// <param name="second">The other user.</param>
+    public async Task ChangedAsync(Guid first, Guid second)
     {
-        Invalidate(one, other);
-        backplane.Publish(one, new BlocksChanged(other));
-        backplane.Publish(other, new BlocksChanged(one));
+        Invalidate(first, second);
+        backplane.Publish(first, new BlocksChanged(second));
+        backplane.Publish(second, new BlocksChanged(first));
         foreach (var observer in observers())
-            await observer.BlockChangedAsync(one, other);
+            await observer.BlockChangedAsync(first, second);
     }
 
     public void Handle(Guid userId, BlocksChanged received) => Invalidate(userId, received.Other);
 
-    private void Invalidate(Guid one, Guid other)
+    private void Invalidate(Guid first, Guid second)
     {
         Interlocked.Increment(ref changes);
-        cache.TryRemove(one, out _);
-        cache.TryRemove(other, out _);
-        Changed?.Invoke(one, other);
+        cache.TryRemove(first, out _);
+        cache.TryRemove(second, out _);
+        Changed?.Invoke(first, second);
     }
 }

@@ -14,17 +14,17 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// One person wants nothing more of another. Between the two neither can send or open a direct conversation, and
-/// neither sees the other's presence, typing or receipts; history stays. A send is checked in its own transaction, so
-/// a block is in force everywhere from its commit on. The blocked one is told nothing and can find out nothing:
-/// blocking twice, or somebody unknown, gets the same answer.
+/// Lets a user block another. Neither of the two can send to the other or open a direct conversation, and neither sees the
+/// other's presence, typing or receipts; history remains. The sending transaction checks for a block itself, so a block
+/// is effective on all nodes from its commit. The blocked user is not notified and cannot detect it: blocking is
+/// idempotent, and blocking an unknown user gets the same answer.
 /// </summary>
 public sealed class BlockingSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        // Observers by function: those that hear of a block also ask for blocks.
+        // Resolved lazily: observers depend on BlockCache themselves.
         slice.Services.AddSingleton<BlockCache>().AddSingleton<Func<IEnumerable<IBlockObserver>>>(provider => provider.GetServices<IBlockObserver>);
         slice.HandleEvent<AddBlock, BlockingHandler>()
             .HandleEvent<RemoveBlock, BlockingHandler>()
@@ -33,9 +33,9 @@ public sealed class BlockingSlice : ISlice
     }
 }
 
-/// <summary>The event <c>block.add</c>: one of the two names the other person.</summary>
-/// <param name="UserId">Their id.</param>
-/// <param name="Username">Or their username.</param>
+/// <summary>The event <c>block.add</c>; exactly one of the two fields names the other user.</summary>
+/// <param name="UserId">The user to block.</param>
+/// <param name="Username">The username of the user to block.</param>
 public sealed record AddBlock(Guid? UserId, string? Username) : IEvent<AddBlock>
 {
     /// <inheritdoc/>
@@ -45,9 +45,9 @@ public sealed record AddBlock(Guid? UserId, string? Username) : IEvent<AddBlock>
     public static JsonTypeInfo<AddBlock> Json => FeatureJson.Wire.AddBlock;
 }
 
-/// <summary>The event <c>block.remove</c>: one of the two names the other person.</summary>
-/// <param name="UserId">Their id.</param>
-/// <param name="Username">Or their username.</param>
+/// <summary>The event <c>block.remove</c>; exactly one of the two fields names the other user.</summary>
+/// <param name="UserId">The user to unblock.</param>
+/// <param name="Username">The username of the user to unblock.</param>
 public sealed record RemoveBlock(Guid? UserId, string? Username) : IEvent<RemoveBlock>
 {
     /// <inheritdoc/>
@@ -57,10 +57,10 @@ public sealed record RemoveBlock(Guid? UserId, string? Username) : IEvent<Remove
     public static JsonTypeInfo<RemoveBlock> Json => FeatureJson.Wire.RemoveBlock;
 }
 
-/// <summary>The event <c>block.added</c>: the answer, and to the blocker's other connections.</summary>
-/// <param name="UserId">Who is blocked.</param>
-/// <param name="Username">As the request named them.</param>
-/// <param name="BlockedAt">Since when; blocking again does not change it.</param>
+/// <summary>The event <c>block.added</c>: the reply, also sent to the blocker's other connections.</summary>
+/// <param name="UserId">The blocked user.</param>
+/// <param name="Username">The username given in the request, if any.</param>
+/// <param name="BlockedAt">When the block was created; blocking again does not change it.</param>
 public sealed record BlockAdded(Guid UserId, string? Username, DateTimeOffset BlockedAt) : IEvent<BlockAdded>
 {
     /// <inheritdoc/>
@@ -70,9 +70,9 @@ public sealed record BlockAdded(Guid UserId, string? Username, DateTimeOffset Bl
     public static JsonTypeInfo<BlockAdded> Json => FeatureJson.Wire.BlockAdded;
 }
 
-/// <summary>The event <c>block.removed</c>: the answer, and to the blocker's other connections.</summary>
-/// <param name="UserId">Who is not blocked, any more or anyway.</param>
-/// <param name="Username">As the request named them.</param>
+/// <summary>The event <c>block.removed</c>: the reply, also sent to the blocker's other connections.</summary>
+/// <param name="UserId">The user who is no longer blocked, or never was.</param>
+/// <param name="Username">The username given in the request, if any.</param>
 public sealed record BlockRemoved(Guid UserId, string? Username) : IEvent<BlockRemoved>
 {
     /// <inheritdoc/>
@@ -82,12 +82,12 @@ public sealed record BlockRemoved(Guid UserId, string? Username) : IEvent<BlockR
     public static JsonTypeInfo<BlockRemoved> Json => FeatureJson.Wire.BlockRemoved;
 }
 
-/// <summary>The answer of <c>GET /chat/blocks</c>.</summary>
-/// <param name="Blocks">Whom the caller has blocked, latest first.</param>
+/// <summary>The response of <c>GET /chat/blocks</c>.</summary>
+/// <param name="Blocks">The users that the caller blocks, newest first.</param>
 public sealed record BlockList(IReadOnlyList<BlockAdded> Blocks);
 
-/// <summary>Node event: a block with the channel's user was added or removed.</summary>
-/// <param name="Other">The other of the two.</param>
+/// <summary>Node event: a block that involves the channel's user was added or removed.</summary>
+/// <param name="Other">The other user of the block.</param>
 internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 {
     public static string Name => "blocks";
@@ -95,7 +95,7 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
     public static JsonTypeInfo<BlocksChanged> Json => FeatureJson.Wire.BlocksChanged;
 }
 
-/// <summary>Both events, and what REST needs of them.</summary>
+/// <summary>Handles both events; also serves the REST endpoints.</summary>
 internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, AuditLog audit, ServerMetrics metrics, Limits limits, TimeProvider time)
     : IHandler<AddBlock>, IHandler<RemoveBlock>
 {
@@ -122,34 +122,34 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
     public async Task<(BlockAdded? Added, ChatError? Refused)> AddAsync(Guid blocker, Guid blocked, string? username, Connection? from)
     {
         if (blocker == blocked)
-            return (null, ChatError.Invalid("userId", "Nobody blocks themselves."));
+            return (null, ChatError.Invalid("userId", "You cannot block yourself."));
         var id = Block.IdOf(blocker, blocked);
         await using var session = store.LightweightSession();
         var block = await session.LoadAsync<Block>(id);
         var isNew = block is null;
         if (block is null)
         {
-            // Each block is looked up wherever its maker is seen, and the list is one answer.
-            if (await session.Query<Block>().CountAsync(own => own.BlockerId == blocker) >= limits.MaxBlocks)
+            // Bounded: every presence and receipt lookup of the blocker reads all of them, and the list is not paged.
+            if (await session.Query<Block>().CountAsync(existing => existing.BlockerId == blocker) >= limits.MaxBlocks)
             {
                 metrics.LimitHit(nameof(Limits.MaxBlocks));
-                return (null, ChatError.Invalid("userId", $"Nobody blocks more than {limits.MaxBlocks} people."));
+                return (null, ChatError.Invalid("userId", $"You can block at most {limits.MaxBlocks} users."));
             }
 
-            // Nobody moves a cursor between the look at it and the block's commit. In the order of their ids, so that two
-            // who block each other do not wait for one another.
+            // The row locks keep both cursors from moving between this read and the commit of the block. They are taken in
+            // the order of the ids, so that two users who block each other do not deadlock.
             await session.BeginTransactionAsync(CancellationToken.None);
             var conversation = ConversationHead.IdOfDirect(blocker, blocked);
             var members = await session.QueryAsync<Member>("where id = any(?) order by id for update", (Guid[])[Member.IdOf(conversation, blocker), Member.IdOf(conversation, blocked)]);
 
-            // Two devices at once: the later one only moves the date by a moment.
+            // Two devices may do this at once: the later write only changes the timestamp slightly.
             block = new Block
             {
                 Id = id,
                 BlockerId = blocker,
                 BlockedId = blocked,
                 BlockedAt = time.GetWireNow(),
-                // Where the other one blocks already, both have seen nothing new of each other since then.
+                // With a block in the other direction, the cursors have been frozen since then.
                 Frozen = await session.LoadAsync<Block>(Block.IdOf(blocked, blocker)) is { } reverse ? reverse.Frozen : members,
             };
             session.Store(block);
@@ -170,7 +170,7 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
         var removed = new BlockRemoved(blocked, username);
         var id = Block.IdOf(blocker, blocked);
         await using var session = store.LightweightSession();
-        // Where nothing changes nobody is told of it, and the audit log neither.
+        // Removing a missing block is a no-op: no event and no audit entry.
         if (await session.LoadAsync<Block>(id) is null)
             return removed;
         session.Delete<Block>(id);
@@ -182,7 +182,7 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
     }
 }
 
-/// <summary>The REST side.</summary>
+/// <summary>The REST endpoints.</summary>
 public sealed class BlockingModule : ICarterModule
 {
     /// <inheritdoc/>
@@ -190,29 +190,29 @@ public sealed class BlockingModule : ICarterModule
     {
         var blocks = app.MapGroup("/chat/blocks").RequireAuthorization().WithTags("People");
         blocks.MapGet("", ListAsync)
-            .Describe("listBlocks", "Whom the caller blocks, latest first.", "Nobody learns who blocks them.")
-            .Returns(StatusCodes.Status200OK, "All of them.", new BlockList([new(Example.Bob, null, Example.At)]))
+            .Describe("listBlocks", "Lists the users that the caller blocks, newest first.", "Users cannot find out who blocks them.")
+            .Returns(StatusCodes.Status200OK, "All blocks of the caller.", new BlockList([new(Example.Bob, null, Example.At)]))
             .Fails();
         blocks.MapPut("{userId:guid}", AddAsync)
-            .Describe("addBlock", "Blocks somebody.", "Until it ends neither can send the other a direct message, nor sees the other's presence, typing or receipts. In force from its commit on. Again is no error.")
+            .Describe("addBlock", "Blocks a user.", "While the block exists, neither user can send the other direct messages or sees the other's presence, typing or receipts. Effective from its commit. Idempotent.")
             .Returns(StatusCodes.Status200OK, "The block.", new BlockAdded(Example.Bob, null, Example.At))
-            .Fails(ChatError.Invalid("userId", "Nobody blocks themselves."));
+            .Fails(ChatError.Invalid("userId", "You cannot block yourself."));
         blocks.MapDelete("{userId:guid}", RemoveAsync)
-            .Describe("removeBlock", "Ends a block.", "Nothing that was refused meanwhile turns up. Where there is none, nothing happens.")
-            .Returns(StatusCodes.Status200OK, "There is no block any more.", new BlockRemoved(Example.Bob, null))
-            .Fails(ChatError.Invalid("userId", "Not a user's id."));
+            .Describe("removeBlock", "Removes a block.", "Messages rejected in the meantime are not delivered. Idempotent: removing a missing block succeeds.")
+            .Returns(StatusCodes.Status200OK, "The block does not exist any more.", new BlockRemoved(Example.Bob, null))
+            .Fails(ChatError.Invalid("userId", "Not a user id."));
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, IDocumentStore store)
     {
         var caller = http.User.UserId();
         await using var session = store.QuerySession();
-        var own = await session.Query<Block>().Where(block => block.BlockerId == caller).ToListAsync();
+        var mine = await session.Query<Block>().Where(block => block.BlockerId == caller).ToListAsync();
         return TypedResults.Ok(new BlockList(
-            [.. own.OrderByDescending(block => block.BlockedAt).Select(block => new BlockAdded(block.BlockedId, null, block.BlockedAt))]));
+    [.. mine.OrderByDescending(block => block.BlockedAt).Select(block => new BlockAdded(block.BlockedId, null, block.BlockedAt))]));
     }
 
-    private static async Task<IResult> AddAsync([Description("Whom.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    private static async Task<IResult> AddAsync([Description("The user to block.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
         if ((await directory.ResolveAsync(userId, null)).Error is { } error)
             return error.ToProblem();
@@ -220,7 +220,7 @@ public sealed class BlockingModule : ICarterModule
         return refused is null ? TypedResults.Ok(added) : refused.ToProblem();
     }
 
-    private static async Task<IResult> RemoveAsync([Description("Whom.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    private static async Task<IResult> RemoveAsync([Description("The user to unblock.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
         var (other, error) = await directory.ResolveAsync(userId, null);
         return error is null ? TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), other, null, from: null)) : error.ToProblem();

@@ -1,13 +1,13 @@
 namespace Chat.Features;
 
-/// <summary>Told when a block begins or ends.</summary>
+/// <summary>Is notified when a block is added or removed.</summary>
 public interface IBlockObserver
 {
     /// <summary>
-    /// Between these two a block was added or removed; who blocked whom does not matter, and there may be another one
-    /// between them before or after it.
+    /// Called after a block between two users was added or removed, in either direction. A block in the other direction may
+    /// still exist.
     /// </summary>
-    /// <param name="one">The one.</param>
-    /// <param name="other">The other.</param>
-    ValueTask BlockChangedAsync(Guid one, Guid other);
+    /// <param name="first">Either user of the block.</param>
+    /// <param name="second">The other user.</param>
+    ValueTask BlockChangedAsync(Guid first, Guid second);
 }

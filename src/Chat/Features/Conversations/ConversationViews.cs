@@ -5,14 +5,14 @@ using Npgsql;
 
 namespace Chat.Features;
 
-/// <summary>The wire's <c>conversation</c>, as one of its members sees it.</summary>
-/// <param name="Id">The conversation.</param>
+/// <summary>The wire type <c>conversation</c>, as seen by one of its members.</summary>
+/// <param name="Id">The conversation id.</param>
 /// <param name="Kind">Direct or group.</param>
-/// <param name="Members">Everybody in it, with their cursors.</param>
-/// <param name="Seq">The number of the latest change; 0 before the first.</param>
-/// <param name="LastMessage">The latest message.</param>
-/// <param name="UpdatedAt">When the latest change was made.</param>
-/// <param name="Unread">Messages of others past the caller's cursor.</param>
+/// <param name="Members">All members with their cursors.</param>
+/// <param name="Seq">The sequence number of the latest change; 0 before the first.</param>
+/// <param name="LastMessage">The latest message, if any.</param>
+/// <param name="UpdatedAt">The time of the latest change.</param>
+/// <param name="Unread">The number of messages by others past the caller's read cursor.</param>
 public sealed record ConversationView(
     Guid Id, ConversationKind Kind, IReadOnlyList<MemberView> Members, long Seq, Message? LastMessage, DateTimeOffset UpdatedAt, long Unread)
 {
@@ -27,23 +27,23 @@ public sealed record ConversationView(
 }
 
 /// <summary>A member of a <see cref="ConversationView"/>.</summary>
-/// <param name="UserId">The person.</param>
-/// <param name="Username">From the directory.</param>
-/// <param name="Name">From the directory.</param>
-/// <param name="Picture">From the directory: a URL.</param>
-/// <param name="ReadUpTo">Everything up to this number was read.</param>
-/// <param name="DeliveredUpTo">Everything up to this number has reached a device.</param>
+/// <param name="UserId">The user id.</param>
+/// <param name="Username">From the user directory.</param>
+/// <param name="Name">The display name, from the user directory.</param>
+/// <param name="Picture">A URL, from the user directory.</param>
+/// <param name="ReadUpTo">The read cursor: every sequence number up to and including this one was read.</param>
+/// <param name="DeliveredUpTo">The delivery cursor: every sequence number up to and including this one has reached a device.</param>
 public sealed record MemberView(Guid UserId, string? Username, string? Name, string? Picture, long ReadUpTo, long DeliveredUpTo);
 
-/// <summary>The answer of <c>GET /chat/conversations</c>.</summary>
+/// <summary>The response of <c>GET /chat/conversations</c>.</summary>
 /// <param name="Conversations">Latest activity first.</param>
-/// <param name="NextCursor">Asks for the page behind this one; absent on the last.</param>
+/// <param name="NextCursor">The cursor of the next page; absent on the last page.</param>
 public sealed record ConversationPage(IReadOnlyList<ConversationView> Conversations, string? NextCursor);
 
-/// <summary>Where a page ends: the activity and the id of its last conversation.</summary>
+/// <summary>A paging cursor: the last activity and the id of a page's last conversation.</summary>
 internal readonly record struct ConversationCursor(DateTimeOffset UpdatedAt, Guid Id)
 {
-    /// <summary>In front of everything.</summary>
+    /// <summary>Sorts before every conversation.</summary>
     private static readonly ConversationCursor Start = new(DateTimeOffset.MaxValue, Guid.AllBitsSet);
 
     public static bool TryRead(string? text, out ConversationCursor cursor)
@@ -64,14 +64,14 @@ internal readonly record struct ConversationCursor(DateTimeOffset UpdatedAt, Gui
     public override string ToString() => $"{UpdatedAt.ToUnixTimeMilliseconds()}_{Id:N}";
 }
 
-/// <summary>Puts conversations together for one of their members, in as many queries for fifty as for one.</summary>
+/// <summary>Assembles conversations as seen by a member, in a constant number of queries per page.</summary>
 internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource database, TableNames tables, UnreadQuery unread)
 {
     public async Task<ConversationView> OneAsync(Guid conversationId, Guid userId) => (await ManyAsync([conversationId], userId)).Single();
 
     /// <summary>
-    /// A page of the user's list. A direct conversation in which nothing was said is in the list of whoever opened it, its
-    /// first member, and of nobody else: to be looked up is not to be written to.
+    /// Returns a page of the user's conversations. An empty direct conversation is listed only for its first member, who
+    /// opened it: the other user sees it once a message exists.
     /// </summary>
     public async Task<ConversationPage> PageAsync(Guid userId, int limit, ConversationCursor after)
     {
@@ -102,7 +102,7 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         return new ConversationPage(views, hasMore ? shown[^1].ToString() : null);
     }
 
-    /// <summary>The conversations with these ids, in this order.</summary>
+    /// <summary>Returns the conversations with these ids, in this order.</summary>
     public async Task<IReadOnlyList<ConversationView>> ManyAsync(Guid[] ids, Guid userId)
     {
         if (ids.Length == 0)
@@ -118,7 +118,7 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         var members = (await membersFound).ToLookup(member => member.ConversationId);
 
         var second = session.CreateBatchQuery();
-        var usersFound = second.LoadMany<User>().ById([.. members.SelectMany(own => own).Select(member => member.UserId).Distinct()]);
+        var usersFound = second.LoadMany<User>().ById([.. members.SelectMany(group => group).Select(member => member.UserId).Distinct()]);
         var messagesFound = second.LoadMany<Message>().ById([.. heads.Values.Select(head => head.LastMessageId).OfType<Guid>()]);
         var blocksFound = second.LoadMany<Block>().ById([.. conversations.Values.SelectMany(conversation => conversation.Blocks)]);
         await second.Execute();
@@ -130,14 +130,14 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         return [.. ids.Select(id => new ConversationView(
             id,
             conversations[id].Kind,
-            [.. conversations[id].Members.Select(user => View(Seen(members[id].First(member => member.UserId == user)), users.GetValueOrDefault(user)))],
+    [.. conversations[id].Members.Select(user => View(Visible(members[id].First(member => member.UserId == user)), users.GetValueOrDefault(user)))],
             heads[id].Seq,
             heads[id].LastMessageId is { } last ? messages[last].For(userId) : null,
             heads[id].UpdatedAt,
             counts[id].Unread))];
 
-        // Behind a block the other one's cursors stand still.
-        Member Seen(Member member) => frozen[member.Id].FirstOrDefault(member);
+        // A block freezes the cursors of the other user.
+        Member Visible(Member member) => frozen[member.Id].FirstOrDefault(member);
     }
 
     private static MemberView View(Member member, User? user) =>

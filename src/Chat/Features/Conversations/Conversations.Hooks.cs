@@ -6,11 +6,11 @@ namespace Chat.Features;
 
 internal static class ConversationsHooks
 {
-    /// <summary>Asks for the direct conversation with whomever the body names.</summary>
+    /// <summary>Requests the direct conversation with the user that the body names.</summary>
     public static Task<HttpResponseMessage> AskForDirect(this ChatApp app, TestUser caller, object body) =>
         app.Http(caller).PostAsJsonAsync("/chat/conversations", body);
 
-    /// <summary>The id of the direct conversation of two users, opened if need be.</summary>
+    /// <summary>Opens the direct conversation of two users if it does not exist, and returns its id.</summary>
     public static async Task<Guid> OpenDirect(this ChatApp app, TestUser caller, TestUser other)
     {
         var response = await app.AskForDirect(caller, new { userId = other.Id });
@@ -18,15 +18,15 @@ internal static class ConversationsHooks
         return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
     }
 
-    /// <summary>The conversation as one of its members sees it.</summary>
+    /// <summary>Returns the conversation as seen by one of its members.</summary>
     public static Task<JsonElement> Conversation(this ChatApp app, TestUser caller, Guid conversation) =>
         app.Http(caller).GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}");
 
-    /// <summary>A page of the caller's conversations.</summary>
+    /// <summary>Returns a page of the caller's conversations.</summary>
     public static Task<JsonElement> ConversationPage(this ChatApp app, TestUser caller, string query = "") =>
         app.Http(caller).GetFromJsonAsync<JsonElement>($"/chat/conversations{query}");
 
-    /// <summary>One of the members in a conversation as somebody sees it.</summary>
+    /// <summary>Returns a member of a conversation view.</summary>
     public static JsonElement Member(this JsonElement conversation, TestUser user) =>
         conversation.GetProperty("members").EnumerateArray().Single(member => member.GetProperty("userId").GetGuid() == user.Id);
 }

@@ -18,9 +18,9 @@ using Microsoft.Extensions.Caching.Memory;
 namespace Chat.Features;
 
 /// <summary>
-/// Who talks with whom. A direct conversation of two people exists exactly once, whoever asks first and however many
-/// ask at once: its id is made from both, and the primary key does the rest. What happens to a conversation is an
-/// event stream with an inline snapshot; cursors and counters live in rows of their own, because they change often.
+/// Manages conversations and their members. The direct conversation of two users exists exactly once, however many requests
+/// race to open it: its id is derived from both user ids, and the primary key rejects duplicates. Changes to a conversation
+/// are an event stream with an inline snapshot; cursors and counters change often and live in rows of their own.
 /// </summary>
 public sealed class ConversationsSlice : ISlice
 {
@@ -37,73 +37,76 @@ public sealed class ConversationsSlice : ISlice
     }
 }
 
-/// <summary>The body of <c>POST /chat/conversations</c>: one of the two names the other person.</summary>
-/// <param name="UserId">Their id.</param>
-/// <param name="Username">Or their username.</param>
+/// <summary>The body of <c>POST /chat/conversations</c>; exactly one of the two fields names the other user.</summary>
+/// <param name="UserId">The user id.</param>
+/// <param name="Username">The username.</param>
 public sealed record OpenConversation(Guid? UserId, string? Username);
 
-/// <summary>Two people, or more.</summary>
+/// <summary>The kind of a conversation.</summary>
 [JsonConverter(typeof(ConversationKindConverter))]
 public enum ConversationKind
 {
-    /// <summary>Exactly two people, once for each pair.</summary>
+    /// <summary>Exactly two users; unique for each pair.</summary>
     Direct,
 
-    /// <summary>Any number of people.</summary>
+    /// <summary>Any number of users.</summary>
     Group,
 }
 
 internal sealed class ConversationKindConverter() : JsonStringEnumConverter<ConversationKind>(System.Text.Json.JsonNamingPolicy.CamelCase);
 
-/// <summary>Stream event: the conversation came to be.</summary>
+/// <summary>Stream event: the conversation was created.</summary>
 /// <param name="Kind">Direct or group.</param>
-/// <param name="Members">Its first members.</param>
-/// <param name="At">When.</param>
+/// <param name="Members">The initial members.</param>
+/// <param name="At">When it was created.</param>
 public sealed record ConversationStarted(ConversationKind Kind, Guid[] Members, DateTimeOffset At);
 
-/// <summary>The inline snapshot of a conversation's stream: what seldom changes, and every node may cache.</summary>
+/// <summary>The inline snapshot of a conversation's stream: rarely changing state that every node may cache.</summary>
 public sealed partial record Conversation
 {
-    /// <summary>The stream's id.</summary>
+    /// <summary>The stream id.</summary>
     public Guid Id { get; init; }
 
     /// <summary>Direct or group.</summary>
     public ConversationKind Kind { get; init; }
 
-    /// <summary>Who belongs to it.</summary>
+    /// <summary>The ids of the members.</summary>
     public Guid[] Members { get; init; } = [];
 
-    /// <summary>When it came to be.</summary>
+    /// <summary>When it was created.</summary>
     public DateTimeOffset StartedAt { get; init; }
 
-    /// <summary>The state after the first event.</summary>
+    /// <summary>Creates the state from the first event.</summary>
     public static Conversation Create(ConversationStarted started, JasperFx.Events.IEvent<ConversationStarted> envelope) =>
         new() { Id = envelope.StreamId, Kind = started.Kind, Members = started.Members, StartedAt = started.At };
 
-    /// <summary>Whether the user belongs to it.</summary>
+    /// <summary>Returns whether the user is a member.</summary>
     public bool Has(Guid userId) => Array.IndexOf(Members, userId) >= 0;
 
-    /// <summary>The ids that blocks between the two would have; in a group blocks have no say. Every send asks, so they are made once.</summary>
+    /// <summary>
+    /// The ids of all possible blocks between the two members; empty for a group, where blocks do not apply. Computed once,
+    /// because every send needs them.
+    /// </summary>
     [JsonIgnore]
     public Guid[] Blocks => field ??= Kind == ConversationKind.Direct
-        ? [.. from one in Members from other in Members where one != other select Block.IdOf(one, other)]
+    ? [.. from blocker in Members from blocked in Members where blocker != blocked select Block.IdOf(blocker, blocked)]
         : [];
 }
 
-/// <summary>Opens conversations and finds them again, from a cache where possible: members are asked on every send.</summary>
+/// <summary>Opens and finds conversations. Caches them, because every send needs the members.</summary>
 internal sealed class Conversations(
     IDocumentStore store, TableNames tables, UserDirectory directory, BlockCache blocks, OpenConversationRateLimiter rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IDisposable
 {
-    /// <summary>The answer to somebody who has as many conversations as they may open.</summary>
-    public static readonly ChatError TooMany = ChatError.LimitReached("conversations", "You have as many conversations as you may open.");
+    /// <summary>The error for a user who has reached <see cref="Limits.MaxConversations"/>.</summary>
+    public static readonly ChatError TooMany = ChatError.LimitReached("conversations", "You have reached the maximum number of conversations.");
 
     private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 1_000_000 });
 
-    /// <summary>A conversation that the user is a member of; null if not, or if there is none.</summary>
+    /// <summary>Returns a conversation that the user is a member of; null if it does not exist or the user is not a member.</summary>
     /// <remarks>
-    /// The cache answers members alone. Anybody can work out the id of two people's direct conversation, and how long a refusal
-    /// takes must not tell whether it exists: whoever is not a member is looked for among the members, a look that finds nothing
-    /// in the same way whether or not the conversation is there, cached here or not.
+    /// The cache answers only for members. The id of a direct conversation can be computed by anyone, and the latency of a
+    /// rejection must not reveal whether it exists: for a non-member the query always goes to the member table, and finds
+    /// nothing in the same way whether or not the conversation exists or is cached.
     /// </remarks>
     public async ValueTask<Conversation?> FindAsync(Guid conversationId, Guid userId)
     {
@@ -112,18 +115,18 @@ internal sealed class Conversations(
         await using var session = store.QuerySession();
         var found = (await session.QueryAsync<Conversation>(
             $"where id = (select m.conversation_id from {tables.Member} m where m.id = ?)", Member.IdOf(conversationId, userId))).SingleOrDefault();
-        // What is not there is not remembered: it may be there in a moment.
+        // A miss is not cached: the conversation may be created at any moment.
         if (found is not null)
             cache.Set(conversationId, found, new MemoryCacheEntryOptions { Size = found.Members.Length });
         return found;
     }
 
-    /// <summary>Opens the direct conversation of two people, or finds it.</summary>
-    /// <returns>The conversation's id and whether it is new; or the error to answer with.</returns>
+    /// <summary>Opens the direct conversation of two users, or finds the existing one.</summary>
+    /// <returns>The conversation id and whether it was created, or the error.</returns>
     public async Task<(Guid Id, bool IsNew, ChatError? Error)> OpenDirectAsync(Guid caller, Guid other)
     {
         if (caller == other)
-            return (default, false, ChatError.Invalid("userId", "A conversation takes two people."));
+            return (default, false, ChatError.Invalid("userId", "You cannot open a conversation with yourself."));
         var id = ConversationHead.IdOfDirect(caller, other);
         if (await FindAsync(id, caller) is not null)
             return (id, false, null);
@@ -139,15 +142,13 @@ internal sealed class Conversations(
         }
         catch (Exception failure) when (failure is ExistingStreamIdCollisionException or DocumentAlreadyExistsException)
         {
-            // Somebody was faster, and theirs is the same conversation.
+            // Lost a race: the winner created the same conversation.
             return (id, false, null);
         }
     }
 
-    // In this order: whoever asks for strangers, or for too much, is slowed down before anything is looked for.
+    // The rate limit comes first, so that probing for unknown users is throttled before any lookup.
     private async Task<ChatError?> RefusalAsync(Guid caller, Guid other)
-    {
-        if (rates.Take(caller) is var wait && wait > TimeSpan.Zero)
         {
             metrics.LimitHit(nameof(Limits.ConversationsPerMinute));
             return ChatError.RateLimited(wait);
@@ -167,16 +168,16 @@ internal sealed class Conversations(
         return TooMany;
     }
 
-    private async Task<bool> HasAsManyAsync(Guid userId, int most)
+    private async Task<bool> HasAsManyAsync(Guid userId, int limit)
     {
         await using var session = store.QuerySession();
-        return (await session.QueryAsync<Member>("where user_id = ? offset ? limit 1", userId, most - 1)).Count > 0;
+        return (await session.QueryAsync<Member>("where user_id = ? offset ? limit 1", userId, limit - 1)).Count > 0;
     }
 
-    // An application knows its people before they come here; ids that it never gave out are a few at most.
-    private async Task<bool> HasAsManyUnknownAsync(Guid userId, int most)
+    // Applications may open conversations with users who have not signed in yet; the limit keeps invented ids from filling the tables.
+    private async Task<bool> HasAsManyUnknownAsync(Guid userId, int limit)
     {
-        if (most == 0)
+        if (limit == 0)
             return true;
         await using var session = store.QuerySession();
         return (await session.QueryAsync<int>(
@@ -187,10 +188,10 @@ internal sealed class Conversations(
             offset ? limit 1
             """,
             userId,
-            most - 1)).Count > 0;
+    limit - 1)).Count > 0;
     }
 
-    /// <summary>All that a new conversation is made of; stored with the session's next save.</summary>
+    /// <summary>Adds all rows of a new conversation to the session; stored with its next save.</summary>
     public static void Start(IDocumentSession session, Guid id, ConversationStarted started)
     {
         session.Events.StartStream<Conversation>(id, started);
@@ -202,7 +203,7 @@ internal sealed class Conversations(
     public void Dispose() => cache.Dispose();
 }
 
-/// <summary>The REST side.</summary>
+/// <summary>The REST endpoints.</summary>
 public sealed class ConversationsModule : ICarterModule
 {
     private const int DefaultPage = 50;
@@ -213,18 +214,18 @@ public sealed class ConversationsModule : ICarterModule
     {
         var conversations = app.MapGroup("/chat/conversations").RequireAuthorization().WithTags("Conversations");
         conversations.MapPost("", OpenAsync)
-            .Describe("openConversation", "Opens or finds the direct conversation with somebody.", "It exists once, whoever of the two asks first, and however many ask at once. Names one person, by `userId` or by `username`. A few may be people who have never signed in.")
+            .Describe("openConversation", "Opens or finds the direct conversation with a user.", "It exists once for each pair of users, however many requests race to open it. Name the user by `userId` or `username`. A limited number may be users who have never signed in.")
             .Accepts(new OpenConversation(null, "bob"))
-            .Returns(StatusCodes.Status200OK, "It was there.", ConversationView.Example)
-            .Returns(StatusCodes.Status201Created, "It is new; `Location` says where.", ConversationView.Example)
-            .Fails(ChatError.Invalid("userId", "A conversation takes two people."), ChatError.Blocked, UserDirectory.NoSuchUser, Conversations.TooMany);
+            .Returns(StatusCodes.Status200OK, "The conversation already existed.", ConversationView.Example)
+            .Returns(StatusCodes.Status201Created, "The conversation was created; `Location` is its address.", ConversationView.Example)
+            .Fails(ChatError.Invalid("userId", "You cannot open a conversation with yourself."), ChatError.Blocked, UserDirectory.NoSuchUser, Conversations.TooMany);
         conversations.MapGet("", ListAsync)
-            .Describe("listConversations", "The caller's conversations, latest activity first.", "Page by page: `nextCursor` of one page is the `cursor` of the next; the last page has none.")
+            .Describe("listConversations", "Lists the caller's conversations, latest activity first.", "Paged: pass the `nextCursor` of a page as the `cursor` of the next; the last page has none.")
             .CostsByRows("limit")
-            .Returns(StatusCodes.Status200OK, "A page.", new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
+            .Returns(StatusCodes.Status200OK, "A page of conversations.", new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
             .Fails(ChatError.Invalid("limit", $"1 to {MaxPage}."));
         conversations.MapGet("{id:guid}", GetAsync)
-            .Describe("getConversation", "One conversation, as the caller sees it.", "Behind a block the other one's cursors stand still.")
+            .Describe("getConversation", "Returns a conversation as seen by the caller.", "While a block exists, the other user's cursors are frozen.")
             .Returns(StatusCodes.Status200OK, "The conversation.", ConversationView.Example)
             .Fails(ChatError.Forbidden);
     }
@@ -244,7 +245,7 @@ public sealed class ConversationsModule : ICarterModule
         var view = await views.OneAsync(id, caller);
         if (isNew)
         {
-            // The two have become contacts: whoever is there already is told of the other.
+            // The two have become contacts: connections that are already open need each other's presence.
             presence.Invalidate(caller, other);
             presence.Invalidate(other, caller);
         }
@@ -255,13 +256,13 @@ public sealed class ConversationsModule : ICarterModule
     private static async Task<IResult> ListAsync(
         HttpContext http,
         ConversationViews views,
-        [Description("Conversations a page."), Range(1, MaxPage), DefaultValue(DefaultPage)] int? limit,
-        [Description("The `nextCursor` of the page before.")] string? cursor)
+        [Description("Maximum number of conversations in a page."), Range(1, MaxPage), DefaultValue(DefaultPage)] int? limit,
+        [Description("The `nextCursor` of the previous page.")] string? cursor)
     {
         if (limit is < 1 or > MaxPage)
             return ChatError.Invalid("limit", $"1 to {MaxPage}.").ToProblem();
         if (!ConversationCursor.TryRead(cursor, out var after))
-            return ChatError.Invalid("cursor", "Give the nextCursor of the page before.").ToProblem();
+            return ChatError.Invalid("cursor", "Use the nextCursor of the previous page.").ToProblem();
         return TypedResults.Ok(await views.PageAsync(http.User.UserId(), limit ?? DefaultPage, after));
     }
 

@@ -6,10 +6,10 @@ using Chat.Storage;
 namespace Chat.Features;
 
 /// <summary>
-/// One numbered change of a conversation on its way to people. The message is encoded once, and its events are written
-/// around it, each at most once: nothing else costs a node so much for each message.
+/// A numbered change of a conversation. The message is serialized once and shared by all of its frames, each of which is built
+/// at most once: serialization is the largest cost per message.
 /// </summary>
-/// <param name="message">The message in its present state, tempId included.</param>
+/// <param name="message">The message in its current state, including the tempId.</param>
 internal sealed class Change(Message message)
 {
     private static readonly byte[] Before = "{\"message\":"u8.ToArray();
@@ -30,15 +30,15 @@ internal sealed class Change(Message message)
 
     public Message Message => message;
 
-    // As all may see it, and still open. The tempId is the last of a message's fields, so it can be left away behind.
+    // Without the tempId and the closing brace. The tempId is the last field of a message, so truncation removes it.
     private ReadOnlyMemory<byte> Shared => json.AsMemory()[..^(tempId is null ? End.Length : ",\"tempId\":"u8.Length + tempId.Length + End.Length)];
 
-    /// <summary>The frames for one of the conversation's members. Racing encoders are harmless: the bytes are equal.</summary>
+    /// <summary>Returns the message.new frame for a member. Racing threads may build it twice; the bytes are equal.</summary>
     public Frame New(bool isSender) => isSender
         ? toSender ??= Frame.Of<NewMessage>(id: null, Before, json, End)
         : toOthers ??= Frame.Of<NewMessage>(id: null, Before, Shared, Ends);
 
-    /// <summary>See <see cref="New"/>.</summary>
+    /// <summary>Returns the conversation.updated frame; see <see cref="New"/>.</summary>
     public Frame Updated()
     {
         if (updated is not null)
@@ -49,18 +49,21 @@ internal sealed class Change(Message message)
         return updated = Frame.Of<ConversationUpdated>(id: null, BeforeUpdated, conversation, BetweenUpdated, Shared, BehindUpdated, seq.AsMemory(0, digits), End);
     }
 
-    /// <summary>The answer to the send that made the change: an event of <typeparamref name="TAnswer"/>'s name with the tempId, empty where there is none, and the message.</summary>
+    /// <summary>
+    /// Builds the reply to the send that made the change: an event named after <typeparamref name="TAnswer"/> with the tempId
+    /// (or an empty one) and the message.
+    /// </summary>
     public Frame Answer<TAnswer>(string? id)
         where TAnswer : IEvent<TAnswer> => Frame.Of<TAnswer>(id, BeforeSent, tempId ?? NoTempId, BetweenSent, json, End);
 }
 
 /// <summary>
-/// The answer that a connection is to get to its send, in the message's place in the order, whoever brings the message:
-/// that is the log, but where the word of a commit was lost, the repair may find the message first.
+/// The reply that a connection is owed for its send. It is sent at the message's position in the order, whichever component
+/// offers the message first: usually the log, but after a commit whose confirmation was lost, the repair may find it first.
 /// </summary>
-/// <param name="connection">Where the send came from.</param>
-/// <param name="messageId">What was sent.</param>
-/// <param name="answer">Makes the answer.</param>
+/// <param name="connection">The connection that sent the message.</param>
+/// <param name="messageId">The id of the message.</param>
+/// <param name="answer">Builds the reply.</param>
 internal sealed class PendingReply(Connection connection, Guid messageId, Func<Change, Frame> answer)
 {
     private const int Sending = 1;
@@ -72,10 +75,10 @@ internal sealed class PendingReply(Connection connection, Guid messageId, Func<C
 
     public Guid MessageId => messageId;
 
-    /// <summary>Completes when the answer is in the connection's queue.</summary>
+    /// <summary>Completes when the reply has been enqueued on the connection.</summary>
     public Task Sent => sent.Task;
 
-    /// <summary>Sends the answer, once: it may be released early and come up again in its order.</summary>
+    /// <summary>Sends the reply, at most once: it may be released early and be reached again in order.</summary>
     /// <returns>False if it was withdrawn.</returns>
     public bool Send(Change change)
     {
@@ -89,7 +92,7 @@ internal sealed class PendingReply(Connection connection, Guid messageId, Func<C
         return before != Withdrawn;
     }
 
-    /// <summary>Another answer is given in its place.</summary>
-    /// <returns>False if it was sent already.</returns>
+    /// <summary>Withdraws the reply, because another one is sent instead.</summary>
+    /// <returns>False if it was already sent.</returns>
     public bool TryWithdraw() => Interlocked.CompareExchange(ref state, Withdrawn, 0) == 0;
 }

@@ -4,44 +4,44 @@ using Chat.Storage;
 namespace Chat.Features;
 
 /// <summary>
-/// One conversation of a <see cref="UserFeed"/>, guarded by its lock: lets changes out to the user's connections in the
-/// order of their numbers, once; holds what comes too early; and knows what each connection was given.
+/// A conversation of a <see cref="UserFeed"/>, guarded by its lock. Delivers changes to the user's connections once and in
+/// sequence, buffers changes that arrive early, and tracks what each connection has received.
 /// </summary>
 internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
 {
     /// <summary>
-    /// So many changes, a few frames each, a send queue holds beside others: as many go out at once of what is held, also
-    /// where a connection has little room. All of it would close whoever waited for it.
+    /// Most buffered changes released at once, even to a connection with little capacity. Their frames fit a send queue
+    /// beside other traffic; releasing everything would overflow it and close the connection.
     /// </summary>
     public const int MaxReleasedAtOnce = 32;
 
     /// <summary>
-    /// With each change that comes while others wait for their turn, two go out: so there is less to wait for with every
-    /// one, however many come, and a connection that keeps up with them is not overrun.
+    /// Most buffered changes released per live change while a backlog exists. Two, so that the backlog shrinks with every
+    /// arrival, and a connection that keeps up is not overrun.
     /// </summary>
     private const int MaxReleasedPerLive = 2;
 
-    // A user has a handful of connections: a list is smaller and quicker than a dictionary.
+    // A user has a handful of connections: a list is smaller and faster than a dictionary.
     private readonly List<(Connection Connection, ConnectionProgress Given)> progress = [];
 
-    // By number; null as long as nothing is held, which is nearly always.
+    // By sequence number; null while nothing is buffered, which is the common case.
     private SortedList<long, BufferedChange>? buffered;
 
-    // Changes up to here are committed, although nothing has brought them.
+    // Changes up to here are committed, even if none of them has arrived.
     private long knownUpTo;
 
-    /// <summary>Every change up to here was delivered.</summary>
+    /// <summary>Every change up to this sequence number was delivered.</summary>
     public long Position { get; set; }
 
-    /// <summary>Every change up to here was delivered, or its turn will come: it is held, or known to be missing.</summary>
+    /// <summary>Every change up to this sequence number was delivered, is buffered or is known to be missing.</summary>
     public long Reached => Math.Max(Math.Max(Position, knownUpTo), buffered?.Keys[^1] ?? 0);
 
-    /// <summary>Whether something is held that nothing is missing before: it waits for its turn.</summary>
+    /// <summary>Whether the first buffered change is next in sequence and only waits to be released.</summary>
     public bool CanRelease => buffered is not null && buffered.Keys[0] <= Position + 1;
 
     /// <summary>
-    /// Up to where something is missing that must go out first, and whether that shows in what is held; null if nothing is,
-    /// or if what is held has its turn before it.
+    /// The end of the gap that must be filled next, and whether buffered changes reveal it; null if there is no gap or if
+    /// buffered changes can be released first.
     /// </summary>
     public (long UpTo, bool IsSeen)? Missing =>
         CanRelease ? null
@@ -49,13 +49,13 @@ internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
         : knownUpTo > Position ? (knownUpTo, false)
         : null;
 
-    /// <summary>What is held: it waits for something that is missing, or for its turn.</summary>
+    /// <summary>Changes that wait for a missing one or for their release.</summary>
     public IEnumerable<BufferedChange> Buffered => buffered?.Values ?? Enumerable.Empty<BufferedChange>();
 
-    /// <summary>What the user has not read.</summary>
+    /// <summary>The unread count.</summary>
     public UnreadCounter Unread { get; } = new(total);
 
-    /// <summary>Delivers a change if it is the next, holds it if it is early, and leaves it out if it was there already.</summary>
+    /// <summary>Delivers a change that is next in sequence, buffers an early one and drops a duplicate.</summary>
     public void Offer(BufferedChange offered)
     {
         var number = offered.Change.Message.ChangedSeq;
@@ -75,25 +75,27 @@ internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
         }
     }
 
-    /// <summary>Something up to here is missing that nobody has brought. It is fetched when its turn has come.</summary>
+    /// <summary>
+    /// Marks everything up to a sequence number as committed but not received. It is fetched once it is next in sequence.
+    /// </summary>
     public void MarkMissing(long upTo) => knownUpTo = Math.Max(knownUpTo, upTo);
 
-    /// <summary>Keeps a change until its turn.</summary>
-    /// <returns>Whether it is news.</returns>
+    /// <summary>Buffers a change.</summary>
+    /// <returns>False for a duplicate.</returns>
     public bool Buffer(BufferedChange early)
     {
         var number = early.Change.Message.ChangedSeq;
         var isNews = number > Position && buffered?.ContainsKey(number) != true;
-        // The repair may find a message before its log knows of the commit, and brings no answer along.
+        // The repair may offer a message, without a reply, before its log knows of the commit.
         if (isNews || early.Reply is not null)
             (buffered ??= [])[number] = early;
         return isNews;
     }
 
-    /// <summary>Delivers of what is held at most so many, as far as nothing is missing before them.</summary>
-    public void Release(int most)
+    /// <summary>Delivers up to <paramref name="count"/> buffered changes, stopping at a gap.</summary>
+    public void Release(int count)
     {
-        for (; most > 0 && CanRelease; most--)
+        for (; count > 0 && CanRelease; count--)
         {
             var next = buffered!.Values[0];
             buffered.RemoveAt(0);
@@ -109,17 +111,19 @@ internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
     /// <summary>See <see cref="UserFeed.Expect"/>.</summary>
     public void Expect(PendingReply reply) => ProgressOf(reply.Connection).Expected = reply;
 
-    /// <summary>Of what a sync has found, ascending, what the connection was not pushed already; it will not be pushed later.</summary>
+    /// <summary>
+    /// Returns the part of a sync's ascending result that was not pushed to the connection, and excludes it from later pushes.
+    /// </summary>
     public IReadOnlyList<Message> ClaimForSync(Connection connection, IReadOnlyList<Message> found)
     {
-        var own = ProgressOf(connection);
-        var rest = found.TakeWhile(message => message.ChangedSeq < own.LiveFrom).ToArray();
+        var mine = ProgressOf(connection);
+        var rest = found.TakeWhile(message => message.ChangedSeq < mine.LiveFrom).ToArray();
         if (rest.Length > 0)
-            own.CaughtUpTo = Math.Max(own.CaughtUpTo, rest[^1].ChangedSeq);
+            mine.CaughtUpTo = Math.Max(mine.CaughtUpTo, rest[^1].ChangedSeq);
         return rest;
     }
 
-    /// <summary>A connection is gone.</summary>
+    /// <summary>Forgets a closed connection.</summary>
     public void RemoveConnection(Connection connection) => progress.RemoveAll(known => known.Connection == connection);
 
     private void Deliver(BufferedChange next)
@@ -130,20 +134,20 @@ internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
         Position = message.ChangedSeq;
         foreach (var connection in hub.ConnectionsOf(userId))
         {
-            var own = ProgressOf(connection);
-            var isCaught = message.ChangedSeq <= own.CaughtUpTo;
+            var current = ProgressOf(connection);
+            var isCaught = message.ChangedSeq <= current.CaughtUpTo;
             if (!isCaught)
-                own.LiveFrom = Math.Min(own.LiveFrom, message.ChangedSeq);
-            var isAnswered = (connection == reply?.Connection ? reply : own.Expected) is { } answer && answer.MessageId == message.Id && answer.Send(change);
+                current.LiveFrom = Math.Min(current.LiveFrom, message.ChangedSeq);
+            var isAnswered = (connection == reply?.Connection ? reply : current.Expected) is { } answer && answer.MessageId == message.Id && answer.Send(change);
             if (isAnswered)
-                own.Expected = null;
+                current.Expected = null;
             else if (!isCaught)
                 connection.Send(change.New(isSender));
             if (!isCaught)
                 connection.Send(change.Updated());
         }
 
-        // Its connection may have left the hub while the commit was under way.
+        // The connection may have left the hub during the commit.
         reply?.Send(change);
         if (isSender)
             return;
@@ -153,10 +157,10 @@ internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
 
     private ConnectionProgress ProgressOf(Connection connection)
     {
-        foreach (var (known, own) in progress)
+        foreach (var (known, current) in progress)
         {
             if (known == connection)
-                return own;
+                return current;
         }
 
         var added = new ConnectionProgress();
@@ -165,21 +169,21 @@ internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
     }
 }
 
-/// <summary>What one connection has been given of one conversation.</summary>
+/// <summary>Tracks what one connection has received of one conversation.</summary>
 internal sealed class ConnectionProgress
 {
-    /// <summary>The first number that was pushed to it; everything after was pushed, too.</summary>
+    /// <summary>The first sequence number that was pushed; every later one was pushed as well.</summary>
     public long LiveFrom { get; set; } = long.MaxValue;
 
-    /// <summary>The last number that a sync gave it.</summary>
+    /// <summary>The last sequence number that a sync returned.</summary>
     public long CaughtUpTo { get; set; }
 
-    /// <summary>The answer to its latest send.</summary>
+    /// <summary>The reply that its latest send is owed.</summary>
     public PendingReply? Expected { get; set; }
 }
 
-/// <summary>A change that waits for one that is missing, or for its turn.</summary>
-/// <param name="Change">It.</param>
-/// <param name="Reply">The answer that goes out in its place, if it is the local log's.</param>
-/// <param name="Since">When it came.</param>
+/// <summary>A change that waits for a missing one or for its release.</summary>
+/// <param name="Change">The change.</param>
+/// <param name="Reply">The reply to send at this position, if the local log offered the change.</param>
+/// <param name="Since">The timestamp of its arrival, as of <see cref="TimeProvider.GetTimestamp"/>.</param>
 internal readonly record struct BufferedChange(Change Change, PendingReply? Reply, long Since);

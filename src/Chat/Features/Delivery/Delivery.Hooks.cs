@@ -4,17 +4,19 @@ namespace Chat.Features;
 
 internal static class DeliveryHooks
 {
-    /// <summary>Everything that changes a conversation on this connection, as numbers: of its own sends, and of what came.</summary>
+    /// <summary>
+    /// Returns the sequence numbers of a conversation that this connection has received, in order, its own sends included.
+    /// </summary>
     public static IReadOnlyList<long> NumbersOf(this SocketClient client, Guid conversation) =>
         [.. client.Frames
             .Where(frame => frame.Type is "message.new" or "message.sent" && frame["message.conversationId"].GetGuid() == conversation)
             .Select(frame => frame["message.seq"].GetInt64())];
 
-    /// <summary>The latest unread numbers that this connection was told: of a conversation, and over all of them; -1 for none yet.</summary>
+    /// <summary>Returns the latest unread counts that this connection has received: of a conversation, and in total; -1 for none.</summary>
     public static (long Unread, long Total) UnreadOf(this SocketClient client, Guid conversation)
     {
-        var told = client.All("notification.unread");
-        var last = told.LastOrDefault(frame => frame["conversationId"].GetGuid() == conversation);
-        return last is null ? (-1, -1) : (last["unread"].GetInt64(), told[^1]["totalUnread"].GetInt64());
+        var received = client.All("notification.unread");
+        var last = received.LastOrDefault(frame => frame["conversationId"].GetGuid() == conversation);
+        return last is null ? (-1, -1) : (last["unread"].GetInt64(), received[^1]["totalUnread"].GetInt64());
     }
 }

@@ -10,10 +10,10 @@ using Chat.Telemetry;
 namespace Chat.Features;
 
 /// <summary>
-/// Brings every committed change to every connection of every member: once, in the order of the numbers, on any node.
-/// Local connections are served straight from the log; other nodes get one publish a recipient and do the same; what
-/// gets lost between nodes is found by its number and fetched (<see cref="DeliveryRepair"/>). Nothing here is the
-/// only copy of anything.
+/// Delivers every committed change to every connection of every member: once, in sequence, on any node. The log feeds local
+/// connections directly; other nodes receive one publish per recipient and feed theirs. What is lost between nodes is
+/// detected by its sequence number and fetched from the database (<see cref="DeliveryRepair"/>), which holds the only state that
+/// must not be lost.
 /// </summary>
 public sealed class DeliverySlice : ISlice
 {
@@ -29,8 +29,8 @@ public sealed class DeliverySlice : ISlice
     }
 }
 
-/// <summary>The event <c>message.new</c>: to all connections of all members, but the one that sent it.</summary>
-/// <param name="Message">The message; with its tempId on the sender's own connections.</param>
+/// <summary>The event <c>message.new</c>: sent to all connections of all members except the one that sent the message.</summary>
+/// <param name="Message">The message; includes the tempId on the sender's own connections.</param>
 public sealed record NewMessage(Message Message) : IEvent<NewMessage>
 {
     /// <inheritdoc/>
@@ -40,10 +40,10 @@ public sealed record NewMessage(Message Message) : IEvent<NewMessage>
     public static JsonTypeInfo<NewMessage> Json => FeatureJson.Wire.NewMessage;
 }
 
-/// <summary>The event <c>conversation.updated</c>: to all connections of all members.</summary>
-/// <param name="ConversationId">The conversation.</param>
-/// <param name="LastMessage">Its latest message.</param>
-/// <param name="Seq">Its counter.</param>
+/// <summary>The event <c>conversation.updated</c>: sent to all connections of all members.</summary>
+/// <param name="ConversationId">The conversation id.</param>
+/// <param name="LastMessage">The latest message.</param>
+/// <param name="Seq">The sequence number of the latest change.</param>
 public sealed record ConversationUpdated(Guid ConversationId, Message LastMessage, long Seq) : IEvent<ConversationUpdated>
 {
     /// <inheritdoc/>
@@ -53,10 +53,10 @@ public sealed record ConversationUpdated(Guid ConversationId, Message LastMessag
     public static JsonTypeInfo<ConversationUpdated> Json => FeatureJson.Wire.ConversationUpdated;
 }
 
-/// <summary>The event <c>notification.unread</c>: to the connections of whoever has something to read, or has just read it.</summary>
-/// <param name="ConversationId">The conversation.</param>
-/// <param name="Unread">How many messages are unread there.</param>
-/// <param name="TotalUnread">How many are unread over all conversations.</param>
+/// <summary>The event <c>notification.unread</c>: sent to a user's connections when their unread count changes.</summary>
+/// <param name="ConversationId">The conversation id.</param>
+/// <param name="Unread">The number of unread messages in the conversation.</param>
+/// <param name="TotalUnread">The number of unread messages in all conversations.</param>
 public sealed record NotificationUnread(Guid ConversationId, long Unread, long TotalUnread) : IEvent<NotificationUnread>
 {
     /// <inheritdoc/>
@@ -68,7 +68,7 @@ public sealed record NotificationUnread(Guid ConversationId, long Unread, long T
 
 /// <summary>Node event: a change to a conversation of the channel's user was committed.</summary>
 /// <param name="Message">The message in its new state.</param>
-/// <param name="Trace">The span that pushes it (W3C's traceparent), where somebody follows it.</param>
+/// <param name="Trace">The publishing span as a W3C traceparent; null if it is not sampled.</param>
 internal sealed record ChangeCommitted(Message Message, string? Trace = null) : IEvent<ChangeCommitted>
 {
     public static string Name => "change";
@@ -76,7 +76,7 @@ internal sealed record ChangeCommitted(Message Message, string? Trace = null) : 
     public static JsonTypeInfo<ChangeCommitted> Json => FeatureJson.Wire.ChangeCommitted;
 }
 
-/// <summary>The feeds of the users who are connected to this node, and what comes into them.</summary>
+/// <summary>Owns the feeds of all users connected to this node, and routes changes into them.</summary>
 internal sealed partial class Delivery : IConnectionObserver, INodeHandler<ChangeCommitted>
 {
     private readonly Hub hub;
@@ -87,7 +87,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
     private readonly ConcurrentDictionary<Guid, UserFeed> feeds = new();
     private readonly Lock gate = new();
 
-    /// <summary>Made once a node.</summary>
+    /// <summary>Creates the node's only instance.</summary>
     public Delivery(Hub hub, RedisBackplane backplane, UnreadQuery unread, ServerMetrics metrics, TimeProvider time, ILogger<Delivery> log)
     {
         this.hub = hub;
@@ -98,41 +98,44 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         metrics.ObserveFeeds(() => feeds.Count);
     }
 
-    /// <summary>Every feed of this node. No copy, which would be a large one several times a second.</summary>
+    /// <summary>All feeds of this node. Not a copy: it would be large and made several times a second.</summary>
     public IEnumerable<UserFeed> Feeds => feeds.Select(entry => entry.Value);
 
-    /// <summary>A message is about to be committed: its sender's connection gets this answer in its place, whoever finds the commit first.</summary>
+    /// <summary>
+    /// Registers the reply to a message that is about to be committed; it is sent at the message's position, whoever offers it
+    /// first.
+    /// </summary>
     public void Expect(Guid sender, Guid conversationId, PendingReply reply) => FeedOf(sender)?.Expect(conversationId, reply);
 
-    /// <summary>Brings a change that this node has just committed to all members. Called in the order of the numbers.</summary>
+    /// <summary>Delivers a change that this node has committed to all members. Must be called in sequence.</summary>
     public void Committed(Change change, IReadOnlyCollection<Guid> members, PendingReply? reply = null)
     {
         using var span = Tracing.Push();
         var replied = reply is null;
         foreach (var member in members)
         {
-            var own = reply?.Connection.User.Id == member ? reply : null;
+    var memberReply = reply?.Connection.User.Id == member ? reply : null;
             if (feeds.TryGetValue(member, out var feed))
             {
-                feed.Offer(change, own);
-                replied |= own is not null;
+                feed.Offer(change, memberReply);
+                replied |= memberReply is not null;
             }
         }
 
         Failpoint.Reach(Failpoint.AfterAck, change.Message.Content, grace: 200);
         backplane.Publish(members, new ChangeCommitted(change.Message, span?.Id));
 
-        // The sender's last connection may have gone while the commit was under way.
+        // The sender's last connection may have closed during the commit.
         if (!replied)
             reply!.Send(change);
     }
 
-    /// <summary>The feed of a user, if they are connected to this node.</summary>
+    /// <summary>Returns the feed of a user who is connected to this node; otherwise null.</summary>
     public UserFeed? FeedOf(Guid userId) => feeds.GetValueOrDefault(userId);
 
     /// <summary>
-    /// Before auth_success: the node listens for the user and knows their positions. So whatever is committed after
-    /// auth_success arrives on this connection.
+    /// Subscribes to the user's channel and loads their positions before auth_success is sent, so that the connection
+    /// receives everything committed after auth_success.
     /// </summary>
     public async ValueTask OnOpeningAsync(Connection connection)
     {
@@ -164,7 +167,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Loads the positions of a feed that has none yet, once for all who want them at a time.</summary>
+    /// <summary>Loads the positions of a feed that has none yet. Concurrent callers share one load.</summary>
     public async ValueTask LoadAsync(UserFeed feed)
     {
         if (feed.IsLoaded)
@@ -183,7 +186,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
         {
-            // Nothing is committed meanwhile, so nothing is missed; the repair tries again.
+            // Nothing can be committed during the outage, so nothing is missed; the repair retries.
             PositionsPending(feed.UserId, failure.Message);
         }
     }
@@ -194,6 +197,6 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         FeedOf(userId)?.Offer(new Change(received.Message));
     }
 
-    [LoggerMessage(242, LogLevel.Debug, "The positions of {UserId} are loaded once PostgreSQL is back ({Reason})")]
+    [LoggerMessage(242, LogLevel.Debug, "Cannot load the positions of {UserId}; retrying when PostgreSQL is available ({Reason})")]
     private partial void PositionsPending(Guid userId, string reason);
 }

@@ -7,12 +7,12 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// Makes the loss of anything between nodes harmless. A gap that is seen is filled from the database within a moment;
-/// a loss that nobody can see is found by the position check, which asks every two seconds what has moved past what this
-/// node delivered. What is behind in two checks in a row is fetched, so that what is just being delivered is left alone;
-/// that makes a change at most five seconds late. While Redis is away, when nothing else brings anything
-/// over from another node, it looks twice as often, which leaves a node under load its margin. When Redis comes back,
-/// the checks follow one another quickly for a while, since what was published until the node listened again is lost.
+/// Recovers changes that were lost between nodes. A visible gap is filled from the database within 250 ms. A loss without a
+/// later change is found by the position check, which compares every two seconds what the database has with what this node
+/// delivered. Only what is behind in two consecutive checks is fetched, so that changes in flight are left alone; a change is
+/// thus at most five seconds late. While Redis is unavailable, and nothing else carries changes between nodes, the check runs
+/// twice as often. After a reconnect it runs on every tick for a while, because whatever was published before the
+/// subscriptions were restored is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
     Delivery delivery, UnreadRefresher recounts, RedisConnection redis, NpgsqlDataSource database, ChangeReader changes, TableNames tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
@@ -28,9 +28,9 @@ internal sealed partial class DeliveryRepair(
     private int urgentChecks;
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("release of what was held", ReleaseAsync), ("repair of gaps", RepairGapsAsync), ("position check", CheckAsync)];
+        [("buffer release", ReleaseAsync), ("gap repair", RepairGapsAsync), ("position check", CheckAsync)];
 
-    // Never waits for the database: an answer is due when the database has no connection left to repair anything with.
+    // Never waits for the database: replies must be released even when no database connection is free for a repair.
     private async Task ReleaseAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Interval, Time);
@@ -41,7 +41,7 @@ internal sealed partial class DeliveryRepair(
         }
     }
 
-    // A loop of its own, because it is quick, and a check that the network swallows takes its time to fail.
+    // A loop of its own: the position check may block until a network timeout, which must not delay gap repair.
     private async Task RepairGapsAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Interval, Time);
@@ -79,7 +79,7 @@ internal sealed partial class DeliveryRepair(
         }
     }
 
-    // A part of what is missing; the next one when this has gone out. So however far somebody is behind, little is held.
+    // One batch of the gap; the next is fetched after this one was delivered. However large the gap, little is buffered.
     private async Task FillGapsAsync(UserFeed feed)
     {
         foreach (var (conversationId, position, upTo, isSeen) in feed.Gaps())
@@ -100,7 +100,7 @@ internal sealed partial class DeliveryRepair(
         {
             foreach (var (userId, conversationId, seq, readUpTo) in await MovedAsync(feeds))
             {
-                // Whoever has just come anew knows better than a question that was asked before.
+                // A feed that was loaded after the query is more recent than its result.
                 if (delivery.FeedOf(userId) is not { IsLoaded: true } feed)
                     continue;
                 var (_, position, readSeen) = feed.Positions().FirstOrDefault(known => known.ConversationId == conversationId);
@@ -138,6 +138,6 @@ internal sealed partial class DeliveryRepair(
         return moved;
     }
 
-    [LoggerMessage(243, LogLevel.Debug, "Fetched {Count} changes of {ConversationId} that had not arrived (Redis connected: {IsConnected})")]
+    [LoggerMessage(243, LogLevel.Debug, "Fetched {Count} missing changes of {ConversationId} from the database (Redis connected: {IsConnected})")]
     private partial void Repaired(int count, Guid conversationId, bool isConnected);
 }

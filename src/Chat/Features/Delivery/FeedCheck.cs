@@ -4,25 +4,23 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// What the checks have in common that compare all of a node's feeds with the database. What is behind in two checks in
-/// a row is lost; what is behind once may just be on its way, and is left alone.
+/// The common part of the checks that compare all feeds of a node with the database. What is behind in two consecutive checks
+/// is lost; what is behind only once may still be in flight.
 /// </summary>
-/// <typeparam name="TKey">What may be behind.</typeparam>
-/// <typeparam name="TTarget">How far it ought to be.</typeparam>
+/// <typeparam name="TKey">Identifies what may be behind.</typeparam>
+/// <typeparam name="TTarget">The position in the database.</typeparam>
 internal sealed class FeedCheck<TKey, TTarget>(NpgsqlDataSource database)
     where TKey : notnull
 {
     private const int MaxFeedsPerQuery = 1000;
 
-    // More than for what somebody waits for; PostgreSQL itself ends it sooner, where it is heard.
+    // Seconds. Longer than for requests, which users wait for; PostgreSQL's own statement timeout usually ends it earlier.
     private const int Timeout = 5;
 
     private Dictionary<TKey, TTarget> before = [];
     private Dictionary<TKey, TTarget> now = [];
-
-    /// <summary>
-    /// Begins a check of all feeds: in parts, so that no array is a large object, which would be thrown away faster than
-    /// those are collected, and no question to the database is a long one.
+/// <summary>
+    /// Begins a check of all feeds, in chunks: no array reaches the large object heap, and no query runs for long.
     /// </summary>
     public IEnumerable<UserFeed[]> Begin(IEnumerable<UserFeed> feeds)
     {
@@ -30,7 +28,7 @@ internal sealed class FeedCheck<TKey, TTarget>(NpgsqlDataSource database)
         return feeds.Where(feed => feed.IsLoaded).Chunk(MaxFeedsPerQuery);
     }
 
-    /// <summary>The question about one part.</summary>
+    /// <summary>Creates the command for one chunk.</summary>
     public NpgsqlCommand Ask(string sql)
     {
         var command = database.CreateCommand(sql);
@@ -38,11 +36,11 @@ internal sealed class FeedCheck<TKey, TTarget>(NpgsqlDataSource database)
         return command;
     }
 
-    /// <summary>Something is behind.</summary>
-    /// <param name="key">What.</param>
-    /// <param name="target">How far it ought to be.</param>
-    /// <param name="earlier">How far it ought to have been at the check before.</param>
-    /// <returns>Whether it was behind then, too.</returns>
+    /// <summary>Records that something is behind.</summary>
+    /// <param name="key">Identifies it.</param>
+    /// <param name="target">The position in the database.</param>
+    /// <param name="earlier">The position in the database at the previous check.</param>
+    /// <returns>Whether it was behind at the previous check, too.</returns>
     public bool IsBehindAgain(TKey key, TTarget target, [MaybeNullWhen(false)] out TTarget earlier)
     {
         now[key] = target;

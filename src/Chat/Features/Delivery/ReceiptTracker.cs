@@ -2,20 +2,20 @@ using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>What a user's connections to this node have been told of how far others have come, in all conversations.</summary>
+/// <summary>Tracks which cursors of other members a user's connections to this node have received, in all conversations.</summary>
 internal sealed class ReceiptTracker(Guid userId, Hub hub)
 {
     private readonly Lock gate = new();
     private readonly Dictionary<(Guid ConversationId, Guid Other), MemberCursor> sent = [];
 
-    /// <summary>All of it: what the receipt check compares with the database.</summary>
+    /// <summary>Returns all tracked cursors, for the comparison with the database.</summary>
     public IReadOnlyList<(Guid ConversationId, MemberCursor Cursor)> All()
     {
         lock (gate)
-            return [.. sent.Select(one => (one.Key.ConversationId, one.Value))];
+    return [.. sent.Select(entry => (entry.Key.ConversationId, entry.Value))];
     }
 
-    /// <summary>Takes down what a connection finds when it comes.</summary>
+    /// <summary>Initializes the cursors from the snapshot that a new connection starts with.</summary>
     public void Load(IReadOnlyList<MemberPosition> rows)
     {
         lock (gate)
@@ -28,11 +28,12 @@ internal sealed class ReceiptTracker(Guid userId, Hub hub)
         }
     }
 
-    /// <summary>Tells that another member has come further.</summary>
-    /// <param name="conversationId">Where.</param>
-    /// <param name="cursor">Who, and up to where, as far as the frame tells it.</param>
-    /// <param name="frame">What tells it.</param>
-    /// <param name="onlyIfNews">Leaves it out if as much was told before: several may be found at once, and told in any order.</param>
+    /// <summary>Notifies the user's connections that another member's cursor has advanced.</summary>
+    /// <param name="conversationId">The conversation.</param>
+    /// <param name="cursor">The member, and the cursor that the frame carries.</param>
+    /// <param name="frame">The event to send.</param>
+    /// <param name="onlyIfNews">Skips the event if the cursor is not ahead of what was sent: repairs may overlap and finish in any
+    /// order.</param>
     public void Notify(Guid conversationId, MemberCursor cursor, Frame frame, bool onlyIfNews = false)
     {
         lock (gate)
@@ -42,7 +43,7 @@ internal sealed class ReceiptTracker(Guid userId, Hub hub)
         }
     }
 
-    // Whether it is further than anything before.
+    // Returns whether the cursor is ahead of everything seen before.
     private bool Advance(Guid conversationId, MemberCursor cursor)
     {
         var known = sent.GetValueOrDefault((conversationId, cursor.UserId), new MemberCursor(cursor.UserId, 0, 0));

@@ -1,9 +1,9 @@
 namespace Chat.Features;
 
 /// <summary>
-/// How many messages of one conversation a user has not read: what a snapshot of the database counted, and what was
-/// delivered past it. Snapshots are taken while deliveries go on, several at once, and may come in in any order; a
-/// message is counted once all the same, and of two snapshots the newer one stays.
+/// Counts a user's unread messages in one conversation: the count of a database snapshot plus what was delivered after it.
+/// Snapshots overlap with deliveries and with each other and may arrive in any order; each message is still counted once, and
+/// the newest snapshot wins.
 /// </summary>
 internal sealed class UnreadCounter(UnreadTotal total)
 {
@@ -12,7 +12,7 @@ internal sealed class UnreadCounter(UnreadTotal total)
     private int recounts;
     private List<long>? countedMeanwhile;
 
-    /// <summary>The count, which the total follows.</summary>
+    /// <summary>The unread count; changes are added to the total.</summary>
     public long Value
     {
         get;
@@ -23,10 +23,10 @@ internal sealed class UnreadCounter(UnreadTotal total)
         }
     }
 
-    /// <summary>The user's own cursor, as the latest snapshot has it.</summary>
+    /// <summary>The user's own read cursor, as of the latest snapshot.</summary>
     public long ReadUpTo { get; private set; }
 
-    /// <summary>A message of somebody else's is delivered: it counts, unless a snapshot has counted it already.</summary>
+    /// <summary>Counts a delivered message by another user, unless a snapshot already includes it.</summary>
     public void Add(long seq)
     {
         if (seq <= countedUpTo)
@@ -36,24 +36,24 @@ internal sealed class UnreadCounter(UnreadTotal total)
         countedMeanwhile?.Add(seq);
     }
 
-    /// <summary>A snapshot is about to be taken: from here on it is noted what is counted beside it.</summary>
+    /// <summary>Starts recording deliveries, because a snapshot is about to be taken.</summary>
     public void BeginRecount()
     {
         recounts++;
         countedMeanwhile ??= [];
     }
 
-    /// <summary>The snapshot was taken over, or could not be had.</summary>
+    /// <summary>Stops recording after a snapshot was applied or has failed.</summary>
     public void EndRecount()
     {
         if (--recounts == 0)
             countedMeanwhile = null;
     }
 
-    /// <summary>Takes over a snapshot's count, and adds what was delivered past it meanwhile.</summary>
+    /// <summary>Applies a snapshot's count and adds what was delivered after the snapshot.</summary>
     public void Take(MemberPosition snapshot)
     {
-        // An older snapshot may come in after a newer one. Neither the cursor nor the number ever goes back, so they tell.
+        // Snapshots may arrive out of order. Cursor and sequence number never decrease, so they identify a stale one.
         if (snapshot.ReadUpTo < ReadUpTo || snapshot.Seq < snapshotSeq)
             return;
         Value = snapshot.Unread + (countedMeanwhile?.Count(seq => seq > snapshot.Seq) ?? 0);
@@ -61,7 +61,7 @@ internal sealed class UnreadCounter(UnreadTotal total)
     }
 }
 
-/// <summary>How many messages a user has not read, over all conversations.</summary>
+/// <summary>The number of unread messages of a user in all conversations.</summary>
 internal sealed class UnreadTotal
 {
     public long Value { get; set; }

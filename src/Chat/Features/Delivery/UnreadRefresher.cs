@@ -6,8 +6,8 @@ using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>Node event: the channel's user has read on, elsewhere.</summary>
-/// <param name="ConversationId">Where.</param>
+/// <summary>Node event: the read cursor of the channel's user has advanced on another node.</summary>
+/// <param name="ConversationId">The conversation.</param>
 internal sealed record CursorMoved(Guid ConversationId) : IEvent<CursorMoved>
 {
     public static string Name => "cursor";
@@ -16,38 +16,39 @@ internal sealed record CursorMoved(Guid ConversationId) : IEvent<CursorMoved>
 }
 
 /// <summary>
-/// Counts a conversation's unread messages anew when its reader's cursor has moved, here or on another node, and tells
-/// the connections to this node. How a count and the deliveries beside it are kept apart is <see cref="UnreadCounter"/>'s.
+/// Recounts a conversation's unread messages when its reader's cursor has advanced, on this node or another, and notifies
+/// the local connections. <see cref="UnreadCounter"/> reconciles a recount with concurrent deliveries.
 /// </summary>
 internal sealed class UnreadRefresher(Delivery delivery, UnreadQuery unread, Hub hub, RedisBackplane backplane, TimeProvider time, ILogger<UnreadRefresher> log)
     : SupervisedBackgroundService(time, log), INodeHandler<CursorMoved>
 {
     private readonly Channel<(Guid UserId, Guid ConversationId)> moved = Channel.CreateUnbounded<(Guid, Guid)>();
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("recount of unread messages", FollowAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("unread recount", FollowAsync)];
 
-    /// <summary>Counts anew after a reader's cursor was moved by this node, and lets the other nodes do the same.</summary>
-    /// <param name="userId">Whose.</param>
-    /// <param name="conversationId">Where the cursor moved.</param>
-    /// <param name="except">A connection that is told otherwise.</param>
-    /// <param name="tell">Gets the conversation's count and the total, in their place among all that the connections are told. Must not wait.</param>
-    public async Task CursorMovedAsync(Guid userId, Guid conversationId, Connection? except, Action<long, long> tell)
+    /// <summary>Recounts after this node advanced a read cursor, and notifies the other nodes.</summary>
+    /// <param name="userId">The reader.</param>
+    /// <param name="conversationId">The conversation whose cursor advanced.</param>
+    /// <param name="except">A connection to skip, because it gets the counts in its reply.</param>
+    /// <param name="onCounted">Receives the conversation's count and the total, ordered with all other events of the connections.
+    /// Must not block.</param>
+    public async Task CursorMovedAsync(Guid userId, Guid conversationId, Connection? except, Action<long, long> onCounted)
     {
         backplane.Publish(userId, new CursorMoved(conversationId));
         if (delivery.FeedOf(userId) is { } feed)
         {
-            await RecountAsync(feed, conversationId, except, tell);
+    await RecountAsync(feed, conversationId, except, onCounted);
             return;
         }
 
         var all = await unread.SummaryAsync(userId);
-        tell(all.Where(one => one.ConversationId == conversationId).Sum(one => one.Unread), all.Sum(one => one.Unread));
+        onCounted(all.Where(row => row.ConversationId == conversationId).Sum(row => row.Unread), all.Sum(row => row.Unread));
     }
 
-    /// <summary>Counts one conversation anew, for the connections to this node.</summary>
-    public async Task RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null, Action<long, long>? tell = null)
+    /// <summary>Recounts one conversation for the connections to this node.</summary>
+    public async Task RecountAsync(UserFeed feed, Guid conversationId, Connection? except = null, Action<long, long>? onCounted = null)
     {
-        // The total is true only where all positions are known.
+        // The total is only correct once all positions are loaded.
         await delivery.LoadAsync(feed);
         feed.BeginRecount(conversationId);
         MemberPosition? snapshot = null;
@@ -60,7 +61,7 @@ internal sealed class UnreadRefresher(Delivery delivery, UnreadQuery unread, Hub
             feed.EndRecount(conversationId, snapshot, (count, total) =>
             {
                 hub.Send(feed.UserId, Frame.Of(new NotificationUnread(conversationId, count, total)), except);
-                tell?.Invoke(count, total);
+    onCounted?.Invoke(count, total);
             });
         }
     }

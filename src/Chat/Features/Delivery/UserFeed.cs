@@ -4,10 +4,9 @@ using Chat.Storage;
 namespace Chat.Features;
 
 /// <summary>
-/// What one user's connections to this node have been given, conversation by conversation: the position up to which
-/// every change was delivered, and the unread count that follows from it. Changes may be offered by the local log, by
-/// other nodes and by the repair, in any order and more than once; they leave in the order of their numbers, once,
-/// and what comes too early is held until what is missing has come.
+/// Tracks what one user's connections to this node have received, by conversation: the position up to which every change was
+/// delivered, and the resulting unread count. The local log, other nodes and the repair offer changes in any order and more
+/// than once; each is delivered once and in sequence, and an early change is buffered until the gap before it is filled.
 /// </summary>
 internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 {
@@ -19,16 +18,16 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
     public Guid UserId => userId;
 
-    /// <summary>How far the others have come, as this feed's connections were told.</summary>
+    /// <summary>The cursors of other members that this feed's connections have received.</summary>
     public ReceiptTracker Receipts { get; } = new(userId, hub);
 
-    /// <summary>Connections that this feed serves, guarded by <see cref="Delivery"/>'s lock.</summary>
+    /// <summary>The number of connections that this feed serves; guarded by <see cref="Delivery"/>'s lock.</summary>
     public int Connections { get; set; }
 
-    /// <summary>The load of the positions that is under way, if one is; guarded by <see cref="Delivery"/>'s lock.</summary>
+    /// <summary>The load of the positions in progress, if any; guarded by <see cref="Delivery"/>'s lock.</summary>
     public Task? Loading { get; set; }
 
-    /// <summary>Whether the positions are known; until then everything offered waits.</summary>
+    /// <summary>Whether the positions are loaded; until then every offered change is buffered.</summary>
     public bool IsLoaded
     {
         get
@@ -38,15 +37,15 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
-    /// <summary>A connection has sent a message: its answer goes out in the message's place, whoever offers that first.</summary>
+    /// <summary>Registers the reply to a send; it is sent at the message's position, whoever offers the message first.</summary>
     public void Expect(Guid conversationId, PendingReply reply)
     {
         lock (gate)
             FeedOf(conversationId).Expect(reply);
     }
 
-    /// <summary>Offers a change.</summary>
-    /// <returns>False if it is held: something before it is missing, or has not had its turn.</returns>
+    /// <summary>Offers a change for delivery.</summary>
+    /// <returns>False if it was buffered behind a gap or a backlog.</returns>
     public bool Offer(Change change, PendingReply? reply = null)
     {
         var offered = new BufferedChange(change, reply, time.GetTimestamp());
@@ -58,34 +57,34 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 return true;
             }
 
-            var lane = FeedOf(change.Message.ConversationId);
-            lane.Offer(offered);
-            Flush(lane);
-            return change.Message.ChangedSeq <= lane.Position;
+            var conversation = FeedOf(change.Message.ConversationId);
+            conversation.Offer(offered);
+            Flush(conversation);
+            return change.Message.ChangedSeq <= conversation.Position;
         }
     }
 
-    /// <summary>Something up to this number is missing that nobody has brought: it will be among the gaps.</summary>
+    /// <summary>Marks everything up to a sequence number as committed but not received; <see cref="Gaps"/> then reports it.</summary>
     public void MarkMissing(Guid conversationId, long upTo)
     {
         lock (gate)
             FeedOf(conversationId).MarkMissing(upTo);
     }
 
-    /// <summary>Offers what was missing and was found in the database. It may be much: it leaves like all that is held.</summary>
-    /// <returns>How many of them nobody had brought meanwhile.</returns>
+    /// <summary>Offers changes that were fetched to fill a gap. There may be many: they are buffered and released like a backlog.</summary>
+    /// <returns>The number of changes that had not arrived in the meantime.</returns>
     public int Fill(Guid conversationId, IReadOnlyList<Message> missing)
     {
         lock (gate)
         {
-            var lane = FeedOf(conversationId);
-            var news = missing.Count(message => lane.Buffer(new BufferedChange(new Change(message), Reply: null, time.GetTimestamp())));
-            Flush(lane);
+            var conversation = FeedOf(conversationId);
+            var news = missing.Count(message => conversation.Buffer(new BufferedChange(new Change(message), Reply: null, time.GetTimestamp())));
+            Flush(conversation);
             return news;
         }
     }
 
-    /// <summary>Sets all positions from one snapshot, and lets go what was offered since the feed was made.</summary>
+    /// <summary>Sets all positions from one snapshot and delivers what was offered since the feed was created.</summary>
     public void Load(IReadOnlyList<MemberPosition> rows)
     {
         lock (gate)
@@ -95,19 +94,19 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
             Receipts.Load(rows);
             foreach (var row in rows)
             {
-                // A sync or a recount may have been quicker, and may still be under way: its lane stays, and its newer count.
-                var lane = FeedOf(row.ConversationId);
-                lane.Position = row.Seq;
-                lane.Unread.Take(row);
+                // A sync or a recount may have been faster and may still be running: keep its state and its newer count.
+                var conversation = FeedOf(row.ConversationId);
+                conversation.Position = row.Seq;
+                conversation.Unread.Take(row);
             }
 
-            // Committed after the connection was let in, even if the snapshot knows it already: to be delivered.
+            // Committed after the connection was admitted: must be delivered even if the snapshot already includes it.
             foreach (var offered in buffered)
             {
                 var message = offered.Change.Message;
-                var lane = FeedOf(message.ConversationId);
-                lane.Position = Math.Min(lane.Position, message.ChangedSeq - 1);
-                lane.Buffer(offered);
+                var conversation = FeedOf(message.ConversationId);
+                conversation.Position = Math.Min(conversation.Position, message.ChangedSeq - 1);
+                conversation.Buffer(offered);
             }
 
             buffered = null;
@@ -115,7 +114,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
-    /// <summary>From here to <see cref="EndRecount"/> the feed notes what it counts beside the snapshot.</summary>
+    /// <summary>Starts recording deliveries, until <see cref="EndRecount"/>, to reconcile them with a snapshot.</summary>
     public void BeginRecount(Guid conversationId)
     {
         lock (gate)
@@ -123,14 +122,14 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     }
 
     /// <summary>
-    /// Takes over a snapshot's count, adds what was delivered past it meanwhile, and tells: under the same lock as
-    /// deliveries, so that of two counts the newer one is told last.
+    /// Applies a snapshot's count, adds what was delivered after it, and reports the result under the delivery lock, so that
+    /// the newer of two counts is reported last.
     /// </summary>
-    /// <param name="conversationId">Where.</param>
-    /// <param name="snapshot">The snapshot, if it could be had.</param>
-    /// <param name="tell">Gets the conversation's unread count and the total. Must not wait.</param>
+    /// <param name="conversationId">The conversation.</param>
+    /// <param name="snapshot">The snapshot; null if it could not be taken.</param>
+    /// <param name="onCounted">Receives the conversation's unread count and the total. Must not block.</param>
     /// <returns>The conversation's unread count, and the total.</returns>
-    public (long Unread, long Total) EndRecount(Guid conversationId, MemberPosition? snapshot, Action<long, long>? tell = null)
+    public (long Unread, long Total) EndRecount(Guid conversationId, MemberPosition? snapshot, Action<long, long>? onCounted = null)
     {
         lock (gate)
         {
@@ -139,20 +138,20 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 count.Take(row);
             count.EndRecount();
             if (snapshot is not null)
-                tell?.Invoke(count.Value, total.Value);
+    onCounted?.Invoke(count.Value, total.Value);
             return (count.Value, total.Value);
         }
     }
 
     /// <summary>
-    /// Lets a sync answer in this feed's order: takes out of what was found in the database what this connection has
-    /// been pushed already, sends the rest, and pushes nothing of it later.
+    /// Orders a sync reply with the deliveries of this feed: removes what was already pushed to this connection from the
+    /// result, sends the rest, and excludes it from later pushes.
     /// </summary>
     /// <param name="connection">The connection that syncs.</param>
     /// <param name="conversationId">The conversation.</param>
-    /// <param name="found">What was found, ascending by <see cref="Message.ChangedSeq"/>.</param>
-    /// <param name="hasMore">Whether more was found than this.</param>
-    /// <param name="send">Sends what is left, and whether there is more.</param>
+    /// <param name="found">The changes found in the database, ascending by <see cref="Message.ChangedSeq"/>.</param>
+    /// <param name="hasMore">Whether the database has more changes than these.</param>
+    /// <param name="send">Sends the remaining changes, and whether there are more.</param>
     public void ClaimForSync(Connection connection, Guid conversationId, IReadOnlyList<Message> found, bool hasMore, Action<IReadOnlyList<Message>, bool> send)
     {
         lock (gate)
@@ -162,34 +161,37 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
-    /// <summary>A connection is gone.</summary>
+    /// <summary>Forgets a closed connection.</summary>
     public void RemoveConnection(Connection connection)
     {
         lock (gate)
         {
-            foreach (var lane in conversations.Values)
-                lane.RemoveConnection(connection);
+            foreach (var conversation in conversations.Values)
+                conversation.RemoveConnection(connection);
         }
     }
 
-    /// <summary>How far each conversation is here, delivered or not: what the position check compares with the database.</summary>
+    /// <summary>Returns how far each conversation has come, delivered or not, for the comparison with the database.</summary>
     public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
     {
         lock (gate)
-            return [.. conversations.Select(lane => (lane.Key, lane.Value.Reached, lane.Value.Unread.ReadUpTo))];
+    return [.. conversations.Select(entry => (entry.Key, entry.Value.Reached, entry.Value.Unread.ReadUpTo))];
     }
 
-    /// <summary>The conversations that lack something to go on: what lies past the position, up to a number; and whether it is seen in what is held.</summary>
+    /// <summary>
+    /// Returns the gaps that block delivery: the position before each, its last sequence number, and whether buffered changes
+    /// reveal it.
+    /// </summary>
     public IReadOnlyList<(Guid ConversationId, long Position, long UpTo, bool IsSeen)> Gaps()
     {
-        // Every feed is asked four times a second and hardly ever has one: nothing is made for the answer that there is none.
+        // Called four times a second for every feed, nearly always without a result: allocate only if there is one.
         List<(Guid, long, long, bool)>? gaps = null;
         lock (gate)
         {
-            foreach (var (conversationId, lane) in conversations)
+            foreach (var (conversationId, conversation) in conversations)
             {
-                if (lane.Missing is (var upTo, var isSeen))
-                    (gaps ??= []).Add((conversationId, lane.Position, upTo, isSeen));
+                if (conversation.Missing is (var upTo, var isSeen))
+                    (gaps ??= []).Add((conversationId, conversation.Position, upTo, isSeen));
             }
         }
 
@@ -197,38 +199,37 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     }
 
     /// <summary>
-    /// Delivers a part of what was held, so that of several connections no slow one keeps the others waiting; and lets go
-    /// the answers that have been held for too long, for want of a change or of the positions: a slow repair must not look
-    /// like a lost send.
+    /// Releases a batch of buffered changes, so that a slow connection does not hold up the user's others; and releases replies
+    /// that have waited too long for a change or for the positions, so that a slow repair does not look like a lost send.
     /// </summary>
-    public void Release(TimeSpan longestHold)
+    public void Release(TimeSpan maxHold)
     {
         lock (gate)
         {
             Release(buffered ?? []);
-            foreach (var lane in conversations.Values)
+            foreach (var conversation in conversations.Values)
             {
-                if (lane.CanRelease && hub.ConnectionsOf(userId).Any(HasCapacity))
-                    lane.Release(ConversationFeed.MaxReleasedAtOnce);
-                Release(lane.Buffered);
+                if (conversation.CanRelease && hub.ConnectionsOf(userId).Any(HasCapacity))
+                    conversation.Release(ConversationFeed.MaxReleasedAtOnce);
+                Release(conversation.Buffered);
             }
         }
 
         void Release(IEnumerable<BufferedChange> waiting)
         {
-            foreach (var held in waiting)
+            foreach (var change in waiting)
             {
-                if (time.GetElapsedTime(held.Since) >= longestHold)
-                    held.Reply?.Send(held.Change);
+                if (time.GetElapsedTime(change.Since) >= maxHold)
+                    change.Reply?.Send(change.Change);
             }
         }
     }
 
-    // What waits for its turn goes out as fast as all connections take it: none is closed for what others have said while it
-    // was kept from it.
-    private void Flush(ConversationFeed lane)
+    // Releases a backlog only as fast as all connections drain: none is closed as a slow consumer for changes that piled up
+    // through no fault of its own.
+    private void Flush(ConversationFeed conversation)
     {
-        while (lane.CanRelease)
+        while (conversation.CanRelease)
         {
             if (!hub.ConnectionsOf(userId).All(HasCapacity))
             {
@@ -237,14 +238,14 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 return;
             }
 
-            lane.Release(1);
+    conversation.Release(1);
         }
     }
 
     private void FlushAll()
     {
-        foreach (var lane in conversations.Values)
-            Flush(lane);
+        foreach (var conversation in conversations.Values)
+            Flush(conversation);
     }
 
     private async Task FlushLaterAsync()
@@ -262,9 +263,9 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
     private ConversationFeed FeedOf(Guid conversationId)
     {
-        // A conversation that is not known yet has come to be since the feed was loaded: nothing of it was delivered.
-        if (!conversations.TryGetValue(conversationId, out var lane))
-            conversations.Add(conversationId, lane = new ConversationFeed(userId, hub, total));
-        return lane;
+        // An unknown conversation was created after the feed was loaded: nothing of it has been delivered.
+        if (!conversations.TryGetValue(conversationId, out var conversation))
+            conversations.Add(conversationId, conversation = new ConversationFeed(userId, hub, total));
+        return conversation;
     }
 }

@@ -12,15 +12,15 @@ using Microsoft.IdentityModel.Tokens;
 namespace Chat.Features;
 
 /// <summary>
-/// A token for whoever asks, so that one can try the server without an identity provider: <c>POST /dev/token</c>.
-/// Development alone; elsewhere the slice maps nothing. The same username always gets the same user.
+/// Issues tokens to anyone, to try the server without an identity provider: <c>POST /dev/token</c>. Only in Development; otherwise
+/// the endpoint is not mapped. A username always maps to the same user.
 /// </summary>
 public sealed class DevTokenSlice : ISlice
 {
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice) => slice.MapModule<DevTokenModule>().AddHostedService<DevelopmentBanner>();
 
-    /// <summary>Whether tokens are handed out. An issuer's keys cannot be signed with; only a shared key of ours can.</summary>
+    /// <summary>Returns whether tokens are issued. Requires a shared key: an issuer's public keys cannot sign.</summary>
     internal static bool IsOpen(IHostEnvironment environment, JwtSettings jwt) => environment.IsDevelopment() && !string.IsNullOrEmpty(jwt.Key);
 }
 
@@ -29,12 +29,12 @@ public sealed class DevTokenSlice : ISlice
 [SchemaName("AskForDevToken")]
 public sealed record DevTokenRequest([property: Required, MinLength(1), MaxLength(DevTokenModule.MaxUsername)] string? Username);
 
-/// <summary>The answer of <c>POST /dev/token</c>.</summary>
-/// <param name="Token">A JWT, good for twelve hours.</param>
-/// <param name="UserId">Its <c>sub</c>.</param>
+/// <summary>The response of <c>POST /dev/token</c>.</summary>
+/// <param name="Token">A JWT that expires after twelve hours.</param>
+/// <param name="UserId">Its <c>sub</c> claim.</param>
 public sealed record DevToken(string Token, Guid UserId);
 
-/// <summary>The REST side.</summary>
+/// <summary>The REST endpoints.</summary>
 public sealed class DevTokenModule : ICarterModule
 {
     internal const int MaxUsername = 64;
@@ -47,10 +47,10 @@ public sealed class DevTokenModule : ICarterModule
         if (DevTokenSlice.IsOpen(app.ServiceProvider.GetRequiredService<IHostEnvironment>(), jwt))
         {
             app.MapPost("/dev/token", IssueAsync).AllowAnonymous().WithTags("Development")
-                .Describe("issueDevToken", "A token for whoever asks. In Development alone.", "Good for twelve hours. The same username always gets the same user.")
+                .Describe("issueDevToken", "Issues a token to anyone. Only in Development.", "Expires after twelve hours. A username always maps to the same user.")
                 .Accepts(new DevTokenRequest("alice"))
                 .Returns(StatusCodes.Status200OK, "The token.", new DevToken("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Example.Alice))
-                .Fails(ChatError.Invalid("username", $"1 to {MaxUsername} characters."), ChatError.NotFound("There is no such address outside of Development."));
+                .Fails(ChatError.Invalid("username", $"1 to {MaxUsername} characters."), ChatError.NotFound("This endpoint exists only in Development."));
         }
     }
 
@@ -59,10 +59,10 @@ public sealed class DevTokenModule : ICarterModule
         if (body.Error is not null)
             return body.Error.ToProblem();
         if (Username.Read(body.Value!.Username) is not { Text: var username, Key: var key } || WireText.Length(username) > MaxUsername)
-            return ChatError.Invalid("username", $"1 to {MaxUsername} visible characters, of scripts that go together.").ToProblem();
+            return ChatError.Invalid("username", $"1 to {MaxUsername} visible characters of compatible scripts.").ToProblem();
 
         var userId = await directory.FindAsync(username) ?? Storage.DeterministicId.Of("dev user", Guid.Empty, Guid.Empty, key);
-        // In whole seconds, as the token says it.
+        // Whole seconds, the resolution of iat.
         var issuedAt = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
         await directory.OnSignedInAsync(new Identity(userId, username, username, null) { IssuedAt = issuedAt });
         var now = issuedAt.UtcDateTime;

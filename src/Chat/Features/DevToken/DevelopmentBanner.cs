@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Chat.Features;
 
-/// <summary>Tells a developer, once the server listens, what to try next. Development alone, and no token in it.</summary>
+/// <summary>Prints what to try next when the server starts listening. Only in Development; contains no token.</summary>
 internal sealed class DevelopmentBanner(IServer server, IHostApplicationLifetime lifetime, IHostEnvironment environment, IConfiguration configuration) : IHostedService
 {
     private const string Http1 = nameof(HttpProtocols.Http1);
@@ -19,18 +19,18 @@ internal sealed class DevelopmentBanner(IServer server, IHostApplicationLifetime
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>
-    /// The address at which the lines below work, for a browser and for curl: the first one without TLS, whose certificate nobody may
-    /// trust here, else the first one with it. A socket file and HTTP/2 alone are none.
+    /// Returns the address for the printed commands, usable by a browser and by curl: the first without TLS, because a
+    /// development certificate may be untrusted, otherwise the first with TLS. Skips Unix sockets and HTTP/2-only endpoints.
     /// </summary>
     internal static string? FirstThatServes(IEnumerable<string> addresses, IConfiguration kestrel)
     {
-        var usual = kestrel.GetSection("EndpointDefaults")["Protocols"] ?? Http1;
+        var defaultProtocols = kestrel.GetSection("EndpointDefaults")["Protocols"] ?? Http1;
         var protocols = kestrel.GetSection("Endpoints").GetChildren().Where(endpoint => endpoint["Url"] is not null)
-            .ToLookup(endpoint => BindingAddress.Parse(endpoint["Url"]!).Port, endpoint => endpoint["Protocols"] ?? usual);
+    .ToLookup(endpoint => BindingAddress.Parse(endpoint["Url"]!).Port, endpoint => endpoint["Protocols"] ?? defaultProtocols);
         return addresses
             .Select(address => (Text: address, Bound: BindingAddress.Parse(address)))
             .Where(address => !address.Bound.IsUnixPipe && !address.Bound.IsNamedPipe)
-            .Where(address => (protocols[address.Bound.Port].FirstOrDefault() ?? usual).Contains(Http1, StringComparison.OrdinalIgnoreCase))
+    .Where(address => (protocols[address.Bound.Port].FirstOrDefault() ?? defaultProtocols).Contains(Http1, StringComparison.OrdinalIgnoreCase))
             .OrderBy(address => address.Bound.Scheme)
             .Select(address => address.Text.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal))
             .FirstOrDefault();

@@ -7,8 +7,8 @@ namespace Chat.Features;
 internal static class HealthHooks
 {
     /// <summary>
-    /// Waits until the node answers like this, and returns what it says of each part. One answer says little: Redis has
-    /// a second for it, which a busy machine may not give.
+    /// Waits until readiness has this status, and returns its checks. A single response is not conclusive: Redis has one
+    /// second to answer, which a busy machine may exceed.
     /// </summary>
     public static async Task<JsonElement> Ready(this ChatApp node, HttpStatusCode status)
     {

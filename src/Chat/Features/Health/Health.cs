@@ -17,12 +17,11 @@ using StackExchange.Redis;
 namespace Chat.Features;
 
 /// <summary>
-/// Tells a load balancer whether to send people here, and an engineer what is missing. <c>/health/live</c>: the
-/// process answers. <c>/health/ready</c>: PostgreSQL, a write to Redis and a message of this node to itself through pub/sub all
-/// work, the keys that tokens are checked with are there, and the node is neither stopping nor draining; 503 with what is not so. Outside
-/// Development a PostgreSQL that may lose what it has confirmed is <c>degraded</c>: still a 200, because no other node
-/// would be better off. Whoever asks may leave parts out: a Redis that is away from all nodes alike is no reason to send
-/// nobody to any of them, and that no node can know.
+/// Health checks for load balancers and operators. <c>/health/live</c>: the process answers. <c>/health/ready</c>: PostgreSQL, a
+/// write to Redis and a round trip through Redis pub/sub work, the token signing keys are loaded, and the node is neither
+/// stopping nor draining; otherwise 503 with the failed checks. Outside Development, a PostgreSQL that may lose acknowledged
+/// data is <c>degraded</c>: still 200, because no other node would do better. The caller may exclude checks: if Redis
+/// is unavailable to all nodes, taking all of them out of rotation helps nobody, and a node cannot know that.
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
@@ -30,7 +29,7 @@ public sealed class HealthSlice : ISlice
     private const string Degraded = "degraded";
     private const string Unavailable = "unavailable";
 
-    // Load balancers like to ask without wanting a body.
+    // Load balancers often probe with HEAD.
     private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
     /// <inheritdoc/>
@@ -53,19 +52,19 @@ public sealed class HealthSlice : ISlice
             .AddCheck<IssuerCheck>("issuer", tags: [Readiness.Tag]);
     }
 
-    /// <summary>Maps both addresses; whoever asks needs no token.</summary>
+    /// <summary>Maps both endpoints; they require no token.</summary>
     public static void Map(IEndpointRouteBuilder app)
     {
         var healthy = new HealthAnswer(Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });
         var health = app.MapGroup("/health").AllowAnonymous().WithTags("Health");
         health.MapMethods("live", Methods, (HttpContext http) => Answer(http, new HealthReport(new Dictionary<string, HealthReportEntry>(), TimeSpan.Zero)))
-            .Describe("getLive", "Whether the process answers.", "Looks at nothing else: a node that fails this is to be restarted.")
-            .Returns(StatusCodes.Status200OK, "It does.", new HealthAnswer(Ok, new Dictionary<string, string>()));
-        health.MapMethods("ready", Methods, async (Readiness readiness, HttpContext http, [Description("Parts of `checks` to leave out, for who has no other place to send people to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
+            .Describe("getLive", "Returns whether the process answers.", "Checks nothing else: restart a node that fails this.")
+            .Returns(StatusCodes.Status200OK, "The process answers.", new HealthAnswer(Ok, new Dictionary<string, string>()));
+        health.MapMethods("ready", Methods, async (Readiness readiness, HttpContext http, [Description("Checks to exclude, for deployments without another node to fail over to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
                 Answer(http, await readiness.CheckAsync(exclude ?? [], http.RequestAborted)))
-            .Describe("getReady", "Whether to send people here.", "PostgreSQL and Redis work, Redis takes writes and delivers a message of this node to itself through pub/sub, the keys that tokens are checked with are there, and the node is not stopping. An answer may be a second old.")
-            .Returns(StatusCodes.Status200OK, "Everything works; or, if `status` is `degraded`, all that people notice.", healthy)
-            .Returns(StatusCodes.Status503ServiceUnavailable, "Something does not; `checks` says what.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
+            .Describe("getReady", "Returns whether the node can take traffic.", "PostgreSQL and Redis work, Redis accepts writes and delivers this node's pub/sub messages, the token signing keys are loaded, and the node is not stopping. A response may be up to a second old.")
+            .Returns(StatusCodes.Status200OK, "All checks pass; or `status` is `degraded`, which users do not notice.", healthy)
+            .Returns(StatusCodes.Status503ServiceUnavailable, "A check fails; `checks` says which.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
     }
 
     private static JsonHttpResult<HealthAnswer> Answer(HttpContext http, HealthReport report)
@@ -76,39 +75,42 @@ public sealed class HealthSlice : ISlice
             statusCode: report.Status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
     }
 
-    /// <summary>A report in the words of the answer.</summary>
+    /// <summary>Converts a report to the response.</summary>
     internal static HealthAnswer AnswerTo(HealthReport report) => new(
         report.Status switch { HealthStatus.Healthy => Ok, HealthStatus.Degraded => Degraded, _ => Unavailable },
         report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? Ok : entry.Value.Description ?? "failed"));
 }
 
-/// <summary>The answer of both addresses.</summary>
+/// <summary>The response of both endpoints.</summary>
 /// <param name="Status"><c>ok</c>, <c>degraded</c> or <c>unavailable</c>.</param>
-/// <param name="Checks">Each part: <c>ok</c>, or what is wrong with it.</param>
+/// <param name="Checks">For each check: <c>ok</c>, or the reason why it fails.</param>
 public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, string> Checks);
 
-/// <summary>Makes a metric of what readiness says, so that it can be seen by who does not ask for readiness.</summary>
+/// <summary>
+/// Publishes the results of the readiness checks as a metric and logs their changes, for deployments that do not probe
+/// readiness.
+/// </summary>
 internal sealed partial class HealthMetrics(ServerMetrics metrics, DependencyStates dependencies, ILogger<HealthMetrics> log) : IHealthCheckPublisher
 {
-    private const string Well = "ok";
-    private readonly Dictionary<string, string> said = [];
+    private const string Healthy = "ok";
+    private readonly Dictionary<string, string> reported = [];
 
     public Task PublishAsync(HealthReport report, CancellationToken cancellationToken)
     {
         foreach (var (part, entry) in report.Entries)
         {
             metrics.RecordHealth(part, entry.Status switch { HealthStatus.Healthy => 1, HealthStatus.Degraded => 0.5, _ => 0 });
-            var now = entry.Status == HealthStatus.Healthy || IsTold(part) ? Well : entry.Description ?? "failed";
-            if (said.GetValueOrDefault(part, Well) != now)
-                Changed(part, now);
-            said[part] = now;
+            var state = entry.Status == HealthStatus.Healthy || IsReportedElsewhere(part) ? Healthy : entry.Description ?? "failed";
+            if (reported.GetValueOrDefault(part, Healthy) != state)
+                Changed(part, state);
+            reported[part] = state;
         }
 
         return Task.CompletedTask;
     }
 
-    // An outage is told as it happens, by what finds out. Here is what is none: Redis that takes no writes, or stands still.
-    private bool IsTold(string part) => part switch
+    // Outages are logged where they are detected. This logs the rest: a Redis that rejects writes or does not respond.
+    private bool IsReportedElsewhere(string part) => part switch
     {
         "postgres" => dependencies.Postgres.IsUnavailable,
         "redis" => dependencies.Redis.IsUnavailable,
@@ -120,9 +122,9 @@ internal sealed partial class HealthMetrics(ServerMetrics metrics, DependencySta
 }
 
 /// <summary>
-/// The node itself: whether it stops or drains, and whether its clock is right. One that is off by more than the skew refuses fresh
-/// tokens, or takes those that have expired. Redis is the second witness: if it is PostgreSQL's clock that is off, no node is
-/// worse than another.
+/// Checks the node itself: whether it is stopping or draining, and whether its clock is right. A clock that is off by more than
+/// the allowed skew rejects fresh tokens or accepts expired ones. Redis serves as a second reference: if PostgreSQL's clock is
+/// the wrong one, no node is worse than another.
 /// </summary>
 internal sealed class ServerCheck(Hub hub, DatabaseMonitor database, RedisConnection redis, TimeProvider time) : IHealthCheck
 {
@@ -135,8 +137,8 @@ internal sealed class ServerCheck(Hub hub, DatabaseMonitor database, RedisConnec
             return HealthCheckResult.Healthy();
         var off = string.Create(CultureInfo.InvariantCulture, $"{ahead.Duration().TotalSeconds:0} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")}");
         return await RedisAgreesAsync(cancellationToken)
-            ? HealthCheckResult.Degraded($"its clock is {off} PostgreSQL's, and agrees with Redis': look at PostgreSQL's machine")
-            : HealthCheckResult.Unhealthy($"its clock is {off} PostgreSQL's: fresh tokens are refused, or expired ones taken");
+    ? HealthCheckResult.Degraded($"clock is {off} PostgreSQL's but agrees with Redis'; check the clock of the PostgreSQL host")
+            : HealthCheckResult.Unhealthy($"clock is {off} PostgreSQL's; fresh tokens are rejected or expired ones accepted");
     }
 
     private async Task<bool> RedisAgreesAsync(CancellationToken cancellationToken)
@@ -159,13 +161,13 @@ internal sealed class PostgresCheck(DatabaseMonitor database, DependencyStates d
     {
         try
         {
-            var loses = await database.ProbeAsync(cancellationToken).WaitAsync(RedisConnection.Timeout * 2, time, cancellationToken);
-            // What a send was refused for and a look at nothing is not: a full disk, say.
+            var unsafeSetting = await database.ProbeAsync(cancellationToken).WaitAsync(RedisConnection.Timeout * 2, time, cancellationToken);
+            // A failure that affects writes only, such as a full disk: the probe does not see it.
             if (dependencies.Postgres.Refusal is { } refusal)
                 return HealthCheckResult.Unhealthy(refusal);
-            return loses is null || environment.IsDevelopment()
+            return unsafeSetting is null || environment.IsDevelopment()
                 ? HealthCheckResult.Healthy()
-                : HealthCheckResult.Degraded($"{loses} off: may lose what was acknowledged");
+    : HealthCheckResult.Degraded($"{unsafeSetting} is off; acknowledged data may be lost");
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
@@ -176,19 +178,19 @@ internal sealed class PostgresCheck(DatabaseMonitor database, DependencyStates d
 
 internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHealthCheck
 {
-    private static readonly TimeSpan KeyLife = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan KeyExpiry = TimeSpan.FromSeconds(10);
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            // A write, because a Redis that is full, or a replica of another, goes on answering everything else.
-            await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, KeyLife).WaitAsync(RedisConnection.Timeout, time, cancellationToken);
+            // A write: a Redis that is full or has become a replica still answers every other command.
+            await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, KeyExpiry).WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (RedisServerException refused)
         {
-            return HealthCheckResult.Unhealthy($"takes no writes ({refused.Message.Split(' ')[0]})");
+    return HealthCheckResult.Unhealthy($"rejects writes ({refused.Message.Split(' ')[0]})");
         }
         catch (Exception failure) when (failure is RedisException or RedisCommandException or TimeoutException)
         {
@@ -200,20 +202,20 @@ internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHe
 internal sealed class IssuerCheck(IssuerKeys keys) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        await keys.FetchAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("its keys are missing");
+    await keys.FetchAsync() ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("signing keys not loaded");
 }
 
-/// <summary>A message to oneself: finds the Redis that takes commands but delivers nothing, or not everything.</summary>
+/// <summary>Sends a pub/sub message to itself: detects a Redis that accepts commands but does not deliver all messages.</summary>
 internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions channels, TimeProvider time) : IHealthCheck, IHostedService
 {
-    private readonly ConcurrentDictionary<Guid, TaskCompletionSource> underWay = new();
+    private readonly ConcurrentDictionary<Guid, TaskCompletionSource> pending = new();
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
         channels.Subscribe(redis.Keys.Node(redis.NodeId), received =>
         {
-            if (Guid.TryParse((string?)received.Message, out var id) && underWay.TryRemove(id, out var waiting))
-                waiting.TrySetResult();
+    if (Guid.TryParse((string?)received.Message, out var id) && pending.TryRemove(id, out var arrival))
+                arrival.TrySetResult();
         });
         return Task.CompletedTask;
     }
@@ -223,22 +225,22 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         if (channels.RefusedCount > 0)
-            return HealthCheckResult.Unhealthy("Redis refuses subscriptions");
+    return HealthCheckResult.Unhealthy("Redis rejects subscriptions");
         var id = Guid.NewGuid();
-        var waiting = underWay.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var arrival = pending.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         try
         {
             await redis.Database.PublishAsync(redis.Channel(redis.Keys.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Timeout, time, cancellationToken);
-            await waiting.Task.WaitAsync(RedisConnection.Timeout, time, cancellationToken);
+            await arrival.Task.WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
         {
-            return HealthCheckResult.Unhealthy("a message to oneself does not come back");
+    return HealthCheckResult.Unhealthy("published messages do not arrive");
         }
         finally
         {
-            underWay.TryRemove(id, out _);
+            pending.TryRemove(id, out _);
         }
     }
 }

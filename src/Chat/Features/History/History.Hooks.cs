@@ -6,7 +6,7 @@ namespace Chat.Features;
 
 internal static class HistoryHooks
 {
-    /// <summary>The whole history, page by page from the first message on.</summary>
+    /// <summary>Returns the complete history, read in pages from the first message.</summary>
     public static async Task<IReadOnlyList<JsonElement>> History(this ChatApp app, TestUser caller, Guid conversation)
     {
         var all = new List<JsonElement>();

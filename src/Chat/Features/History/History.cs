@@ -10,8 +10,8 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// What was said, page by page, by number. A page is one range scan of the index on conversation and number, whatever
-/// the length of the history. What was acknowledged is in it at once, on every node.
+/// Returns the history of a conversation in pages, by sequence number. A page is one range scan of the index on conversation and
+/// number, whatever the length of the history. An acknowledged message is visible at once, on every node.
 /// </summary>
 public sealed class HistorySlice : ISlice
 {
@@ -19,12 +19,12 @@ public sealed class HistorySlice : ISlice
     public static void Register(SliceBuilder slice) => slice.MapModule<HistoryModule>();
 }
 
-/// <summary>The answer of <c>GET /chat/conversations/{id}/messages</c>.</summary>
-/// <param name="Messages">Ascending by number.</param>
-/// <param name="HasMore">Whether there is more in the direction that was asked for.</param>
+/// <summary>The response of <c>GET /chat/conversations/{id}/messages</c>.</summary>
+/// <param name="Messages">Ascending by sequence number.</param>
+/// <param name="HasMore">Whether more messages exist in the requested direction.</param>
 public sealed record MessagePage(IReadOnlyList<Message> Messages, bool HasMore);
 
-/// <summary>The REST side.</summary>
+/// <summary>The REST endpoints.</summary>
 public sealed class HistoryModule : ICarterModule
 {
     private const int DefaultPage = 50;
@@ -33,9 +33,9 @@ public sealed class HistoryModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapGet("/chat/conversations/{id:guid}/messages", GetAsync).RequireAuthorization().WithTags("Messages")
-            .Describe("listMessages", "What was said, page by page, ascending by number.", "With `before` the messages just before a number, with `after` those just after one, without either the latest. `hasMore` looks in the direction that was asked for.")
+            .Describe("listMessages", "Returns a page of the history, ascending by sequence number.", "With `before`, the messages just before a number; with `after`, those just after it; with neither, the latest. `hasMore` refers to the requested direction.")
             .CostsByRows("limit")
-            .Returns(StatusCodes.Status200OK, "A page.", new MessagePage([Example.Hello], HasMore: false))
+            .Returns(StatusCodes.Status200OK, "A page of messages.", new MessagePage([Example.Hello], HasMore: false))
             .Fails(ChatError.Invalid("limit", $"1 to {MaxPage}."), ChatError.Forbidden);
 
     private static async Task<IResult> GetAsync(
@@ -43,12 +43,12 @@ public sealed class HistoryModule : ICarterModule
         HttpContext http,
         Conversations conversations,
         IDocumentStore store,
-        [Description("Only messages before this number."), Range(1, long.MaxValue)] long? before,
-        [Description("Only messages after this number. Not together with `before`."), Range(0, long.MaxValue)] long? after,
-        [Description("Messages a page."), Range(1, MaxPage), DefaultValue(DefaultPage)] int? limit)
+        [Description("Only messages before this sequence number."), Range(1, long.MaxValue)] long? before,
+        [Description("Only messages after this sequence number. Cannot be combined with `before`."), Range(0, long.MaxValue)] long? after,
+        [Description("Maximum number of messages in a page."), Range(1, MaxPage), DefaultValue(DefaultPage)] int? limit)
     {
-        if (Fault(before, after, limit) is { } fault)
-            return fault.ToProblem();
+        if (Validate(before, after, limit) is { } error)
+            return error.ToProblem();
         var caller = http.User.UserId();
         if (await conversations.FindAsync(id, caller) is null)
             return ChatError.Forbidden.ToProblem();
@@ -65,11 +65,11 @@ public sealed class HistoryModule : ICarterModule
             page.Count > size));
     }
 
-    private static ChatError? Fault(long? before, long? after, int? limit) => (before, after, limit) switch
+    private static ChatError? Validate(long? before, long? after, int? limit) => (before, after, limit) switch
     {
-        (not null, not null, _) => ChatError.Invalid("after", "Either before or after."),
-        ( < 1, _, _) => ChatError.Invalid("before", "A number from 1."),
-        (_, < 0, _) => ChatError.Invalid("after", "A number from 0."),
+    (not null, not null, _) => ChatError.Invalid("after", "Use either before or after."),
+        ( < 1, _, _) => ChatError.Invalid("before", "Must be 1 or greater."),
+        (_, < 0, _) => ChatError.Invalid("after", "Must be 0 or greater."),
         (_, _, < 1 or > MaxPage) => ChatError.Invalid("limit", $"1 to {MaxPage}."),
         _ => null,
     };

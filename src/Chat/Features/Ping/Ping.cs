@@ -6,8 +6,8 @@ using Chat.Socket;
 namespace Chat.Features;
 
 /// <summary>
-/// The application's own heartbeat: a client that cannot see WebSocket pings (a browser) asks whether the server is
-/// there, and learns its clock. Stores nothing, publishes nothing.
+/// The application-level heartbeat, for clients that cannot observe WebSocket pings (browsers): checks that the server responds
+/// and returns its clock. Stores and publishes nothing.
 /// </summary>
 public sealed class PingSlice : ISlice
 {
@@ -16,7 +16,7 @@ public sealed class PingSlice : ISlice
 }
 
 /// <summary>The event <c>ping</c>.</summary>
-/// <param name="Timestamp">Whatever the client wants back.</param>
+/// <param name="Timestamp">Any value; echoed in the reply.</param>
 public sealed record Ping(JsonElement? Timestamp) : IEvent<Ping>
 {
     /// <inheritdoc/>
@@ -27,7 +27,7 @@ public sealed record Ping(JsonElement? Timestamp) : IEvent<Ping>
 }
 
 /// <summary>The event <c>pong</c>.</summary>
-/// <param name="Timestamp">The ping's; where it had none, the server's clock in milliseconds since 1970.</param>
+/// <param name="Timestamp">The ping's value; without one, the server's clock in milliseconds since 1970-01-01.</param>
 /// <param name="ServerTime">The server's clock.</param>
 public sealed record Pong(JsonElement Timestamp, DateTimeOffset ServerTime) : IEvent<Pong>
 {
@@ -50,8 +50,8 @@ internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
         }
         catch (JsonException)
         {
-            // How the writer refuses a lone surrogate, which the reader lets through in a value that it does not look into.
-            return new(ChatError.Invalid("timestamp", "A value without lone surrogates."));
+            // A lone surrogate: the reader does not validate the value, the writer throws.
+    return new(ChatError.Invalid("timestamp", "Must not contain lone surrogates."));
         }
     }
 }

@@ -3,20 +3,20 @@ using Npgsql;
 
 namespace Chat.Features;
 
-/// <summary>Somebody with whom the user has a direct conversation.</summary>
-/// <param name="OfUser">The user.</param>
-/// <param name="UserId">The other.</param>
-/// <param name="LastSeenAt">When the other went offline last, if ever. It stands still at a block, as if they had stayed away since.</param>
-/// <param name="IsBlocked">Whether there is a block between the two.</param>
+/// <summary>A user with whom another user has a direct conversation.</summary>
+/// <param name="OfUser">The user whose contact this is.</param>
+/// <param name="UserId">The contact.</param>
+/// <param name="LastSeenAt">When the contact last went offline, if ever; frozen while a block exists.</param>
+/// <param name="IsBlocked">Whether a block exists between the two.</param>
 internal readonly record struct Contact(Guid OfUser, Guid UserId, DateTimeOffset? LastSeenAt, bool IsBlocked);
 
-/// <summary>Who is to hear of whom.</summary>
+/// <summary>Queries which users may see each other's presence.</summary>
 internal sealed class Contacts(NpgsqlDataSource database, TableNames tables)
 {
-    /// <summary>Of so many people a user hears unasked: those with whom they have talked last.</summary>
+    /// <summary>Most contacts whose presence is pushed to a user: those with the latest activity.</summary>
     public const int MaxContacts = 1000;
 
-    /// <summary>The latest contacts of a user.</summary>
+    /// <summary>Returns a user's contacts with the latest activity.</summary>
     public async Task<IReadOnlyList<Contact>> LoadAsync(Guid userId)
     {
         await using var command = Ask($"""
@@ -32,7 +32,7 @@ internal sealed class Contacts(NpgsqlDataSource database, TableNames tables)
         return await ReadAsync(command);
     }
 
-    /// <summary>Those of these pairs who are contacts. It costs what is asked for, however many contacts anybody has.</summary>
+    /// <summary>Returns those of the given pairs who are contacts. The cost depends on the number of pairs, not of contacts.</summary>
     public async Task<IReadOnlyList<Contact>> LoadAsync((Guid OfUser, Guid UserId)[] pairs)
     {
         await using var command = Ask($"""

@@ -3,61 +3,60 @@ using StackExchange.Redis;
 
 namespace Chat.Features;
 
-/// <summary>What a change to somebody's leases came to.</summary>
+/// <summary>The effect of a lease change on a user's presence.</summary>
 internal enum Transition
 {
-    /// <summary>They were there before and still are, or were away and still are.</summary>
+    /// <summary>No change.</summary>
     None,
 
-    /// <summary>They were away and are there now.</summary>
+    /// <summary>The user was offline and is online now.</summary>
     CameOnline,
 
-    /// <summary>They were there and are away now.</summary>
+    /// <summary>The user was online and is offline now.</summary>
     WentOffline,
 }
 
 /// <summary>
-/// The leases in Redis. <c>online:{userId}</c> is a sorted set of the user's connections by the end of their lease,
-/// changed only in transactions on this one key (which a cluster allows), so that of all nodes exactly one sees a
-/// person come or go. <c>leases</c> is a sorted set of all users who are online: where somebody's latest lease runs
-/// out because their node died, one node claims them from it and tells.
+/// Stores presence leases in Redis. <c>online:{userId}</c> is a sorted set of a user's connections by lease expiry, changed only
+/// in single-key transactions (which a cluster allows), so that exactly one node observes each transition. <c>leases</c> is a
+/// sorted set of all online users by their latest expiry: when a crashed node's leases expire, one node claims the user
+/// from it and publishes the transition.
 /// </summary>
 /// <remarks>
-/// Times are Redis' own, by an offset that every refresh measures: nodes whose clocks differ agree all the same. A
-/// lease is shorter than the key's time to live, so that a run-out lease is still there to be found by the sweep.
-/// The node alone renews, far more often than a lease needs; a client's ping does not, since it would say nothing that
-/// the node does not know: a connection without a sign of life is closed before its lease could run out.
+/// Times are Redis' own, by an offset measured with every renewal, so that nodes with different clocks agree. A lease expires
+/// before its key does, so that the sweep still finds it. Only the node renews, well within the lease; a client's ping does not
+/// need to, because a connection without activity is closed before its lease could expire.
 /// </remarks>
 internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
 {
     /// <summary>How often a node renews the leases of its connections.</summary>
     public static readonly TimeSpan RenewInterval = TimeSpan.FromSeconds(12);
 
-    /// <summary>How long after an interruption every node has Redis again and has put its leases back.</summary>
+    /// <summary>How long after an outage every node has reconnected to Redis and restored its leases.</summary>
     public static readonly TimeSpan SettlingTime = TimeSpan.FromSeconds(5);
 
     private const int MaxSweptAtOnce = 200;
-    private static readonly TimeSpan Length = TimeSpan.FromSeconds(40);
-    private static readonly TimeSpan KeyLife = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan LeaseDuration = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan KeyExpiry = TimeSpan.FromSeconds(60);
     private long offsetMilliseconds;
     private long interruptedAt;
 
-    /// <summary>Redis' clock.</summary>
+    /// <summary>The current time of Redis.</summary>
     public DateTimeOffset RedisTime => DateTimeOffset.FromUnixTimeMilliseconds((long)Now());
 
-    /// <summary>When a lease that ends then was last renewed.</summary>
-    public static DateTimeOffset RenewedAt(double end) => DateTimeOffset.FromUnixTimeMilliseconds((long)end) - Length;
+    /// <summary>Returns when a lease with this expiry was last renewed.</summary>
+    public static DateTimeOffset RenewedAt(double expiry) => DateTimeOffset.FromUnixTimeMilliseconds((long)expiry) - LeaseDuration;
 
     /// <summary>
-    /// Whether Redis was away a moment ago. Until every node has put back what it holds, a lease that is not there says
-    /// nothing.
+    /// Whether Redis was unavailable within <see cref="SettlingTime"/>. Until every node has restored its leases, a missing
+    /// lease means nothing.
     /// </summary>
     public bool IsSettling => Volatile.Read(ref interruptedAt) is not 0 and var since && time.GetElapsedTime(since) < SettlingTime;
 
-    /// <summary>Redis was away, or has just come back.</summary>
+    /// <summary>Records that Redis is unavailable or has just reconnected.</summary>
     public void RecordInterruption() => Volatile.Write(ref interruptedAt, time.GetTimestamp());
 
-    /// <summary>Measures how far Redis' clock is from ours.</summary>
+    /// <summary>Measures the offset between Redis' clock and the local one.</summary>
     public async Task SynchronizeAsync()
     {
         var answer = (RedisResult[])(await redis.Database.ExecuteAsync("TIME"))!;
@@ -65,24 +64,24 @@ internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
         Volatile.Write(ref offsetMilliseconds, redisNow - time.GetUtcNow().ToUnixTimeMilliseconds());
     }
 
-    /// <summary>A connection has come: takes its lease.</summary>
+    /// <summary>Acquires the lease of a new connection.</summary>
     public async Task<Transition> AddAsync(Guid userId, Guid connectionId)
     {
         var now = Now();
-        var end = now + Length.TotalMilliseconds;
+        var expiry = now + LeaseDuration.TotalMilliseconds;
         var key = redis.Keys.Online(userId);
         var change = redis.Database.CreateTransaction();
         var expired = change.SortedSetRemoveRangeByScoreAsync(key, double.NegativeInfinity, now);
-        var added = change.SortedSetAddAsync(key, connectionId.ToString(), end);
+        var added = change.SortedSetAddAsync(key, connectionId.ToString(), expiry);
         var left = change.SortedSetLengthAsync(key);
-        _ = change.KeyExpireAsync(key, KeyLife);
+        _ = change.KeyExpireAsync(key, KeyExpiry);
         await change.ExecuteAsync();
-        await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), end);
-        // Leases that ran out unnoticed: nobody was told that the user had gone, so nobody is told that they are back.
+        await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), expiry);
+        // Expired leases that no sweep has claimed: the offline transition was never published, so the online one is not either.
         return await added && await left == 1 && await expired == 0 ? Transition.CameOnline : Transition.None;
     }
 
-    /// <summary>A connection has gone: gives its lease back.</summary>
+    /// <summary>Releases the lease of a closed connection.</summary>
     public async Task<Transition> RemoveAsync(Guid userId, Guid connectionId)
     {
         var key = redis.Keys.Online(userId);
@@ -95,8 +94,8 @@ internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
             return Transition.None;
         if (!await removed)
         {
-            // Redis had lost it. It may have lost another node's for the same person, too: the sweep looks once those
-            // are back, and tells.
+            // Redis had lost the lease, and may have lost those that other nodes hold for the user: the sweep decides after
+            // they have been restored.
             await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), Now() + SettlingTime.TotalMilliseconds, When.NotExists);
             return Transition.None;
         }
@@ -106,57 +105,57 @@ internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
     }
 
     /// <summary>
-    /// Renews the leases of this node's connections; puts back what Redis has lost. Has sent everything when it
-    /// returns, so that callers settle the order of renewing, taking and giving back.
+    /// Renews the leases of this node's connections and restores those that Redis has lost. All commands are sent before the
+    /// method returns its task, so the caller can order renewals with acquisitions and releases.
     /// </summary>
-    /// <returns>Whose leases had to be put back.</returns>
+    /// <returns>The users whose leases had to be restored.</returns>
     public async Task<IReadOnlyList<Guid>> RenewAsync(IReadOnlyCollection<(Guid UserId, Guid ConnectionId)> connections)
     {
-        var end = Now() + Length.TotalMilliseconds;
+        var expiry = Now() + LeaseDuration.TotalMilliseconds;
         var added = new List<(Guid UserId, Task<bool> WasMissing)>(connections.Count);
         var sent = new List<Task>(connections.Count * 3);
         foreach (var (userId, connectionId) in connections)
         {
             var key = redis.Keys.Online(userId);
-            added.Add((userId, redis.Database.SortedSetAddAsync(key, connectionId.ToString(), end)));
-            sent.Add(redis.Database.KeyExpireAsync(key, KeyLife));
-            sent.Add(redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), end));
+            added.Add((userId, redis.Database.SortedSetAddAsync(key, connectionId.ToString(), expiry)));
+            sent.Add(redis.Database.KeyExpireAsync(key, KeyExpiry));
+            sent.Add(redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), expiry));
         }
 
-        await Task.WhenAll([.. sent, .. added.Select(own => own.WasMissing)]);
-        return [.. added.Where(own => own.WasMissing.Result).Select(own => own.UserId).Distinct()];
+        await Task.WhenAll([.. sent, .. added.Select(renewal => renewal.WasMissing)]);
+        return [.. added.Where(renewal => renewal.WasMissing.Result).Select(renewal => renewal.UserId).Distinct()];
     }
 
     /// <summary>
-    /// Claims the users whose leases ran out, on whichever node they were. No two nodes get the same one. All that there
-    /// are: a node that died may have had ten thousand, and each of them is late already.
+    /// Claims all users whose leases have expired, on whichever node they were; no two nodes claim the same user. Not limited
+    /// to one batch: a crashed node may have had ten thousand connections, and all of their transitions are overdue.
     /// </summary>
-    /// <returns>Those who are offline now, with the end of their last lease.</returns>
-    public async Task<IReadOnlyList<(Guid UserId, double End)>> SweepAsync()
+    /// <returns>The users who are offline now, with the expiry of their last lease.</returns>
+    public async Task<IReadOnlyList<(Guid UserId, double Expiry)>> SweepAsync()
     {
         var now = Now();
-        var gone = new List<(Guid UserId, double End)>();
-        SortedSetEntry[] late;
+        var offline = new List<(Guid UserId, double Expiry)>();
+        SortedSetEntry[] expired;
         do
         {
-            late = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Keys.Leases, stop: now, take: MaxSweptAtOnce);
-            var claims = await Task.WhenAll(late.Select(async entry => (entry, IsGone: await ClaimAsync(entry.Element, now))));
-            gone.AddRange(claims.Where(claim => claim.IsGone).Select(claim => (Guid.Parse((string)claim.entry.Element!), claim.entry.Score)));
+            expired = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Keys.Leases, stop: now, take: MaxSweptAtOnce);
+            var claims = await Task.WhenAll(expired.Select(async entry => (entry, IsOffline: await ClaimAsync(entry.Element, now))));
+            offline.AddRange(claims.Where(claim => claim.IsOffline).Select(claim => (Guid.Parse((string)claim.entry.Element!), claim.entry.Score)));
         }
-        while (late.Length == MaxSweptAtOnce);
-        return gone;
+        while (expired.Length == MaxSweptAtOnce);
+        return offline;
     }
 
-    /// <summary>Which of these users hold a lease.</summary>
+    /// <summary>Returns which of these users hold a lease.</summary>
     public async Task<IReadOnlySet<Guid>> OnlineAsync(IReadOnlyCollection<Guid> users)
     {
         var now = Now();
-        var counts = users.Select(user => (user, Count: redis.Database.SortedSetLengthAsync(redis.Keys.Online(user), now, double.PositiveInfinity))).ToArray();
-        await Task.WhenAll(counts.Select(asked => asked.Count));
-        return counts.Where(asked => asked.Count.Result > 0).Select(asked => asked.user).ToHashSet();
+        var counts = users.Select(user => (user, Leases: redis.Database.SortedSetLengthAsync(redis.Keys.Online(user), now, double.PositiveInfinity))).ToArray();
+        await Task.WhenAll(counts.Select(count => count.Leases));
+        return counts.Where(count => count.Leases.Result > 0).Select(count => count.user).ToHashSet();
     }
 
-    // Whether this node is the one that took the user off the list, and no lease of theirs is left.
+    // Returns true if this node has removed the user from the list and none of their leases is left.
     private async Task<bool> ClaimAsync(RedisValue user, double now)
     {
         if (!await redis.Database.SortedSetRemoveAsync(redis.Keys.Leases, user))

@@ -3,8 +3,8 @@ using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>Node event: what the channel's user sees of somebody's presence may have changed.</summary>
-/// <param name="UserId">Of whom.</param>
+/// <summary>Node event: a user's presence, as seen by the channel's user, may have changed.</summary>
+/// <param name="UserId">The user whose presence may have changed.</param>
 internal sealed record PresenceChanged(Guid UserId) : IEvent<PresenceChanged>
 {
     public static string Name => "presence";
@@ -12,8 +12,8 @@ internal sealed record PresenceChanged(Guid UserId) : IEvent<PresenceChanged>
     public static JsonTypeInfo<PresenceChanged> Json => FeatureJson.Wire.PresenceChanged;
 }
 
-/// <summary>Node event, to all nodes: these people may have come or gone.</summary>
-/// <param name="Users">Who.</param>
+/// <summary>Node event, sent to all nodes: these users may have come online or gone offline.</summary>
+/// <param name="Users">The users.</param>
 internal sealed record PresenceAnnounced(IReadOnlyList<Guid> Users) : IEvent<PresenceAnnounced>
 {
     public static string Name => "presence.announced";

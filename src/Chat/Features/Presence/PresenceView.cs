@@ -3,7 +3,7 @@ using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>What one user's connections to this node have been told of the user's contacts.</summary>
+/// <summary>Tracks which presence of their contacts one user's connections to this node have received.</summary>
 internal sealed class PresenceView(Guid userId)
 {
     private readonly Lock gate = new();
@@ -12,16 +12,20 @@ internal sealed class PresenceView(Guid userId)
 
     public Guid UserId => userId;
 
-    /// <summary>All of the user's connections, those included that are only just opening. Guarded by the lock on all views.</summary>
+    /// <summary>
+    /// The user's connections, including those that are still opening. Guarded by the lock of <see cref="PresenceViews"/>.
+    /// </summary>
     public List<Connection> Connections { get; } = [];
 
-    /// <summary>The latest read of all contacts, and its number. Guarded by the lock on all views.</summary>
-    public Task<long>? Looking { get; set; }
+    /// <summary>The latest load of all contacts, and its number. Guarded by the lock of <see cref="PresenceViews"/>.</summary>
+    public Task<long>? Loading { get; set; }
 
-    /// <summary>Who came or went while it was read who the contacts are. Guarded by the lock on all views.</summary>
+    /// <summary>
+    /// Users whose presence changed while the contacts were being loaded. Guarded by the lock of <see cref="PresenceViews"/>.
+    /// </summary>
     public List<Guid> Missed { get; } = [];
 
-    /// <summary>The contacts of which something is known here.</summary>
+    /// <summary>The contacts that have been loaded.</summary>
     public IReadOnlyList<Guid> Known
     {
         get
@@ -31,18 +35,18 @@ internal sealed class PresenceView(Guid userId)
         }
     }
 
-    /// <summary>The status of a contact, as the user may see it.</summary>
+    /// <summary>Returns the presence of a contact as the user may see it.</summary>
     public static UserStatus Status(Contact contact, bool isOnline) => new(contact.UserId, isOnline, isOnline ? null : contact.LastSeenAt);
 
-    /// <summary>Whether the user's connections were told last that somebody is there.</summary>
-    public bool StatusOf(Guid person)
+    /// <summary>Returns whether a contact was online according to the last status sent.</summary>
+    public bool StatusOf(Guid contactId)
     {
         lock (gate)
-            return sent.TryGetValue(person, out var one) && one.Status.Online;
+    return sent.TryGetValue(contactId, out var last) && last.Status.Online;
     }
 
-    /// <summary>Takes over what a read has found, unless a read that began later has found something already; tells what is news.</summary>
-    /// <returns>Whether the contact is new here.</returns>
+    /// <summary>Applies the result of a read and notifies of a change, unless a read that began later was already applied.</summary>
+    /// <returns>Whether the contact was unknown before.</returns>
     public bool Take(Contact contact, bool isOnline, long read, bool isKnown, TimeProvider time)
     {
         lock (gate)
@@ -52,26 +56,28 @@ internal sealed class PresenceView(Guid userId)
                 return false;
             var status = Status(contact, isOnline || (!isKnown && !contact.IsBlocked && before.Status?.Online == true));
             sent[contact.UserId] = new SentStatus(status, read);
-            // Whoever nothing was told of counts as away.
+            // A contact without a sent status counts as offline.
             if (status.Online != (before.Status?.Online == true))
                 Notify(status, time.GetWireNow());
             return isNew;
         }
     }
 
-    /// <summary>Tells a new connection everything that its own read, or a later one, has found; from here on it is told what changes.</summary>
+    /// <summary>
+    /// Sends the statuses from this read or later ones to a new connection and adds it to those that are notified of changes.
+    /// </summary>
     public void Begin(Connection connection, long read)
     {
         lock (gate)
         {
-            var parts = sent.Values.Where(one => one.Read >= read).Select(one => one.Status).Chunk(StatusBulk.MaxPerFrame).DefaultIfEmpty([]).ToArray();
-            foreach (var part in parts)
-                connection.Send(new StatusBulk(part, part == parts[^1] ? null : true));
+            var frames = sent.Values.Where(last => last.Read >= read).Select(last => last.Status).Chunk(StatusBulk.MaxPerFrame).DefaultIfEmpty([]).ToArray();
+            foreach (var frame in frames)
+                connection.Send(new StatusBulk(frame, frame == frames[^1] ? null : true));
             listening.Add(connection);
         }
     }
 
-    /// <summary>A connection is gone.</summary>
+    /// <summary>Removes a closed connection.</summary>
     public void End(Connection connection)
     {
         lock (gate)
@@ -89,30 +95,30 @@ internal sealed class PresenceView(Guid userId)
             connection.Send(frame);
     }
 
-    /// <summary>What was told last, and the number of the read that has found it.</summary>
+    /// <summary>The last status sent, and the number of the read that found it.</summary>
     private readonly record struct SentStatus(UserStatus Status, long Read);
 }
 
-/// <summary>Which of this node's users follow whom. Guarded by the lock on all views.</summary>
+/// <summary>Indexes which of this node's users follow a user. Guarded by the lock of <see cref="PresenceViews"/>.</summary>
 internal sealed class Followers
 {
-    private readonly Dictionary<Guid, List<Guid>> byPerson = [];
+    private readonly Dictionary<Guid, List<Guid>> byUser = [];
 
-    public IReadOnlyList<Guid> Of(Guid person) => byPerson.TryGetValue(person, out var own) ? own : [];
+    public IReadOnlyList<Guid> Of(Guid userId) => byUser.TryGetValue(userId, out var list) ? list : [];
 
-    public void Add(Guid follower, Guid person)
+    public void Add(Guid follower, Guid userId)
     {
-        if (!byPerson.TryGetValue(person, out var own))
-            byPerson.Add(person, own = new List<Guid>(1));
-        own.Add(follower);
+        if (!byUser.TryGetValue(userId, out var list))
+            byUser.Add(userId, list = new List<Guid>(1));
+        list.Add(follower);
     }
 
-    public void Remove(Guid follower, IEnumerable<Guid> people)
+    public void Remove(Guid follower, IEnumerable<Guid> users)
     {
-        foreach (var person in people)
+        foreach (var userId in users)
         {
-            if (byPerson.TryGetValue(person, out var own) && own.Remove(follower) && own.Count == 0)
-                byPerson.Remove(person);
+            if (byUser.TryGetValue(userId, out var list) && list.Remove(follower) && list.Count == 0)
+                byUser.Remove(userId);
         }
     }
 }

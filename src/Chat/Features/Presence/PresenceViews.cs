@@ -7,10 +7,10 @@ using Chat.Socket;
 namespace Chat.Features;
 
 /// <summary>
-/// What this node's users have been told of others. Whoever changes something only hints at it; here the truth, leases and blocks
-/// together, is read anew and told where it differs from what was told last. Each read takes a number before it begins, and of two
-/// the one that began later stays: so hints may come twice, late, or in any order, nobody waits for anybody else's read, what is
-/// told last is true, and the same is never told twice.
+/// Maintains what this node's users have received of others' presence. Changes are only hints: on a hint, leases and blocks are
+/// read again, and differences to what was last sent are pushed. Every read takes a number before it begins, and a later number
+/// wins; so hints may be duplicated, delayed or reordered, reads need not wait for each other, the last status sent is
+/// correct, and none is sent twice.
 /// </summary>
 internal sealed partial class PresenceViews(
     PresenceLeases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time, ILogger<PresenceViews> log)
@@ -18,27 +18,30 @@ internal sealed partial class PresenceViews(
 {
     private const int MaxBatch = 1024;
 
-    /// <summary>Stands in a hint for all of a user's contacts.</summary>
+    /// <summary>In a hint: all contacts of the user.</summary>
     private static readonly Guid All = Guid.Empty;
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<Guid, PresenceView> views = new();
     private readonly ConcurrentDictionary<Connection, long> openings = new();
     private readonly Followers followers = new();
-    private readonly HashSet<PresenceView> looking = [];
+    private readonly HashSet<PresenceView> loading = [];
     private readonly Lock gate = new();
     private readonly Channel<(Guid To, Guid About)> hints = Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
     private List<(Guid To, Guid About)> pending = [];
     private long reads;
-    private int lookedAgain;
+    private int reconnectsSeen;
 
-    /// <summary>Somebody's presence, as a user sees it, may have changed: to be told on every node where that user is.</summary>
+    /// <summary>Hints, on all nodes, that a user's presence as seen by another user may have changed.</summary>
     public void Invalidate(Guid to, Guid about)
     {
         EnqueueHint(to, about);
         backplane.Publish(to, new PresenceChanged(about));
     }
 
-    /// <summary>These people may have come or gone: one publish for all of them, and each node knows who of its own users follows whom.</summary>
+    /// <summary>
+    /// Hints that users may have come online or gone offline. One publish for all of them; each node knows which of its users
+    /// follow whom.
+    /// </summary>
     public void Announce(IReadOnlyList<Guid> users)
     {
         HintFollowers(users);
@@ -46,8 +49,8 @@ internal sealed partial class PresenceViews(
     }
 
     /// <summary>
-    /// Before auth_success: reads what status.bulk will say, so that whatever changes after auth_success is told on top of it. What is
-    /// news in it, the user's other connections hear at once. Several connections of one user share a read that is under way.
+    /// Reads the content of status.bulk before auth_success is sent, so that every later change is pushed as an update to it.
+    /// Changes that the read finds are pushed to the user's other connections at once. Connections of one user share a read.
     /// </summary>
     public async ValueTask OnOpeningAsync(Connection connection)
     {
@@ -65,7 +68,7 @@ internal sealed partial class PresenceViews(
         }
         catch (Exception failure) when (IsTransientOutage(failure))
         {
-            // An empty list is better than a connection that does not open; what it lacks is told once PostgreSQL is back.
+            // An incomplete list is better than a connection that does not open; the rest is sent once PostgreSQL is available.
             NotUpToDate(failure.Message);
             EnqueueHint(view.UserId, All);
         }
@@ -73,7 +76,7 @@ internal sealed partial class PresenceViews(
         openings[connection] = read;
     }
 
-    /// <summary>status.bulk, in parts: the people with whom the user has talked last.</summary>
+    /// <summary>Sends status.bulk in several frames.</summary>
     public ValueTask OnOpenedAsync(Connection connection)
     {
         if (openings.TryRemove(connection, out var read) && views.TryGetValue(connection.User.Id, out var view))
@@ -92,19 +95,19 @@ internal sealed partial class PresenceViews(
             if (view.Connections.Count > 0)
                 return ValueTask.CompletedTask;
             views.TryRemove(view.UserId, out _);
-            looking.Remove(view);
+            loading.Remove(view);
             followers.Remove(view.UserId, view.Known);
         }
 
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>A block makes the two vanish for each other; its end brings those who are there back.</summary>
-    public async ValueTask BlockChangedAsync(Guid one, Guid other)
+    /// <summary>Pushes the change of a block: it hides the two users from each other, and its end reveals them again.</summary>
+    public async ValueTask BlockChangedAsync(Guid first, Guid second)
     {
-        backplane.Publish(one, new PresenceChanged(other));
-        backplane.Publish(other, new PresenceChanged(one));
-        (Guid, Guid)[] both = [(one, other), (other, one)];
+        backplane.Publish(first, new PresenceChanged(second));
+        backplane.Publish(second, new PresenceChanged(first));
+        (Guid, Guid)[] both = [(first, second), (second, first)];
         try
         {
             await RefreshAsync(both);
@@ -117,15 +120,15 @@ internal sealed partial class PresenceViews(
         }
     }
 
-    /// <summary>The status of those among some people who are contacts of a user, as the user may see it.</summary>
-    /// <remarks>Without PostgreSQL it is not known who they are, which is another thing than that there are none.</remarks>
-    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId, IEnumerable<Guid> asked)
+    /// <summary>Returns the presence of those of the given users who are contacts of the user.</summary>
+    /// <remarks>Throws if PostgreSQL is unavailable: an empty list would claim that none is a contact.</remarks>
+    public async Task<IReadOnlyList<UserStatus>> StatusForAsync(Guid userId, IEnumerable<Guid> users)
     {
-        var all = await contacts.LoadAsync([.. asked.Select(other => (userId, other))]);
+        var all = await contacts.LoadAsync([.. users.Select(other => (userId, other))]);
         var (online, isKnown) = await OnlineAsync(all);
-        // Leases that nobody can renew say nothing: what the user's connections were told last is the best there is.
-        var told = isKnown ? null : views.GetValueOrDefault(userId);
-        return [.. all.Select(contact => PresenceView.Status(contact, online.Contains(contact.UserId) || (!contact.IsBlocked && told?.StatusOf(contact.UserId) == true)))];
+        // Leases cannot be renewed during an outage and mean nothing: fall back to the last status sent.
+        var fallback = isKnown ? null : views.GetValueOrDefault(userId);
+        return [.. all.Select(contact => PresenceView.Status(contact, online.Contains(contact.UserId) || (!contact.IsBlocked && fallback?.StatusOf(contact.UserId) == true)))];
     }
 
     void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => EnqueueHint(userId, received.UserId);
@@ -133,7 +136,7 @@ internal sealed partial class PresenceViews(
     void INodeHandler<PresenceAnnounced>.Handle(Guid userId, PresenceAnnounced received) => HintFollowers(received.Users);
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("presence views", ProcessHintsAsync), ("presence views after an outage", RefreshAllAsync)];
+        [("presence hints", ProcessHintsAsync), ("presence refresh after an outage", RefreshAllAsync)];
 
     private void EnqueueHint(Guid to, Guid about)
     {
@@ -145,8 +148,8 @@ internal sealed partial class PresenceViews(
     {
         lock (gate)
         {
-            // Whom these follow is only just being read.
-            foreach (var view in looking)
+            // The contacts of these views are still being loaded.
+            foreach (var view in loading)
                 view.Missed.AddRange(users);
             foreach (var about in users)
             {
@@ -179,14 +182,14 @@ internal sealed partial class PresenceViews(
         }
     }
 
-    // What was looked at while Redis was away, or before the other nodes had put their leases back, may be wrong, and
-    // nobody hints at it again.
+    // Reads made during an outage, or before the other nodes had restored their leases, may be wrong, and no further hint
+    // corrects them.
     private async Task RefreshAllAsync(CancellationToken stopping)
     {
         while (true)
         {
-            await redis.WaitForReconnectAsync(lookedAgain, stopping);
-            lookedAgain = redis.ReconnectCount;
+            await redis.WaitForReconnectAsync(reconnectsSeen, stopping);
+            reconnectsSeen = redis.ReconnectCount;
             leases.RecordInterruption();
             foreach (var view in views.Values)
             {
@@ -198,11 +201,11 @@ internal sealed partial class PresenceViews(
 
     private async Task RefreshAsync(IReadOnlyCollection<(Guid To, Guid About)> pairs)
     {
-        var own = pairs.Where(pair => views.ContainsKey(pair.To)).Distinct().ToArray();
-        if (own.Length == 0)
+        var local = pairs.Where(pair => views.ContainsKey(pair.To)).Distinct().ToArray();
+        if (local.Length == 0)
             return;
         var read = Interlocked.Increment(ref reads);
-        var found = await contacts.LoadAsync(own);
+        var found = await contacts.LoadAsync(local);
         foreach (var contact in found.Where(contact => contact.IsBlocked))
             Take(contact, isOnline: false, read);
         var visible = found.Where(contact => !contact.IsBlocked).ToArray();
@@ -218,46 +221,46 @@ internal sealed partial class PresenceViews(
             Take(contact, online.Contains(contact.UserId), read);
     }
 
-    // Reads all contacts, or shares a read that is under way: what changes while it is, is told on top of it.
+    // Loads all contacts, or shares a load in progress: changes during the load are pushed afterwards.
     private Task<long> LoadAsync(PresenceView view)
     {
         lock (gate)
         {
-            if (view.Looking is { IsCompleted: false } looks)
-                return looks;
-            looking.Add(view);
+    if (view.Loading is { IsCompleted: false } running)
+                return running;
+            loading.Add(view);
             var read = Interlocked.Increment(ref reads);
-            return view.Looking = Task.Run(() => ReadAsync(view, read));
+    return view.Loading = Task.Run(() => ReadAsync(view, read));
         }
     }
 
-    // A lease that is there is always true. One that is not says nothing while Redis is away or has just come back: then
-    // what was told last is the best there is, and for somebody new here a list that says "away" is better than a
-    // connection that does not open.
+    // An existing lease is always valid. A missing one means nothing during an outage of Redis or just after it: then fall
+    // back to the last status sent. For a user without one, a list that says "offline" is better than a connection that does
+    // not open.
     private async Task<long> ReadAsync(PresenceView view, long read)
     {
-        List<Guid> again = [];
+        List<Guid> recheck = [];
         try
         {
             var all = await contacts.LoadAsync(view.UserId);
             var (online, isKnown) = await OnlineAsync(all);
             foreach (var contact in all)
                 Take(contact, online.Contains(contact.UserId), read, isKnown);
-            // Nobody may hint at it again when Redis is back.
+            // No other hint may follow when Redis is available again.
             if (!isKnown)
-                again.AddRange(all.Select(contact => contact.UserId));
+                recheck.AddRange(all.Select(contact => contact.UserId));
             return read;
         }
         finally
         {
             lock (gate)
             {
-                looking.Remove(view);
-                again.AddRange(view.Missed.Intersect(view.Known));
+                loading.Remove(view);
+                recheck.AddRange(view.Missed.Intersect(view.Known));
                 view.Missed.Clear();
             }
 
-            foreach (var about in again)
+            foreach (var about in recheck)
                 EnqueueHint(view.UserId, about);
         }
     }
@@ -266,7 +269,7 @@ internal sealed partial class PresenceViews(
     {
         lock (gate)
         {
-            // Somebody who has left meanwhile follows nobody.
+            // The user may have disconnected meanwhile; then they follow nobody.
             if (views.TryGetValue(contact.OfUser, out var view) && view.Take(contact, isOnline, read, isKnown, Time))
                 followers.Add(view.UserId, contact.UserId);
         }

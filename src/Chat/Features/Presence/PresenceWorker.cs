@@ -9,10 +9,9 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// Takes leases and gives them back, and tells of what changed. Connections come and go into its queue and nobody
-/// waits for it; it takes what has piled up, cancels out what came and went again, and asks Redis and PostgreSQL once
-/// for all of it: a thousand people coming back are a few round trips, not a thousand. What Redis or PostgreSQL could
-/// not take is tried again until they can.
+/// Acquires, renews and releases leases, and publishes presence transitions. Connections only enqueue and never wait. The worker
+/// takes batches, coalesces connections that opened and closed within one, and issues a constant number of round trips for the
+/// batch: a thousand reconnecting users cost a few. What Redis or PostgreSQL could not accept is retried until they do.
 /// </summary>
 internal sealed partial class PresenceWorker(
     PresenceLeases leases, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
@@ -23,8 +22,8 @@ internal sealed partial class PresenceWorker(
     private readonly Channel<Arrival> queue = Channel.CreateUnbounded<Arrival>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Channel<Announcement> announcements = Channel.CreateUnbounded<Announcement>(new UnboundedChannelOptions { SingleReader = true });
 
-    // The leases that this node has taken and renews. A connection is in here only once its lease was taken: a renewal
-    // that came first would hide that its user has come online.
+    // The leases that this node holds and renews. A connection is added only after its lease was acquired: renewing it
+    // earlier would hide its user's online transition.
     private readonly Dictionary<Guid, Holding> held = [];
     private readonly Lock gate = new();
     private List<Arrival> pending = [];
@@ -32,20 +31,20 @@ internal sealed partial class PresenceWorker(
 
     public ValueTask OnOpenedAsync(Connection connection)
     {
-        queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsHere: true));
+        queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsOpen: true));
         return ValueTask.CompletedTask;
     }
 
     public ValueTask OnClosedAsync(Connection connection)
     {
-        queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsHere: false));
+        queue.Writer.TryWrite(new Arrival(connection.User.Id, connection.Id, IsOpen: false));
         return ValueTask.CompletedTask;
     }
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("presence of arrivals", ArrivalsAsync), ("renewal of leases", RenewalsAsync), ("presence announcements", AnnouncementsAsync)];
+        [("presence connection queue", ArrivalsAsync), ("presence lease renewal", RenewalsAsync), ("presence announcements", AnnouncementsAsync)];
 
-    /// <summary>Gives back all leases, so that whoever does not come back to another node is offline at once.</summary>
+    /// <summary>Releases all leases, so that users who do not reconnect to another node are offline at once.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
@@ -58,7 +57,7 @@ internal sealed partial class PresenceWorker(
         }
         catch (Exception failure) when (IsTransientOutage(failure) || failure is ObjectDisposedException)
         {
-            // Away, or a host that does not wait for its services. The leases run out by themselves, and another node tells.
+            // Unavailable, or disposed by a host that does not wait. The leases expire, and another node publishes the transitions.
             NotUpToDate(failure.Message);
         }
     }
@@ -79,18 +78,18 @@ internal sealed partial class PresenceWorker(
         {
             while (true)
             {
-                var returns = redis.ReconnectCount;
+    var reconnectsSeen = redis.ReconnectCount;
                 await RenewAsync();
                 for (var waited = TimeSpan.Zero; waited < PresenceLeases.RenewInterval; waited += RetryDelay)
                 {
-                    // After an interruption the other nodes' leases look run out until those have renewed them.
+                    // After an outage the other nodes' leases look expired until they have been renewed.
                     if (!leases.IsSettling)
                     {
-                        foreach (var (userId, end) in await leases.SweepAsync())
-                            announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, PresenceLeases.RenewedAt(end)));
+    foreach (var (userId, expiry) in await leases.SweepAsync())
+                            announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, PresenceLeases.RenewedAt(expiry)));
                     }
 
-                    if (redis.ReconnectCount > returns)
+    if (redis.ReconnectCount > reconnectsSeen)
                     {
                         leases.RecordInterruption();
                         break;
@@ -110,51 +109,51 @@ internal sealed partial class PresenceWorker(
     private async Task RenewAsync()
     {
         await leases.SynchronizeAsync();
-        Holding[] own;
+        Holding[] renewed;
         Task<IReadOnlyList<Guid>> renewing;
         lock (gate)
         {
-            own = [.. held.Values];
-            renewing = leases.RenewAsync([.. own.Select(holding => (holding.UserId, holding.ConnectionId))]);
+            renewed = [.. held.Values];
+            renewing = leases.RenewAsync([.. renewed.Select(holding => (holding.UserId, holding.ConnectionId))]);
         }
 
-        // Most often Redis has come back empty, and nobody has changed. But where this node was cut off for so long that
-        // another one has told that its people had gone, it is to be told that they are here.
+        // Usually Redis has restarted empty and nobody's presence has changed. But if this node was partitioned for so long
+        // that another one has published its users as offline, they must be published as online.
         var lost = (await renewing).ToHashSet();
         if (lost.Count == 0)
             return;
         await using var session = store.QuerySession();
-        var toldGone = (await session.LoadManyAsync<LastSeen>(lost.ToArray())).ToDictionary(seen => seen.Id, seen => seen.ToldAt);
-        var back = own.Where(holding => lost.Contains(holding.UserId) && toldGone.TryGetValue(holding.UserId, out var at) && at >= holding.Since);
+        var declaredOffline = (await session.LoadManyAsync<LastSeen>(lost.ToArray())).ToDictionary(seen => seen.Id, seen => seen.ToldAt);
+        var back = renewed.Where(holding => lost.Contains(holding.UserId) && declaredOffline.TryGetValue(holding.UserId, out var at) && at >= holding.Since);
         foreach (var userId in back.Select(holding => holding.UserId).Distinct())
             announcements.Writer.TryWrite(new Announcement(userId, Transition.CameOnline, Time.GetWireNow()));
     }
 
     private async Task HandleAsync()
     {
-        // A connection that came and went again while Redis was busy never mattered.
-        var wanted = pending.GroupBy(arrival => arrival.ConnectionId).Where(own => own.Count() == 1).SelectMany(own => own).ToArray();
-        Task<Transition>[] asked;
+        // Coalesce: a connection that opened and closed within one batch is a no-op.
+        var effective = pending.GroupBy(arrival => arrival.ConnectionId).Where(group => group.Count() == 1).SelectMany(group => group).ToArray();
+        Task<Transition>[] changes;
         var now = leases.RedisTime;
         lock (gate)
         {
-            // From here on nothing renews what is given back.
-            foreach (var arrival in wanted.Where(arrival => !arrival.IsHere))
+            // Released leases must not be renewed any more.
+            foreach (var arrival in effective.Where(arrival => !arrival.IsOpen))
                 held.Remove(arrival.ConnectionId);
-            asked = [.. wanted.Select(arrival => arrival.IsHere
+            changes = [.. effective.Select(arrival => arrival.IsOpen
                 ? leases.AddAsync(arrival.UserId, arrival.ConnectionId)
                 : leases.RemoveAsync(arrival.UserId, arrival.ConnectionId))];
         }
 
-        var transitions = await Task.WhenAll(asked);
+        var transitions = await Task.WhenAll(changes);
         lock (gate)
         {
-            foreach (var arrival in wanted.Where(arrival => arrival.IsHere))
+    foreach (var arrival in effective.Where(arrival => arrival.IsOpen))
                 held[arrival.ConnectionId] = new Holding(arrival.UserId, arrival.ConnectionId, now);
         }
 
         pending = [];
-        foreach (var (arrival, transition) in wanted.Zip(transitions).Where(outcome => outcome.Second != Transition.None))
+        foreach (var (arrival, transition) in effective.Zip(transitions).Where(outcome => outcome.Second != Transition.None))
             announcements.Writer.TryWrite(new Announcement(arrival.UserId, transition, Time.GetWireNow()));
     }
 
@@ -162,7 +161,7 @@ internal sealed partial class PresenceWorker(
     {
         while (unpublished.Count > 0 || await announcements.Reader.WaitToReadAsync(stopping))
         {
-            // After an interruption the other nodes may not listen again yet, and nothing would repeat what they miss.
+            // After an outage the other nodes may not have subscribed again, and nothing repeats what they miss.
             if (leases.IsSettling)
                 await Task.Delay(RetryDelay, Time, stopping);
             else
@@ -182,7 +181,7 @@ internal sealed partial class PresenceWorker(
             session.Store(new LastSeen { Id = userId, At = at, ToldAt = leases.RedisTime });
         await session.SaveChangesAsync();
 
-        // Whether it is so, and still so, is found out where it is told.
+        // Receivers check themselves whether the transition still holds.
         views.Announce([.. unpublished.Select(change => change.UserId).Distinct()]);
         foreach (var change in unpublished)
             metrics.PresenceChanged(change.Transition == Transition.CameOnline);
@@ -192,7 +191,7 @@ internal sealed partial class PresenceWorker(
     [LoggerMessage(240, LogLevel.Debug, "Presence is not up to date while Redis or PostgreSQL is unavailable ({Reason})")]
     private partial void NotUpToDate(string reason);
 
-    private readonly record struct Arrival(Guid UserId, Guid ConnectionId, bool IsHere);
+    private readonly record struct Arrival(Guid UserId, Guid ConnectionId, bool IsOpen);
 
     private readonly record struct Holding(Guid UserId, Guid ConnectionId, DateTimeOffset Since);
 

@@ -11,9 +11,9 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// How far somebody has come: read and delivered are cursors, numbers that never go back, on any number of devices
-/// and nodes, because the member's row is locked while it is moved. Read implies delivered. Publishes
-/// <c>message.read_update</c> and <c>message.delivered_update</c> to the others, and the new unread numbers to the
+/// Tracks how far each member has read and received a conversation. Both are cursors, sequence numbers that never decrease, on
+/// any number of devices and nodes: the member's row is locked while a cursor advances. Read implies delivered. Publishes
+/// <c>message.read_update</c> and <c>message.delivered_update</c> to the other members, and the new unread counts to the
 /// reader's own devices.
 /// </summary>
 public sealed class ReadReceiptsSlice : ISlice
@@ -31,8 +31,8 @@ public sealed class ReadReceiptsSlice : ISlice
 }
 
 /// <summary>The event <c>message.read</c>, and the body of <c>POST /chat/conversations/{id}/read</c>.</summary>
-/// <param name="ConversationId">Where; over REST it is in the address.</param>
-/// <param name="UpTo">The number of a message; left out: everything.</param>
+/// <param name="ConversationId">The conversation; over REST it is in the path.</param>
+/// <param name="UpTo">The sequence number to read up to; if omitted, everything.</param>
 [SchemaName("ReadMessages")]
 public sealed record MarkRead([property: NotInBody] Guid? ConversationId, long? UpTo) : IEvent<MarkRead>
 {
@@ -43,9 +43,9 @@ public sealed record MarkRead([property: NotInBody] Guid? ConversationId, long? 
     public static JsonTypeInfo<MarkRead> Json => FeatureJson.Wire.MarkRead;
 }
 
-/// <summary>The event <c>message.delivered</c>: a device of the user's has everything up to a number.</summary>
-/// <param name="ConversationId">Where.</param>
-/// <param name="UpTo">The number.</param>
+/// <summary>The event <c>message.delivered</c>: a device of the user has received everything up to a sequence number.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="UpTo">The sequence number.</param>
 public sealed record MarkDelivered(Guid? ConversationId, long? UpTo) : IEvent<MarkDelivered>
 {
     /// <inheritdoc/>
@@ -55,13 +55,13 @@ public sealed record MarkDelivered(Guid? ConversationId, long? UpTo) : IEvent<Ma
     public static JsonTypeInfo<MarkDelivered> Json => FeatureJson.Wire.MarkDelivered;
 }
 
-/// <summary>The event <c>message.read_ack</c>: the cursor is committed.</summary>
-/// <param name="ConversationId">Where.</param>
-/// <param name="MarkedCount">How many messages of others this has newly marked.</param>
-/// <param name="UpTo">Where the cursor stands now.</param>
-/// <param name="ReadAt">When.</param>
-/// <param name="Unread">What is left unread there.</param>
-/// <param name="TotalUnread">What is left unread over all conversations.</param>
+/// <summary>The event <c>message.read_ack</c>: the read cursor is committed.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="MarkedCount">The number of messages by others that were newly marked as read.</param>
+/// <param name="UpTo">The cursor.</param>
+/// <param name="ReadAt">When they were read.</param>
+/// <param name="Unread">The number of messages left unread in the conversation.</param>
+/// <param name="TotalUnread">The number of messages left unread in all conversations.</param>
 [SchemaName("MessagesRead")]
 public sealed record ReadAck(Guid ConversationId, int MarkedCount, long UpTo, DateTimeOffset ReadAt, long Unread, long TotalUnread) : IEvent<ReadAck>
 {
@@ -72,12 +72,13 @@ public sealed record ReadAck(Guid ConversationId, int MarkedCount, long UpTo, Da
     public static JsonTypeInfo<ReadAck> Json => FeatureJson.Wire.ReadAck;
 }
 
-/// <summary>The event <c>message.read_update</c>, to the other members.</summary>
-/// <param name="ConversationId">Where.</param>
-/// <param name="MessageIds">The messages that are newly marked, ascending by number; the last 100 of them, <paramref name="UpTo"/> says the rest.</param>
-/// <param name="UpTo">Where the reader's cursor stands.</param>
+/// <summary>The event <c>message.read_update</c>, sent to the other members.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="MessageIds">The newly read messages, ascending by sequence number; only the last 100, <paramref name="UpTo"/>
+/// covers the rest.</param>
+/// <param name="UpTo">The reader's cursor.</param>
 /// <param name="ReadBy">The reader.</param>
-/// <param name="ReadAt">When.</param>
+/// <param name="ReadAt">When they were read.</param>
 public sealed record ReadUpdate(Guid ConversationId, IReadOnlyList<Guid> MessageIds, long UpTo, Guid ReadBy, DateTimeOffset ReadAt) : IEvent<ReadUpdate>
 {
     /// <inheritdoc/>
@@ -89,11 +90,11 @@ public sealed record ReadUpdate(Guid ConversationId, IReadOnlyList<Guid> Message
     internal MemberCursor Cursor => new(ReadBy, UpTo, UpTo);
 }
 
-/// <summary>The event <c>message.delivered_update</c>, to the other members.</summary>
-/// <param name="ConversationId">Where.</param>
-/// <param name="UpTo">Everything up to here has reached a device.</param>
-/// <param name="UserId">Whose device.</param>
-/// <param name="DeliveredAt">When.</param>
+/// <summary>The event <c>message.delivered_update</c>, sent to the other members.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="UpTo">Everything up to this sequence number has reached a device.</param>
+/// <param name="UserId">The owner of the device.</param>
+/// <param name="DeliveredAt">When it was delivered.</param>
 public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId, DateTimeOffset DeliveredAt) : IEvent<DeliveredUpdate>
 {
     /// <inheritdoc/>
@@ -105,12 +106,12 @@ public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId
     internal MemberCursor Cursor => new(UserId, 0, UpTo);
 }
 
-/// <summary>Moves cursors and tells of it.</summary>
+/// <summary>Advances cursors and publishes the updates.</summary>
 internal sealed class ReadReceiptsHandler(
     Conversations conversations, ReceiptPublisher receipts, UnreadRefresher recounts, IDocumentStore store, TimeProvider time)
     : IHandler<MarkRead>, IHandler<MarkDelivered>
 {
-    /// <summary>So many messages an update names; a cursor may pass any number of them at once.</summary>
+    /// <summary>Most message ids in an update; a cursor may pass any number of messages at once.</summary>
     public const int MaxMessageIds = 100;
 
     public async ValueTask<ChatError?> HandleAsync(MarkRead received, EventContext context)
@@ -122,40 +123,40 @@ internal sealed class ReadReceiptsHandler(
     public async ValueTask<ChatError?> HandleAsync(MarkDelivered received, EventContext context)
     {
         if (received.UpTo is null)
-            return ChatError.Invalid("upTo", "The number of a message is needed.");
+    return ChatError.Invalid("upTo", "A sequence number is required.");
         var (conversation, error) = await FindAsync(received.ConversationId, context.UserId);
         if (conversation is null)
             return error;
-        var (moved, fault) = await MoveAsync(conversation.Id, context.UserId, received.UpTo, isRead: false);
-        if (moved is { Before: var before, After: var after, Apart: var apart } && after.DeliveredUpTo > before.DeliveredUpTo)
+        var (moved, invalid) = await MoveAsync(conversation.Id, context.UserId, received.UpTo, isRead: false);
+        if (moved is { Before: var before, After: var after, Blocked: var blocked } && after.DeliveredUpTo > before.DeliveredUpTo)
         {
             var update = new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow());
-            receipts.Publish(Others(conversation, context.UserId, apart), conversation.Id, update.Cursor, Frame.Of(update));
+    receipts.Publish(Others(conversation, context.UserId, blocked), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
-        return fault;
+        return invalid;
     }
 
-    /// <summary>What the socket and REST have in common.</summary>
-    /// <param name="read">How far.</param>
-    /// <param name="reader">Who.</param>
-    /// <param name="from">The connection that asked, if one did.</param>
-    /// <param name="reply">Sends it the answer, whose counts have their place among those that other events tell it.</param>
+    /// <summary>Marks messages as read, for the socket and for REST.</summary>
+    /// <param name="read">The conversation and the cursor.</param>
+    /// <param name="reader">The reader.</param>
+    /// <param name="from">The requesting connection, if any.</param>
+    /// <param name="reply">Sends it the reply, whose counts are ordered with those of its other events.</param>
     public async Task<(ReadAck? Read, ChatError? Error)> ReadAsync(MarkRead read, Guid reader, Connection? from, Action<ReadAck>? reply = null)
     {
         var (conversation, error) = await FindAsync(read.ConversationId, reader);
         if (conversation is null)
             return (null, error);
-        var (moved, fault) = await MoveAsync(conversation.Id, reader, read.UpTo, isRead: true);
-        if (moved is not { Before: var before, After: var after, Apart: var apart })
-            return (null, fault);
+        var (moved, invalid) = await MoveAsync(conversation.Id, reader, read.UpTo, isRead: true);
+        if (moved is not { Before: var before, After: var after, Blocked: var blocked })
+            return (null, invalid);
 
         var readAt = time.GetWireNow();
         var marked = await MarkedAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
         if (after.ReadUpTo > before.ReadUpTo)
         {
             var update = new ReadUpdate(conversation.Id, marked.Latest, after.ReadUpTo, reader, readAt);
-            receipts.Publish(Others(conversation, reader, apart), conversation.Id, update.Cursor, Frame.Of(update));
+    receipts.Publish(Others(conversation, reader, blocked), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
         ReadAck? answer = null;
@@ -170,26 +171,26 @@ internal sealed class ReadReceiptsHandler(
     private async ValueTask<(Conversation? Conversation, ChatError? Error)> FindAsync(Guid? conversationId, Guid userId)
     {
         if (conversationId is not { } id)
-            return (null, ChatError.Invalid("conversationId", "A conversation's id is needed."));
+    return (null, ChatError.Invalid("conversationId", "A conversation id is required."));
         var conversation = await conversations.FindAsync(id, userId);
         return (conversation, conversation is null ? ChatError.Forbidden : null);
     }
 
-    // A block locks the same row before it takes down how far each has come: either it takes down this move, too, or
-    // the move finds the block, and is not told across it.
+    // Creating a block locks the same row before it freezes the cursors: either it freezes this move as well, or the move
+    // finds the block and is not published to the other user.
     private async Task<(Move? Moved, ChatError? Error)> MoveAsync(Guid conversationId, Guid userId, long? upTo, bool isRead)
     {
         await using var session = store.LightweightSession();
         await session.BeginTransactionAsync(CancellationToken.None);
-        var look = session.CreateBatchQuery();
-        var members = look.Query<Member>("where id = ? for update", Member.IdOf(conversationId, userId));
-        var head = look.Load<ConversationHead>(conversationId);
-        var blocks = look.Query<Block>("where blocker_id = ? or blocked_id = ?", userId, userId);
-        await look.Execute();
+        var batch = session.CreateBatchQuery();
+        var members = batch.Query<Member>("where id = ? for update", Member.IdOf(conversationId, userId));
+        var head = batch.Load<ConversationHead>(conversationId);
+        var blocks = batch.Query<Block>("where blocker_id = ? or blocked_id = ?", userId, userId);
+        await batch.Execute();
         var before = (await members).Single();
         var last = (await head)!.Seq;
         if (upTo is < 1 || upTo > last)
-            return (null, ChatError.Invalid("upTo", "There is no such number in this conversation."));
+    return (null, ChatError.Invalid("upTo", "This sequence number does not exist in the conversation."));
 
         var after = Member.Advanced(before, upTo ?? last, isRead);
         if (after != before)
@@ -201,7 +202,10 @@ internal sealed class ReadReceiptsHandler(
         return (new Move(before, after, (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet()), null);
     }
 
-    /// <summary>The messages of others that a reader has newly marked: how many, and the last of them, ascending by number.</summary>
+    /// <summary>
+    /// Returns the messages by others that a reader has newly read: their number, and the ids of the last ones in ascending
+    /// order.
+    /// </summary>
     public async Task<(int Count, IReadOnlyList<Guid> Latest)> MarkedAsync(Guid conversationId, Guid reader, long after, long upTo)
     {
         if (upTo <= after)
@@ -213,23 +217,23 @@ internal sealed class ReadReceiptsHandler(
         return (latest.Count < MaxMessageIds ? latest.Count : await marked.CountAsync(), [.. latest.Reverse()]);
     }
 
-    private static Guid[] Others(Conversation conversation, Guid userId, HashSet<Guid> apart) =>
-        [.. conversation.Members.Where(other => other != userId && !apart.Contains(other))];
+    private static Guid[] Others(Conversation conversation, Guid userId, HashSet<Guid> blocked) =>
+        [.. conversation.Members.Where(other => other != userId && !blocked.Contains(other))];
 
-    /// <summary>A cursor that was moved, or had been further already, and between whom and its owner there was a block.</summary>
-    private sealed record Move(Member Before, Member After, HashSet<Guid> Apart);
+    /// <summary>A cursor before and after a request, and the users with whom its owner has a block.</summary>
+    private sealed record Move(Member Before, Member After, HashSet<Guid> Blocked);
 }
 
-/// <summary>The REST side.</summary>
+/// <summary>The REST endpoints.</summary>
 public sealed class ReadReceiptsModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapPost("/chat/conversations/{id:guid}/read", ReadAsync).RequireAuthorization().WithTags("Messages")
-            .Describe("readMessages", "Marks messages as read.", "The same as `message.read`. `upTo` is a number that the conversation has; left out, everything is read. The cursor does not go back.")
+            .Describe("readMessages", "Marks messages as read.", "The same as `message.read`. `upTo` is a sequence number of the conversation; if omitted, everything is read. The cursor never decreases.")
             .Accepts(new MarkRead(null, 17))
             .Returns(StatusCodes.Status200OK, "The cursor is committed.", new ReadAck(Example.Conversation, 3, 17, Example.At, 0, 4))
-            .Fails(ChatError.Invalid("upTo", "There is no such number in this conversation."), ChatError.Forbidden);
+            .Fails(ChatError.Invalid("upTo", "This sequence number does not exist in the conversation."), ChatError.Forbidden);
 
     private static async Task<IResult> ReadAsync([Description("The conversation.")] Guid id, Body<MarkRead> body, HttpContext http, ReadReceiptsHandler handler)
     {

@@ -4,10 +4,10 @@ using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>Node event: another member of a conversation of the channel's user has come further.</summary>
-/// <param name="ConversationId">Where.</param>
-/// <param name="Cursor">Who, and up to where.</param>
-/// <param name="Frame">What the user's connections are told.</param>
+/// <summary>Node event: a cursor of another member in a conversation of the channel's user has advanced.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="Cursor">The member and their cursors.</param>
+/// <param name="Frame">The frame for the user's connections.</param>
 internal sealed record ReceiptForwarded(Guid ConversationId, MemberCursor Cursor, byte[] Frame) : IEvent<ReceiptForwarded>
 {
     public static string Name => "receipt";
@@ -15,10 +15,10 @@ internal sealed record ReceiptForwarded(Guid ConversationId, MemberCursor Cursor
     public static JsonTypeInfo<ReceiptForwarded> Json => FeatureJson.Wire.ReceiptForwarded;
 }
 
-/// <summary>Tells how far somebody has come. What is lost on the way, <see cref="ReceiptRepair"/> tells.</summary>
+/// <summary>Publishes cursor updates. What is lost between nodes is sent again by <see cref="ReceiptRepair"/>.</summary>
 internal sealed class ReceiptPublisher(Delivery delivery, RedisBackplane backplane) : INodeHandler<ReceiptForwarded>
 {
-    /// <summary>Tells other members, on every node.</summary>
+    /// <summary>Notifies other members on every node.</summary>
     public void Publish(IReadOnlyCollection<Guid> others, Guid conversationId, MemberCursor cursor, Frame frame)
     {
         foreach (var other in others)

@@ -8,9 +8,9 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// Makes the loss of a receipt between nodes harmless: asks every four seconds which cursors have come further than what
-/// this node has told of them. What is behind in two checks in a row is told, so that what is just on its way
-/// is left alone; that makes a receipt at most ten seconds late.
+/// Recovers receipts that were lost between nodes: compares every four seconds the cursors in the database with those that this
+/// node has sent. Only what is behind in two consecutive checks is sent, so that receipts in flight are left alone; a receipt is
+/// thus at most ten seconds late.
 /// </summary>
 internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, TableNames tables, ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
     : SupervisedBackgroundService(time, log)
@@ -27,24 +27,24 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         {
             foreach (var feeds in check.Begin(delivery.Feeds))
             {
-                foreach (var (userId, conversationId, told, cursor) in await MovedAsync(feeds))
+                foreach (var (userId, conversationId, sent, cursor) in await MovedAsync(feeds))
                 {
-                    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier) && IsPast(earlier, told) && delivery.FeedOf(userId) is { } feed)
-                        await NotifyAsync(feed, conversationId, told, cursor);
+    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier) && IsPast(earlier, sent) && delivery.FeedOf(userId) is { } feed)
+                        await NotifyAsync(feed, conversationId, sent, cursor);
                 }
             }
         }
     }
 
-    private static bool IsPast(MemberCursor one, MemberCursor other) => one.ReadUpTo > other.ReadUpTo || one.DeliveredUpTo > other.DeliveredUpTo;
+    private static bool IsPast(MemberCursor cursor, MemberCursor other) => cursor.ReadUpTo > other.ReadUpTo || cursor.DeliveredUpTo > other.DeliveredUpTo;
 
-    private async Task NotifyAsync(UserFeed feed, Guid conversationId, MemberCursor told, MemberCursor cursor)
+    private async Task NotifyAsync(UserFeed feed, Guid conversationId, MemberCursor sent, MemberCursor cursor)
     {
         var now = Time.GetWireNow();
         metrics.ReceiptRepaired();
-        if (cursor.ReadUpTo > told.ReadUpTo)
+        if (cursor.ReadUpTo > sent.ReadUpTo)
         {
-            var (_, marked) = await receipts.MarkedAsync(conversationId, cursor.UserId, told.ReadUpTo, cursor.ReadUpTo);
+    var (_, marked) = await receipts.MarkedAsync(conversationId, cursor.UserId, sent.ReadUpTo, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
             feed.Receipts.Notify(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
@@ -56,11 +56,11 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         }
     }
 
-    // Blocks are looked at in the same moment as the cursors: see ReadReceiptsHandler. What has moved behind one is told
-    // when it ends.
-    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Told, MemberCursor Cursor)>> MovedAsync(UserFeed[] feeds)
+    // Blocks are read in the same snapshot as the cursors: see ReadReceiptsHandler. Cursors that advance while a block exists
+    // are sent when it is removed.
+    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Sent, MemberCursor Cursor)>> MovedAsync(UserFeed[] feeds)
     {
-        var told = feeds.SelectMany(feed => feed.Receipts.All(), (feed, one) => (feed.UserId, one.ConversationId, one.Cursor)).ToArray();
+        var sent = feeds.SelectMany(feed => feed.Receipts.All(), (feed, entry) => (feed.UserId, entry.ConversationId, entry.Cursor)).ToArray();
         await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, o.user_id, coalesce(k.read_up_to, 0), coalesce(k.delivered_up_to, 0), o.read_up_to, {MemberCursor.DeliveredIn("o")}
             from {tables.Member} m
@@ -73,11 +73,11 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
                               where (b.blocker_id = m.user_id and b.blocked_id = o.user_id) or (b.blocker_id = o.user_id and b.blocked_id = m.user_id))
             """);
         command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
-        command.Parameters.Add(new() { Value = told.Select(one => one.UserId).ToArray() });
-        command.Parameters.Add(new() { Value = told.Select(one => one.ConversationId).ToArray() });
-        command.Parameters.Add(new() { Value = told.Select(one => one.Cursor.UserId).ToArray() });
-        command.Parameters.Add(new() { Value = told.Select(one => one.Cursor.ReadUpTo).ToArray() });
-        command.Parameters.Add(new() { Value = told.Select(one => one.Cursor.DeliveredUpTo).ToArray() });
+        command.Parameters.Add(new() { Value = sent.Select(entry => entry.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = sent.Select(entry => entry.ConversationId).ToArray() });
+        command.Parameters.Add(new() { Value = sent.Select(entry => entry.Cursor.UserId).ToArray() });
+        command.Parameters.Add(new() { Value = sent.Select(entry => entry.Cursor.ReadUpTo).ToArray() });
+        command.Parameters.Add(new() { Value = sent.Select(entry => entry.Cursor.DeliveredUpTo).ToArray() });
         var moved = new List<(Guid, Guid, MemberCursor, MemberCursor)>();
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())

@@ -5,7 +5,7 @@ namespace Chat.Features;
 
 internal static class RevocationHooks
 {
-    /// <summary>Asks to revoke a user's tokens, with this scope in the caller's token.</summary>
+    /// <summary>Requests to revoke a user's tokens, with this scope in the caller's token.</summary>
     public static async Task<HttpStatusCode> Revoke(this ChatApp app, TestUser user, string? scope = "chat.admin")
     {
         using var client = app.Http();
@@ -13,7 +13,7 @@ internal static class RevocationHooks
         return (await client.PostAsync($"/admin/users/{user.Id}/revoke", null)).StatusCode;
     }
 
-    /// <summary>Signs out on all devices, with this token.</summary>
+    /// <summary>Signs out on all devices with this token.</summary>
     public static async Task<HttpStatusCode> SignOutEverywhere(this ChatApp app, string token)
     {
         using var client = app.Http();

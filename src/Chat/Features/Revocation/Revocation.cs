@@ -10,14 +10,14 @@ using Chat.Tokens;
 namespace Chat.Features;
 
 /// <summary>
-/// Cuts a removed or disabled user off, or signs somebody out on all devices: whatever token of theirs was issued until now is
-/// void, and their connections are closed with 4501, at once where Redis works and within five seconds where it does not. A
-/// token issued later is good again: whether to issue one is the application's decision.
+/// Revokes the tokens of a removed or disabled user, or signs a user out on all devices: every token issued until now is invalid,
+/// and the user's connections are closed with 4501, at once if Redis works and within five seconds otherwise. Tokens
+/// issued later are valid: whether to issue one is the application's decision.
 /// </summary>
 /// <remarks>
-/// Now is a moment of ours, and <c>iat</c> one of the issuer's, whose clock may be off by <see cref="JwtSettings.ClockSkew"/>.
-/// So the moment is put into the issuer's time, as <see cref="IssuerClock"/> knows it, and whatever the user has shown so far
-/// is void beyond that: connections that are open, whatever their <c>iat</c>, and every <c>iat</c> up to the latest shown.
+/// The time of revocation is ours and <c>iat</c> the issuer's, whose clock may be off by <see cref="JwtSettings.ClockSkew"/>. So the
+/// time is converted to the issuer's clock, as <see cref="IssuerClock"/> estimates it. In addition, everything the user has
+/// presented so far is invalid: open connections, whatever their <c>iat</c>, and every <c>iat</c> up to the latest presented.
 /// </remarks>
 public sealed class RevocationSlice : ISlice
 {
@@ -32,25 +32,25 @@ public sealed class RevocationSlice : ISlice
     }
 }
 
-/// <summary>The tokens of a user that were issued until a moment are worth nothing.</summary>
+/// <summary>Invalidates all tokens of a user issued until a point in time.</summary>
 public sealed record Revocation
 {
-    /// <summary>The user's id.</summary>
+    /// <summary>The user id.</summary>
     public required Guid Id { get; init; }
 
-    /// <summary>The moment, by our clock.</summary>
+    /// <summary>The time of revocation, by the server's clock.</summary>
     public required DateTimeOffset At { get; init; }
 
-    /// <summary>The latest <c>iat</c> that is void. Nodes of earlier versions leave it out: then it is <see cref="At"/>.</summary>
+    /// <summary>The latest invalid <c>iat</c>. Omitted by nodes of earlier versions; then it is <see cref="At"/>.</summary>
     public DateTimeOffset? Until { get; init; }
 
-    /// <summary>Its place among all revocations, in the order of their commits. Time is no such order: clocks differ.</summary>
+    /// <summary>A sequence number in commit order. Timestamps do not give that order, because clocks differ.</summary>
     public long Number { get; init; }
 
     internal bool Voids(DateTimeOffset issuedAt) => issuedAt <= (Until ?? At);
 }
 
-/// <summary>Node event: the channel's user was revoked.</summary>
+/// <summary>Node event: the tokens of the channel's user were revoked.</summary>
 /// <param name="At">See <see cref="Revocation.At"/>.</param>
 /// <param name="Until">See <see cref="Revocation.Until"/>.</param>
 /// <param name="Number">See <see cref="Revocation.Number"/>.</param>
@@ -61,19 +61,19 @@ internal sealed record UserRevoked(DateTimeOffset At, DateTimeOffset? Until = nu
     public static JsonTypeInfo<UserRevoked> Json => FeatureJson.Wire.UserRevoked;
 }
 
-/// <summary>The REST side: for oneself, and for tokens whose <c>scope</c> has <c>chat.admin</c>.</summary>
+/// <summary>The REST endpoints: for the caller's own tokens, and for all users with the scope <c>chat.admin</c>.</summary>
 public sealed class RevocationModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app)
     {
         app.MapDelete("/chat/sessions", SignOutEverywhereAsync).RequireAuthorization().WithTags("People")
-            .Describe("signOutEverywhere", "Signs the caller out on all devices.", "All tokens of the caller that were issued until now are void, this one included. Their connections are closed with 4501, at most 5 seconds later.")
-            .Returns(StatusCodes.Status204NoContent, "They are void.")
+            .Describe("signOutEverywhere", "Signs the caller out on all devices.", "Revokes all tokens of the caller issued until now, including the one used here. Their connections are closed with 4501 within 5 seconds.")
+            .Returns(StatusCodes.Status204NoContent, "The tokens are revoked.")
             .Fails();
         app.MapPost("/admin/users/{id:guid}/revoke", RevokeAsync).RequireAdministrator().WithTags("Administration")
-            .Describe("revokeUser", "Makes all tokens void that were issued to a user until now.", "Their connections are closed with 4501, at most 5 seconds later. For tokens whose `scope` has `chat.admin`.")
-            .Returns(StatusCodes.Status204NoContent, "They are void.")
+            .Describe("revokeUser", "Revokes all tokens of a user issued until now.", "Their connections are closed with 4501 within 5 seconds. Requires a token whose `scope` includes `chat.admin`.")
+            .Returns(StatusCodes.Status204NoContent, "The tokens are revoked.")
             .Fails();
     }
 

@@ -10,8 +10,8 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// All revocations, in memory, because every token is checked against them: at the start from the database, then over
-/// the backplane, and from the database again every two seconds, for what the backplane has lost.
+/// Keeps all revocations in memory, because every token is checked against them. They are loaded from the database at startup,
+/// received over the backplane, and polled from the database every two seconds to recover what the backplane has lost.
 /// </summary>
 internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub hub, RedisBackplane backplane, IssuerClock issuer, TimeProvider time, ILogger<Revocations> log)
     : SupervisedBackgroundService(time, log), ITokenRevocations, INodeHandler<UserRevoked>
@@ -19,7 +19,7 @@ internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub h
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     private readonly ConcurrentDictionary<Guid, Revocation> revoked = new();
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("check of revocations", CheckAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("revocation check", CheckAsync)];
 
     /// <inheritdoc/>
     public bool IsRevoked(Guid userId, DateTimeOffset issuedAt) => revoked.TryGetValue(userId, out var revocation) && revocation.Voids(issuedAt);
@@ -28,21 +28,21 @@ internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub h
     public bool IsRevoked(TokenReadResult accepted) =>
         revoked.TryGetValue(accepted.Identity!.Id, out var revocation) && (accepted.ShownAt <= revocation.At || revocation.Voids(accepted.IssuedAt));
 
-    /// <summary>Revokes a user's tokens, on every node.</summary>
+    /// <summary>Revokes a user's tokens on every node.</summary>
     public async Task RevokeAsync(Guid userId)
     {
         await using var session = store.LightweightSession();
         await session.BeginTransactionAsync(CancellationToken.None);
-        // One at a time, so that a number that can be read has none below it that cannot be read yet.
+        // Serialized by the lock, so that numbers become visible in order and a poll cannot skip one.
         var databaseNow = DateTimeOffset.FromUnixTimeMilliseconds((await session.QueryAsync<long>(
             "select (extract(epoch from clock_timestamp()) * 1000)::bigint from (select pg_advisory_xact_lock(hashtextextended(?, 0))) as locked",
             $"{tables.Schema}.revocations")).Single());
         var number = (await session.QueryAsync<long>($"select coalesce(max(number), 0) + 1 from {tables.Revocation}")).Single();
 
-        // A node whose clock is far ahead must not void what will be issued in the next minutes.
+        // A node whose clock is far ahead must not revoke tokens that will be issued in the next minutes.
         var at = Earlier(Time.GetWireNow(), databaseNow + JwtSettings.ClockSkew);
-        var shown = (await session.LoadAsync<User>(userId))?.ToldAt ?? default;
-        var until = Later(at + issuer.Ahead(userId), Earlier(shown, at + JwtSettings.ClockSkew));
+        var presented = (await session.LoadAsync<User>(userId))?.ToldAt ?? default;
+        var until = Later(at + issuer.Ahead(userId), Earlier(presented, at + JwtSettings.ClockSkew));
         var revocation = new Revocation { Id = userId, At = at, Until = until, Number = number };
         session.Store(revocation);
         await session.SaveChangesAsync();
@@ -72,7 +72,7 @@ internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub h
 
     private void Take(Revocation revocation)
     {
-        // The later one of two counts, and never less than what was void before it.
+        // The later of two revocations wins, but never revokes less than the earlier one.
         var isNews = false;
         revoked.AddOrUpdate(
             revocation.Id,
@@ -95,7 +95,7 @@ internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub h
         }
     }
 
-    private static DateTimeOffset Later(DateTimeOffset one, DateTimeOffset other) => one > other ? one : other;
+    private static DateTimeOffset Later(DateTimeOffset first, DateTimeOffset second) => first > second ? first : second;
 
-    private static DateTimeOffset Earlier(DateTimeOffset one, DateTimeOffset other) => one < other ? one : other;
+    private static DateTimeOffset Earlier(DateTimeOffset first, DateTimeOffset second) => first < second ? first : second;
 }

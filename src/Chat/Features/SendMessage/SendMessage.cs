@@ -14,9 +14,9 @@ using Chat.Telemetry;
 namespace Chat.Features;
 
 /// <summary>
-/// Says something in a conversation. Acknowledged means committed, exactly once under the sender's tempId, however
-/// often it is sent, over which way and on which node. Publishes <c>message.new</c>, <c>conversation.updated</c> and
-/// <c>notification.unread</c> through <see cref="Delivery"/>; a block is checked in the transaction that stores.
+/// Sends messages. Acknowledged means committed, exactly once for each tempId of the sender, however often it is retried, over
+/// socket or REST, on any node. Publishes <c>message.new</c>, <c>conversation.updated</c> and <c>notification.unread</c> through
+/// <see cref="Delivery"/>; blocks are checked in the transaction that stores the message.
 /// </summary>
 public sealed class SendMessageSlice : ISlice
 {
@@ -26,10 +26,11 @@ public sealed class SendMessageSlice : ISlice
 }
 
 /// <summary>The event <c>message.send</c>, and the body of <c>POST /chat/conversations/{id}/messages</c>.</summary>
-/// <param name="ConversationId">Where; over REST it is in the address.</param>
-/// <param name="Content">1 to 4,000 Unicode scalar values after trimming (blank lines at the start and white space at the end go), at least one of them visible.</param>
-/// <param name="TempId">1 to 64 characters that make the send repeatable; an empty one is none.</param>
-/// <param name="Type">So far <c>text</c> only.</param>
+/// <param name="ConversationId">The conversation; over REST it is in the path.</param>
+/// <param name="Content">1 to 4,000 Unicode scalar values, at least one of them visible, after leading blank lines and trailing
+/// white space were trimmed.</param>
+/// <param name="TempId">An idempotency key of 1 to 64 characters; an empty one counts as omitted.</param>
+/// <param name="Type">Only <c>text</c> is supported.</param>
 /// <param name="ReplyTo">Reserved.</param>
 /// <param name="Attachments">Reserved.</param>
 public sealed record SendMessage(
@@ -40,7 +41,7 @@ public sealed record SendMessage(
     [property: NotInBody] JsonElement? ReplyTo,
     [property: NotInBody] JsonElement? Attachments) : IEvent<SendMessage>
 {
-    /// <summary>The only type there is so far.</summary>
+    /// <summary>The only supported type.</summary>
     public const string Text = "text";
 
     private const int MaxTempId = 64;
@@ -51,18 +52,18 @@ public sealed record SendMessage(
     /// <inheritdoc/>
     public static JsonTypeInfo<SendMessage> Json => FeatureJson.Wire.SendMessage;
 
-    /// <summary>The send with what may be written in several ways written in one.</summary>
+    /// <summary>Returns a copy in canonical form: trimmed content, and null for an empty tempId.</summary>
     public SendMessage Normalized() => this with { TempId = TempId is "" ? null : TempId, Content = Content is null ? null : Storage.Content.Trim(Content) };
 
-    /// <summary>What is wrong with the fields, if anything; nothing of it needs the database.</summary>
-    public ChatError? Fault(Limits limits)
+    /// <summary>Returns the first invalid field; null if all are valid. Does not need the database.</summary>
+    public ChatError? Validate(Limits limits)
     {
         if (ConversationId is null)
-            return ChatError.Invalid("conversationId", "A conversation's id is needed.");
+    return ChatError.Invalid("conversationId", "A conversation id is required.");
         if (TempId is not null && (!WireText.IsClean(TempId) || WireText.Length(TempId) is < 1 or > MaxTempId))
             return ChatError.Invalid("tempId", $"1 to {MaxTempId} characters, without U+0000.");
         if (Type is not (null or Text))
-            return ChatError.Invalid("type", "Only text so far.");
+    return ChatError.Invalid("type", "Only text is supported.");
         if (ReplyTo is not null)
             return ChatError.Invalid("replyTo", "Reserved.");
         if (Attachments is not null)
@@ -72,10 +73,10 @@ public sealed record SendMessage(
             : null;
     }
 
-    /// <summary>Whether the content is past its bound.</summary>
+    /// <summary>Returns whether the content exceeds its maximum length.</summary>
     public bool IsTooLong(Limits limits) => Content is not null && Content.Length > limits.MaxContentLength && WireText.Length(Content) > limits.MaxContentLength;
 
-    /// <summary>The draft of a message without fault, said by a member.</summary>
+    /// <summary>Creates the draft of a valid message by a member.</summary>
     public MessageDraft Draft(Guid sender, Conversation conversation) => new(
         TempId is null ? Guid.CreateVersion7() : DeterministicId.Of("message", sender, conversation.Id, TempId),
         conversation.Id,
@@ -87,8 +88,8 @@ public sealed record SendMessage(
 }
 
 /// <summary>The event <c>message.sent</c>: the message is committed.</summary>
-/// <param name="TempId">The send's; empty where it had none.</param>
-/// <param name="Message">The message as stored, now or the first time.</param>
+/// <param name="TempId">The tempId of the send; empty if it had none.</param>
+/// <param name="Message">The message as stored by this send or by an earlier one with the same tempId.</param>
 public sealed record MessageSent(string TempId, Message Message) : IEvent<MessageSent>
 {
     /// <inheritdoc/>
@@ -98,45 +99,45 @@ public sealed record MessageSent(string TempId, Message Message) : IEvent<Messag
     public static JsonTypeInfo<MessageSent> Json => FeatureJson.Wire.MessageSent;
 }
 
-/// <summary>Check, commit, publish, reply.</summary>
+/// <summary>Validates, commits, publishes and replies, in this order.</summary>
 internal sealed class SendMessageHandler(
     Conversations conversations, ConversationLog log, Delivery delivery, SendRateLimiter rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IHandler<SendMessage>
 {
-    /// <summary>For a look by primary key, mostly into memory: so that this and the log together stay within 5 s.</summary>
+    /// <summary>For a primary key lookup, usually answered from memory. Bounds the send to 5 s together with the log's deadline.</summary>
     private static readonly TimeSpan LookupTimeout = TimeSpan.FromSeconds(1);
 
     public async ValueTask<ChatError?> HandleAsync(SendMessage received, EventContext context)
     {
-        if (context.Connection.TakeSendPermit() is var wait && wait > TimeSpan.Zero)
-            return TooFast(nameof(Limits.MessagesPerSecond), wait, received);
+        if (context.Connection.TakeSendPermit() is var retryAfter && retryAfter > TimeSpan.Zero)
+            return TooFast(nameof(Limits.MessagesPerSecond), retryAfter, received);
 
         PendingReply? reply = null;
         var (appended, error) = await AppendAsync(received, context.UserId, draft => reply = Expect(context, draft));
-        // Whatever came of the append: if the message was found in the database meanwhile, it is there and answered.
+        // Whatever the append returned: if the repair has found the message in the database, it is committed and was answered.
         if (reply is null || (error is not null && reply.TryWithdraw()))
             return error;
         if (appended.Outcome == AppendOutcome.Repeated)
             reply.Send(new Change(appended.Message!));
-        // A reply that waits for its place in the order holds back the connection's next event, and so the next reply.
+        // Wait for the reply's turn before the connection's next event is handled, so that replies keep their order.
         await reply.Sent;
         return null;
     }
 
-    /// <summary>What the socket and REST have in common.</summary>
-    /// <param name="sent">The send.</param>
-    /// <param name="sender">Who sends.</param>
-    /// <param name="expect">Makes the answer that is to go out in the message's place in the order, if any.</param>
+    /// <summary>Appends a message, for the socket and for REST.</summary>
+    /// <param name="sent">The request.</param>
+    /// <param name="sender">The sender.</param>
+    /// <param name="expect">Creates the reply that is sent at the message's position in the order, if any.</param>
     public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage sent, Guid sender, Func<MessageDraft, PendingReply?> expect)
     {
         var send = sent.Normalized();
-        if (rates.Take(sender) is var wait && wait > TimeSpan.Zero)
-            return (default, TooFast(nameof(Limits.MessagesPerSecondPerUser), wait, send));
+        if (rates.Take(sender) is var retryAfter && retryAfter > TimeSpan.Zero)
+            return (default, TooFast(nameof(Limits.MessagesPerSecondPerUser), retryAfter, send));
         if (send.IsTooLong(limits))
             metrics.LimitHit(nameof(Limits.MaxContentLength));
-        if (send.Fault(limits) is { } fault)
-            return (default, fault with { TempId = send.TempId });
-        var look = conversations.FindAsync(send.ConversationId!.Value, sender);
-        var conversation = look.IsCompletedSuccessfully ? look.Result : await look.AsTask().WaitAsync(LookupTimeout, time);
+        if (send.Validate(limits) is { } invalid)
+            return (default, invalid with { TempId = send.TempId });
+        var lookup = conversations.FindAsync(send.ConversationId!.Value, sender);
+        var conversation = lookup.IsCompletedSuccessfully ? lookup.Result : await lookup.AsTask().WaitAsync(LookupTimeout, time);
         if (conversation is null)
             return (default, ChatError.Forbidden with { TempId = send.TempId });
 
@@ -152,10 +153,10 @@ internal sealed class SendMessageHandler(
         };
     }
 
-    private ChatError TooFast(string limit, TimeSpan wait, SendMessage send)
+    private ChatError TooFast(string limit, TimeSpan retryAfter, SendMessage send)
     {
         metrics.LimitHit(limit);
-        return ChatError.RateLimited(wait) with { TempId = send.TempId is "" ? null : send.TempId };
+        return ChatError.RateLimited(retryAfter) with { TempId = send.TempId is "" ? null : send.TempId };
     }
 
     private PendingReply Expect(EventContext context, MessageDraft draft)
@@ -166,16 +167,16 @@ internal sealed class SendMessageHandler(
     }
 }
 
-/// <summary>The REST side.</summary>
+/// <summary>The REST endpoints.</summary>
 public sealed class SendMessageModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization().WithTags("Messages")
-            .Describe("sendMessage", "Says something in a conversation.", "The same rules, pushes and errors as `message.send`. The answer comes after the database has committed; with a `tempId` the send may be repeated for ever.")
+            .Describe("sendMessage", "Sends a message to a conversation.", "The same rules, pushes and errors as `message.send`. The response is sent after the database has committed; with a `tempId` the request may be retried without limit.")
             .Accepts(new SendMessage(null, "hello", "t1", null, null, null))
-            .Returns(StatusCodes.Status200OK, "A repeat: the message of the first time.", Example.Hello)
-            .Returns(StatusCodes.Status201Created, "The message.", Example.Hello)
+            .Returns(StatusCodes.Status200OK, "A retry: the message stored by the first request.", Example.Hello)
+            .Returns(StatusCodes.Status201Created, "The message was stored.", Example.Hello)
             .Fails(ChatError.Invalid("content", "1 to 4000 characters after trimming, one of them visible, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
 
     private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)

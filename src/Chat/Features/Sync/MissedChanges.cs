@@ -4,21 +4,24 @@ using Npgsql;
 
 namespace Chat.Features;
 
-/// <summary>A conversation in which something was missed.</summary>
+/// <summary>A conversation with changes that the client has missed.</summary>
 /// <param name="Id">The conversation.</param>
-/// <param name="After">The last number that the client has seen.</param>
-/// <param name="Seq">The conversation's counter.</param>
+/// <param name="After">The last sequence number that the client has seen.</param>
+/// <param name="Seq">The sequence number of the latest change.</param>
 internal readonly record struct Missed(Guid Id, long After, long Seq);
 
-/// <summary>The two questions that a sync asks the database.</summary>
+/// <summary>The database queries of a sync.</summary>
 internal sealed class MissedChanges(NpgsqlDataSource database, TableNames tables, ChangeReader changes, Limits limits)
 {
     private const int MaxConversationsPerPart = 20;
 
-    // What a message has beside its content, by far.
-    private const int BesideContent = 1024;
+    // A generous bound on a message's size without its content, in bytes.
+    private const int MessageOverhead = 1024;
 
-    /// <summary>The user's conversations in a range of ids whose counter is past what was seen, or of which nothing is known yet; the latest first.</summary>
+    /// <summary>
+    /// Returns the user's conversations in a range of ids that have changes the client has not seen, or that it does not know;
+    /// latest activity first.
+    /// </summary>
     public async Task<IReadOnlyList<Missed>> BehindAsync(Guid userId, Dictionary<Guid, long> seen, Guid? after, Guid? until)
     {
         await using var command = database.CreateCommand($"""
@@ -40,30 +43,33 @@ internal sealed class MissedChanges(NpgsqlDataSource database, TableNames tables
         return behind;
     }
 
-    /// <summary>In one part come conversations whose messages fit into one frame together, however long they are; or one by itself, which is cut.</summary>
+    /// <summary>
+    /// Splits conversations into parts whose messages fit one frame together, whatever their length. A conversation with more
+    /// is a part of its own and is truncated.
+    /// </summary>
     public IEnumerable<IReadOnlyList<Missed>> Parts(IReadOnlyList<Missed> behind)
     {
-        var most = SyncAnswer.MaxBytes / ((limits.MaxContentLength * 4) + BesideContent);
+        var maxMessages = SyncAnswer.MaxBytes / ((limits.MaxContentLength * 4) + MessageOverhead);
         var part = new List<Missed>();
         var messages = 0L;
         foreach (var conversation in behind)
         {
-            var own = conversation.Seq - conversation.After;
-            if (part.Count > 0 && (part.Count == MaxConversationsPerPart || messages + own > most))
+            var count = conversation.Seq - conversation.After;
+            if (part.Count > 0 && (part.Count == MaxConversationsPerPart || messages + count > maxMessages))
             {
                 yield return part;
                 (part, messages) = ([], 0);
             }
 
             part.Add(conversation);
-            messages += own;
+            messages += count;
         }
 
         if (part.Count > 0)
             yield return part;
     }
 
-    /// <summary>What lies past each number, as much as one answer may hold, and one more.</summary>
+    /// <summary>Loads the changes after each sequence number: as many as a reply may hold, and one more.</summary>
     public async Task<ILookup<Guid, Message>> LoadAsync(IReadOnlyList<Missed> part) =>
-        (await changes.ReadAfterAsync([.. part.Select(one => (one.Id, one.After))], SyncAnswer.MaxMessages + 1, SyncAnswer.MaxBytes)).ToLookup(message => message.ConversationId);
+        (await changes.ReadAfterAsync([.. part.Select(missed => (missed.Id, missed.After))], SyncAnswer.MaxMessages + 1, SyncAnswer.MaxBytes)).ToLookup(message => message.ConversationId);
 }

@@ -4,7 +4,7 @@ namespace Chat.Features;
 
 internal static class SyncHooks
 {
-    /// <summary>One sync: its parts, in order, up to sync.done; or the one error that answered it.</summary>
+    /// <summary>Runs one sync. Returns its frames in order, up to sync.done or an error.</summary>
     public static async Task<IReadOnlyList<Received>> Sync(this SocketClient client, object conversations, Guid? after = null, Guid? until = null)
     {
         var id = Guid.NewGuid().ToString();
@@ -26,7 +26,7 @@ internal static class SyncHooks
         return payload;
     }
 
-    /// <summary>The numbers of the messages in a part.</summary>
+    /// <summary>Returns the sequence numbers of the messages in a frame.</summary>
     public static long[] Numbers(this Received part) =>
         [.. part["messages"].EnumerateArray().Select(message => message.GetProperty("changedSeq").GetInt64())];
 }

@@ -6,9 +6,9 @@ using Chat.Storage;
 namespace Chat.Features;
 
 /// <summary>
-/// Brings a client that was away up to date by numbers: it says how far it has come in each conversation, and gets
-/// what lies past that, on any node, however late. What arrives live meanwhile is neither lost nor sent twice on this
-/// connection, because <see cref="UserFeed"/> knows what was pushed to it. A client that missed nothing costs one query.
+/// Brings a reconnected client up to date: it sends its last sequence number of each conversation and receives what follows, on any
+/// node, after any time. Changes that arrive live meanwhile are neither lost nor sent twice on this connection, because
+/// <see cref="UserFeed"/> tracks what was pushed to it. A client that has missed nothing costs one query.
 /// </summary>
 public sealed class SyncSlice : ISlice
 {
@@ -21,9 +21,10 @@ public sealed class SyncSlice : ISlice
 }
 
 /// <summary>The event <c>sync</c>.</summary>
-/// <param name="Conversations">For each conversation that the client knows, the last number it has seen.</param>
-/// <param name="After">Asks only for conversations whose id comes after this one in alphabetical order: whoever knows too many for one frame asks in parts.</param>
-/// <param name="Until">Asks only for conversations up to and including this id.</param>
+/// <param name="Conversations">The last sequence number seen, for each conversation that the client knows.</param>
+/// <param name="After">Only conversations whose id sorts after this one: with too many conversations for one frame, a client syncs
+/// in several ranges.</param>
+/// <param name="Until">Only conversations up to and including this id.</param>
 public sealed record Synchronize(Dictionary<Guid, long>? Conversations, Guid? After, Guid? Until) : IEvent<Synchronize>
 {
     /// <inheritdoc/>
@@ -33,10 +34,11 @@ public sealed record Synchronize(Dictionary<Guid, long>? Conversations, Guid? Af
     public static JsonTypeInfo<Synchronize> Json => FeatureJson.Wire.Synchronize;
 }
 
-/// <summary>The event <c>sync.conversation</c>: one for each conversation in which something was missed, or that is new to the client.</summary>
-/// <param name="Conversation">The conversation as it is now.</param>
-/// <param name="Messages">What lies past the client's number, ascending by <c>changedSeq</c>; at most 200, and at most 256 KiB in the frame.</param>
-/// <param name="HasMore">Ask again from the last <c>changedSeq</c> received.</param>
+/// <summary>The event <c>sync.conversation</c>: sent for each conversation with missed changes, or that is new to the client.</summary>
+/// <param name="Conversation">The current state of the conversation.</param>
+/// <param name="Messages">The changes after the client's number, ascending by <c>changedSeq</c>; at most 200, and at most 256 KiB
+/// in the frame.</param>
+/// <param name="HasMore">Whether to sync again from the last <c>changedSeq</c> received.</param>
 public sealed record SyncConversation(ConversationView Conversation, IReadOnlyList<Message> Messages, bool HasMore) : IEvent<SyncConversation>
 {
     /// <inheritdoc/>
@@ -46,8 +48,8 @@ public sealed record SyncConversation(ConversationView Conversation, IReadOnlyLi
     public static JsonTypeInfo<SyncConversation> Json => FeatureJson.Wire.SyncConversation;
 }
 
-/// <summary>The event <c>sync.done</c>: nothing else is coming for this sync.</summary>
-/// <param name="Conversations">How many <c>sync.conversation</c> came before.</param>
+/// <summary>The event <c>sync.done</c>: the sync is complete.</summary>
+/// <param name="Conversations">The number of <c>sync.conversation</c> events sent.</param>
 public sealed record SyncDone(int Conversations) : IEvent<SyncDone>
 {
     /// <inheritdoc/>
@@ -58,18 +60,18 @@ public sealed record SyncDone(int Conversations) : IEvent<SyncDone>
 }
 
 /// <summary>
-/// Finds what was missed and sends it, part by part, as fast as the client reads. A part is made when there is room for it, and is
-/// all that its user has made at the time: so a sync costs a connection no more memory than one part, and a node no more than one
-/// part a user, however many of their devices ask.
+/// Finds missed changes and sends them in parts, as fast as the client reads. A part is built only when the send queue has capacity,
+/// and one at a time for each user: a sync costs a connection the memory of one part, and a node that of one part per user,
+/// however many of their devices sync.
 /// </summary>
 internal sealed class SyncHandler(MissedChanges missed, ConversationViews views, Delivery delivery, WorkLimiter work) : IHandler<Synchronize>
 {
     public async ValueTask<ChatError?> HandleAsync(Synchronize received, EventContext context)
     {
         if (received.Conversations is not { } seen)
-            return ChatError.Invalid("conversations", "An object of conversation ids and numbers is needed; it may be empty.");
+    return ChatError.Invalid("conversations", "An object of conversation ids and sequence numbers is required; it may be empty.");
         if (seen.Values.Any(number => number < 0))
-            return ChatError.Invalid("conversations", "Numbers count from 0, for nothing seen.");
+    return ChatError.Invalid("conversations", "Sequence numbers must be 0 or greater.");
 
         IReadOnlyList<Missed> behind;
         using (var entry = await work.AcquireOrRefuseAsync(context.UserId, WorkLimiter.Exclusive))
@@ -99,7 +101,7 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
         var messages = await missed.LoadAsync(part);
         foreach (var view in await views.ManyAsync([.. part.Select(conversation => conversation.Id)], context.UserId))
         {
-            var answer = SyncAnswer.Of(view, messages[view.Id], part.First(one => one.Id == view.Id).Seq, context.UserId);
+            var answer = SyncAnswer.Of(view, messages[view.Id], part.First(conversation => conversation.Id == view.Id).Seq, context.UserId);
             delivery.FeedOf(context.UserId)?.ClaimForSync(
                 context.Connection, view.Id, answer.Messages, answer.HasMore, (rest, more) => context.Connection.Send(answer.Frame(rest.Count, more, context.Id)));
         }

@@ -6,19 +6,19 @@ using Chat.Storage;
 namespace Chat.Features;
 
 /// <summary>
-/// One <see cref="SyncConversation"/>, encoded message by message, so that it is cut where the frame would be too large. However
-/// many of them are left out as pushed already, nothing is encoded twice, nor under a lock.
+/// Builds a <see cref="SyncConversation"/> message by message, truncated where the frame would be too large. Messages that turn out
+/// to be pushed already are left out without serializing anything again, or under a lock.
 /// </summary>
 internal sealed class SyncAnswer
 {
-    /// <summary>The messages of an answer, at most.</summary>
+    /// <summary>Most messages in one reply.</summary>
     public const int MaxMessages = 200;
 
-    /// <summary>The bytes of a frame, unless its only message is longer.</summary>
+    /// <summary>Most bytes in one frame, unless its only message is longer.</summary>
     public const int MaxBytes = 256 * 1024;
 
-    // The envelope, with an id, and the names of the fields.
-    private const int Around = 1024;
+    // A bound on the envelope with its id and the field names, in bytes.
+    private const int EnvelopeOverhead = 1024;
     private static readonly byte[] Before = "{\"conversation\":"u8.ToArray();
     private static readonly byte[] Between = ",\"messages\":["u8.ToArray();
     private static readonly byte[] Comma = ","u8.ToArray();
@@ -30,38 +30,38 @@ internal sealed class SyncAnswer
 
     private SyncAnswer(byte[] conversation) => this.conversation = conversation;
 
-    /// <summary>What is in it.</summary>
+    /// <summary>The messages included.</summary>
     public List<Message> Messages { get; } = [];
 
-    /// <summary>Whether there is something behind it.</summary>
+    /// <summary>Whether more messages follow.</summary>
     public bool HasMore { get; private set; }
 
-    /// <summary>The answer for a user.</summary>
+    /// <summary>Builds the reply for a user.</summary>
     /// <param name="view">The conversation.</param>
-    /// <param name="found">What lies past the user's number, as far as <see cref="MissedChanges.LoadAsync"/> goes.</param>
-    /// <param name="seq">Up to here there was something to find.</param>
-    /// <param name="userId">Who asks.</param>
+    /// <param name="found">The changes after the client's number, as loaded by <see cref="MissedChanges.LoadAsync"/>.</param>
+    /// <param name="seq">The sequence number of the latest change.</param>
+    /// <param name="userId">The user who syncs.</param>
     public static SyncAnswer Of(ConversationView view, IEnumerable<Message> found, long seq, Guid userId)
     {
         var answer = new SyncAnswer(JsonSerializer.SerializeToUtf8Bytes(view, FeatureJson.Wire.ConversationView));
-        var bytes = answer.conversation.Length + Around;
+        var bytes = answer.conversation.Length + EnvelopeOverhead;
         foreach (var message in found)
         {
-            var own = JsonSerializer.SerializeToUtf8Bytes(message.For(userId), StorageJson.Wire.Message);
-            bytes += own.Length + Comma.Length;
+            var json = JsonSerializer.SerializeToUtf8Bytes(message.For(userId), StorageJson.Wire.Message);
+            bytes += json.Length + Comma.Length;
             answer.HasMore = answer.Messages.Count == MaxMessages || (answer.Messages.Count > 0 && bytes > MaxBytes);
             if (answer.HasMore)
                 return answer;
             answer.Messages.Add(message);
-            answer.encoded.Add(own);
+            answer.encoded.Add(json);
         }
 
-        // The database measures its own text, and may have stopped before the frame was full.
+        // The query limits the size of its own text format and may have stopped before the frame was full.
         answer.HasMore = answer.Messages.Count > 0 && answer.Messages[^1].ChangedSeq < seq;
         return answer;
     }
 
-    /// <summary>The frame with the first of the messages.</summary>
+    /// <summary>Builds the frame with the first messages.</summary>
     public Frame Frame(int messages, bool hasMore, string? id)
     {
         var parts = new List<ReadOnlyMemory<byte>>((2 * messages) + 4) { Before, conversation, Between };

@@ -4,20 +4,20 @@ namespace Chat.Features;
 
 internal static class TypingHooks
 {
-    /// <summary>Shows that the client's user is writing; returns once the server has handled it.</summary>
+    /// <summary>Reports that the client's user is typing; returns once the server has handled it.</summary>
     public static async Task StartTyping(this SocketClient client, Guid conversation)
     {
         await client.Send("typing.start", new { conversationId = conversation });
         await client.Settle();
     }
 
-    /// <summary>Shows that the client's user has stopped writing; returns once the server has handled it.</summary>
+    /// <summary>Reports that the client's user has stopped typing; returns once the server has handled it.</summary>
     public static async Task StopTyping(this SocketClient client, Guid conversation)
     {
         await client.Send("typing.stop", new { conversationId = conversation });
         await client.Settle();
     }
 
-    /// <summary>Whether the next typing.update says that somebody writes.</summary>
+    /// <summary>Returns whether the next typing.update says that a user is typing.</summary>
     public static async Task<bool> NextTyping(this SocketClient client) => (await client.Next("typing.update"))["typing"].GetBoolean();
 }

@@ -5,9 +5,9 @@ using Chat.Socket;
 namespace Chat.Features;
 
 /// <summary>
-/// Shows that somebody is writing. Ends by itself six seconds after the last <c>typing.start</c>, and with the
-/// connection; the others hear of it at most once in two seconds. Stores nothing; its frames are the first to be
-/// dropped. Never between people with a block.
+/// Shows that a user is typing. Expires six seconds after the last <c>typing.start</c>, and when the connection closes; the
+/// other members are notified at most once in two seconds. Stores nothing; its frames are the first to be dropped. Never shown
+/// to users with a block between them.
 /// </summary>
 public sealed class TypingSlice : ISlice
 {
@@ -20,7 +20,7 @@ public sealed class TypingSlice : ISlice
 }
 
 /// <summary>The event <c>typing.start</c>.</summary>
-/// <param name="ConversationId">Where.</param>
+/// <param name="ConversationId">The conversation.</param>
 public sealed record StartTyping(Guid? ConversationId) : IEvent<StartTyping>
 {
     /// <inheritdoc/>
@@ -31,7 +31,7 @@ public sealed record StartTyping(Guid? ConversationId) : IEvent<StartTyping>
 }
 
 /// <summary>The event <c>typing.stop</c>.</summary>
-/// <param name="ConversationId">Where.</param>
+/// <param name="ConversationId">The conversation.</param>
 public sealed record StopTyping(Guid? ConversationId) : IEvent<StopTyping>
 {
     /// <inheritdoc/>
@@ -41,10 +41,10 @@ public sealed record StopTyping(Guid? ConversationId) : IEvent<StopTyping>
     public static JsonTypeInfo<StopTyping> Json => FeatureJson.Wire.StopTyping;
 }
 
-/// <summary>The event <c>typing.update</c>, to the other members.</summary>
-/// <param name="ConversationId">Where.</param>
-/// <param name="UserId">Who.</param>
-/// <param name="Typing">Whether they are writing.</param>
+/// <summary>The event <c>typing.update</c>, sent to the other members.</summary>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="UserId">The user.</param>
+/// <param name="Typing">Whether they are typing.</param>
 public sealed record TypingUpdate(Guid ConversationId, Guid UserId, bool Typing) : IEvent<TypingUpdate>
 {
     /// <inheritdoc/>
@@ -54,8 +54,8 @@ public sealed record TypingUpdate(Guid ConversationId, Guid UserId, bool Typing)
     public static JsonTypeInfo<TypingUpdate> Json => FeatureJson.Wire.TypingUpdate;
 }
 
-/// <summary>Both events.</summary>
-internal sealed class TypingHandler(Conversations conversations, TypingTracker typists) : IHandler<StartTyping>, IHandler<StopTyping>
+/// <summary>Handles both events.</summary>
+internal sealed class TypingHandler(Conversations conversations, TypingTracker tracker) : IHandler<StartTyping>, IHandler<StopTyping>
 {
     public ValueTask<ChatError?> HandleAsync(StartTyping received, EventContext context) => SetAsync(received.ConversationId, context, isTyping: true);
 
@@ -64,10 +64,10 @@ internal sealed class TypingHandler(Conversations conversations, TypingTracker t
     private async ValueTask<ChatError?> SetAsync(Guid? conversationId, EventContext context, bool isTyping)
     {
         if (conversationId is not { } id)
-            return ChatError.Invalid("conversationId", "A conversation's id is needed.");
+    return ChatError.Invalid("conversationId", "A conversation id is required.");
         if (await conversations.FindAsync(id, context.UserId) is not { } conversation)
             return ChatError.Forbidden;
-        await typists.SetAsync(conversation, context.Connection, isTyping);
+        await tracker.SetAsync(conversation, context.Connection, isTyping);
         return null;
     }
 }

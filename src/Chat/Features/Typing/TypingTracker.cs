@@ -5,118 +5,118 @@ using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>Who is writing on this node's connections: what was shown of it last, and when.</summary>
+/// <summary>Tracks who is typing on this node's connections, and what was last sent about it.</summary>
 internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane, TimeProvider time, ILogger<TypingTracker> log) : SupervisedBackgroundService(time, log), IConnectionObserver
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan MinInterval = TimeSpan.FromSeconds(2);
-    private readonly ConcurrentDictionary<(Guid UserId, Guid ConversationId), TypingState> typists = new();
+    private readonly ConcurrentDictionary<(Guid UserId, Guid ConversationId), TypingState> states = new();
 
-    /// <summary>Somebody starts, goes on or stops.</summary>
+    /// <summary>Handles a start, a continuation or a stop.</summary>
     public async ValueTask SetAsync(Conversation conversation, Connection connection, bool isTyping)
     {
         var key = (connection.User.Id, conversation.Id);
-        while (isTyping || typists.ContainsKey(key))
+        while (isTyping || states.ContainsKey(key))
         {
-            var typist = typists.GetOrAdd(key, _ => new TypingState(conversation));
-            if (!typist.Set(connection, isTyping ? Time.GetUtcNow() + Expiry : default))
+            var state = states.GetOrAdd(key, _ => new TypingState(conversation));
+            if (!state.Set(connection, isTyping ? Time.GetUtcNow() + Expiry : default))
                 continue;
-            await ShowAsync(key, typist);
+            await PublishAsync(key, state);
             return;
         }
     }
 
     public ValueTask OnClosedAsync(Connection connection)
     {
-        foreach (var (_, typist) in typists)
-            typist.Leave(connection);
+        foreach (var (_, state) in states)
+            state.Leave(connection);
         return ValueTask.CompletedTask;
     }
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("end of typing", ExpireAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("typing expiry", ExpireAsync)];
 
     private async Task ExpireAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Interval, Time);
-        blocks.Changed += CheckAgain;
+        blocks.Changed += RequestCheck;
         try
         {
             while (await timer.WaitForNextTickAsync(stopping))
             {
-                foreach (var (key, typist) in typists)
+                foreach (var (key, state) in states)
                 {
-                    if (typist.TakeCheck())
-                        await HideAsync(key, typist);
-                    await ShowAsync(key, typist);
+                    if (state.TakeCheck())
+                        await HideAsync(key, state);
+                    await PublishAsync(key, state);
                 }
             }
         }
         finally
         {
-            blocks.Changed -= CheckAgain;
+    blocks.Changed -= RequestCheck;
         }
     }
 
-    private void CheckAgain(Guid one, Guid other)
+    private void RequestCheck(Guid first, Guid second)
     {
-        foreach (var ((userId, _), typist) in typists)
+        foreach (var ((userId, _), state) in states)
         {
-            if (userId == one || userId == other)
-                typist.WantCheck();
+            if (userId == first || userId == second)
+                state.RequestCheck();
         }
     }
 
-    // Who is shown somebody's typing as a block comes between the two is not to see the end of it either.
-    private async Task HideAsync((Guid UserId, Guid ConversationId) key, TypingState typist)
+    // When a block is added while typing is shown, the blocked user gets its end now: the real one would reveal more.
+    private async Task HideAsync((Guid UserId, Guid ConversationId) key, TypingState state)
     {
-        var apart = await blocks.BlockedWithAsync(key.UserId);
-        foreach (var other in typist.HideFrom(apart))
+        var blocked = await blocks.BlockedWithAsync(key.UserId);
+        foreach (var other in state.HideFrom(blocked))
             backplane.Send(other, Update(key, isTyping: false));
     }
 
-    // Tells the others where what they were told last is no longer so, unless they were told just now.
-    private async ValueTask ShowAsync((Guid UserId, Guid ConversationId) key, TypingState typist)
+    // Notifies the other members if the last update sent is outdated, unless it was sent just now.
+    private async ValueTask PublishAsync((Guid UserId, Guid ConversationId) key, TypingState state)
     {
-        if (typist.Update(Time.GetUtcNow(), out var isOver) is not { } isTyping)
+        if (state.Update(Time.GetUtcNow(), out var isExpired) is not { } isTyping)
         {
-            if (isOver)
-                typists.TryRemove(KeyValuePair.Create(key, typist));
+            if (isExpired)
+                states.TryRemove(KeyValuePair.Create(key, state));
             return;
         }
 
-        var apart = await blocks.BlockedWithAsync(key.UserId);
+        var blocked = await blocks.BlockedWithAsync(key.UserId);
         var frame = Update(key, isTyping);
-        foreach (var other in isTyping ? typist.ShowTo(typist.Conversation.Members.Where(member => member != key.UserId && !apart.Contains(member))) : typist.HideFromAll())
+        foreach (var other in isTyping ? state.ShowTo(state.Conversation.Members.Where(member => member != key.UserId && !blocked.Contains(member))) : state.HideFromAll())
             backplane.Send(other, frame);
     }
 
     private static Frame Update((Guid UserId, Guid ConversationId) key, bool isTyping) =>
         Frame.Of(new TypingUpdate(key.ConversationId, key.UserId, isTyping), droppable: true);
 
-    /// <summary>One person in one conversation. The receive loops and the clock's meet here, hence the lock.</summary>
+    /// <summary>The state of one user in one conversation. Locked, because receive loops and the expiry loop use it.</summary>
     private sealed class TypingState(Conversation conversation)
     {
         private readonly Lock gate = new();
         private Guid[] shownTo = [];
         private Connection? from;
-        private DateTimeOffset until;
+        private DateTimeOffset expiresAt;
         private DateTimeOffset shownAt;
         private bool isShown;
-        private bool isOver;
-        private bool hasPaused;
-        private bool wantsCheck;
+        private bool isExpired;
+        private bool hasStopped;
+        private bool needsCheck;
 
         public Conversation Conversation => conversation;
 
-        /// <returns>False if this one is over and done with: take a new one.</returns>
-        public bool Set(Connection connection, DateTimeOffset end)
+        /// <returns>False if this state has expired and was removed: the caller creates a new one.</returns>
+        public bool Set(Connection connection, DateTimeOffset expiry)
         {
             lock (gate)
             {
-                (from, until) = (connection, end);
-                hasPaused |= isShown && end == default;
-                return !isOver;
+                (from, expiresAt) = (connection, expiry);
+                hasStopped |= isShown && expiry == default;
+                return !isExpired;
             }
         }
 
@@ -125,23 +125,23 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
             lock (gate)
             {
                 if (from == connection)
-                    until = default;
+    expiresAt = default;
             }
         }
 
-        /// <summary>What is to be told now, if anything; what is over may be forgotten.</summary>
-        public bool? Update(DateTimeOffset now, out bool over)
+        /// <summary>Returns the update to send now, if any, and whether the state can be removed.</summary>
+        public bool? Update(DateTimeOffset now, out bool expired)
         {
             lock (gate)
             {
-                var isTyping = until > now;
-                var isQuiet = now < shownAt + MinInterval;
-                // Kept until the pause is over, so that stopping and starting again cannot get around it.
-                over = isOver = !isTyping && !isShown && !isQuiet;
-                // Whoever stops and starts within the pause has sent a message, perhaps: that ended it for who got it.
-                if ((isTyping == isShown && !(isTyping && hasPaused)) || isQuiet)
+                var isTyping = expiresAt > now;
+                var isThrottled = now < shownAt + MinInterval;
+                // Kept until the interval has elapsed, so that stopping and starting again cannot bypass it.
+                expired = isExpired = !isTyping && !isShown && !isThrottled;
+                // A stop and a start within the interval are sent again: the message in between may have ended it for its receivers.
+                if ((isTyping == isShown && !(isTyping && hasStopped)) || isThrottled)
                     return null;
-                (isShown, shownAt, hasPaused) = (isTyping, now, false);
+                (isShown, shownAt, hasStopped) = (isTyping, now, false);
                 return isTyping;
             }
         }
@@ -152,13 +152,13 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
                 return shownTo = [.. others];
         }
 
-        /// <summary>Takes those out who are not to see it any more.</summary>
-        public Guid[] HideFrom(IReadOnlySet<Guid> apart)
+        /// <summary>Removes and returns the members who must not see it any more.</summary>
+        public Guid[] HideFrom(IReadOnlySet<Guid> blocked)
         {
             lock (gate)
             {
-                var hidden = Array.FindAll(shownTo, apart.Contains);
-                shownTo = Array.FindAll(shownTo, other => !apart.Contains(other));
+                var hidden = Array.FindAll(shownTo, blocked.Contains);
+                shownTo = Array.FindAll(shownTo, other => !blocked.Contains(other));
                 return hidden;
             }
         }
@@ -173,19 +173,19 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
             }
         }
 
-        public void WantCheck()
+        public void RequestCheck()
         {
             lock (gate)
-                wantsCheck = true;
+    needsCheck = true;
         }
 
         public bool TakeCheck()
         {
             lock (gate)
             {
-                var wanted = wantsCheck;
-                wantsCheck = false;
-                return wanted;
+                var needed = needsCheck;
+                needsCheck = false;
+                return needed;
             }
         }
     }

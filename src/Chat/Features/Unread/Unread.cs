@@ -7,8 +7,8 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// Unread = messages of others past the reader's cursor. The number is never stored: it is counted from the cursors
-/// in the database whenever somebody connects, reads or asks, and kept up by <see cref="UserFeed"/> in between.
+/// Counts unread messages: messages by others past the reader's cursor. The count is never stored: it is computed from the cursors
+/// whenever a user connects, reads or asks, and maintained by <see cref="UserFeed"/> in between.
 /// </summary>
 public sealed class UnreadSlice : ISlice
 {
@@ -20,38 +20,38 @@ public sealed class UnreadSlice : ISlice
     }
 }
 
-/// <summary>The answer of <c>GET /chat/unread</c>.</summary>
-/// <param name="TotalUnread">Over all conversations.</param>
-/// <param name="Conversations">Those with unread messages.</param>
+/// <summary>The response of <c>GET /chat/unread</c>.</summary>
+/// <param name="TotalUnread">The number of unread messages in all conversations.</param>
+/// <param name="Conversations">The conversations with unread messages.</param>
 public sealed record UnreadSummary(long TotalUnread, IReadOnlyList<UnreadConversation> Conversations);
 
-/// <summary>A part of an <see cref="UnreadSummary"/>.</summary>
+/// <summary>A conversation of an <see cref="UnreadSummary"/>.</summary>
 /// <param name="ConversationId">The conversation.</param>
-/// <param name="Unread">How many messages are unread there.</param>
+/// <param name="Unread">The number of unread messages in it.</param>
 public sealed record UnreadConversation(Guid ConversationId, long Unread);
 
-/// <summary>One member's position in one conversation, as one snapshot of the database has it.</summary>
+/// <summary>A member's position in a conversation, from one database snapshot.</summary>
 /// <param name="ConversationId">The conversation.</param>
-/// <param name="Seq">The conversation's latest number in this snapshot.</param>
-/// <param name="ReadUpTo">The member's cursor.</param>
-/// <param name="Unread">The count, up to <paramref name="Seq"/>.</param>
-/// <param name="Others">How far the other members have come.</param>
+/// <param name="Seq">The conversation's latest sequence number.</param>
+/// <param name="ReadUpTo">The member's read cursor.</param>
+/// <param name="Unread">The number of unread messages up to <paramref name="Seq"/>.</param>
+/// <param name="Others">The cursors of the other members.</param>
 internal readonly record struct MemberPosition(Guid ConversationId, long Seq, long ReadUpTo, long Unread, IReadOnlyList<MemberCursor> Others);
 
-/// <summary>How far a member has come.</summary>
-/// <param name="UserId">Who.</param>
+/// <summary>The cursors of a member.</summary>
+/// <param name="UserId">The member.</param>
 /// <param name="ReadUpTo">See <see cref="Member.ReadUpTo"/>.</param>
 /// <param name="DeliveredUpTo">See <see cref="Member.DeliveredUpTo"/>.</param>
 internal readonly record struct MemberCursor(Guid UserId, long ReadUpTo, long DeliveredUpTo)
 {
-    /// <summary>In SQL, of a member's row.</summary>
+    /// <summary>Returns the SQL expression for the delivery cursor of a member row.</summary>
     public static string DeliveredIn(string row) => $"coalesce(({row}.data ->> 'deliveredUpTo')::bigint, 0)";
 }
 
-/// <summary>Counts from the cursors, each time in one statement.</summary>
+/// <summary>Computes unread counts from the cursors, each time in one statement.</summary>
 internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
 {
-    /// <summary>The conversations in which a user has something unread, and how much.</summary>
+    /// <summary>Returns a user's conversations with unread messages.</summary>
     public async Task<IReadOnlyList<UnreadConversation>> SummaryAsync(Guid userId)
     {
         await using var command = database.CreateCommand($"""
@@ -70,7 +70,7 @@ internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
         return unread;
     }
 
-    /// <summary>A user's positions, in all their conversations or in some.</summary>
+    /// <summary>Returns a user's positions in all or some of their conversations.</summary>
     public async Task<IReadOnlyList<MemberPosition>> LoadAsync(Guid userId, Guid[]? conversations = null)
     {
         await using var command = database.CreateCommand($"""
@@ -102,18 +102,18 @@ internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
     }
 }
 
-/// <summary>The REST side.</summary>
+/// <summary>The REST endpoints.</summary>
 public sealed class UnreadModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/unread", GetAsync).RequireAuthorization().WithTags("Conversations")
-        .Describe("getUnread", "How much is unread, and where.", "Messages of others past the caller's cursors. Absolute numbers, from the database.")
-        .Returns(StatusCodes.Status200OK, "The conversations with something unread.", new UnreadSummary(3, [new(Example.Conversation, 3)]))
+        .Describe("getUnread", "Returns the unread counts.", "Counts messages by others past the caller's read cursors. Absolute numbers, from the database.")
+        .Returns(StatusCodes.Status200OK, "The conversations with unread messages.", new UnreadSummary(3, [new(Example.Conversation, 3)]))
         .Fails();
 
     private static async Task<IResult> GetAsync(HttpContext http, UnreadQuery counts)
     {
         var unread = await counts.SummaryAsync(http.User.UserId());
-        return TypedResults.Ok(new UnreadSummary(unread.Sum(one => one.Unread), unread));
+        return TypedResults.Ok(new UnreadSummary(unread.Sum(conversation => conversation.Unread), unread));
     }
 }

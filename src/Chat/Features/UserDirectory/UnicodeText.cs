@@ -5,13 +5,13 @@ using System.Text;
 namespace Chat.Features;
 
 /// <summary>
-/// What usernames need of Unicode, from the table beside this file: normalization (UAX #15), full case folding, the
-/// skeletons of UTS #39 and scripts. Of its own, because .NET without ICU (<c>InvariantGlobalization</c>) leaves text that
-/// is not ASCII as it is, whatever form it is asked for, and because two nodes must not differ by the ICU beneath them.
+/// The Unicode algorithms for usernames: normalization (UAX #15), full case folding, skeletons (UTS #39) and scripts, from the
+/// table beside this file. Not .NET's, because without ICU (<c>InvariantGlobalization</c>) it leaves non-ASCII text unchanged in
+/// every normalization form, and because nodes with different ICU versions must not disagree.
 /// </summary>
 internal static class UnicodeText
 {
-    // Hangul syllables are made by arithmetic (The Unicode Standard, 3.12).
+    // Hangul syllables are composed arithmetically (The Unicode Standard, 3.12).
     private const int Syllables = 0xAC00, Leads = 0x1100, Vowels = 0x1161, Tails = 0x11A7;
     private const int LeadCount = 19, VowelCount = 21, TailCount = 28, SyllableCount = LeadCount * VowelCount * TailCount;
 
@@ -26,21 +26,23 @@ internal static class UnicodeText
     private static readonly Range<bool>[] Refused = Ranges("refused", _ => true);
     private static readonly Range<string>[] ScriptSets = Ranges("script", value => value);
 
-    /// <summary>Normalization form KC.</summary>
+    /// <summary>Returns normalization form KC.</summary>
     public static string Compose(string text) => Ascii.IsValid(text) ? text : Text(Compose(Decompose(Scalars(text))));
 
-    /// <summary>What all spellings of a word without regard to case have in common: NFKC of its full case folding.</summary>
+    /// <summary>Returns the key for caseless comparison: NFKC of the full case folding.</summary>
     public static string Fold(string text) =>
         Ascii.IsValid(text) ? text.ToLowerInvariant() : Text(Compose(Fold(Compose(Fold(Decompose(Scalars(text)))))));
 
-    /// <summary>What all words that look alike have in common: the skeleton of UTS #39, 4. For comparing, never to be shown.</summary>
+    /// <summary>
+    /// Returns the skeleton of UTS #39, 4, which is equal for confusable strings. For comparison only, never for display.
+    /// </summary>
     public static string Skeleton(string text) =>
         Text(Decompose(Decompose(Scalars(text)).SelectMany(scalar => Prototypes.GetValueOrDefault(scalar) ?? [scalar])));
 
-    /// <summary>Whether a character cannot be seen, turns or hides others, or is not assigned.</summary>
+    /// <summary>Returns whether a character is rejected: invisible, unassigned, or affecting the display of others.</summary>
     public static bool IsRefused(Rune scalar) => Find(Refused, scalar.Value) is not null;
 
-    /// <summary>The scripts in which a character is used, by their short names; null if in any.</summary>
+    /// <summary>Returns the short names of the scripts that use a character; null if it is common to all.</summary>
     public static IReadOnlyCollection<string>? ScriptsOf(Rune scalar) => Find(ScriptSets, scalar.Value)?.Value.Split(' ');
 
     private static IEnumerable<int> Scalars(string text) => text.EnumerateRunes().Select(rune => rune.Value);
@@ -52,7 +54,7 @@ internal static class UnicodeText
     private static List<int> Decompose(IEnumerable<int> scalars)
     {
         var all = scalars.SelectMany(scalar => Decompositions.GetValueOrDefault(scalar) ?? Jamo(scalar)).ToList();
-        // Runs of marks in the order of their classes; a stable sort, for equal ones keep their places.
+        // Canonical ordering: sort each run of combining marks by class. The sort must be stable.
         for (var start = 0; start < all.Count; start++)
         {
             var end = start;
@@ -77,31 +79,31 @@ internal static class UnicodeText
         var lastClass = -1;
         foreach (var scalar in decomposed)
         {
-            var own = ClassOf(scalar);
-            // Between a starter and what joins it nothing may stand that has the same class or none.
-            if (starter >= 0 && lastClass < own | lastClass == -1 && Pair(composed[starter], scalar) is { } joined)
+            var combiningClass = ClassOf(scalar);
+            // A character between a starter and what composes with it blocks the composition if it has the same class or none.
+            if (starter >= 0 && lastClass < combiningClass | lastClass == -1 && Pair(composed[starter], scalar) is { } joined)
             {
                 composed[starter] = joined;
                 continue;
             }
 
             composed.Add(scalar);
-            if (own == 0)
+            if (combiningClass == 0)
                 (starter, lastClass) = (composed.Count - 1, -1);
             else
-                lastClass = own;
+    lastClass = combiningClass;
         }
 
         return composed;
     }
 
-    private static int? Pair(int one, int other)
+    private static int? Pair(int first, int second)
     {
-        if (one - Leads is >= 0 and < LeadCount && other - Vowels is >= 0 and < VowelCount)
-            return Syllables + (((one - Leads) * VowelCount) + other - Vowels) * TailCount;
-        if (one - Syllables is >= 0 and < SyllableCount && (one - Syllables) % TailCount == 0 && other - Tails is > 0 and < TailCount)
-            return one + other - Tails;
-        return Compositions.TryGetValue((one, other), out var joined) ? joined : null;
+        if (first - Leads is >= 0 and < LeadCount && second - Vowels is >= 0 and < VowelCount)
+            return Syllables + (((first - Leads) * VowelCount) + second - Vowels) * TailCount;
+        if (first - Syllables is >= 0 and < SyllableCount && (first - Syllables) % TailCount == 0 && second - Tails is > 0 and < TailCount)
+            return first + second - Tails;
+        return Compositions.TryGetValue((first, second), out var joined) ? joined : null;
     }
 
     private static int[] Jamo(int scalar)

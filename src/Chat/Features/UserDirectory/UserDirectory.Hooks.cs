@@ -8,7 +8,7 @@ namespace Chat.Features;
 
 internal static class UserDirectoryHooks
 {
-    /// <summary>Signs a user in over REST with these claims: whatever the directory takes note of, it has noted then.</summary>
+    /// <summary>Signs a user in over REST with these claims; returns once the directory has stored them.</summary>
     public static async Task SignIn(this ChatApp app, Guid user, params (string Claim, string Value)[] claims)
     {
         var token = new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
@@ -23,19 +23,19 @@ internal static class UserDirectoryHooks
         (await http.GetAsync("/chat/unread")).EnsureSuccessStatusCode();
     }
 
-    /// <summary>Asks to release or move a username, with this scope in the caller's token.</summary>
-    public static async Task<System.Net.HttpStatusCode> Administer(this ChatApp app, string what, object body, string scope = "chat.admin")
+    /// <summary>Requests to release or move a username, with this scope in the caller's token.</summary>
+    public static async Task<System.Net.HttpStatusCode> Administer(this ChatApp app, string action, object body, string scope = "chat.admin")
     {
         using var http = app.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(ChatApp.NewUser(), scope: scope));
-        return (await http.PostAsJsonAsync($"/admin/usernames/{what}", body)).StatusCode;
+        return (await http.PostAsJsonAsync($"/admin/usernames/{action}", body)).StatusCode;
     }
 
-    /// <summary>What others see of a user: the user, as a member of a conversation with somebody.</summary>
+    /// <summary>Returns a user's profile as seen by another member of a conversation.</summary>
     public static async Task<(string? Username, string? Name, string? Picture)> Seen(this ChatApp app, Guid user)
     {
-        var somebody = ChatApp.NewUser();
-        var member = (await app.Conversation(somebody, await app.OpenDirect(somebody, new TestUser(user, "")))).Member(new TestUser(user, ""));
+        var observer = ChatApp.NewUser();
+        var member = (await app.Conversation(observer, await app.OpenDirect(observer, new TestUser(user, "")))).Member(new TestUser(user, ""));
         return (Field("username"), Field("name"), Field("picture"));
 
         string? Field(string name) => member.TryGetProperty(name, out var value) ? value.GetString() : null;

@@ -14,9 +14,9 @@ using NpgsqlTypes;
 namespace Chat.Features;
 
 /// <summary>
-/// Who is who: names and pictures as the users' own tokens tell them, the newest of them. Usernames are unique, in whatever
-/// spelling (see <see cref="Username"/>), first come, first served unless <c>Directory:Names</c> says otherwise; a newcomer whose
-/// name is taken has none. Feeds the members of a conversation and finds people by username.
+/// Stores the profiles of users from the claims of their tokens; the newest token wins. Usernames are unique in every spelling
+/// (see <see cref="Username"/>), first come, first served unless <c>Directory:Names</c> says otherwise; a new user whose name is
+/// taken has none. Supplies the members of conversations and resolves usernames.
 /// </summary>
 public sealed class UserDirectorySlice : ISlice
 {
@@ -33,53 +33,53 @@ public sealed class UserDirectorySlice : ISlice
     }
 }
 
-/// <summary>What is known of a user.</summary>
+/// <summary>A user's profile.</summary>
 public sealed record User
 {
-    /// <summary>The <c>sub</c> of their tokens.</summary>
+    /// <summary>The <c>sub</c> claim of their tokens.</summary>
     public required Guid Id { get; init; }
 
-    /// <summary>Their username, if they have one that nobody had before.</summary>
+    /// <summary>The username; null if they have none or it was taken.</summary>
     public string? Username { get; init; }
 
-    /// <summary>What all spellings of the username have in common, and nobody else's has: see <see cref="Features.Username.Key"/>.</summary>
+    /// <summary>The unique key of the username, equal for all of its spellings: see <see cref="Features.Username.Key"/>.</summary>
     public string? UsernameKey { get; init; }
 
-    /// <summary>The name to show.</summary>
+    /// <summary>The display name.</summary>
     public string? Name { get; init; }
 
     /// <summary>The URL of a picture.</summary>
     public string? Picture { get; init; }
 
-    /// <summary>When the latest token was issued that this comes from.</summary>
+    /// <summary>The <c>iat</c> of the latest token that this profile comes from.</summary>
     public DateTimeOffset ToldAt { get; init; }
 
-    /// <summary>When the latest token was issued that claims the username. Nodes of earlier versions leave it out.</summary>
+    /// <summary>The <c>iat</c> of the latest token that claims the username. Omitted by nodes of earlier versions.</summary>
     public DateTimeOffset? NamedAt { get; init; }
 }
 
-/// <summary>Keeps the directory up to date from tokens, and looks people up in it.</summary>
+/// <summary>Keeps the directory up to date from tokens, and resolves users.</summary>
 internal sealed partial class UserDirectory(
     IDocumentStore store, NpgsqlDataSource database, TableNames tables, Usernames usernames, AuditLog audit, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
 {
-    /// <summary>The one answer to whoever names somebody who is not known, be it by id or by username.</summary>
+    /// <summary>The error for an unknown user, named by id or by username.</summary>
     public static readonly ChatError NoSuchUser = ChatError.NotFound("User not found.");
 
-    /// <summary>For so long nothing is asked for somebody whose token says what it said last. Another node may know better by then.</summary>
+    /// <summary>How long an unchanged token skips the database. Limited, because another node may have stored something newer.</summary>
     private static readonly TimeSpan CacheExpiry = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// And for so long if the directory has all that the token says: it has nothing to gain any more. One that did not get its name may
-    /// get it when an administrator has released that; and one that does not say when it was issued may be right again.
+    /// How long it skips the database if the directory already has everything the token claims. Not for a user whose name was
+    /// taken, because an administrator may release it, nor for a token without <c>iat</c>, which cannot be ordered.
     /// </summary>
     private static readonly TimeSpan FullCacheExpiry = TimeSpan.FromMinutes(10);
 
-    /// <summary>Whoever signs in has something else to wait for, and 5 s in all.</summary>
+    /// <summary>Bounds the part of a sign-in, which has 5 s in all, that waits for the directory.</summary>
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(0.5);
 
     /// <summary>
-    /// People being stored at the same time, those included for whom nobody waits any more: when thousands of new ones come
-    /// at once, they must not take all connections to the database from everybody else.
+    /// Most profiles stored concurrently, including those whose sign-in has stopped waiting: thousands of new users must not
+    /// take all database connections.
     /// </summary>
     internal const int MaxConcurrency = 8;
 
@@ -90,30 +90,30 @@ internal sealed partial class UserDirectory(
 
     public async ValueTask OnSignedInAsync(Identity identity)
     {
-        // By user, and not by what was said: a name that is changed back is a change, too.
+        // Keyed by user, not by content: changing a name back is a change as well.
         if (seen.TryGetValue(identity.Id, out Identity? latest) && (latest == identity || latest?.IssuedAt > identity.IssuedAt))
             return;
-        var storing = StoreInTurnAsync(identity);
+        var storing = StoreThrottledAsync(identity);
         try
         {
-            var isInFull = await storing.WaitAsync(Timeout, time);
+    var isComplete = await storing.WaitAsync(Timeout, time);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
-                // By the system's clock, the only one that the cache knows. It saves writes and decides nothing.
-                AbsoluteExpirationRelativeToNow = isInFull && identity.IssuedAt != default ? FullCacheExpiry : CacheExpiry,
+                // MemoryCache only knows the system clock. It only saves writes, so that is good enough.
+                AbsoluteExpirationRelativeToNow = isComplete && identity.IssuedAt != default ? FullCacheExpiry : CacheExpiry,
             });
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
         {
-            // A sign-in must not fail for this; the next one tells the directory the same.
+            // A sign-in must not fail because of this; the next one stores the same.
             NotStored(identity.Id, failure.Message);
-            // It may still get there, or fail: nobody waits for it any more.
+            // The write may still finish or fail: observe its exception, because nobody awaits it.
             _ = storing.ContinueWith(late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
 
-    /// <summary>The id of the person with a username; null if there is nobody.</summary>
+    /// <summary>Returns the id of the user with a username; null if there is none.</summary>
     public async Task<Guid?> FindAsync(string username)
     {
         if (Username.KeyOf(username) is not { } key)
@@ -122,7 +122,7 @@ internal sealed partial class UserDirectory(
         return (await session.Query<User>().FirstOrDefaultAsync(user => user.UsernameKey == key))?.Id;
     }
 
-    /// <summary>Whether somebody with this id has ever signed in.</summary>
+    /// <summary>Returns whether a user with this id has ever signed in.</summary>
     public async ValueTask<bool> KnowsAsync(Guid userId)
     {
         if (seen.TryGetValue(userId, out _))
@@ -131,32 +131,32 @@ internal sealed partial class UserDirectory(
         return await session.LoadAsync<User>(userId) is not null;
     }
 
-    /// <summary>The person that a request names by id or by username.</summary>
-    /// <returns>The id, or the error to answer with.</returns>
+    /// <summary>Resolves the user that a request names by id or by username.</summary>
+    /// <returns>The id, or the error.</returns>
     public async Task<(Guid UserId, ChatError? Error)> ResolveAsync(Guid? userId, string? username)
     {
         if (userId is { } id && username is null)
-            return id == Guid.Empty ? (default, ChatError.Invalid("userId", "Not a user's id.")) : (id, null);
+    return id == Guid.Empty ? (default, ChatError.Invalid("userId", "Not a user id.")) : (id, null);
         if (userId is not null || string.IsNullOrWhiteSpace(username))
-            return (default, ChatError.Invalid(username is null ? "userId" : "username", "Name one person, by userId or by username."));
+    return (default, ChatError.Invalid(username is null ? "userId" : "username", "Name the user by either userId or username."));
         return await FindAsync(username) is { } found ? (found, null) : (default, NoSuchUser);
     }
 
-    /// <summary>Makes a username free, whoever has it.</summary>
-    /// <returns>Who had it; null if nobody did.</returns>
+    /// <summary>Releases a username, whoever has it.</summary>
+    /// <returns>Its previous owner; null if there was none.</returns>
     public async Task<Guid?> ReleaseAsync(Username name)
     {
-        var had = await ChangeAsync(Guid.Empty, (session, _) => Usernames.ReleaseAsync(session, name));
-        if (had is { } userId)
+        var owner = await ChangeAsync(Guid.Empty, (session, _) => Usernames.ReleaseAsync(session, name));
+        if (owner is { } userId)
             seen.Remove(userId);
-        return had;
+        return owner;
     }
 
-    /// <summary>Gives a user a username, whoever has it. They are known from then on.</summary>
-    /// <returns>False if somebody else has one that looks like it.</returns>
+    /// <summary>Moves a username to a user, whoever has it. The user is created if unknown.</summary>
+    /// <returns>False if another user has a confusable name.</returns>
     public async Task<bool> MoveAsync(Username name, Guid userId)
     {
-        var isTheirs = await ChangeAsync(userId, async (session, known) =>
+        var isAssigned = await ChangeAsync(userId, async (session, known) =>
         {
             if (!await usernames.MoveAsync(session, userId, Username.Read(known?.Username), name))
                 return false;
@@ -164,7 +164,7 @@ internal sealed partial class UserDirectory(
             return true;
         });
         seen.Remove(userId);
-        return isTheirs;
+        return isAssigned;
     }
 
     public void Dispose()
@@ -173,18 +173,18 @@ internal sealed partial class UserDirectory(
         semaphore.Dispose();
     }
 
-    private async Task<bool> StoreInTurnAsync(Identity identity)
+    private async Task<bool> StoreThrottledAsync(Identity identity)
     {
-        // A semaphore knows the time of the system alone, but a token that any clock may cancel.
-        using (var patience = new CancellationTokenSource(Timeout, time))
+        // SemaphoreSlim's own timeout uses the system clock; a cancellation token can use the injected one.
+        using (var timeout = new CancellationTokenSource(Timeout, time))
         {
             try
             {
-                await semaphore.WaitAsync(patience.Token);
+    await semaphore.WaitAsync(timeout.Token);
             }
             catch (OperationCanceledException)
             {
-                throw new TimeoutException("Too many new people at once.");
+    throw new TimeoutException("Too many sign-ins of new users at once.");
             }
         }
 
@@ -198,35 +198,35 @@ internal sealed partial class UserDirectory(
         }
     }
 
-    // Whether the directory says all that the token does, or what a newer one does.
+    // Returns whether the directory has everything that this token, or a newer one, claims.
     private async Task<bool> StoreAsync(Identity identity)
     {
         var claimed = Username.Read(identity.Username);
-        // Without a lock first: what a token says is known already, nearly always.
+        // Without a lock first: in most cases nothing has changed.
         var stored = await LoadAsync(identity.Id);
-        if (stored?.ToldAt > identity.IssuedAt || (stored is not null && await IsToldAsync(stored, Told(identity, stored, claimed, claimed))))
+        if (stored?.ToldAt > identity.IssuedAt || (stored is not null && await IsStoredAsync(stored, Merge(identity, stored, claimed, claimed))))
             return true;
 
-        var isInFull = true;
+        var isComplete = true;
         var takenFrom = await ChangeAsync<IReadOnlyCollection<Guid>>(identity.Id, async (session, known) =>
         {
-            // Another device has shown a newer one meanwhile, here or on another node.
+            // Another device has presented a newer token meanwhile, on this node or another.
             if (known?.ToldAt > identity.IssuedAt)
                 return [];
-            var has = Username.Read(known?.Username);
-            var (name, lost) = claimed is null ? (has, []) : await usernames.ClaimAsync(session, identity.Id, has, claimed, identity.IssuedAt);
-            isInFull = claimed is null || claimed.Key == name?.Key;
-            var wanted = Told(identity, known, claimed, name);
-            if (wanted != known)
-                session.Store(wanted);
+            var current = Username.Read(known?.Username);
+            var (name, lost) = claimed is null ? (current, []) : await usernames.ClaimAsync(session, identity.Id, current, claimed, identity.IssuedAt);
+            isComplete = claimed is null || claimed.Key == name?.Key;
+            var merged = Merge(identity, known, claimed, name);
+            if (merged != known)
+                session.Store(merged);
             return lost;
         });
         foreach (var rival in takenFrom)
             audit.UsernameMoved(rival, identity.Id);
-        return isInFull;
+        return isComplete;
     }
 
-    // Asked at most sign-ins, and a session of Marten's takes more than its one row.
+    // Runs at most sign-ins: cheaper than a Marten session.
     private async Task<User?> LoadAsync(Guid userId)
     {
         await using var command = database.CreateCommand($"select data from {tables.User} where id = $1");
@@ -236,24 +236,24 @@ internal sealed partial class UserDirectory(
     }
 
     /// <summary>
-    /// Whether a token says nothing new. One that is newer and says the same, as tokens do that are renewed every few minutes, only moves
-    /// the times on: one statement, which does nothing if somebody else was quicker.
+    /// Returns whether a token changes nothing. A newer token with the same claims, as renewed every few minutes, only updates the
+    /// timestamps, in one optimistic statement.
     /// </summary>
-    private async Task<bool> IsToldAsync(User known, User told)
+    private async Task<bool> IsStoredAsync(User known, User merged)
     {
-        if (told == known)
+        if (merged == known)
             return true;
-        if (told with { ToldAt = known.ToldAt, NamedAt = known.NamedAt } != known)
+        if (merged with { ToldAt = known.ToldAt, NamedAt = known.NamedAt } != known)
             return false;
         await using var command = database.CreateCommand($"update {tables.User} set data = $3 where id = $1 and data = $2");
         command.Parameters.Add(new() { Value = known.Id });
         command.Parameters.Add(new() { Value = store.Options.Serializer().ToJson(known), NpgsqlDbType = NpgsqlDbType.Jsonb });
-        command.Parameters.Add(new() { Value = store.Options.Serializer().ToJson(told), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        command.Parameters.Add(new() { Value = store.Options.Serializer().ToJson(merged), NpgsqlDbType = NpgsqlDbType.Jsonb });
         return await command.ExecuteNonQueryAsync() > 0;
     }
 
-    // A token without a name, or with one that cannot be a username, leaves the name as it is.
-    private static User Told(Identity identity, User? known, Username? claimed, Username? name) => new()
+    // A token without a name, or with one that is not a valid username, keeps the current one.
+    private static User Merge(Identity identity, User? known, Username? claimed, Username? name) => new()
     {
         Id = identity.Id,
         Username = name is null ? known?.Username : name.Text,
@@ -264,9 +264,7 @@ internal sealed partial class UserDirectory(
         NamedAt = name is not null && name.Key == claimed?.Key ? identity.IssuedAt : known?.NamedAt,
     };
 
-    /// <summary>
-    /// Changes what is known of a user, one change after the other, and again where others wanted the same name at the same time.
-    /// </summary>
+    /// <summary>Changes a user under a lock of their own, and retries when users race for the same name.</summary>
     private async Task<T> ChangeAsync<T>(Guid userId, Func<IDocumentSession, User?, Task<T>> change)
     {
         for (var attempt = 1; ; attempt++)
@@ -284,7 +282,7 @@ internal sealed partial class UserDirectory(
             catch (Exception failure) when (IsConflict(failure))
             {
                 if (attempt == MaxAttempts)
-                    throw new TimeoutException("Others want the same username.", failure);
+    throw new TimeoutException("Too many concurrent claims of the same username.", failure);
             }
         }
     }
@@ -293,6 +291,6 @@ internal sealed partial class UserDirectory(
         || (failure as PostgresException ?? failure.InnerException as PostgresException)
             is { SqlState: PostgresErrorCodes.UniqueViolation or PostgresErrorCodes.DeadlockDetected };
 
-    [LoggerMessage(244, LogLevel.Debug, "The directory could not take note of {UserId} ({Reason})")]
+    [LoggerMessage(244, LogLevel.Debug, "Cannot store the profile of {UserId}; the next sign-in retries ({Reason})")]
     private partial void NotStored(Guid userId, string reason);
 }

@@ -6,28 +6,27 @@ using Chat.Storage;
 namespace Chat.Features;
 
 /// <summary>
-/// A username as the directory keeps it. One rule for all who name people: the claim of a token, a look-up and
-/// <c>/dev/token</c>. The same name in other letters, of another case, width or normalization form, is the same; a name that
-/// looks like another one's is not given.
+/// A valid username. The same rules apply to the claims of tokens, to lookups and to <c>/dev/token</c>. Spellings that differ in
+/// case, width or normalization form are the same name; names that are confusable with another user's are rejected.
 /// </summary>
-/// <param name="Text">In normalization form KC, as others see it.</param>
-/// <param name="Key">Without regard to case: by this people are found.</param>
+/// <param name="Text">For display, in normalization form KC.</param>
+/// <param name="Key">For lookup, case-folded.</param>
 internal sealed record Username(string Text, string Key)
 {
-    /// <summary>In UTF-16 code units, of the text and of the key: both must fit into an index of the database.</summary>
+    /// <summary>In UTF-16 code units, for text and key: both must fit a database index.</summary>
     private const int MaxLength = 256;
 
-    // UTS #39, 5.2, "moderately restrictive": Latin goes together with the scripts of Japanese, Chinese and Korean, and
-    // with one other in common use, of those whose letters do not look like Latin ones.
-    private static readonly string[] Beside =
+    // UTS #39, 5.2, "moderately restrictive": Latin may be mixed with the scripts of Japanese, Chinese and Korean, and with
+    // one other recommended script whose letters are not confusable with Latin ones.
+    private static readonly string[] MixesWithLatin =
     [
         "Arab", "Armn", "Beng", "Bopo", "Deva", "Ethi", "Geor", "Gujr", "Guru", "Hang", "Hani", "Hebr", "Hira", "Kana", "Khmr", "Knda",
         "Laoo", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu", "Thaa", "Thai", "Tibt", "Jpan", "Kore", "Hanb",
     ];
 
     /// <summary>
-    /// Ids of all that this name reserves: itself, and what looks like it, as it is written and in lower case. Ids,
-    /// because a skeleton may be long, and so that a primary key keeps each from being given twice.
+    /// The ids of everything this name reserves: its key, and the skeletons of the text and of the key. Hashed to ids, because a
+    /// skeleton may be long, and so that a primary key prevents duplicates.
     /// </summary>
     public IReadOnlyList<Guid> Forms => field ??= [.. new[]
     {
@@ -36,13 +35,13 @@ internal sealed record Username(string Text, string Key)
         FormOf("look", UnicodeText.Fold(UnicodeText.Skeleton(Key))),
     }.Distinct()];
 
-    /// <summary>Reads a name that somebody is to have.</summary>
-    /// <returns>Null if it cannot be one: see <see cref="KeyOf"/>, or because it mixes scripts as only a forgery does.</returns>
+    /// <summary>Validates a name that a user may have.</summary>
+    /// <returns>Null if it is invalid: see <see cref="KeyOf"/>; also if it mixes scripts in a way typical of spoofing.</returns>
     public static Username? Read(string? text) =>
         Normalize(text) is { } name && Folded(name) is { } key && !MixesScripts(name) && !BeginsWithMark(name) ? new Username(name, key) : null;
 
-    /// <summary>What a name is looked up by.</summary>
-    /// <returns>Null if nobody can have it: it is empty, too long, or has a character that cannot be seen.</returns>
+    /// <summary>Returns the lookup key of a name.</summary>
+    /// <returns>Null if no user can have it: it is empty, too long or contains invisible characters.</returns>
     public static string? KeyOf(string? text) => Normalize(text) is { } name ? Folded(name) : null;
 
     private static string? Folded(string name) => UnicodeText.Fold(name) is { Length: > 0 and <= MaxLength } key ? key : null;
@@ -66,10 +65,10 @@ internal sealed record Username(string Text, string Key)
         if (sets.Length == 0 || Common(sets).Count > 0)
             return false;
         var others = Array.FindAll(sets, set => !set.Contains("Latn"));
-        return !Common(others).Overlaps(Beside);
+        return !Common(others).Overlaps(MixesWithLatin);
     }
 
-    // UTS #39, 5.1: a character of Han is one of Japanese, Chinese and Korean text.
+    // UTS #39, 5.1: Han characters belong to Japanese, Chinese and Korean text.
     private static HashSet<string> Augment(IReadOnlyCollection<string> scripts)
     {
         var all = scripts.ToHashSet();
@@ -84,9 +83,9 @@ internal sealed record Username(string Text, string Key)
         return all;
     }
 
-    private static HashSet<string> Common(IEnumerable<HashSet<string>> sets) => sets.Aggregate((one, other) => [.. one.Intersect(other)]);
+    private static HashSet<string> Common(IEnumerable<HashSet<string>> sets) => sets.Aggregate((all, next) => [.. all.Intersect(next)]);
 
-    // It would stand over whatever is written before the name.
+    // It would combine with the text before the name.
     private static bool BeginsWithMark(string name) =>
         CharUnicodeInfo.GetUnicodeCategory(name, 0) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
 

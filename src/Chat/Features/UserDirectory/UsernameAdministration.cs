@@ -7,38 +7,38 @@ using Chat.Telemetry;
 namespace Chat.Features;
 
 /// <summary>The body of <c>POST /admin/usernames/release</c>.</summary>
-/// <param name="Username">The name, in any spelling.</param>
+/// <param name="Username">The username, in any spelling.</param>
 public sealed record ReleaseUsername([property: Required, MinLength(1)] string? Username);
 
 /// <summary>The body of <c>POST /admin/usernames/move</c>.</summary>
-/// <param name="Username">The name as it is to be shown.</param>
-/// <param name="UserId">Who gets it. They need not have signed in yet.</param>
+/// <param name="Username">The username, in the spelling to display.</param>
+/// <param name="UserId">The new owner, who may never have signed in.</param>
 public sealed record MoveUsername([property: Required, MinLength(1)] string? Username, [property: Required] Guid? UserId);
 
 /// <summary>
-/// For when the identity provider made somebody anew: same username, new <c>sub</c>. The name would stay with the dead one for
-/// ever. For tokens whose <c>scope</c> has <c>chat.admin</c>.
+/// Administers usernames, for accounts that the identity provider has recreated: same username, new <c>sub</c>. Otherwise the name
+/// would stay with the deleted account forever. Requires the scope <c>chat.admin</c>.
 /// </summary>
 public sealed class UsernameModule : ICarterModule
 {
     private static readonly ChatError NoName = ChatError.Invalid("username", "Not a username: 1 to 256 visible characters.");
-    private static readonly ChatError NotFound = ChatError.NotFound("Nobody has this username.");
+    private static readonly ChatError NotFound = ChatError.NotFound("Username not found.");
 
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app)
     {
         var usernames = app.MapGroup("/admin/usernames").RequireAdministrator().WithTags("Administration");
         usernames.MapPost("release", ReleaseAsync)
-            .Describe("releaseUsername", "Takes a username from whoever has it, or had it last.",
-                "It is free at once: whoever claims it first gets it. For tokens whose `scope` has `chat.admin`.")
+            .Describe("releaseUsername", "Releases a username from its current or last owner.",
+                "It is available at once to the first user who claims it. Requires a token whose `scope` includes `chat.admin`.")
             .Accepts(new ReleaseUsername("alice"))
-            .Returns(StatusCodes.Status204NoContent, "It is free.")
+            .Returns(StatusCodes.Status204NoContent, "The username is available.")
             .Fails(NoName, NotFound);
         usernames.MapPost("move", MoveAsync)
-            .Describe("moveUsername", "Gives a username to a user, whoever has it.",
-                "The user's own is given up. For tokens whose `scope` has `chat.admin`.")
+            .Describe("moveUsername", "Moves a username to a user, whoever has it.",
+                "The user's previous username is released. Requires a token whose `scope` includes `chat.admin`.")
             .Accepts(new MoveUsername("alice", Example.Alice))
-            .Returns(StatusCodes.Status204NoContent, "It is theirs.")
+            .Returns(StatusCodes.Status204NoContent, "The user has the username.")
             .Fails(NoName);
     }
 
@@ -48,9 +48,9 @@ public sealed class UsernameModule : ICarterModule
             return body.Error.ToProblem();
         if (Username.Read(body.Value!.Username) is not { } name)
             return NoName.ToProblem();
-        if (await directory.ReleaseAsync(name) is not { } had)
+        if (await directory.ReleaseAsync(name) is not { } owner)
             return NotFound.ToProblem();
-        audit.UsernameReleased(had, http.User.UserId());
+        audit.UsernameReleased(owner, http.User.UserId());
         return TypedResults.NoContent();
     }
 
@@ -61,9 +61,9 @@ public sealed class UsernameModule : ICarterModule
         if (Username.Read(body.Value!.Username) is not { } name)
             return NoName.ToProblem();
         if (body.Value.UserId is not { } userId || userId == Guid.Empty)
-            return ChatError.Invalid("userId", "Not a user's id.").ToProblem();
+    return ChatError.Invalid("userId", "Not a user id.").ToProblem();
         if (!await directory.MoveAsync(name, userId))
-            return ChatError.Invalid("username", "Somebody has a name that looks like this one.").ToProblem();
+    return ChatError.Invalid("username", "Another user has a name that looks the same.").ToProblem();
         audit.UsernameAssigned(userId, http.User.UserId());
         return TypedResults.NoContent();
     }

@@ -4,56 +4,56 @@ using Marten;
 namespace Chat.Features;
 
 /// <summary>
-/// One thing that a username reserves (see <see cref="Username.Forms"/>), and whose it is. The primary key alone keeps it from
-/// being given twice.
+/// A form that a username reserves (see <see cref="Username.Forms"/>), and its owner. The primary key alone prevents duplicates.
 /// </summary>
 public sealed record UsernameForm
 {
-    /// <summary>The form.</summary>
+    /// <summary>The id of the form.</summary>
     public required Guid Id { get; init; }
 
-    /// <summary>Who has the name, or had it last.</summary>
+    /// <summary>The current or last owner of the name.</summary>
     public required Guid UserId { get; init; }
 
-    /// <summary>The name: see <see cref="Username.Key"/>.</summary>
+    /// <summary>The name that reserves it: see <see cref="Username.Key"/>.</summary>
     public required string Key { get; init; }
 
-    /// <summary>When its user took another name; null while they have it.</summary>
+    /// <summary>When its owner changed to another name; null while they have it.</summary>
     public DateTimeOffset? FreedAt { get; init; }
 }
 
-/// <summary>Who has a name that somebody else wants.</summary>
-/// <param name="UserId">The other one.</param>
-/// <param name="Key">The name that they have: the same, or one that looks like it.</param>
-/// <param name="NamedAt">When the latest token was issued that gave it to them; null if they have given it up, and it rests.</param>
+/// <summary>The owner of a name that another user claims.</summary>
+/// <param name="UserId">The owner.</param>
+/// <param name="Key">The owner's name: the same, or a confusable one.</param>
+/// <param name="NamedAt">The <c>iat</c> of the latest token that claims it for the owner; null if it was given up and is in
+/// quarantine.</param>
 internal sealed record UsernameHolder(Guid UserId, string Key, DateTimeOffset? NamedAt);
 
-/// <summary>Gives usernames out and takes them back, within the transaction of whoever asks.</summary>
+/// <summary>Assigns and releases usernames within the caller's transaction.</summary>
 internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
 {
-    /// <summary>A name that was given up goes to nobody else for this time: others still know its last owner by it.</summary>
+    /// <summary>How long a released name stays reserved: others still know its last owner by it.</summary>
     public static readonly TimeSpan QuarantinePeriod = TimeSpan.FromDays(30);
 
-    private readonly bool isLatests = string.Equals(configuration["Directory:Names"], "latest", StringComparison.OrdinalIgnoreCase);
+    private readonly bool latestWins = string.Equals(configuration["Directory:Names"], "latest", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Gives a user the name that a token of theirs claims, if it is free or the setting lets the newest token have it.</summary>
-    /// <returns>The name that the user has from now on, and who has lost it.</returns>
+    /// <summary>Assigns the name that a user's token claims, if it is available or the setting lets the newest token win.</summary>
+    /// <returns>The user's resulting name, and the users who have lost it.</returns>
     public async Task<(Username? Name, IReadOnlyCollection<Guid> TakenFrom)> ClaimAsync(
-        IDocumentSession session, Guid userId, Username? has, Username wanted, DateTimeOffset issuedAt)
+        IDocumentSession session, Guid userId, Username? current, Username wanted, DateTimeOffset issuedAt)
     {
-        // Never what only looks like the name of another: that is what a forger would want.
-        var (isTheirs, takenFrom) = await AssignAsync(
-            session, userId, has, wanted, rival => isLatests && rival.Key == wanted.Key && !(rival.NamedAt >= issuedAt));
-        return (isTheirs ? wanted : has, takenFrom);
+        // A confusable name is never taken from its owner: that is what a spoofer would want.
+        var (isAssigned, takenFrom) = await AssignAsync(
+            session, userId, current, wanted, rival => latestWins && rival.Key == wanted.Key && !(rival.NamedAt >= issuedAt));
+        return (isAssigned ? wanted : current, takenFrom);
     }
 
-    /// <summary>Gives a user a name, whoever else has it.</summary>
-    /// <returns>False if somebody has one that looks like it.</returns>
-    public async Task<bool> MoveAsync(IDocumentSession session, Guid userId, Username? has, Username wanted) =>
-        (await AssignAsync(session, userId, has, wanted, rival => rival.Key == wanted.Key)).IsTheirs;
+    /// <summary>Assigns a name to a user, whoever else has it.</summary>
+    /// <returns>False if another user has a confusable name.</returns>
+    public async Task<bool> MoveAsync(IDocumentSession session, Guid userId, Username? current, Username wanted) =>
+        (await AssignAsync(session, userId, current, wanted, rival => rival.Key == wanted.Key)).IsAssigned;
 
-    /// <summary>Makes a name free for everybody at once.</summary>
-    /// <returns>Who had it; null if nobody did.</returns>
+    /// <summary>Releases a name without quarantine.</summary>
+    /// <returns>Its previous owner; null if there was none.</returns>
     public static async Task<Guid?> ReleaseAsync(IDocumentSession session, Username name)
     {
         var holder = await session.Query<User>().FirstOrDefaultAsync(user => user.UsernameKey == name.Key);
@@ -65,11 +65,11 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
         return holder?.Id ?? forms.FirstOrDefault(form => form.Key == name.Key)?.UserId;
     }
 
-    private async Task<(bool IsTheirs, IReadOnlyCollection<Guid> TakenFrom)> AssignAsync(
-        IDocumentSession session, Guid userId, Username? has, Username wanted, Func<UsernameHolder, bool> mayBeTaken)
+    private async Task<(bool IsAssigned, IReadOnlyCollection<Guid> TakenFrom)> AssignAsync(
+        IDocumentSession session, Guid userId, Username? current, Username wanted, Func<UsernameHolder, bool> mayBeTaken)
     {
         var holder = await session.Query<User>().FirstOrDefaultAsync(user => user.UsernameKey == wanted.Key && user.Id != userId);
-        var old = has?.Forms ?? [];
+        var old = current?.Forms ?? [];
         var locked = await LockAsync(session, [.. wanted.Forms, .. old, .. Username.Read(holder?.Username)?.Forms ?? []]);
         var forms = locked.ToDictionary(form => form.Id);
         var rivals = await RivalsAsync(session, userId, wanted.Forms.Select(id => forms.GetValueOrDefault(id)).OfType<UsernameForm>(), holder);
@@ -77,7 +77,7 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
             return (false, []);
 
         var now = time.GetWireNow();
-        // Theirs first: the index of the database lets nobody else have the name before.
+        // The previous owner first: until their row is updated, the unique index rejects the new one.
         if (holder is not null)
             session.Store(holder with { Username = null, UsernameKey = null });
         var lost = forms.Values.Where(form => form.Key == wanted.Key && form.UserId != userId && !wanted.Forms.Contains(form.Id));
@@ -89,7 +89,7 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
             if (wanted.Forms.Contains(id))
                 Put(session, form, new UsernameForm { Id = id, UserId = userId, Key = wanted.Key });
             else if (form is null || form.UserId == userId)
-                Put(session, form, new UsernameForm { Id = id, UserId = userId, Key = has!.Key, FreedAt = form?.FreedAt ?? now });
+    Put(session, form, new UsernameForm { Id = id, UserId = userId, Key = current!.Key, FreedAt = form?.FreedAt ?? now });
         }
 
         return (true, rivals.ConvertAll(rival => rival.UserId));
@@ -104,7 +104,7 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
         var rivals = others
             .Select(form => new UsernameHolder(form.UserId, form.Key, form.FreedAt is null ? NamedAt(users.GetValueOrDefault(form.UserId)) : null))
             .ToList();
-        // Who has had the name since before there were forms.
+        // An owner whose name was stored before forms existed.
         if (holder is not null && !rivals.Exists(rival => rival.UserId == holder.Id))
             rivals.Add(new UsernameHolder(holder.Id, holder.UsernameKey!, NamedAt(holder)));
         return rivals;
@@ -112,7 +112,7 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
 
     private static DateTimeOffset NamedAt(User? user) => user is null ? default : user.NamedAt ?? user.ToldAt;
 
-    // In one order, so that two who want each other's names do not wait for each other.
+    // Locked in a fixed order, so that two users who claim each other's names do not deadlock.
     private static async Task<IReadOnlyList<UsernameForm>> LockAsync(IDocumentSession session, Guid[] forms) =>
         await session.QueryAsync<UsernameForm>("where id = any(?) order by id for update", [forms.Distinct().ToArray()]);
 

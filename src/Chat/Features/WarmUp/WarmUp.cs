@@ -11,9 +11,9 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// Makes the first message as quick as any other. Before the server listens, it goes through the real message path a
-/// few times: socket, dispatcher, log, delivery, socket. All that this writes is in transactions that are rolled back,
-/// about people and conversations that do not exist: it leaves nothing behind, and nobody hears of it.
+/// Warms up the message path, so that the first message is as fast as any other. Before the server listens, it runs
+/// <see cref="WarmUp.Iterations"/> messages through socket, dispatcher, log and delivery. Users and conversations are made up, and
+/// all writes are rolled back or deleted: nothing remains and nobody is notified.
 /// </summary>
 public sealed class WarmUpSlice : ISlice
 {
@@ -21,7 +21,7 @@ public sealed class WarmUpSlice : ISlice
     public static void Register(SliceBuilder slice) => slice.AddHostedService<WarmUp>();
 }
 
-/// <summary>Runs once, at the start. A rehearsal that fails costs the first user some time, and the server nothing.</summary>
+/// <summary>Runs once at startup. A failure makes the first requests slower and is otherwise harmless.</summary>
 internal sealed partial class WarmUp(
     IDocumentStore store,
     [FromKeyedServices(ConversationLog.Connections)] NpgsqlDataSource database,
@@ -38,16 +38,16 @@ internal sealed partial class WarmUp(
     TimeProvider time,
     ILogger<WarmUp> log) : IHostedService
 {
-    /// <summary>The fifth use of a statement prepares it, and the thirtieth call of a method has it optimized.</summary>
+    /// <summary>Npgsql prepares a statement on its fifth use, and the JIT optimizes a method after its thirtieth call.</summary>
     public const int Iterations = 30;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>How many rehearsals went through to their end.</summary>
+    /// <summary>The number of completed iterations.</summary>
     public int Runs { get; private set; }
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        var began = time.GetTimestamp();
+        var startedAt = time.GetTimestamp();
         try
         {
             await LoadKeysAsync();
@@ -57,9 +57,9 @@ internal sealed partial class WarmUp(
                 Runs++;
             }
 
-            Warm(time.GetElapsedTime(began).TotalMilliseconds);
+    Warm(time.GetElapsedTime(startedAt).TotalMilliseconds);
         }
-#pragma warning disable CA1031 // Whatever it was, it is no reason not to serve.
+#pragma warning disable CA1031 // No failure is a reason not to serve.
         catch (Exception failure) when (!cancellationToken.IsCancellationRequested)
 #pragma warning restore CA1031
         {
@@ -73,7 +73,7 @@ internal sealed partial class WarmUp(
     {
         if (!await keys.FetchAsync())
             NoKeys(keys.Reason ?? "no answer");
-        // A token of nobody's: the way through the library, up to its refusal.
+        // An invalid token: runs the token library up to the rejection.
         else
             await tokens.ValidateAsync("e30.e30.");
     }
@@ -82,15 +82,15 @@ internal sealed partial class WarmUp(
     {
         var (alice, bob, conversation) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
         using var pair = await LoopbackWebSocket.OpenAsync();
-        using var place = admission.TryEnter(System.Net.IPAddress.None, hasToken: true)!;
-        var connection = pair.Accept(limits, metrics, time, place);
+        using var slot = admission.TryEnter(System.Net.IPAddress.None, hasToken: true)!;
+        var connection = pair.Accept(limits, metrics, time, slot);
         connection.TrySignIn(new TokenReadResult(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
         await delivery.OnOpeningAsync(connection);
         hub.Join(connection);
         try
         {
             var running = connection.RunAsync(dispatcher);
-            // Refused, since there is no such conversation: the way of a frame through the dispatcher and back.
+            // Rejected, because the conversation does not exist: takes a frame through the dispatcher and back.
             await pair.SendAsync(Frame.Of(new SendMessage(conversation, "warm-up", "warm-up", null, null, null), "1"));
             await pair.ReceiveAsync();
             await StoreAndDeliverAsync(connection, bob, conversation);
@@ -124,20 +124,20 @@ internal sealed partial class WarmUp(
             message => delivery.Committed(new Change(message), stored.Members, new PendingReply(connection, message.Id, change => change.Answer<MessageSent>("2"))));
         await transaction.RollbackAsync();
 
-        // What a transaction of somebody else's does not go through: the log's own loop and session, and a commit.
+        // What the external transaction does not cover: the log's own loop and session, and a commit.
         await conversationLog.AppendAsync(draft, _ => { });
-        await using var own = store.LightweightSession();
-        await own.BeginTransactionAsync(CancellationToken.None);
-        own.Delete<Message>(draft.Id);
-        await own.SaveChangesAsync();
+        await using var cleanup = store.LightweightSession();
+        await cleanup.BeginTransactionAsync(CancellationToken.None);
+        cleanup.Delete<Message>(draft.Id);
+        await cleanup.SaveChangesAsync();
     }
 
-    [LoggerMessage(330, LogLevel.Information, "Warm after {Milliseconds:0} ms")]
+    [LoggerMessage(330, LogLevel.Information, "Warm-up completed in {Milliseconds:0} ms")]
     private partial void Warm(double milliseconds);
 
-    [LoggerMessage(331, LogLevel.Warning, "Jwt__Authority does not give its keys yet; until it does, nobody is let in ({Reason})")]
+    [LoggerMessage(331, LogLevel.Warning, "The signing keys of Jwt__Authority are not loaded; all tokens are rejected until they are ({Reason})")]
     private partial void NoKeys(string reason);
 
-    [LoggerMessage(332, LogLevel.Warning, "The warm-up did not get to its end: the first messages will be slower")]
+    [LoggerMessage(332, LogLevel.Warning, "Warm-up failed; the first messages will be slower")]
     private partial void Cold(Exception failure);
 }
