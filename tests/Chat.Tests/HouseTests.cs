@@ -74,7 +74,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     private static readonly string Root = Checkout.PathOf();
 
     [Fact]
-    public void Every_slice_is_in_the_list_of_slices()
+    public void Every_slice_is_registered()
     {
         var registered = References.Of(typeof(FeatureSlices)).OfType<Type>().Where(type => type.IsAssignableTo(typeof(ISlice)) && type != typeof(ISlice));
 
@@ -82,7 +82,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Every_slice_is_in_a_folder_and_a_main_file_with_its_name()
+    public void Every_slice_has_a_folder_and_a_main_file_of_its_name()
     {
         var folders = Directory.GetDirectories(Source("Features")).Select(folder => Path.GetFileName(folder)).ToArray();
 
@@ -104,7 +104,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Every_event_has_a_name_of_its_own()
+    public void Event_names_are_unique()
     {
         var names = Events().Select(NameOf).ToArray();
 
@@ -113,7 +113,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Every_event_is_in_the_JSON_context_of_its_part() => Assert.All(Events(), type =>
+    public void Every_event_is_in_the_JSON_context_of_its_namespace() => Assert.All(Events(), type =>
     {
         var context = Assert.Single(shared.App.Services.GetServices<IJsonTypeInfoResolver>().OfType<JsonSerializerContext>(), one => one.GetType().Namespace == type.Namespace);
         Assert.NotNull(context.GetTypeInfo(type));
@@ -123,7 +123,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     });
 
     [Fact]
-    public void Every_JSON_context_has_the_options_of_the_wire()
+    public void Every_JSON_context_uses_the_wire_options()
     {
         var contexts = shared.App.Services.GetServices<IJsonTypeInfoResolver>().OfType<JsonSerializerContext>().ToArray();
         var wire = WireJson.CreateOptions();
@@ -141,7 +141,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Every_event_from_clients_has_exactly_one_handler_which_is_registered()
+    public void Every_client_event_has_exactly_one_registered_handler()
     {
         var handled = Types.SelectMany(type => type.GetInterfaces())
             .Where(contract => contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IHandler<>))
@@ -160,7 +160,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
             Types.Where(type => References.TypesOf(type).Any(used => used.Namespace == "System.Net.WebSockets")).Select(type => type.Namespace).Distinct());
 
     [Fact]
-    public void The_arrows_between_the_parts_point_one_way()
+    public void Namespaces_depend_on_each_other_in_one_direction()
     {
         var broken = from type in Types
                      where type.Namespace is { } part && Arrows.ContainsKey(part)
@@ -174,7 +174,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void A_feature_uses_the_others_that_it_may_use_and_no_more()
+    public void Features_depend_only_on_the_features_listed()
     {
         var features = FeaturesByType();
         var uses = from type in Types
@@ -193,7 +193,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Nothing_static_changes()
+    public void Static_documents_do_not_change()
     {
         var changeable = from type in Server.GetTypes()
                          where IsOurs(References.Outermost(type)) && !type.IsDefined(typeof(CompilerGeneratedAttribute)) && !IsGenerated(type)
@@ -211,7 +211,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void There_is_one_clock()
+    public void All_code_uses_the_injected_clock()
     {
         var forbidden = new[] { "System.DateTime.get_UtcNow", "System.DateTime.get_Now", "System.DateTimeOffset.get_UtcNow", "System.DateTimeOffset.get_Now", "System.Environment.get_TickCount64", "System.Environment.get_TickCount" };
         var broken = from type in Types
@@ -225,7 +225,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Everybody_waits_by_that_clock()
+    public void All_waiting_uses_the_injected_clock()
     {
         // Before the host is built there is none: Development's own servers are started by the system's.
         var broken = from type in Types
@@ -253,11 +253,11 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void No_hook_is_in_the_server() =>
+    public void Test_hooks_are_not_compiled_into_the_server() =>
         Assert.DoesNotContain(Server.GetTypes(), type => type.Name.EndsWith("Hooks", StringComparison.Ordinal));
 
     [Fact]
-    public void The_rules_see_what_they_look_for()
+    public void The_rules_inspect_something()
     {
         // Were these empty, every rule above would hold of nothing.
         Assert.Contains(typeof(SocketRoute), References.TypesOf(typeof(SocketDispatcher)));
@@ -270,7 +270,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     }
 
     [Fact]
-    public void Every_line_of_the_log_has_an_event_id_of_its_own()
+    public void Log_event_ids_are_unique()
     {
         var ids = Server.GetTypes()
             .SelectMany(type => type.GetMethods(BindingFlags.Instance | Statics))

@@ -13,10 +13,10 @@ public sealed class WireTests
     [InlineData("😀", true)]
     [InlineData("\u0001\u202E\uFFFF", true)]
     [InlineData("a\0", false)]
-    public void Text_is_clean_without_U0000(string text, bool isClean) => Assert.Equal(isClean, WireText.IsClean(text));
+    public void Text_is_valid_without_U0000(string text, bool isClean) => Assert.Equal(isClean, WireText.IsClean(text));
 
     [Fact]
-    public void Text_is_clean_without_lone_surrogates()
+    public void Text_is_valid_without_lone_surrogates()
     {
         // Not as inline data: a test's arguments travel as UTF-8, which has no lone surrogates.
         var (high, low) = ('\ud83d', '\ude00');
@@ -50,7 +50,7 @@ public sealed class WireTests
     }
 
     [Fact]
-    public void Now_is_what_is_read_back_later()
+    public void The_current_wire_time_round_trips()
     {
         var now = TimeProvider.System.GetWireNow();
 

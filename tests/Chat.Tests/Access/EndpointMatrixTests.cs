@@ -67,7 +67,7 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
 
     [Theory]
     [MemberData(nameof(Cells))]
-    public async Task Everybody_gets_what_is_theirs(string endpoint, Who who)
+    public async Task Every_caller_gets_the_expected_status(string endpoint, Who who)
     {
         var row = Rows[endpoint];
         var cast = await Cast.Gather(shared.App, who);
@@ -89,7 +89,7 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
     [Theory]
     [InlineData(Who.Stranger)]
     [InlineData(Who.Administrator)]
-    public async Task What_is_not_ones_own_looks_like_what_is_not_there(Who who)
+    public async Task A_foreign_conversation_looks_like_a_missing_one(Who who)
     {
         var cast = await Cast.Gather(shared.App, who);
         using var client = shared.App.Http();

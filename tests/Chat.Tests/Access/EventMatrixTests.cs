@@ -82,7 +82,7 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
 
     [Theory]
     [MemberData(nameof(Cells))]
-    public async Task Everybody_does_what_is_theirs(string type, Who who)
+    public async Task Every_caller_gets_the_expected_answer(string type, Who who)
     {
         var cast = await Cast.Gather(shared.App, who);
         await using var other = await shared.App.Connect(cast.Other);

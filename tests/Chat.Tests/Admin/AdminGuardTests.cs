@@ -36,7 +36,7 @@ public sealed class AdminGuardTests
     ];
 
     [Fact]
-    public async Task On_the_loopback_whoever_is_there_may_ask()
+    public async Task On_the_loopback_no_token_is_required()
     {
         await using var admin = await AdminPort.Start();
 
@@ -45,7 +45,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task The_list_of_calls_is_the_one_that_is_tested_here()
+    public async Task The_table_of_endpoints_is_complete()
     {
         await using var admin = await AdminPort.Start();
 
@@ -57,7 +57,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task A_token_is_asked_for_where_there_is_one()
+    public async Task The_token_endpoint_is_only_used_where_it_exists()
     {
         await using var admin = await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token });
 
@@ -74,7 +74,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task Beyond_the_loopback_only_metrics_and_health_are_there_without_a_token()
+    public async Task Off_the_loopback_only_metrics_and_health_need_no_token()
     {
         await using var admin = await AdminPort.Start(new() { ["Admin:Address"] = "0.0.0.0" });
         await using var client = await admin.App.Connect(ChatApp.NewUser());
@@ -86,7 +86,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task Beyond_the_loopback_the_token_opens_the_rest()
+    public async Task Off_the_loopback_the_token_grants_the_rest()
     {
         await using var admin = await AdminPort.Start(new() { ["Admin:Address"] = "0.0.0.0", ["Admin:Token"] = AdminPort.Token });
 
@@ -103,7 +103,7 @@ public sealed class AdminGuardTests
     [InlineData("Origin", "http://127.0.0.1")]
     [InlineData("Sec-Fetch-Site", "cross-site")]
     [InlineData("Sec-Fetch-Site", "same-site")]
-    public async Task No_web_page_gets_anything(string header, string value)
+    public async Task Web_pages_of_a_foreign_host_get_nothing(string header, string value)
     {
         await using var admin = await AdminPort.Start();
 
@@ -113,7 +113,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task A_name_that_somebody_points_at_the_loopback_is_answered_to_probes_alone()
+    public async Task A_foreign_host_name_pointing_at_the_loopback_reaches_only_the_probes()
     {
         await using var admin = await AdminPort.Start();
 
@@ -123,7 +123,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task Refusals_are_told_without_what_was_sent_and_not_each_of_many()
+    public async Task Rejections_are_logged_without_content_and_rate_limited()
     {
         await using var admin = await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token }, fakeClock: true);
         var log = LogCapture.Of(admin.App);
@@ -136,7 +136,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task Readiness_is_there_as_it_is_elsewhere()
+    public async Task Readiness_is_also_served_on_the_admin_port()
     {
         await using var admin = await AdminPort.Start();
         JsonElement own = default;
@@ -152,7 +152,7 @@ public sealed class AdminGuardTests
     }
 
     [Fact]
-    public async Task What_is_wrong_is_told_in_the_same_form_as_over_REST()
+    public async Task Errors_have_the_same_form_as_over_REST()
     {
         await using var admin = await AdminPort.Start();
 

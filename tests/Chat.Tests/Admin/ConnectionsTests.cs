@@ -15,7 +15,7 @@ public sealed class ConnectionsTests
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task The_list_has_who_where_since_when_and_what_waits()
+    public async Task The_list_has_user_address_start_and_backlog_of_each_connection()
     {
         await using var admin = await AdminPort.Start(new() { ["Limits:AuthTimeout"] = "01:00:00" }, fakeClock: true, onKestrel: true);
         await using var early = await admin.App.Connect(alice);
@@ -41,7 +41,7 @@ public sealed class ConnectionsTests
     }
 
     [Fact]
-    public async Task Filters_narrow_it_down_and_the_limit_cuts_it_off()
+    public async Task Filters_and_the_limit_restrict_the_list()
     {
         await using var admin = await AdminPort.Start(fakeClock: true, onKestrel: true);
         await using var first = await admin.App.Connect(alice);
@@ -67,7 +67,7 @@ public sealed class ConnectionsTests
     }
 
     [Fact]
-    public async Task Who_does_not_read_is_found_by_what_waits_for_them()
+    public async Task A_client_that_does_not_read_is_visible_by_its_backlog()
     {
         await using var admin = await AdminPort.Start(fakeClock: true, onKestrel: true);
         await using var reads = await admin.App.Connect(alice);
@@ -101,7 +101,7 @@ public sealed class ConnectionsTests
     [InlineData("?limit=0", "limit")]
     [InlineData("?limit=1001", "limit")]
     [InlineData("?sort=1", "sort")]
-    public async Task What_cannot_be_understood_is_refused_and_not_ignored(string query, string? field)
+    public async Task Invalid_arguments_are_rejected_not_ignored(string query, string? field)
     {
         await using var admin = await AdminPort.Start();
 
@@ -111,7 +111,7 @@ public sealed class ConnectionsTests
     }
 
     [Fact]
-    public async Task One_is_told_to_come_back_and_the_others_stay()
+    public async Task A_single_connection_can_be_told_to_reconnect()
     {
         await using var admin = await AdminPort.Start();
         var log = LogCapture.Of(admin.App, LogLevel.Information);
@@ -130,7 +130,7 @@ public sealed class ConnectionsTests
     }
 
     [Fact]
-    public async Task All_of_a_user_are_told_and_nobody_elses()
+    public async Task All_connections_of_a_user_and_no_others_are_notified()
     {
         await using var admin = await AdminPort.Start();
         var log = LogCapture.Of(admin.App, LogLevel.Information);
@@ -149,7 +149,7 @@ public sealed class ConnectionsTests
     [InlineData("/connections")]
     [InlineData("/connections?user=")]
     [InlineData("/connections?address=127.0.0.1")]
-    public async Task Everybody_is_disconnected_by_no_slip(string address)
+    public async Task An_empty_connection_filter_is_rejected(string address)
     {
         await using var admin = await AdminPort.Start();
         await using var client = await admin.App.Connect(alice);
@@ -160,7 +160,7 @@ public sealed class ConnectionsTests
     }
 
     [Fact]
-    public async Task A_connection_that_a_client_left_or_lost_ends_with_a_line_that_says_so()
+    public async Task A_client_that_closes_or_disappears_is_logged_with_its_close_code()
     {
         await using var admin = await AdminPort.Start(onKestrel: true);
         var log = LogCapture.Of(admin.App, LogLevel.Information);

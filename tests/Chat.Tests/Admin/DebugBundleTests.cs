@@ -18,7 +18,7 @@ public sealed class DebugBundleTests
     private static readonly string[] Parts = ["about.json", "settings.txt", "readiness.json", "connections.json", "log-levels.txt", "runtime.json", "schema.txt", "metrics.txt", "log.txt"];
 
     [Fact]
-    public async Task It_holds_what_an_engineer_asks_for()
+    public async Task The_bundle_contains_the_nodes_state()
     {
         await using var admin = await AdminPort.Start(new() { ["Limits:MaxErrors"] = "77" });
         var log = LogCapture.Of(admin.App, LogLevel.Information);
@@ -46,7 +46,7 @@ public sealed class DebugBundleTests
     }
 
     [Fact]
-    public async Task It_holds_no_secret_no_token_no_name_and_no_content()
+    public async Task The_bundle_contains_no_secret_token_name_or_content()
     {
         var previous = $"previous-key-{Guid.NewGuid():N}";
         await using var admin = await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token, ["Jwt:PreviousKey"] = previous, ["Logging:LogLevel:Default"] = "Trace", ["Logging:Console:LogLevel:Default"] = "None", ["Logging:Debug:LogLevel:Default"] = "None" });
@@ -76,7 +76,7 @@ public sealed class DebugBundleTests
     }
 
     [Fact]
-    public async Task What_cannot_be_told_in_time_says_so_and_keeps_nothing_else_from_who_asks()
+    public async Task A_check_that_times_out_is_reported_without_failing_the_bundle()
     {
         var servers = await TestServers.Get();
         await using var admin = await AdminPort.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size=6;Timeout=60" }, fakeClock: true);
@@ -117,10 +117,10 @@ public sealed class DebugBundleTests
     [InlineData("https://user:secret@issuer.example/realm", "https://…@issuer.example/realm")]
     [InlineData("http://collector:4317/v1?api-key=secret", "http://collector:4317/v1?…")]
     [InlineData("chat.example;*.chat.example", "chat.example;*.chat.example")]
-    public void An_address_is_shown_without_what_may_be_secret_in_it(string value, string shown) => Assert.Equal(shown, SettingsReport.Shown(value));
+    public void An_address_is_shown_without_its_secrets(string value, string shown) => Assert.Equal(shown, SettingsReport.Shown(value));
 
     [Fact]
-    public async Task The_log_in_it_is_bounded()
+    public async Task The_bundled_log_is_limited()
     {
         await using var admin = await AdminPort.Start(new() { ["Logging:LogLevel:Chat.Noise"] = "Information", ["Logging:Console:LogLevel:Chat.Noise"] = "None" });
         var noise = admin.App.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Chat.Noise");

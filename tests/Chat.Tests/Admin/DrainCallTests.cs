@@ -14,7 +14,7 @@ public sealed class DrainCallTests
     private readonly TestUser alice = ChatApp.NewUser();
 
     [Fact]
-    public async Task Everybody_is_sent_elsewhere_nobody_is_let_in_and_the_node_comes_back()
+    public async Task Draining_closes_all_connections_rejects_new_ones_and_can_be_undone()
     {
         await using var admin = await AdminPort.Start();
         var log = LogCapture.Of(admin.App, LogLevel.Information);
@@ -43,7 +43,7 @@ public sealed class DrainCallTests
     }
 
     [Fact]
-    public async Task Who_was_not_closed_yet_when_it_ends_stays()
+    public async Task Connections_not_yet_closed_when_draining_ends_stay_open()
     {
         // Time stands still: one batch is closed at once, and the next ones never.
         await using var admin = await AdminPort.Start(new() { ["Limits:AuthTimeout"] = "01:00:00" }, fakeClock: true);
@@ -65,7 +65,7 @@ public sealed class DrainCallTests
     }
 
     [Fact]
-    public async Task Whoever_comes_while_it_begins_and_ends_is_let_in_or_told_to_come_back()
+    public async Task Connections_opened_around_a_drain_are_admitted_or_told_to_reconnect()
     {
         await using var admin = await AdminPort.Start(new() { ["Limits:DrainSpread"] = "00:00:00.1", ["Limits:AuthTimeout"] = "01:00:00" });
         var drain = admin.App.Services.GetRequiredService<Drain>();
@@ -94,7 +94,7 @@ public sealed class DrainCallTests
     }
 
     [Fact]
-    public async Task A_node_that_stops_does_not_come_back()
+    public async Task A_stopping_node_cannot_be_put_back_into_service()
     {
         await using var admin = await AdminPort.Start();
         var drain = admin.App.Services.GetRequiredService<Drain>();

@@ -10,7 +10,7 @@ namespace Chat.Tests.Admin;
 public sealed class LogLevelTests
 {
     [Fact]
-    public async Task A_level_holds_at_once_and_until_it_is_taken_back()
+    public async Task A_log_level_applies_at_once_until_it_is_reset()
     {
         await using var admin = await AdminPort.Start();
         var audit = LogCapture.Of(admin.App, LogLevel.Information);
@@ -35,7 +35,7 @@ public sealed class LogLevelTests
     }
 
     [Fact]
-    public async Task With_a_time_it_goes_back_by_itself_and_a_later_one_takes_its_place()
+    public async Task A_level_with_a_duration_expires_and_a_later_one_replaces_it()
     {
         await using var admin = await AdminPort.Start(fakeClock: true);
         var audit = LogCapture.Of(admin.App, LogLevel.Information);
@@ -57,7 +57,7 @@ public sealed class LogLevelTests
     }
 
     [Fact]
-    public async Task Default_is_all_that_no_other_category_names()
+    public async Task Default_covers_all_categories_without_a_level_of_their_own()
     {
         await using var admin = await AdminPort.Start(new()
         {
@@ -78,7 +78,7 @@ public sealed class LogLevelTests
     }
 
     [Fact]
-    public async Task The_audit_log_and_what_shows_tokens_keep_their_levels()
+    public async Task The_audit_log_and_categories_that_log_tokens_keep_their_levels()
     {
         await using var admin = await AdminPort.Start();
         var (audit, requests) = (Logger(admin, typeof(AuditLog).FullName!), Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests"));
@@ -103,7 +103,7 @@ public sealed class LogLevelTests
     [InlineData("?category=Chat&level=debug&for=60", "for")]
     [InlineData("?category=Chat&level=debug&for=24:00:00", "for")]
     [InlineData("?category=Chat&level=debug&duration=00:01:00", null)]
-    public async Task What_cannot_be_set_is_refused(string query, string? field)
+    public async Task Invalid_levels_are_rejected(string query, string? field)
     {
         await using var admin = await AdminPort.Start();
 
@@ -114,7 +114,7 @@ public sealed class LogLevelTests
     }
 
     [Fact]
-    public async Task There_are_only_so_many()
+    public async Task The_number_of_commands_is_fixed()
     {
         await using var admin = await AdminPort.Start();
         for (var i = 0; i < 20; i++)

@@ -15,7 +15,7 @@ public sealed class TraceTests
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task Frames_are_told_with_event_id_size_and_outcome_and_never_with_what_is_in_them()
+    public async Task Traced_frames_are_logged_with_event_id_size_and_outcome_but_without_content()
     {
         await using var admin = await AdminPort.Start(Told);
         var log = LogCapture.Of(admin.App, LogLevel.Information);
@@ -60,7 +60,7 @@ public sealed class TraceTests
     }
 
     [Fact]
-    public async Task It_ends_by_itself_and_says_so()
+    public async Task A_trace_expires_and_is_logged_as_expired()
     {
         await using var admin = await AdminPort.Start(Told, fakeClock: true);
         var log = LogCapture.Of(admin.App, LogLevel.Information);
@@ -81,7 +81,7 @@ public sealed class TraceTests
     }
 
     [Fact]
-    public async Task Of_a_flood_only_so_much_is_told_and_the_rest_counted()
+    public async Task Tracing_is_rate_limited_and_reports_what_it_skipped()
     {
         // Time stands still, so that nothing is filled up again.
         await using var admin = await AdminPort.Start(Told, fakeClock: true);
@@ -98,7 +98,7 @@ public sealed class TraceTests
     }
 
     [Fact]
-    public async Task Only_so_many_are_traced_and_not_for_ever()
+    public async Task Traces_are_limited_in_number_and_time()
     {
         await using var admin = await AdminPort.Start();
         for (var i = 0; i < 10; i++)

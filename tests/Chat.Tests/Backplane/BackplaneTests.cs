@@ -20,7 +20,7 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
         await Subscriptions_are_counted(await shared.OnRedis());
 
     [Fact]
-    public async Task Coming_and_going_at_once_leaves_as_many_subscriptions_as_connections()
+    public async Task Concurrent_connects_and_disconnects_leave_one_subscription_per_connected_user()
     {
         var nodes = await shared.OnGarnet();
         for (var round = 0; round < 5; round++)
@@ -40,7 +40,7 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
     }
 
     [Fact]
-    public async Task A_node_ignores_what_it_published_itself()
+    public async Task A_node_ignores_its_own_publications()
     {
         var nodes = await shared.OnGarnet();
         var conversation = await nodes.One.OpenDirect(alice, bob);
@@ -61,7 +61,7 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
     }
 
     [Fact]
-    public async Task What_a_node_cannot_read_harms_nothing_that_comes_after_it()
+    public async Task An_unreadable_node_event_does_not_affect_later_ones()
     {
         var nodes = await shared.OnGarnet();
         await using var atAlice = await nodes.One.Connect(alice);

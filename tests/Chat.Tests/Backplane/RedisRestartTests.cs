@@ -23,7 +23,7 @@ public sealed class RedisRestartTests
     private readonly TestUser carol = ChatApp.NewUser();
 
     [RedisFact]
-    public async Task After_a_restart_the_nodes_listen_again_also_for_those_who_came_meanwhile()
+    public async Task After_a_Redis_restart_all_subscriptions_are_restored()
     {
         await using var redis = await RedisServer.Start();
         await using var nodes = await TwoNodes.Start(redis.ConnectionString, fakeClock: true);
@@ -54,7 +54,7 @@ public sealed class RedisRestartTests
     }
 
     [RedisFact]
-    public async Task What_was_published_while_Redis_was_away_is_fetched_as_soon_as_it_is_back()
+    public async Task Changes_published_during_a_Redis_outage_are_fetched_on_reconnect()
     {
         await using var redis = await RedisServer.Start();
         await using var nodes = await TwoNodes.Start(redis.ConnectionString, fakeClock: true);
@@ -83,7 +83,7 @@ public sealed class RedisRestartTests
     }
 
     [RedisFact]
-    public async Task A_Redis_that_stands_still_is_waited_for_by_the_nodes_clock()
+    public async Task Waiting_for_an_unresponsive_Redis_uses_the_nodes_clock()
     {
         await using var redis = await RedisServer.Start();
         // So that the client library does not give up by its own.
@@ -108,7 +108,7 @@ public sealed class RedisRestartTests
     }
 
     [RedisFact]
-    public async Task Presence_is_right_again_after_a_restart()
+    public async Task Presence_is_correct_after_a_Redis_restart()
     {
         await using var redis = await RedisServer.Start();
         await using var nodes = await TwoNodes.Start(redis.ConnectionString);
@@ -137,7 +137,7 @@ public sealed class RedisRestartTests
     }
 
     [RedisFact]
-    public async Task A_node_starts_without_Redis_and_takes_it_when_it_comes()
+    public async Task A_node_starts_without_Redis_and_connects_when_it_is_available()
     {
         await using var redis = await RedisServer.Start();
         await redis.Kill();
@@ -161,7 +161,7 @@ public sealed class RedisRestartTests
     [Theory]
     [InlineData("")]
     [InlineData(",ssl=true")]
-    public async Task A_start_waits_for_a_Redis_that_says_nothing_no_longer_than_it_must(string options)
+    public async Task Startup_waits_for_an_unresponsive_Redis_only_up_to_its_timeout(string options)
     {
         // It takes connections, and nobody is there to speak.
         using var silent = new TcpListener(IPAddress.Loopback, 0);
@@ -180,7 +180,7 @@ public sealed class RedisRestartTests
     }
 
     [RedisFact]
-    public async Task Presence_is_looked_at_again_also_if_PostgreSQL_hangs_when_Redis_comes_back()
+    public async Task Presence_is_refreshed_even_if_PostgreSQL_hangs_when_Redis_reconnects()
     {
         await using var redis = await RedisServer.Start();
         await using var node = await ChatApp.Start(new()

@@ -12,7 +12,7 @@ public sealed class RedisRightsTests
     private readonly TestUser bob = ChatApp.NewUser();
 
     [RedisFact]
-    public async Task A_node_that_may_not_listen_says_so_and_listens_as_soon_as_it_may()
+    public async Task A_rejected_subscription_is_reported_and_restored_once_it_is_granted()
     {
         await using var redis = await RedisServer.Start();
         await redis.Execute("ACL", "SETUSER", "chat", "on", ">secret", "~*", "&*", "+@all");
@@ -44,7 +44,7 @@ public sealed class RedisRightsTests
     }
 
     [RedisFact]
-    public async Task A_node_that_may_listen_to_nothing_when_it_starts_gets_ready_as_soon_as_it_may()
+    public async Task A_node_without_any_subscription_right_becomes_ready_once_it_is_granted()
     {
         await using var redis = await RedisServer.Start();
         await redis.Execute("ACL", "SETUSER", "chat", "on", ">secret", "~*", "resetchannels", "+@all");

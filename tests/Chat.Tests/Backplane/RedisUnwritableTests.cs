@@ -20,7 +20,7 @@ public sealed class RedisUnwritableTests
     [RedisTheory]
     [InlineData("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "READONLY")]
     [InlineData("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM")]
-    public async Task What_was_told_stays_and_readiness_says_why(string spoil, string mend, string reason)
+    public async Task During_an_outage_the_last_known_presence_stays_and_readiness_reports_it(string spoil, string mend, string reason)
     {
         await using var redis = await RedisServer.Start();
         await using var nodes = await TwoNodes.Start(redis.ConnectionString);

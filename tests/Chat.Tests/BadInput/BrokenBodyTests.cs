@@ -16,7 +16,7 @@ public sealed class BrokenBodyTests : IAsyncLifetime
     public async Task DisposeAsync() => await app.DisposeAsync();
 
     [Fact]
-    public async Task A_chunk_that_is_none_or_larger_than_anything_is_a_400()
+    public async Task An_invalid_or_oversized_chunk_returns_400()
     {
         foreach (var size in (string[])["7fffffff0", "80000000", "ffffffff", "ffffffffffffffffff", "-1", "x", ""])
         {
@@ -31,7 +31,7 @@ public sealed class BrokenBodyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_reset_in_the_middle_of_a_body_is_told_of_nobody_else()
+    public async Task A_connection_reset_during_a_body_is_not_logged_as_an_error()
     {
         var logs = LogCapture.Of(app, LogLevel.Information);
         using (var tcp = await Ask("Content-Length: 100", "{"))

@@ -73,7 +73,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task A_bad_field(string address, string field, string poisonName)
+    public async Task An_invalid_field(string address, string field, string poisonName)
     {
         var poison = Poison.All[poisonName];
         // A username is asked for alone; the rest of the body is good.
@@ -95,7 +95,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
 
     [Theory]
     [MemberData(nameof(WholeBodies))]
-    public async Task A_bad_body(string address, string body)
+    public async Task An_invalid_body(string address, string body)
     {
         var before = await app.History(scene.Alice, scene.Conversation);
 
@@ -107,7 +107,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
 
     [Theory]
     [MemberData(nameof(BadQueries))]
-    public async Task A_bad_parameter(string address)
+    public async Task An_invalid_parameter(string address)
     {
         var response = await app.Http(scene.Alice).GetAsync(Fill(address));
 
@@ -134,7 +134,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("DELETE", "/chat/sessions/<new>")]
     [InlineData("DELETE", "/chat/conversations/<conversation>")]
     [InlineData("GET", "/chat/nothing")]
-    public async Task What_is_not_there_is_a_404_or_405(string method, string address)
+    public async Task An_unknown_route_or_method_returns_404_or_405(string method, string address)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), Fill(address));
         if (method == "POST")
@@ -149,7 +149,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [Theory]
     [InlineData("PUT")]
     [InlineData("DELETE")]
-    public async Task Nobody_blocks_nobody(string method)
+    public async Task Unblocking_a_missing_block_succeeds(string method)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), $"/chat/blocks/{Guid.Empty}");
 
@@ -168,7 +168,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("application/problem+json")]
     [InlineData("application/jsonx")]
     [InlineData("*/*")]
-    public async Task A_body_of_another_type_is_a_415(string contentType)
+    public async Task A_body_with_another_content_type_returns_415(string contentType)
     {
         var before = await app.History(scene.Alice, scene.Conversation);
 
@@ -186,7 +186,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("application/json;charset=\"utf-8\"")]
     [InlineData("application/json; profile=x")]
     [InlineData(null)]
-    public async Task A_body_of_JSON_is_read(string? contentType)
+    public async Task A_JSON_body_is_accepted(string? contentType)
     {
         var response = await Post("/chat/conversations/<conversation>/messages", Poison.Json("""{"content":"hello"}"""), contentType);
 
@@ -194,7 +194,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     }
 
     [Fact]
-    public async Task An_empty_body_has_no_type() =>
+    public async Task An_empty_body_needs_no_content_type() =>
         Assert.Equal(HttpStatusCode.OK, (await Post("/chat/conversations/<conversation>/read", [], "application/x-www-form-urlencoded")).StatusCode);
 
     [Theory]
@@ -205,7 +205,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("1e30", false)]
     [InlineData("-0.1", false)]
     [InlineData("\"1\"", false)]
-    public async Task An_integer_is_a_number_without_a_fraction_however_it_is_written(string upTo, bool isOne)
+    public async Task An_integer_is_any_number_without_a_fraction(string upTo, bool isOne)
     {
         await Post("/chat/conversations/<conversation>/messages", Poison.Json("""{"content":"hello"}"""));
 
@@ -242,7 +242,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [InlineData("POST", "/", "GET, HEAD")]
     [InlineData("GET", "/chat/blocks/<new>", "DELETE, PUT")]
     [InlineData("GET", "/chat/sessions", "DELETE")]
-    public async Task A_405_names_the_methods_that_there_are(string method, string address, string methods)
+    public async Task A_405_lists_the_allowed_methods(string method, string address, string methods)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), Fill(address));
 
@@ -253,7 +253,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     }
 
     [Fact]
-    public async Task Strange_text_is_stored_as_it_is_and_shown_as_it_is()
+    public async Task Unusual_text_is_stored_and_shown_unchanged()
     {
         foreach (var text in (string[])[Poison.BidiText, Poison.MarkedText, "\uFFFE\uFFFF\U0010FFFF", "a\u0001\u001B[31m\u007F\u2028b", "👩‍👩‍👧‍👦 e\u0301 \u00E9"])
         {
@@ -265,7 +265,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     }
 
     [Fact]
-    public async Task The_bound_of_a_message_counts_characters_and_not_their_bytes()
+    public async Task The_content_limit_counts_characters_not_bytes()
     {
         var longest = string.Concat(Enumerable.Repeat("🙂", 4000));
         var sent = await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = $"\n{longest}  " }));

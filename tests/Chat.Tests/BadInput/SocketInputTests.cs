@@ -92,7 +92,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task A_bad_field(string type, string field, string poisonName)
+    public async Task An_invalid_field(string type, string field, string poisonName)
     {
         var poison = Poison.All[poisonName];
         // A username is asked for alone; the rest of the event is good.
@@ -120,7 +120,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
 
     [Theory]
     [MemberData(nameof(EnvelopeCases))]
-    public async Task A_bad_envelope(string field, string poisonName)
+    public async Task An_invalid_envelope(string field, string poisonName)
     {
         var poison = Poison.All[poisonName];
         var before = await app.History(scene.Alice, scene.Conversation);

@@ -31,10 +31,10 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public void The_page_of_events_is_what_the_AsyncAPI_file_says() => IsUpToDate(EventsPage.Of(Contracts.AsyncApi), "events.md");
+    public void The_events_page_matches_the_AsyncAPI_file() => IsUpToDate(EventsPage.Of(Contracts.AsyncApi), "events.md");
 
     [Fact]
-    public void The_AsyncAPI_file_has_exactly_the_events_of_the_server()
+    public void The_AsyncAPI_file_has_exactly_the_servers_events()
     {
         var fromClients = shared.App.Services.GetRequiredService<SocketDispatcher>().Names.ToHashSet();
         var wire = typeof(Program).Assembly.GetExportedTypes()
@@ -49,7 +49,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public void The_OpenAPI_file_has_exactly_the_routes_of_the_server()
+    public void The_OpenAPI_file_has_exactly_the_servers_routes()
     {
         string[] others = ["/chat/ws", "/docs"];
         var served = from endpoint in shared.App.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
@@ -67,7 +67,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public void The_lists_of_errors_and_closes_are_those_of_the_server()
+    public void The_lists_of_errors_and_close_codes_match_the_server()
     {
         var schemas = Contracts.AsyncApi["components"]!["schemas"]!;
         var closes = typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>().DistinctBy(close => close.Code);
@@ -81,7 +81,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
 
     [Theory]
     [MemberData(nameof(EventNames))]
-    public void An_event_stands_in_the_protocol_and_has_an_example(string name)
+    public void Every_event_is_in_the_protocol_and_has_an_example(string name)
     {
         var examples = Messages()[name]!["examples"]!.AsArray();
 
@@ -92,7 +92,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
 
     [Theory]
     [MemberData(nameof(EventNames))]
-    public void A_wrong_field_is_seen(string name)
+    public void An_invalid_field_is_detected(string name)
     {
         var message = Messages()[name]!;
         var example = message["examples"]![0]!["payload"]!;
@@ -104,7 +104,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public void Every_answer_and_body_has_an_example_in_which_a_wrong_field_is_seen()
+    public void Every_response_and_body_has_an_example_that_detects_invalid_fields()
     {
         var spoilt = 0;
         foreach (var (schema, content) in Contents())
@@ -144,7 +144,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task The_page_asks_nobody_else_for_anything()
+    public async Task The_page_loads_nothing_from_elsewhere()
     {
         using var http = shared.App.Http();
         using var answer = await http.GetAsync("/docs/");

@@ -21,7 +21,7 @@ public sealed class PinnedNamesTests(SharedApp shared) : IClassFixture<SharedApp
     private static readonly Guid Other = new("22222222-2222-4222-8222-222222222222");
 
     [Fact]
-    public async Task Names_that_outlive_a_version_stay_as_they_are()
+    public async Task Pinned_names_do_not_change()
     {
         string[] actual =
         [

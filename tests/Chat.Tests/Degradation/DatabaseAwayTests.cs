@@ -63,7 +63,7 @@ public sealed class DatabaseAwayTests
     ];
 
     [Fact]
-    public async Task Every_event_and_every_call_is_here()
+    public async Task Every_event_and_every_endpoint_is_covered()
     {
         await using var app = await ChatApp.Start();
         var routes = Routes.Of(app).Where(route => !WithoutDatabaseOrToTellOfIt.Any(other => route.Split(' ')[1].StartsWith(other, StringComparison.Ordinal)));
@@ -75,7 +75,7 @@ public sealed class DatabaseAwayTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Whatever_needs_it_is_answered_UNAVAILABLE_within_five_seconds(bool isPoolExhausted)
+    public async Task Whatever_needs_the_database_is_answered_UNAVAILABLE_within_five_seconds(bool isPoolExhausted)
     {
         var servers = await TestServers.Get();
         await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={(isPoolExhausted ? SmallPool : LargePool)}" });

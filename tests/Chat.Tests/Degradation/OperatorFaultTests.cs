@@ -22,7 +22,7 @@ public sealed class OperatorFaultTests
     [InlineData("revoke insert on {0}.mt_doc_message from {0}", "grant insert on {0}.mt_doc_message to {0}", "permission denied for table mt_doc_message (42501)")]
     [InlineData("revoke usage on schema {0} from {0}", "grant usage on schema {0} to {0}", "permission denied for schema {0} (42501)")]
     [InlineData("alter role {0} set default_transaction_read_only = on", "alter role {0} reset all", "in a read-only transaction (25006)")]
-    public async Task Is_UNAVAILABLE_and_is_told_in_PostgreSQLs_own_words(string fault, string repair, string said)
+    public async Task Is_answered_UNAVAILABLE_and_logged_with_PostgreSQLs_message(string fault, string repair, string said)
     {
         var servers = await TestServers.Get();
         await using var admin = NpgsqlDataSource.Create(servers.Postgres);

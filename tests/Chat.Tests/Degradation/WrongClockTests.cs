@@ -14,7 +14,7 @@ public sealed class WrongClockTests
     [Theory]
     [InlineData("01:00:00", "ahead of")]
     [InlineData("-01:00:00", "behind")]
-    public async Task Is_said_by_readiness_and_by_a_metric(string offset, string direction)
+    public async Task Is_reported_by_readiness_and_by_a_metric(string offset, string direction)
     {
         var off = TimeSpan.Parse(offset, CultureInfo.InvariantCulture);
         await using var right = await ChatApp.Start();
@@ -42,7 +42,7 @@ public sealed class WrongClockTests
     }
 
     [Fact]
-    public async Task Within_the_skew_is_right()
+    public async Task A_clock_within_the_skew_is_healthy()
     {
         await using var app = await ChatApp.Start();
         await using var fast = await app.StartNode(new FakeTimeProvider(DateTimeOffset.UtcNow + TimeSpan.FromSeconds(15)));

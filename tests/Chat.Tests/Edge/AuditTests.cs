@@ -10,7 +10,7 @@ namespace Chat.Tests.Edge;
 public sealed class AuditTests
 {
     [Fact]
-    public async Task Who_came_who_was_refused_and_who_cut_off_whom()
+    public async Task Sign_ins_rejections_and_revocations_are_audited()
     {
         await using var app = await ChatApp.Start(new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
         var log = LogCapture.Of(app, LogLevel.Information);

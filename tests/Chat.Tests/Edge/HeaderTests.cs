@@ -15,7 +15,7 @@ public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("/nothing/here", false, 404)]
     [InlineData("/health/live", false, 200)]
     [InlineData("/chat/ws", false, 426)]
-    public async Task An_answer_is_no_page(string address, bool signedIn, int status)
+    public async Task A_response_is_not_rendered_as_a_page(string address, bool signedIn, int status)
     {
         using var client = shared.App.Http(signedIn ? ChatApp.NewUser() : null);
 
@@ -35,7 +35,7 @@ public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task The_error_boundary_keeps_them()
+    public async Task The_error_handler_keeps_the_headers()
     {
         await using var app = await ChatApp.Start();
         using var client = app.Http(ChatApp.NewUser());

@@ -32,7 +32,7 @@ public sealed class LocalHostTests(LocalHostTests.Listening shared) : IClassFixt
     [InlineData("0.0.0.0", false)]
     [InlineData("10.0.0.1", false)]
     [InlineData("[fe80::1]", false)]
-    public async Task Only_names_of_the_loopback_are_answered(string host, bool isAnswered)
+    public async Task Only_loopback_host_names_are_answered(string host, bool isAnswered)
     {
         foreach (var address in (string[])["/", "/client.json", "/dev/token", "/chat/ws"])
         {
@@ -50,7 +50,7 @@ public sealed class LocalHostTests(LocalHostTests.Listening shared) : IClassFixt
     }
 
     [Fact]
-    public async Task Others_may_be_allowed_in_the_frameworks_own_way()
+    public async Task Other_hosts_can_be_allowed_by_AllowedHosts()
     {
         await using var app = await ChatApp.Start(new() { ["AllowedHosts"] = "chat.example" });
         using var asked = new HttpRequestMessage(HttpMethod.Get, "http://chat.example/client.json");
@@ -62,5 +62,5 @@ public sealed class LocalHostTests(LocalHostTests.Listening shared) : IClassFixt
     }
 
     [Fact]
-    public void A_request_of_HTTP_1_0_names_no_host() => Assert.True(LocalHosts.IsLocal(""));
+    public void An_HTTP_1_0_request_needs_no_host() => Assert.True(LocalHosts.IsLocal(""));
 }

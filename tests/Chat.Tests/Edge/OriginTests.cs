@@ -27,7 +27,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     [InlineData("https://APP.example")]
     [InlineData("HTTPS://app.example:443")]
     [InlineData(null)]
-    public async Task Listed_pages_our_own_and_whoever_is_no_browser_may_shake_hands(string? origin) =>
+    public async Task Listed_origins_the_own_origin_and_non_browsers_may_connect(string? origin) =>
         Assert.Equal(HttpStatusCode.SwitchingProtocols, await ShakeHands(origin));
 
     [Theory]
@@ -42,7 +42,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     [InlineData("https://<host>")]
     [InlineData("null")]
     [InlineData("")]
-    public async Task Any_other_page_is_refused_before_the_upgrade(string origin)
+    public async Task Any_other_origin_is_rejected_before_the_upgrade(string origin)
     {
         using var client = Bare();
         using var response = await client.SendAsync(Handshake(Fill(origin)));
@@ -52,7 +52,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     }
 
     [Fact]
-    public async Task Two_origins_are_none()
+    public async Task Two_origins_are_rejected()
     {
         using var client = Bare();
         using var handshake = Handshake(Listed);
@@ -64,7 +64,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     [Theory]
     [InlineData(Listed, Listed)]
     [InlineData("https://evil.example", null)]
-    public async Task Only_a_listed_page_may_read_what_rest_answers(string origin, string? allowed)
+    public async Task Only_listed_origins_may_read_REST_responses(string origin, string? allowed)
     {
         using var client = Bare();
         client.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(ChatApp.NewUser()));
@@ -91,11 +91,11 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     [InlineData("app.example", false)]
     [InlineData("*", false)]
     [InlineData("null", false)]
-    public void A_list_of_what_browsers_never_send_is_refused_at_the_start(string list, bool isGood) =>
+    public void An_origin_list_with_entries_no_browser_sends_is_rejected_at_startup(string list, bool isGood) =>
         Assert.Equal(isGood, Origins.Validate(list) is null);
 
     [Fact]
-    public void Behind_a_proxy_our_own_pages_are_those_of_the_scheme_it_speaks()
+    public void Behind_a_proxy_the_own_origin_has_the_proxys_scheme()
     {
         var request = new DefaultHttpContext().Request;
         (request.Scheme, request.Host) = ("https", new HostString("chat.example"));

@@ -16,7 +16,7 @@ public sealed partial class PathPrefixTests
     [NginxTheory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Behind_nginx_everything_is_below_the_prefix(bool proxyTakesItOff)
+    public async Task Behind_nginx_everything_works_below_the_prefix(bool proxyTakesItOff)
     {
         await using var app = await ChatApp.Start(new() { ["PathBase"] = "/team", ["Proxies:Known"] = "127.0.0.1" }, onKestrel: true);
         await using var nginx = await Nginx.Start($$"""
@@ -65,7 +65,7 @@ public sealed partial class PathPrefixTests
     [InlineData("/team")]
     [InlineData("/team/")]
     [InlineData("/a/b-c/d_e/~f.g")]
-    public void Good_ones(string value) => Assert.Null(PathPrefix.Validate(value));
+    public void Valid_tokens(string value) => Assert.Null(PathPrefix.Validate(value));
 
     [Theory]
     [InlineData("team")]
@@ -77,7 +77,7 @@ public sealed partial class PathPrefixTests
     [InlineData("/a?b")]
     [InlineData("/%2e")]
     [InlineData("https://example.org/team")]
-    public void What_is_no_path_is_refused(string value) => Assert.StartsWith("is no path", PathPrefix.Validate(value), StringComparison.Ordinal);
+    public void An_invalid_path_is_rejected(string value) => Assert.StartsWith("is no path", PathPrefix.Validate(value), StringComparison.Ordinal);
 
     [GeneratedRegex("(?:src|href)=\"([^\"]+)\"")]
     private static partial Regex Loaded();

@@ -12,7 +12,7 @@ public sealed class ProxyTests
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("10.1.2.3, 127.0.0.0/8")]
-    public async Task Behind_a_known_proxy_each_client_has_an_address_of_its_own(string known)
+    public async Task Behind_a_trusted_proxy_each_client_has_its_own_address(string known)
     {
         await using var app = await Start(known);
         await using var first = await Connect(app, "203.0.113.1");
@@ -30,7 +30,7 @@ public sealed class ProxyTests
     [Theory]
     [InlineData("")]
     [InlineData("10.0.0.0/8")]
-    public async Task Nobody_else_can_choose_an_address(string known)
+    public async Task Clients_cannot_spoof_their_address(string known)
     {
         await using var app = await Start(known);
         await using var first = await Connect(app, "203.0.113.1");
@@ -49,7 +49,7 @@ public sealed class ProxyTests
     [InlineData("0.0.0.0/0", false)]
     [InlineData("10.0.0.1, 128.0.0.0/1", false)]
     [InlineData("::/0", false)]
-    public void A_list_that_cannot_be_right_is_refused_at_the_start(string known, bool isGood) => Assert.Equal(isGood, Proxies.Validate(known) is null);
+    public void An_invalid_proxy_list_is_rejected_at_startup(string known, bool isGood) => Assert.Equal(isGood, Proxies.Validate(known) is null);
 
     private static Task<ChatApp> Start(string known) =>
         ChatApp.Start(new() { ["Proxies:Known"] = known, ["Limits:MaxConnectionsPerAddress"] = "1" }, onKestrel: true);

@@ -15,7 +15,7 @@ public sealed class DevKeyTests : IDisposable
     public void Dispose() => temp.Dispose();
 
     [Fact]
-    public void A_key_is_made_once_and_stays()
+    public void The_key_is_created_once_and_reused()
     {
         var key = Configured();
 
@@ -24,7 +24,7 @@ public sealed class DevKeyTests : IDisposable
     }
 
     [UnixFact]
-    public void Nobody_else_may_read_it_also_where_an_earlier_version_let_them()
+    public void The_key_file_is_private_even_if_an_earlier_version_left_it_readable()
     {
         var key = Configured();
         if (OperatingSystem.IsWindows())
@@ -39,7 +39,7 @@ public sealed class DevKeyTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_was_cut_short_is_made_anew()
+    public void A_truncated_file_is_replaced()
     {
         Configured();
         File.WriteAllText(KeyFile, "");

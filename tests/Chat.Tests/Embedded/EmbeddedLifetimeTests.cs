@@ -24,7 +24,7 @@ public sealed class EmbeddedLifetimeTests : IDisposable
     }
 
     [UnixFact]
-    public async Task A_killed_server_leaves_no_postgres_and_the_next_one_starts_at_once()
+    public async Task A_killed_server_leaves_no_postgres_and_a_new_one_starts_at_once()
     {
         using var server = await ServerProcess.StartListening(Data);
         var postmaster = Postmaster.Id(Data);
@@ -42,7 +42,7 @@ public sealed class EmbeddedLifetimeTests : IDisposable
     }
 
     [UnixFact]
-    public async Task Killing_the_whole_process_tree_leaves_no_postgres()
+    public async Task Killing_the_process_tree_leaves_no_postgres()
     {
         using var server = await ServerProcess.StartListening(Data);
         var postmaster = Postmaster.Id(Data);
@@ -53,7 +53,7 @@ public sealed class EmbeddedLifetimeTests : IDisposable
     }
 
     [UnixFact]
-    public async Task A_second_copy_says_so_and_exits()
+    public async Task A_second_instance_reports_the_first_and_exits()
     {
         using var server = await ServerProcess.StartListening(Data);
         var postmaster = Postmaster.Id(Data);

@@ -18,7 +18,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     public void Dispose() => temp.Dispose();
 
     [Fact]
-    public async Task The_first_start_makes_a_database_of_unicode_text()
+    public async Task The_first_start_creates_a_UTF8_database()
     {
         await using var postgres = await EmbeddedPostgres.StartAsync(Options);
 
@@ -30,7 +30,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task Data_survive_a_stop_and_a_start()
+    public async Task Data_survives_a_restart()
     {
         await using (var postgres = await EmbeddedPostgres.StartAsync(Options))
             await Query(postgres, "create table kept as select 'still here' as word");
@@ -40,7 +40,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task Nobody_gets_in_without_the_password()
+    public async Task The_password_is_required()
     {
         await using var postgres = await EmbeddedPostgres.StartAsync(Options);
 
@@ -49,7 +49,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [UnixFact]
-    public async Task What_it_keeps_is_closed_to_others()
+    public async Task Its_files_are_private()
     {
         await using var postgres = await EmbeddedPostgres.StartAsync(Options);
 
@@ -60,7 +60,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [UnixFact]
-    public async Task Data_of_an_earlier_version_go_on_and_are_closed()
+    public async Task Data_of_an_earlier_version_is_kept_and_made_private()
     {
         await using (var postgres = await EmbeddedPostgres.StartAsync(Options))
             await Query(postgres, "create table kept as select 'still here' as word; alter role chat password null");
@@ -81,7 +81,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task A_password_that_was_lost_is_replaced()
+    public async Task A_lost_password_is_replaced()
     {
         await using (var postgres = await EmbeddedPostgres.StartAsync(Options))
             await Query(postgres, "create table kept as select 'still here' as word");
@@ -92,7 +92,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [UnixFact]
-    public async Task A_folder_with_other_things_in_it_stays_as_its_owner_wants_it()
+    public async Task A_folder_with_foreign_files_keeps_its_permissions()
     {
         Directory.CreateDirectory(Options.DataPath);
         await File.WriteAllTextAsync(temp.Below("data", "notes"), "mine");
@@ -106,7 +106,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task A_second_one_on_the_same_folder_is_refused_in_one_line()
+    public async Task A_second_server_on_the_same_folder_fails_in_one_line()
     {
         await using var first = await EmbeddedPostgres.StartAsync(Options);
 
@@ -118,7 +118,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [UnixFact]
-    public async Task A_trace_of_a_postmaster_whose_number_another_process_has_is_no_obstacle()
+    public async Task A_stale_postmaster_pid_file_with_a_reused_pid_is_ignored()
     {
         string[] trace;
         await using (await EmbeddedPostgres.StartAsync(Options))
@@ -142,7 +142,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task Data_of_another_version_are_left_alone()
+    public async Task Data_of_another_PostgreSQL_version_is_left_untouched()
     {
         await using (await EmbeddedPostgres.StartAsync(Options))
         {
@@ -155,7 +155,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task A_start_that_fails_says_what_the_log_says()
+    public async Task A_failed_startup_includes_the_postgres_log()
     {
         await using (await EmbeddedPostgres.StartAsync(Options))
         {
@@ -168,7 +168,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_that_cannot_be_made_is_named()
+    public async Task A_folder_that_cannot_be_created_is_named_in_the_error()
     {
         await File.WriteAllTextAsync(temp.Below("file"), "");
 
@@ -178,7 +178,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public async Task A_throw_away_one_leaves_nothing()
+    public async Task A_temporary_server_leaves_nothing_behind()
     {
         await using (var postgres = await EmbeddedPostgres.StartAsync(Options with { ThrowAway = true, MaxConnections = 17 }))
             Assert.Equal("17 off", await Query(postgres, "select current_setting('max_connections') || ' ' || current_setting('fsync')"));
@@ -187,7 +187,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [RootFact]
-    public async Task As_root_a_closed_folder_gets_a_stand_in_that_stays_the_same()
+    public async Task As_root_a_private_folder_is_replaced_by_a_stable_substitute()
     {
         using var stays = Closed(out var closed);
         List<string> notices = [];
@@ -213,7 +213,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [RootFact]
-    public async Task Root_is_given_up_with_all_its_groups()
+    public async Task Root_privileges_and_groups_are_dropped()
     {
         var (_, output) = await ServiceAccount.Find().Run("/bin/sh", ["-c", "id -u; id -g; id -G"]);
 

@@ -9,7 +9,7 @@ namespace Chat.Tests.Embedded;
 public sealed class EmbeddedRedisTests
 {
     [Fact]
-    public async Task Nobody_gets_in_without_the_password()
+    public async Task The_password_is_required()
     {
         using var server = EmbeddedRedis.Start();
         var options = ConfigurationOptions.Parse(server.ConnectionString);
@@ -31,7 +31,7 @@ public sealed class EmbeddedRedisTests
     [Theory]
     [InlineData("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: {0}\r\n\r\n{1}")]
     [InlineData("{1}")]
-    public async Task A_web_page_says_nothing_to_it(string request)
+    public async Task A_web_page_cannot_call_it(string request)
     {
         const string Commands = "*3\r\n$3\r\nSET\r\n$6\r\nplanted\r\n$1\r\n1\r\n*3\r\n$3\r\nSET\r\n$7\r\nplanted\r\n$1\r\n1\r\n";
         using var server = EmbeddedRedis.Start();

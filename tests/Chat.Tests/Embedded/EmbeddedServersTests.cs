@@ -13,7 +13,7 @@ public sealed class EmbeddedServersTests : IDisposable
     public void Dispose() => temp.Dispose();
 
     [Fact]
-    public async Task Nothing_starts_outside_development()
+    public async Task Nothing_starts_outside_Development()
     {
         using var configuration = new ConfigurationManager();
 
@@ -25,7 +25,7 @@ public sealed class EmbeddedServersTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_configured_is_left_alone()
+    public async Task Configured_values_are_kept()
     {
         using var configuration = new ConfigurationManager();
         configuration["ConnectionStrings:Postgres"] = "Host=elsewhere";
@@ -38,7 +38,7 @@ public sealed class EmbeddedServersTests : IDisposable
     }
 
     [Fact]
-    public async Task Data_are_kept_under_the_content_root()
+    public async Task Data_is_stored_below_the_content_root()
     {
         using var configuration = new ConfigurationManager();
 

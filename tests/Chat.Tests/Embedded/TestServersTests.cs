@@ -7,7 +7,7 @@ namespace Chat.Tests.Embedded;
 public sealed class TestServersTests
 {
     [Fact]
-    public async Task Every_test_gets_the_same_real_servers()
+    public async Task All_tests_share_the_same_real_servers()
     {
         var servers = await TestServers.Get();
         Assert.Same(servers, await TestServers.Get());

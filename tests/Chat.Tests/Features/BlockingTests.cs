@@ -13,7 +13,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     private readonly ChatApp app = cluster.First;
 
     [Fact]
-    public async Task Receipts_stand_still_behind_a_block_and_come_back_with_its_end()
+    public async Task A_block_freezes_receipts_and_removing_it_sends_them()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -41,7 +41,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task A_receipt_that_meets_a_block_on_its_way_is_either_told_or_stays_behind_it()
+    public async Task A_receipt_racing_a_block_is_either_sent_or_frozen_by_it()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -66,7 +66,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task A_block_is_told_to_the_blockers_own_connections_and_to_nobody_else()
+    public async Task Blocking_notifies_only_the_blockers_other_connections()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -103,7 +103,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task Somebody_can_be_named_by_their_username()
+    public async Task A_user_can_be_named_by_username()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser($"Bob-{Guid.NewGuid():N}"));
         await using var atBob = await app.Connect(bob);
@@ -120,7 +120,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task Twice_and_for_nothing_get_the_same_answer()
+    public async Task Blocking_twice_and_blocking_an_unknown_user_get_the_same_answer()
     {
         var (alice, bob, nobody) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         await using var atAlice = await app.Connect(alice);
@@ -140,7 +140,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task Whoever_blocks_first_or_second_each_has_a_block_of_their_own()
+    public async Task Two_users_can_block_each_other_independently()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -158,7 +158,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task Two_devices_at_once_make_one_block()
+    public async Task Two_concurrent_devices_create_one_block()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var here = await app.Connect(alice);
@@ -171,7 +171,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task Whom_nobody_can_be_is_refused()
+    public async Task An_invalid_username_is_rejected()
     {
         var alice = ChatApp.NewUser();
         await using var atAlice = await app.Connect(alice);
@@ -218,7 +218,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
     }
 
     [Fact]
-    public async Task History_stays_readable()
+    public async Task History_remains_readable()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);

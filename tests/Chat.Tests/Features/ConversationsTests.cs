@@ -14,7 +14,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     private readonly ChatApp app = cluster.First;
 
     [Fact]
-    public async Task A_direct_conversation_exists_once_however_many_open_it_at_once()
+    public async Task A_direct_conversation_is_unique_under_concurrent_opens()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
 
@@ -39,7 +39,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_new_conversation_has_all_its_fields()
+    public async Task A_new_conversation_has_all_specified_fields()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
 
@@ -56,7 +56,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Somebody_can_be_named_by_their_username_in_any_case()
+    public async Task A_user_can_be_named_by_username_in_any_case()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser($"Bob-{Guid.NewGuid():N}"));
         await using var atBob = await app.Connect(bob);
@@ -81,7 +81,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Whom_nobody_can_be_is_refused()
+    public async Task An_invalid_username_is_rejected()
     {
         var alice = ChatApp.NewUser();
 
@@ -96,7 +96,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_block_keeps_a_new_conversation_away_and_lets_an_old_one_be_found()
+    public async Task A_block_prevents_opening_a_conversation_but_an_existing_one_is_found()
     {
         var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         await using var atAlice = await app.Connect(alice);
@@ -114,7 +114,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Strangers_cannot_tell_a_conversation_from_none()
+    public async Task Strangers_cannot_detect_a_conversation()
     {
         var (alice, bob, stranger) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -127,7 +127,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task The_view_shows_the_last_message_names_cursors_and_what_is_unread()
+    public async Task The_view_shows_last_message_names_cursors_and_unread_count()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var atAlice = await app.Connect(alice);
@@ -151,7 +151,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task The_list_is_latest_activity_first_and_pages_through_all_of_it_once()
+    public async Task The_list_is_ordered_by_activity_and_paged_without_duplicates()
     {
         var alice = ChatApp.NewUser();
         var conversations = new List<Guid>();
@@ -192,7 +192,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_direct_conversation_in_which_nothing_was_said_is_in_the_list_of_whoever_opened_it_alone()
+    public async Task An_empty_direct_conversation_is_listed_only_for_the_user_who_opened_it()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var id = await app.OpenDirect(alice, bob);
@@ -210,7 +210,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task The_last_page_has_no_cursor_also_when_it_is_full()
+    public async Task A_full_last_page_has_no_cursor()
     {
         var alice = ChatApp.NewUser();
         for (var i = 0; i < 4; i++)
@@ -224,7 +224,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Activity_between_two_pages_neither_repeats_nor_hides_what_was_there()
+    public async Task Activity_between_two_pages_neither_repeats_nor_hides_conversations()
     {
         var alice = ChatApp.NewUser();
         var conversations = new List<Guid>();
@@ -252,7 +252,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("cursor=9999999999999999_00000000000000000000000000000001", "cursor")]
     [InlineData("limit=many", null)]
     [InlineData("limit=99999999999", null)]
-    public async Task A_bad_page_is_refused(string query, string? field) =>
+    public async Task Invalid_paging_parameters_are_rejected(string query, string? field) =>
         await (await app.Http(ChatApp.NewUser()).GetAsync($"/chat/conversations?{query}")).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
 
     private static IReadOnlyList<Guid> IdsOf(JsonElement page) =>

@@ -15,7 +15,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     private ChatApp Second => cluster.Second;
 
     [Fact]
-    public async Task Every_device_on_every_node_gets_each_change_once_in_one_order()
+    public async Task Every_device_on_every_node_receives_each_change_once_in_one_order()
     {
         const int Each = 200;
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -69,7 +69,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task A_conversation_that_is_opened_while_everybody_is_connected_delivers_from_its_first_message_on()
+    public async Task A_conversation_opened_while_members_are_connected_delivers_from_its_first_message()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var atAlice = await First.Connect(alice);
@@ -84,7 +84,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task Whoever_comes_back_on_the_other_node_gets_what_is_sent_from_then_on()
+    public async Task A_user_who_reconnects_to_the_other_node_receives_new_messages()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await First.OpenDirect(alice, bob);
@@ -103,7 +103,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task What_is_lost_between_nodes_is_delivered_within_five_seconds()
+    public async Task Changes_lost_between_nodes_are_delivered_within_five_seconds()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await First.OpenDirect(alice, bob);
@@ -137,7 +137,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task A_gap_is_filled_before_what_came_behind_it_and_nothing_twice()
+    public async Task A_gap_is_filled_before_later_changes_without_duplicates()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await First.OpenDirect(alice, bob);
@@ -165,7 +165,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task However_much_was_lost_a_device_that_reads_is_brought_all_of_it_and_not_closed()
+    public async Task A_reading_device_receives_any_number_of_lost_changes_and_is_not_closed()
     {
         const int Lost = 250;
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -183,7 +183,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task Several_thousands_that_were_lost_reach_a_device_as_fast_as_it_reads()
+    public async Task Thousands_of_lost_changes_reach_a_device_as_fast_as_it_reads()
     {
         const int Lost = 3000;
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -203,7 +203,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task A_first_message_that_is_lost_is_delivered_too()
+    public async Task A_lost_first_message_of_a_conversation_is_recovered()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var atBob = await First.Connect(bob);
@@ -216,7 +216,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task Reading_while_others_send_on_two_nodes_leaves_true_counts_everywhere()
+    public async Task Reading_while_others_send_on_two_nodes_leaves_correct_counts_everywhere()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await First.OpenDirect(alice, bob);
@@ -277,7 +277,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
-    public async Task A_hundred_sockets_in_fifty_conversations_get_everything_once_and_in_order()
+    public async Task A_hundred_sockets_in_fifty_conversations_receive_everything_once_and_in_order()
     {
         const int Rounds = 20;
         var pairs = await Task.WhenAll(Enumerable.Range(0, 50).Select(async i =>

@@ -16,7 +16,7 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     private readonly ChatApp app = shared.App;
 
     [Fact]
-    public async Task The_same_username_is_the_same_user_and_their_token_lets_them_in()
+    public async Task A_username_maps_to_one_user_and_their_token_is_accepted()
     {
         var username = $"Dev-{Guid.NewGuid():N}";
 
@@ -33,7 +33,7 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Asked_for_many_times_at_once_it_is_still_one_user()
+    public async Task Many_concurrent_requests_for_one_username_yield_one_user()
     {
         var username = $"Dev-{Guid.NewGuid():N}";
 
@@ -50,7 +50,7 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("""{"username":"a\u0000"}""")]
     [InlineData("""{"username":"12345678901234567890123456789012345678901234567890123456789012345"}""")]
     [InlineData("""{"username":5}""")]
-    public async Task A_username_is_needed(string body) =>
+    public async Task A_username_is_required(string body) =>
         await (await Ask(JsonSerializer.Deserialize<JsonElement>(body))).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
 
     [Theory]
@@ -61,7 +61,7 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("http://127.0.0.1:5000", "http://127.0.0.1:7000", "http://127.0.0.1:5000")]
     [InlineData(null, "http://unix:/run/chat.sock", "http://127.0.0.1:7000")]
     [InlineData(null)]
-    public void The_first_lines_of_a_server_name_an_address_at_which_they_work(string? named, params string[] addresses)
+    public void The_printed_addresses_work(string? named, params string[] addresses)
     {
         var kestrel = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
         {
@@ -78,7 +78,7 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("Development", null, 0)]
     [InlineData("Production", ChatApp.Key, 0)]
     [InlineData("Staging", ChatApp.Key, 0)]
-    public async Task Tokens_are_handed_out_in_Development_alone(string environment, string? key, int routes)
+    public async Task Tokens_are_only_issued_in_Development(string environment, string? key, int routes)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = environment });
         builder.Services.AddSingleton(TimeProvider.System).AddSingleton<UserDirectory>(_ => throw new NotSupportedException()).AddOptions<JwtSettings>().Configure(jwt => jwt.Key = key);

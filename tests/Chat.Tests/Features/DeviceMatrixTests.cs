@@ -49,12 +49,12 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
 
     [Theory]
     [MemberData(nameof(All))]
-    public async Task Every_event_reaches_whom_it_should_on_Garnet(string events, Devices devices) =>
+    public async Task Every_event_reaches_its_recipients_on_Garnet(string events, Devices devices) =>
         await Run(await nodes.OnGarnet(), events, devices);
 
     [RedisTheory]
     [MemberData(nameof(All))]
-    public async Task Every_event_reaches_whom_it_should_on_Redis(string events, Devices devices) =>
+    public async Task Every_event_reaches_its_recipients_on_Redis(string events, Devices devices) =>
         await Run(await nodes.OnRedis(), events, devices);
 
     private static async Task Run(TwoNodes on, string events, Devices devices)

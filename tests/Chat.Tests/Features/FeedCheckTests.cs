@@ -16,7 +16,7 @@ public sealed class FeedCheckTests : IDisposable
     public void Dispose() => database.Dispose();
 
     [Fact]
-    public void All_feeds_whose_positions_are_known_are_compared_in_parts()
+    public void All_loaded_feeds_are_compared_in_chunks()
     {
         var feeds = Enumerable.Range(0, 2501).Select(_ => new UserFeed(Guid.NewGuid(), new Hub(), new FakeTimeProvider())).ToArray();
         foreach (var feed in feeds[1..])
@@ -29,7 +29,7 @@ public sealed class FeedCheckTests : IDisposable
     }
 
     [Fact]
-    public void What_is_behind_in_two_checks_in_a_row_is_behind_again()
+    public void Only_what_is_behind_in_two_consecutive_checks_is_reported()
     {
         check.Begin([]);
         Assert.False(check.IsBehindAgain("a", 1, out _));

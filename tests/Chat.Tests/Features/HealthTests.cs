@@ -8,7 +8,7 @@ namespace Chat.Tests.Features;
 public sealed class HealthTests
 {
     [Fact]
-    public async Task A_node_that_stops_is_live_and_not_ready()
+    public async Task A_stopping_node_is_live_but_not_ready()
     {
         await using var app = await ChatApp.Start();
 
@@ -22,7 +22,7 @@ public sealed class HealthTests
     }
 
     [Fact]
-    public async Task A_node_without_Redis_says_so()
+    public async Task A_node_without_Redis_is_not_ready()
     {
         // Port 1 is nobody's: the connection is refused at once.
         await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = "127.0.0.1:1,connectTimeout=100,connectRetry=0" });

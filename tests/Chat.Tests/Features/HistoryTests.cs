@@ -26,7 +26,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     [InlineData("?after=180", 181, 230, false)]
     [InlineData("?after=29&limit=200", 30, 229, true)]
     [InlineData("?after=30&limit=200", 31, 230, false)]
-    public async Task A_page_is_ascending_and_tells_whether_there_is_more(string query, int first, int last, bool hasMore)
+    public async Task A_page_is_ascending_and_reports_whether_more_exist(string query, int first, int last, bool hasMore)
     {
         var page = await Page(query);
 
@@ -38,7 +38,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     [InlineData("?before=1")]
     [InlineData("?after=230")]
     [InlineData("?after=9223372036854775807")]
-    public async Task Past_either_end_there_is_nothing(string query)
+    public async Task Pages_past_either_end_are_empty(string query)
     {
         var page = await Page(query);
 
@@ -58,12 +58,12 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     [InlineData("?before=x", null)]
     [InlineData("?after=1.5", null)]
     [InlineData("?after=9223372036854775808", null)]
-    public async Task A_bad_page_is_refused(string query, string? field) =>
+    public async Task Invalid_paging_parameters_are_rejected(string query, string? field) =>
         await (await talk.App.Http(talk.Alice).GetAsync($"/chat/conversations/{talk.Id}/messages{query}"))
             .IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
 
     [Fact]
-    public async Task Going_back_page_by_page_meets_every_message_once()
+    public async Task Paging_back_returns_every_message_once()
     {
         var all = new List<long>();
         var page = await Page("?limit=60");
@@ -78,7 +78,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     }
 
     [Fact]
-    public async Task A_tempId_is_shown_to_its_sender_alone()
+    public async Task A_tempId_is_shown_only_to_its_sender()
     {
         var path = $"/chat/conversations/{talk.Id}/messages?before=2";
         var toSender = (await talk.App.Http(talk.Alice).GetFromJsonAsync<JsonElement>(path)).GetProperty("messages")[0];
@@ -91,7 +91,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     }
 
     [Fact]
-    public async Task Strangers_cannot_tell_a_conversation_from_none()
+    public async Task Strangers_cannot_detect_a_conversation()
     {
         var stranger = ChatApp.NewUser();
         foreach (var id in new[] { talk.Id, Guid.NewGuid() })
@@ -111,7 +111,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     }
 
     [Fact]
-    public async Task What_was_acknowledged_is_there_at_once_on_every_node()
+    public async Task An_acknowledged_message_is_visible_at_once_on_every_node()
     {
         await using var second = await talk.App.StartNode();
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());

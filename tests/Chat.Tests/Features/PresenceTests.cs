@@ -16,7 +16,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task Coming_and_going_is_told_once_to_the_people_one_talks_with()
+    public async Task Presence_changes_are_sent_once_to_contacts()
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -33,7 +33,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task A_new_conversation_makes_people_who_are_there_already_see_each_other_come_and_go()
+    public async Task A_new_conversation_makes_connected_users_see_each_others_presence()
     {
         await using var atAlice = await app.Connect(alice);
         var atBob = await nodes.Two.Connect(bob);
@@ -48,7 +48,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Several_devices_on_several_nodes_are_one_person()
+    public async Task Several_devices_on_several_nodes_are_one_online_user()
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -69,7 +69,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Coming_back_on_another_node_ends_as_online_whatever_overtakes_what()
+    public async Task Reconnecting_to_another_node_ends_as_online_in_any_order_of_events()
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -101,7 +101,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Those_of_a_killed_node_go_offline_by_one_announcement_and_are_remembered_as_last_seen_then()
+    public async Task Users_of_a_killed_node_go_offline_once_and_their_last_seen_is_stored()
     {
         await app.OpenDirect(alice, bob);
         var before = DateTimeOffset.UtcNow;
@@ -123,7 +123,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Who_was_told_gone_while_their_node_was_cut_off_is_told_back()
+    public async Task A_user_declared_offline_during_a_partition_is_announced_online_again()
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -147,7 +147,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task What_Redis_loses_is_put_back_within_fifteen_seconds_and_nobody_is_told_anything()
+    public async Task Leases_lost_by_Redis_are_restored_within_fifteen_seconds_without_notifications()
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await shared.Come(nodes.One, alice);
@@ -172,7 +172,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task When_somebody_was_last_seen_outlives_the_nodes()
+    public async Task Last_seen_survives_the_nodes()
     {
         var first = await ChatApp.Start();
         var other = await first.StartNode();
@@ -197,7 +197,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task A_block_makes_both_vanish_for_each_other_and_its_end_brings_them_back()
+    public async Task A_block_hides_presence_both_ways_and_removing_it_restores_presence()
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await shared.Come(nodes.One, alice);
@@ -220,7 +220,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Whoever_goes_away_just_before_a_block_is_away_for_the_other()
+    public async Task A_user_who_disconnects_just_before_a_block_is_offline_for_the_other()
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await shared.Come(nodes.One, alice);
@@ -242,7 +242,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task The_blocked_one_sees_somebody_who_went_away_at_the_block()
+    public async Task A_user_who_went_offline_at_the_block_stays_visible_as_offline()
     {
         await app.OpenDirect(alice, bob);
         var atAlice = await nodes.One.Connect(alice);
@@ -270,7 +270,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Presence_over_REST_leaves_strangers_out()
+    public async Task Presence_over_REST_omits_strangers()
     {
         var stranger = ChatApp.NewUser();
         await app.OpenDirect(alice, bob);
@@ -291,7 +291,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     [InlineData("?userIds=,,")]
     [InlineData("?userIds=bob")]
     [InlineData("?userIds=00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000")]
-    public async Task Presence_over_REST_refuses_what_is_no_list_of_ids(string query)
+    public async Task Presence_over_REST_rejects_an_invalid_list_of_ids(string query)
     {
         var answer = await app.Http(alice).GetAsync($"/chat/presence{query}");
 
@@ -300,7 +300,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Presence_over_REST_takes_two_hundred_ids_and_a_token()
+    public async Task Presence_over_REST_accepts_two_hundred_ids_and_requires_a_token()
     {
         var many = Enumerable.Range(0, 200).Select(_ => ChatApp.NewUser()).ToArray();
         Assert.Empty(await app.Presence(alice, many));
@@ -310,7 +310,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Of_many_who_take_and_give_back_at_once_each_change_is_seen_by_exactly_one()
+    public async Task Concurrent_acquisitions_and_releases_yield_each_transition_exactly_once()
     {
         var leases = nodes.One.Leases();
         var others = nodes.Two.Leases();
@@ -330,7 +330,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     }
 
     [Fact]
-    public async Task Of_many_who_sweep_one_gets_each_user_who_is_gone_and_none_who_is_there()
+    public async Task Concurrent_sweeps_claim_each_offline_user_exactly_once()
     {
         // Of an installation of their own that has no node, which would sweep, too.
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(

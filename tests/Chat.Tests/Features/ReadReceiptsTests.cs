@@ -12,7 +12,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     private readonly ChatApp app = cluster.First;
 
     [Fact]
-    public async Task Receipts_that_are_lost_between_nodes_are_told_all_the_same_and_never_across_a_block()
+    public async Task Receipts_lost_between_nodes_are_recovered_but_never_across_a_block()
     {
         var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         var (withBob, withCarol) = (await cluster.First.OpenDirect(alice, bob), await cluster.First.OpenDirect(alice, carol));
@@ -47,7 +47,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Reading_is_acknowledged_with_what_it_changed()
+    public async Task Reading_is_acknowledged_with_its_effect()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 5);
         var (other, _) = await talk.WithAnother(2);
@@ -68,7 +68,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Everybody_concerned_is_told_of_a_reading()
+    public async Task All_members_are_notified_of_a_read()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 4);
         await using var bobElsewhere = await cluster.Second.Connect(talk.Bob);
@@ -96,7 +96,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Ones_own_messages_are_not_among_those_marked()
+    public async Task Own_messages_are_not_marked()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 2);
         await talk.AtBob.SendMessage(talk.Id, "bob's own");
@@ -110,7 +110,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task A_cursor_never_goes_back()
+    public async Task A_cursor_never_decreases()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 5);
         await talk.AtBob.Read(talk.Id, 4);
@@ -124,7 +124,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Cursors_moved_at_once_on_two_nodes_end_at_the_furthest_and_mark_each_message_once()
+    public async Task Concurrent_cursor_moves_on_two_nodes_end_at_the_furthest_and_mark_each_message_once()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 40);
         await using var bobElsewhere = await cluster.Second.Connect(talk.Bob);
@@ -143,7 +143,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Delivered_is_told_to_the_others_and_never_goes_back()
+    public async Task Delivery_receipts_are_sent_to_the_others_and_never_decrease()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 5);
 
@@ -186,7 +186,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     [InlineData(long.MinValue)]
     [InlineData(3)]
     [InlineData(long.MaxValue)]
-    public async Task A_number_that_is_not_there_is_refused(long upTo)
+    public async Task A_missing_sequence_number_is_rejected(long upTo)
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 2);
 
@@ -199,7 +199,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Fields_are_needed_and_of_their_type()
+    public async Task Fields_are_required_and_typed()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 1);
 
@@ -210,7 +210,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Strangers_are_told_the_same_whether_or_not_the_conversation_exists()
+    public async Task Strangers_get_the_same_answer_whether_or_not_the_conversation_exists()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 1);
         var stranger = ChatApp.NewUser();
@@ -227,7 +227,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Nothing_to_read_is_fine()
+    public async Task Marking_an_empty_conversation_as_read_succeeds()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 0);
 
@@ -255,7 +255,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task The_numbers_are_right_for_a_reader_who_is_not_connected()
+    public async Task Counts_are_correct_for_a_reader_who_is_not_connected()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -268,7 +268,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Between_blocked_people_there_are_no_receipts()
+    public async Task No_receipts_are_sent_between_blocked_users()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 4);
 
@@ -294,7 +294,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task A_block_on_one_node_silences_receipts_on_the_other_at_once()
+    public async Task A_block_on_one_node_stops_receipts_on_the_other_at_once()
     {
         await using var talk = await Talk.Start(app, cluster.Second, messages: 4);
         await using var bobElsewhere = await cluster.Second.Connect(talk.Bob);

@@ -28,7 +28,7 @@ public sealed class ReadinessTests : IDisposable
     public void Dispose() => services.Dispose();
 
     [Fact]
-    public async Task Whoever_asks_within_a_second_gets_the_same_look()
+    public async Task Callers_within_a_second_share_a_result()
     {
         await Ask();
         await Ask();
@@ -42,7 +42,7 @@ public sealed class ReadinessTests : IDisposable
     }
 
     [Fact]
-    public async Task Whoever_asks_while_a_look_is_under_way_waits_for_it()
+    public async Task Callers_during_a_check_share_its_result()
     {
         var end = costly.Hold();
         var asking = Enumerable.Range(0, 50).Select(_ => Ask()).ToArray();
@@ -57,7 +57,7 @@ public sealed class ReadinessTests : IDisposable
     }
 
     [Fact]
-    public async Task What_costs_nothing_is_always_the_latest()
+    public async Task The_free_check_is_always_current()
     {
         await Ask();
         free.Result = HealthCheckResult.Unhealthy("stopping");
@@ -67,7 +67,7 @@ public sealed class ReadinessTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_left_out_is_not_waited_for()
+    public async Task Excluded_checks_are_not_awaited()
     {
         var end = costly.Hold();
         var asking = Ask();
@@ -79,7 +79,7 @@ public sealed class ReadinessTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_goes_away_takes_the_look_from_nobody()
+    public async Task A_cancelled_caller_does_not_cancel_the_shared_check()
     {
         var end = costly.Hold();
         using var impatience = new CancellationTokenSource();

@@ -26,7 +26,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_revoked_user_is_cut_on_every_node_and_their_tokens_are_worth_nothing()
+    public async Task Revoking_a_user_closes_their_connections_on_every_node_and_invalidates_their_tokens()
     {
         await using var here = await app.Connect(alice);
         await using var there = await other.Connect(alice);
@@ -44,7 +44,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_token_that_is_issued_later_is_good_again()
+    public async Task A_token_issued_after_the_revocation_is_valid()
     {
         await app.Revoke(alice);
         app.Clock!.Advance(TimeSpan.FromSeconds(2));
@@ -54,7 +54,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_node_that_was_not_told_finds_out_from_the_database()
+    public async Task A_node_that_missed_a_revocation_finds_it_in_the_database()
     {
         await using var there = await other.Connect(alice);
         // Deaf for this user: as if the message had been lost.
@@ -68,7 +68,7 @@ public sealed class RevocationTests : IAsyncLifetime
 
     /// <summary>Time is no order: what a node whose clock is ahead has stamped must not hide what others stamp after it.</summary>
     [Fact]
-    public async Task A_revocation_after_one_that_is_stamped_ahead_is_found_all_the_same()
+    public async Task A_revocation_after_one_with_a_timestamp_ahead_is_still_found()
     {
         await using var ahead = await app.StartNode(new(app.Clock!.GetUtcNow() + TimeSpan.FromMinutes(5)));
         Assert.Equal(HttpStatusCode.NoContent, await ahead.Revoke(ChatApp.NewUser()));
@@ -83,7 +83,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_node_whose_clock_is_ahead_does_not_void_what_is_issued_in_the_next_minutes()
+    public async Task A_node_whose_clock_is_ahead_does_not_revoke_tokens_of_the_next_minutes()
     {
         await using var ahead = await app.StartNode(new(app.Clock!.GetUtcNow() + TimeSpan.FromMinutes(5)));
         await ahead.Revoke(alice);
@@ -97,7 +97,7 @@ public sealed class RevocationTests : IAsyncLifetime
     [Theory]
     [InlineData(20)]
     [InlineData(29)]
-    public async Task A_token_of_an_issuer_whose_clock_is_ahead_does_not_outlive_a_revocation(int seconds)
+    public async Task A_token_from_an_issuer_whose_clock_is_ahead_does_not_survive_a_revocation(int seconds)
     {
         var token = TokenOf(alice, seconds);
         await using var here = await app.Open(bearer: token);
@@ -117,7 +117,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_token_that_an_issuer_whose_clock_is_behind_issues_after_a_revocation_is_good()
+    public async Task A_token_issued_after_a_revocation_by_an_issuer_whose_clock_is_behind_is_valid()
     {
         const int Behind = -20;
         foreach (var somebody in Enumerable.Range(0, 4).Select(_ => ChatApp.NewUser()))
@@ -139,7 +139,7 @@ public sealed class RevocationTests : IAsyncLifetime
     [InlineData(null)]
     [InlineData("chat")]
     [InlineData("chat.administrator")]
-    public async Task Only_an_admin_may(string? scope)
+    public async Task Only_an_administrator_may(string? scope)
     {
         Assert.Equal(HttpStatusCode.Forbidden, await app.Revoke(alice, scope));
         await using var here = await app.Connect(alice);
@@ -147,7 +147,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Signing_out_everywhere_closes_ones_own_connections_on_every_node_and_voids_ones_own_tokens_alone()
+    public async Task Signing_out_everywhere_closes_all_own_connections_and_revokes_only_own_tokens()
     {
         var token = app.TokenFor(alice);
         await using var here = await app.Connect(alice);
@@ -176,7 +176,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Signing_out_everywhere_voids_the_callers_own_token_of_an_issuer_whose_clock_is_ahead()
+    public async Task Signing_out_everywhere_revokes_the_callers_token_even_if_the_issuers_clock_is_ahead()
     {
         var token = TokenOf(alice, 20);
 
@@ -186,7 +186,7 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Signing_out_everywhere_counts_as_a_call_of_ones_own()
+    public async Task Signing_out_everywhere_is_rate_limited_as_a_user_request()
     {
         await using var strict = await ChatApp.Start(new() { ["Limits:RequestsPerSecond"] = "1" });
         // The burst, used up.
@@ -205,6 +205,6 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Nobody_may_without_a_token() =>
+    public async Task Without_a_token_it_is_rejected() =>
         Assert.Equal(HttpStatusCode.Unauthorized, (await app.Http().PostAsync($"/admin/users/{alice.Id}/revoke", null)).StatusCode);
 }

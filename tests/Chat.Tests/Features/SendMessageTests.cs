@@ -14,7 +14,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     private readonly ChatApp app = cluster.First;
 
     [Fact]
-    public async Task A_message_is_acknowledged_delivered_and_read_back()
+    public async Task A_message_is_acknowledged_delivered_and_read()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var atAlice = await app.Connect(alice);
@@ -35,7 +35,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task A_send_whose_commit_is_found_before_the_word_of_it_comes_is_answered_and_not_echoed()
+    public async Task A_send_whose_commit_is_found_first_is_answered_and_not_echoed()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -72,7 +72,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task A_message_has_all_its_fields_and_no_others()
+    public async Task A_message_has_exactly_the_specified_fields()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var atAlice = await app.Connect(alice);
@@ -92,7 +92,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task Every_connection_is_told_what_is_meant_for_it()
+    public async Task Every_connection_receives_only_its_own_events()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -129,7 +129,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task Unread_numbers_are_those_of_the_conversation_and_of_all()
+    public async Task Unread_counts_cover_the_conversation_and_the_total()
     {
         var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         var (withAlice, withCarol) = (await app.OpenDirect(alice, bob), await app.OpenDirect(carol, bob));
@@ -149,7 +149,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task A_repeat_gets_the_same_answer_and_is_neither_stored_nor_pushed()
+    public async Task A_retry_gets_the_same_answer_and_is_neither_stored_nor_pushed()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -170,7 +170,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task The_same_tempId_is_anothers_own_and_another_conversations_own()
+    public async Task A_tempId_is_scoped_to_its_sender_and_conversation()
     {
         var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         var (withBob, withCarol) = (await app.OpenDirect(alice, bob), await app.OpenDirect(alice, carol));
@@ -189,7 +189,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task The_same_send_at_once_from_two_sockets_two_nodes_and_REST_is_one_message()
+    public async Task Concurrent_sends_of_one_tempId_over_sockets_nodes_and_REST_are_one_message()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -218,7 +218,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task REST_and_socket_are_one_way()
+    public async Task REST_and_socket_are_equivalent()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -241,7 +241,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task An_empty_tempId_is_none()
+    public async Task An_empty_tempId_counts_as_omitted()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -256,7 +256,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task Without_a_tempId_every_send_is_a_message()
+    public async Task Without_a_tempId_every_send_is_a_new_message()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -271,7 +271,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task Answers_keep_the_order_of_the_requests()
+    public async Task Replies_keep_the_order_of_the_requests()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -300,7 +300,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task A_strangers_send_looks_the_same_whether_or_not_the_conversation_exists()
+    public async Task A_strangers_send_gets_the_same_answer_whether_or_not_the_conversation_exists()
     {
         var (alice, bob, stranger) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -321,7 +321,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task A_block_stops_both_directions_and_nothing_turns_up_after_it()
+    public async Task A_block_rejects_messages_both_ways_and_nothing_is_delivered_later()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -366,7 +366,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
 
     [Theory]
     [MemberData(nameof(GoodContents))]
-    public async Task Content_within_its_bounds_comes_back_as_it_was(string content, string stored)
+    public async Task Valid_content_is_stored_unchanged(string content, string stored)
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -404,7 +404,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
 
     [Theory]
     [MemberData(nameof(BadFields))]
-    public async Task A_field_outside_its_bounds_is_named(string fields, string field)
+    public async Task A_field_outside_its_bounds_is_named_in_the_error(string fields, string field)
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -421,7 +421,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task The_longest_tempId_and_an_explicit_type_are_fine()
+    public async Task The_longest_tempId_and_an_explicit_type_are_accepted()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -434,7 +434,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task Too_many_sends_are_told_when_to_come_back()
+    public async Task Too_many_sends_get_a_retry_delay()
     {
         await using var own = await ChatApp.Start(new() { ["Limits:MessagesPerSecond"] = "2" }, fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -459,7 +459,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task A_user_has_one_bound_over_all_connections_and_REST()
+    public async Task A_user_has_one_rate_limit_across_all_connections_and_REST()
     {
         await using var own = await ChatApp.Start(new() { ["Limits:MessagesPerSecondPerUser"] = "2" }, fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -486,7 +486,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
     }
 
     [Fact]
-    public async Task Who_is_quiet_leaves_nothing_behind()
+    public async Task An_idle_user_leaves_nothing_behind()
     {
         await using var own = await ChatApp.Start(fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());

@@ -10,7 +10,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task What_was_missed_comes_in_order_and_nothing_else()
+    public async Task Missed_changes_are_returned_in_order_and_nothing_else()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -28,7 +28,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Whoever_missed_nothing_is_told_so()
+    public async Task A_client_that_missed_nothing_gets_only_sync_done()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -40,7 +40,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Parts_by_ranges_of_ids_give_what_one_sync_gives()
+    public async Task Syncs_by_ranges_of_ids_add_up_to_a_full_sync()
     {
         await using var atAlice = await app.Connect(alice);
         var conversations = new List<Guid>();
@@ -69,7 +69,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task A_conversation_that_the_client_does_not_know_comes_whole_even_if_it_is_empty()
+    public async Task A_sync_returns_unknown_conversations_in_full_even_empty_ones()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atBob = await app.Connect(bob);
@@ -81,7 +81,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task More_than_a_part_holds_is_asked_for_again_from_the_last_number()
+    public async Task A_truncated_conversation_is_continued_from_the_last_number()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -117,7 +117,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task What_was_pushed_already_does_not_come_twice()
+    public async Task Pushed_changes_are_not_synced_again()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -133,7 +133,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task What_arrives_during_a_sync_is_neither_lost_nor_doubled()
+    public async Task Changes_during_a_sync_are_neither_lost_nor_duplicated()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -169,7 +169,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Many_conversations_come_complete_however_slowly_the_client_reads()
+    public async Task A_sync_of_many_conversations_is_complete_however_slowly_the_client_reads()
     {
         await using var atAlice = await app.Connect(alice);
         var others = Enumerable.Range(0, 50).Select(_ => ChatApp.NewUser()).ToArray();
@@ -196,7 +196,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("""{"conversations":[]}""")]
     [InlineData("""{"conversations":null}""")]
     [InlineData("{}")]
-    public async Task Numbers_that_cannot_be_are_refused(string payload)
+    public async Task Impossible_numbers_are_rejected(string payload)
     {
         await using var client = await app.Connect(alice);
         await client.SendText($$"""{"type":"sync","id":"s","payload":{{payload}}}""");
@@ -205,7 +205,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Unknown_foreign_and_future_numbers_tell_nothing()
+    public async Task Unknown_foreign_and_future_numbers_reveal_nothing()
     {
         var (carol, dave) = (ChatApp.NewUser(), ChatApp.NewUser());
         var (own, foreign) = (await app.OpenDirect(alice, bob), await app.OpenDirect(carol, dave));

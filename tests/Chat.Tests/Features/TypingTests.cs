@@ -30,7 +30,7 @@ public sealed class TypingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Typing_ends_by_itself_six_seconds_after_the_last_start()
+    public async Task Typing_expires_six_seconds_after_the_last_start()
     {
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
@@ -58,7 +58,7 @@ public sealed class TypingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_goes_on_typing_after_a_message_is_shown_again()
+    public async Task Typing_after_a_message_is_shown_again()
     {
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
@@ -75,7 +75,7 @@ public sealed class TypingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_others_hear_of_it_at_most_once_in_two_seconds_and_in_the_end_what_is_so()
+    public async Task Updates_are_sent_at_most_once_in_two_seconds_and_end_with_the_current_state()
     {
         for (var i = 0; i < 20; i++)
         {
@@ -93,7 +93,7 @@ public sealed class TypingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Going_on_typing_tells_nobody_anything_new()
+    public async Task Continued_typing_sends_no_further_updates()
     {
         for (var i = 0; i < 4; i++)
         {
@@ -105,7 +105,7 @@ public sealed class TypingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_block_hides_typing_at_once_and_its_end_too()
+    public async Task Adding_and_removing_a_block_hides_and_shows_typing_at_once()
     {
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
@@ -139,7 +139,7 @@ public sealed class TypingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Nobody_types_where_they_do_not_belong()
+    public async Task Typing_is_only_accepted_from_members()
     {
         await using var atStranger = await nodes.One.Connect(ChatApp.NewUser());
 

@@ -9,7 +9,7 @@ public sealed class UnreadTests(SharedApp shared) : IClassFixture<SharedApp>
     private readonly ChatApp app = shared.App;
 
     [Fact]
-    public async Task Only_what_others_said_past_the_cursor_is_unread_and_only_where_there_is_something()
+    public async Task Only_messages_by_others_past_the_cursor_are_unread()
     {
         var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
         var (withAlice, withCarol, empty) = (await app.OpenDirect(bob, alice), await app.OpenDirect(carol, bob), await app.OpenDirect(bob, ChatApp.NewUser()));
@@ -28,7 +28,7 @@ public sealed class UnreadTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Every_place_shows_the_same_number()
+    public async Task Unread_counts_agree_everywhere()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
@@ -54,7 +54,7 @@ public sealed class UnreadTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Nobody_has_nothing_unread()
+    public async Task A_user_without_conversations_has_no_unread_messages()
     {
         Assert.Equal(0, (await app.Unread(ChatApp.NewUser())).Total);
         await (await app.Http().GetAsync("/chat/unread")).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");

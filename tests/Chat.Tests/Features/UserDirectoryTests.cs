@@ -15,7 +15,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     private readonly string username = $"Name-{Guid.NewGuid():N}";
 
     [Fact]
-    public async Task A_token_tells_who_somebody_is()
+    public async Task A_token_identifies_its_user()
     {
         await app.SignIn(user, ("preferred_username", $" {username} "), ("name", "Alice Ällgood 😀"), ("picture", "https://example.org/a.png"));
 
@@ -23,7 +23,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_socket_tells_it_as_well()
+    public async Task A_socket_reports_the_invalid_field_as_well()
     {
         await using var client = await app.Connect(new TestUser(user, username));
 
@@ -31,7 +31,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_crowd_of_new_people_leaves_the_database_to_others()
+    public async Task Many_new_users_leave_database_connections_to_others()
     {
         await using var held = await HeldLock.Begin(app);
         await held.Execute($"lock table {app.Services.GetRequiredService<TableNames>().Schema}.mt_doc_user in exclusive mode");
@@ -50,7 +50,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Nobody_waits_longer_than_the_servers_clock_says_and_no_turn_is_lost_by_giving_up()
+    public async Task Waiting_ends_at_the_timeout_of_the_servers_clock_and_cancelled_waiters_leak_no_permit()
     {
         await using var own = await ChatApp.Start(fakeClock: true);
         var directory = own.Services.GetRequiredService<UserDirectory>();
@@ -72,7 +72,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Without_claims_nothing_is_known()
+    public async Task Without_claims_the_profile_is_empty()
     {
         await app.SignIn(user);
         await app.SignIn(user, ("preferred_username", "  "), ("name", ""), ("picture", new string('x', 2049)));
@@ -90,7 +90,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task What_was_changed_can_be_changed_back()
+    public async Task A_privacy_change_can_be_reverted()
     {
         await app.SignIn(user, ("preferred_username", username), ("name", "One"));
         await app.SignIn(user, ("preferred_username", username), ("name", "Other"));
@@ -100,7 +100,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_username_is_the_first_ones_in_any_case()
+    public async Task A_username_belongs_to_the_first_claimant_in_any_case()
     {
         var newcomer = Guid.NewGuid();
         await app.SignIn(user, ("preferred_username", username));
@@ -113,7 +113,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Whoever_has_a_name_keeps_it_when_the_new_one_is_taken()
+    public async Task A_user_keeps_their_name_if_the_new_one_is_taken()
     {
         var renamed = Guid.NewGuid();
         await app.SignIn(user, ("preferred_username", username));
@@ -125,7 +125,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_name_that_was_given_up_rests_for_thirty_days_and_is_its_last_owners_to_take_back()
+    public async Task A_released_username_is_reserved_for_its_last_owner_for_thirty_days()
     {
         await using var own = await ChatApp.Start(fakeClock: true);
         var (heir, seeker) = (Guid.NewGuid(), ChatApp.NewUser());
@@ -151,7 +151,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("Fullwidth", "\uff26\uff55\uff4c\uff4c\uff57\uff49\uff44\uff54\uff48")]
     [InlineData("\ufb01nance team", "Finance  Team")]
     [InlineData("\ud55c\uad6d\uc5b4", "\u1112\u1161\u11ab\u1100\u116e\u11a8\u110b\u1165")]
-    public async Task All_spellings_of_a_name_are_one(string first, string second)
+    public async Task All_spellings_of_a_name_are_equal(string first, string second)
     {
         var newcomer = Guid.NewGuid();
         await app.SignIn(user, ("preferred_username", first));
@@ -168,7 +168,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("modern", "modem")]
     [InlineData("Illinois", "lllinois")]
     [InlineData("user-10", "user-1O")]
-    public async Task A_name_that_looks_like_anothers_is_not_given(string first, string second)
+    public async Task A_confusable_username_is_rejected(string first, string second)
     {
         var newcomer = Guid.NewGuid();
         await app.SignIn(user, ("preferred_username", first));
@@ -190,7 +190,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("del\u007f")]
     [InlineData("\u0301mark-first")]
     [InlineData("p\u0430ypal")]
-    public async Task Nobody_is_called(string name)
+    public async Task An_invalid_username_is_ignored(string name)
     {
         await app.SignIn(user, ("preferred_username", name), ("name", "Somebody"));
 
@@ -202,7 +202,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("\u5c71\u7530\u592a\u90ce-san")]
     [InlineData("\u0645\u0631\u064a\u0645 2")]
     [InlineData("o'brien.x_y@example.org")]
-    public async Task People_of_all_scripts_are_called(string name)
+    public async Task Usernames_of_all_scripts_are_valid(string name)
     {
         await app.SignIn(user, ("preferred_username", name));
 
@@ -217,7 +217,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("javascript:alert(1)")]
     [InlineData("data:image/png;base64,AAAA")]
     [InlineData("https://me:secret@example.org/a.png")]
-    public async Task Nobody_has_a_picture_at(string address)
+    public async Task An_invalid_picture_URL_is_ignored(string address)
     {
         await app.SignIn(user, ("preferred_username", username), ("picture", address));
 
@@ -228,7 +228,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("\u200b")]
     [InlineData("\u2060 \u00ad\ufe0f")]
     [InlineData("\u3164\u2800")]
-    public async Task A_name_of_which_nothing_can_be_seen_is_none(string name)
+    public async Task An_invisible_name_is_ignored(string name)
     {
         await app.SignIn(user, ("preferred_username", username), ("name", name));
 
@@ -245,7 +245,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task An_older_token_of_another_device_undoes_nothing_on_any_node()
+    public async Task An_older_token_from_another_device_changes_nothing_on_any_node()
     {
         var (before, after) = (DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10), DateTimeOffset.UtcNow - TimeSpan.FromMinutes(1));
         var (older, newer) = (new Identity(user, username, "Before", null) { IssuedAt = before }, new Identity(user, $"{username}-2", "After", null) { IssuedAt = after });
@@ -259,7 +259,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task A_newer_token_that_says_the_same_holds_against_one_from_between()
+    public async Task A_newer_token_with_the_same_claims_wins_over_one_issued_in_between()
     {
         var start = DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10);
         var (first, between) = (new Identity(user, username, "Ann", null) { IssuedAt = start }, new Identity(user, $"{username}-2", "Between", null) { IssuedAt = start + TimeSpan.FromMinutes(1) });
@@ -275,7 +275,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
 
     /// <summary>Somebody deleted and made again at the identity provider: same name, new <c>sub</c>.</summary>
     [Fact]
-    public async Task Where_the_latest_wins_a_newer_token_gets_the_name_and_an_older_one_does_not_take_it_back()
+    public async Task With_latest_wins_a_newer_token_takes_the_name_and_an_older_one_does_not_take_it_back()
     {
         await using var own = await ChatApp.Start(new()
         {
@@ -299,7 +299,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task An_administrator_releases_a_name_or_moves_it()
+    public async Task An_administrator_can_release_or_move_a_username()
     {
         var (second, third) = (Guid.NewGuid(), Guid.NewGuid());
         await app.SignIn(user, ("preferred_username", username));
@@ -320,7 +320,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Two_who_take_each_others_names_at_once_end_with_one_each()
+    public async Task Two_users_who_swap_usernames_concurrently_end_with_one_each()
     {
         for (var round = 0; round < 5; round++)
         {
@@ -337,7 +337,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task Signing_in_for_the_first_time_on_many_devices_at_once_costs_nobody_the_name()
+    public async Task Concurrent_first_sign_ins_on_many_devices_keep_the_username()
     {
         var directories = new[] { app, cluster.Second }.Select(node => node.Services.GetRequiredService<UserDirectory>()).ToArray();
         for (var round = 0; round < 20; round++)
@@ -351,7 +351,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     }
 
     [Fact]
-    public async Task One_of_many_who_want_a_name_at_once_gets_it()
+    public async Task Of_many_concurrent_claims_of_a_name_exactly_one_succeeds()
     {
         var people = Enumerable.Range(0, 20).Select(_ => Guid.NewGuid()).ToArray();
 

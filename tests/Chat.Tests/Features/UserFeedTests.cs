@@ -54,7 +54,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_comes_early_is_held_until_what_is_missing_has_come()
+    public async Task An_early_change_is_buffered_until_the_gap_is_filled()
     {
         feed.Load([]);
 
@@ -69,7 +69,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_comes_again_is_left_out()
+    public async Task Duplicates_are_dropped()
     {
         feed.Load([]);
         foreach (var number in new[] { 1, 1, 3, 3, 2, 1, 2, 3 })
@@ -80,7 +80,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task Any_order_with_any_repeats_comes_out_as_one_order()
+    public async Task Changes_in_any_order_with_duplicates_are_delivered_once_and_in_order()
     {
         for (var seed = 0; seed < 200; seed++)
         {
@@ -102,7 +102,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task Before_the_positions_are_known_everything_waits()
+    public async Task Changes_wait_until_the_positions_are_loaded()
     {
         Assert.True(Offer(4));
         Assert.True(Offer(3));
@@ -118,7 +118,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task Loading_twice_changes_nothing()
+    public async Task Loading_twice_has_no_effect()
     {
         feed.Load([Row(conversation, 3, 1, 2)]);
         feed.Load([Row(conversation, 9, 1, 8)]);
@@ -130,7 +130,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task Ones_own_messages_are_delivered_and_not_counted()
+    public async Task Own_messages_are_delivered_and_not_counted()
     {
         feed.Load([]);
         Offer(1, me);
@@ -142,7 +142,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task Conversations_do_not_wait_for_each_other()
+    public async Task Conversations_do_not_block_each_other()
     {
         var second = Guid.NewGuid();
         feed.Load([Row(second, 7, 7, 0)]);
@@ -154,7 +154,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_found_goes_out_at_once()
+    public async Task Fetched_changes_are_delivered_at_once()
     {
         feed.Load([]);
         Assert.False(Offer(4));
@@ -164,7 +164,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task However_much_was_held_it_goes_out_as_fast_as_it_is_read()
+    public async Task A_backlog_of_any_size_is_released_as_fast_as_it_is_read()
     {
         feed.Load([]);
         for (var number = 2; number <= Far; number++)
@@ -179,7 +179,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task Nobody_is_closed_for_what_was_held_also_who_reads_nothing_for_a_while()
+    public async Task A_slow_reader_is_not_closed_for_buffered_changes()
     {
         var reading = await StopReading();
         feed.Load([]);
@@ -198,7 +198,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task Of_two_devices_the_slow_one_does_not_keep_the_other_one_waiting()
+    public async Task A_slow_device_does_not_delay_the_users_other_device()
     {
         using var second = new Recording();
         var reading = Join(second);
@@ -216,7 +216,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_waits_for_its_turn_gets_less_with_every_change_that_comes()
+    public async Task A_backlog_shrinks_with_every_live_change()
     {
         const int Waiting = 20;
         var reading = await StopReading();
@@ -235,7 +235,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_missing_behind_what_waits_for_its_turn_is_asked_for_when_that_is_out()
+    public async Task A_gap_behind_a_backlog_is_reported_after_the_backlog_drains()
     {
         var reading = await StopReading();
         feed.Load([]);
@@ -253,7 +253,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_nobody_has_brought_is_missing_like_what_shows_as_a_gap()
+    public async Task A_change_marked_missing_is_reported_like_a_visible_gap()
     {
         feed.Load([]);
         Offer(1);
@@ -272,7 +272,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public void An_answer_waits_no_longer_because_its_message_was_found_first()
+    public void A_send_is_not_delayed_when_its_message_is_found_first()
     {
         feed.Load([]);
         var sent = Message(2, me);
@@ -287,7 +287,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_reply_goes_out_in_its_changes_place()
+    public async Task A_reply_is_sent_at_its_changes_position()
     {
         feed.Load([]);
         var sent = Message(2, me);
@@ -304,7 +304,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_reply_is_not_held_for_long_and_not_sent_twice()
+    public async Task A_held_reply_is_released_after_the_limit_and_not_sent_twice()
     {
         feed.Load([]);
         var sent = Message(2, me);
@@ -324,7 +324,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_reply_to_what_was_delivered_already_goes_out_at_once()
+    public async Task A_reply_to_a_delivered_change_is_sent_at_once()
     {
         feed.Load([Row(conversation, 5, 5, 0)]);
         var sent = Message(2, me);
@@ -335,7 +335,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_message_that_is_found_before_its_log_knows_is_the_answer_to_its_send()
+    public async Task A_message_found_before_its_log_confirms_it_answers_the_send()
     {
         feed.Load([]);
         var sent = Message(1, me);
@@ -351,7 +351,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_message_that_is_found_after_its_send_was_refused_is_brought_as_any_other()
+    public async Task A_message_found_after_its_send_was_rejected_is_delivered_as_a_regular_change()
     {
         feed.Load([]);
         var sent = Message(1, me);
@@ -365,7 +365,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_recount_takes_the_snapshot_and_adds_what_came_past_it()
+    public async Task A_recount_applies_the_snapshot_and_adds_later_deliveries()
     {
         feed.Load([Row(conversation, 3, 0, 3)]);
 
@@ -380,7 +380,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_message_that_the_snapshot_counted_is_not_counted_again_when_it_comes()
+    public async Task A_message_counted_by_the_snapshot_is_not_counted_again_on_arrival()
     {
         feed.Load([Row(conversation, 3, 0, 3)]);
 
@@ -394,7 +394,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public void An_older_snapshot_after_a_newer_one_changes_nothing()
+    public void A_stale_snapshot_is_ignored()
     {
         feed.Load([Row(conversation, 5, 0, 5)]);
 
@@ -406,7 +406,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public void The_total_is_that_of_all_conversations()
+    public void The_total_covers_all_conversations()
     {
         var second = Guid.NewGuid();
         feed.Load([Row(conversation, 5, 0, 5), Row(second, 2, 0, 2)]);
@@ -418,7 +418,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_recount_under_way_while_the_positions_are_loaded_counts_nothing_twice()
+    public async Task A_recount_running_while_the_positions_are_loaded_counts_nothing_twice()
     {
         var second = Guid.NewGuid();
 
@@ -442,7 +442,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public void Of_two_recounts_at_once_the_newer_snapshot_stays()
+    public void Of_two_concurrent_recounts_the_newer_snapshot_wins()
     {
         feed.Load([Row(conversation, 3, 0, 3)]);
         feed.BeginRecount(conversation);
@@ -456,7 +456,7 @@ public sealed class UserFeedTests : IDisposable
     }
 
     [Fact]
-    public async Task A_recount_is_told_in_its_place_among_the_deliveries()
+    public async Task A_recount_is_ordered_with_deliveries()
     {
         feed.Load([Row(conversation, 5, 2, 3)]);
         using var telling = new ManualResetEventSlim();

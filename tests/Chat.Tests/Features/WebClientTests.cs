@@ -14,7 +14,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     [InlineData("/index.html")]
     [InlineData("/c/66cfdbe9-8f7a-4c6e-9d56-0d9e6d0a4f11")]
     [InlineData("/c/anything")]
-    public async Task The_page_is_at_its_addresses_and_is_asked_for_each_time(string address)
+    public async Task The_page_is_served_at_its_paths_and_revalidated(string address)
     {
         var page = await Get(address);
 
@@ -34,14 +34,14 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     [InlineData("/chat/nothing")]
     [InlineData("/../appsettings.json")]
     [InlineData("/%2e%2e/appsettings.json")]
-    public async Task Anything_else_is_not_the_page(string address) => await (await Get(address)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+    public async Task Other_requests_do_not_get_the_page(string address) => await (await Get(address)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
 
     [Theory]
     [InlineData("/c")]
     [InlineData("/c/a/b")]
     [InlineData("/nothing")]
     [InlineData("/chat/nothing")]
-    public async Task A_browser_that_is_led_nowhere_is_shown_the_page_which_says_so(string address)
+    public async Task A_browser_gets_the_not_found_page_for_an_unknown_path(string address)
     {
         var page = await Get(address, request => request.Headers.Add("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"));
 
@@ -53,7 +53,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task What_the_API_does_not_find_is_told_a_browser_as_it_is_told_everybody()
+    public async Task An_unknown_API_path_gets_problem_details_even_in_a_browser()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"/chat/conversations/{Guid.NewGuid()}");
         request.Headers.Add("Accept", "text/html");
@@ -62,7 +62,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task Everything_that_the_page_loads_is_here_and_kept_for_good()
+    public async Task All_assets_of_the_page_are_served_and_cached_forever()
     {
         var html = await (await Get("/")).Content.ReadAsStringAsync();
         var loaded = Loaded().Matches(html).Select(match => match.Groups[1].Value).ToArray();
@@ -80,7 +80,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task The_page_may_load_run_and_ask_nothing_but_this_server()
+    public async Task The_security_policy_restricts_the_page_to_this_server()
     {
         var page = await Get("/c/1");
 
@@ -97,7 +97,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     [Theory]
     [InlineData("br")]
     [InlineData("gzip")]
-    public async Task The_page_is_compressed_and_answers_that_may_hold_secrets_are_not(string encoding)
+    public async Task The_page_is_compressed_and_responses_with_secrets_are_not(string encoding)
     {
         void Accept(HttpRequestMessage request) => request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue(encoding));
 
@@ -107,11 +107,11 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task The_page_only_answers_to_reading() =>
+    public async Task The_page_only_answers_GET_and_HEAD() =>
         await (await app.Http().PostAsync("/", null)).IsProblem(HttpStatusCode.MethodNotAllowed, "NOT_FOUND");
 
     [Fact]
-    public async Task In_Development_one_signs_in_with_a_name()
+    public async Task In_Development_users_sign_in_by_name()
     {
         var answer = await Get("/client.json");
 
@@ -121,7 +121,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task With_an_issuer_one_signs_in_there()
+    public async Task With_an_issuer_users_sign_in_there()
     {
         await using var issued = await ChatApp.Start(new()
         {
@@ -137,7 +137,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     }
 
     [Fact]
-    public async Task An_issuer_that_does_not_know_the_page_is_not_shown()
+    public async Task An_issuer_without_a_client_id_for_the_page_is_not_offered()
     {
         await using var issued = await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = "https://issuer.example" });
 

@@ -34,7 +34,7 @@ public sealed class ReaderFuzzTests
         Gen.Int[0, Pieces.Length - 1].Array[0, 4].Select(which => string.Concat(which.Select(i => Pieces[i]))));
 
     [Fact]
-    public void An_envelope_is_read_exactly_where_another_reader_finds_one() => Mutants.Bytes.Where(frame => Utf8.IsValid(frame)).Sample(
+    public void An_envelope_is_accepted_exactly_when_a_reference_reader_accepts_it() => Mutants.Bytes.Where(frame => Utf8.IsValid(frame)).Sample(
         frame =>
         {
             var isRead = Envelope.TryRead(frame, out var envelope);
@@ -49,11 +49,11 @@ public sealed class ReaderFuzzTests
         print: Encoding.UTF8.GetString);
 
     [Fact]
-    public void Bytes_that_are_not_even_close_are_no_envelope() =>
+    public void Random_bytes_are_not_an_envelope() =>
         Gen.Byte.Array[0, 64].Sample(bytes => Assert.False(Envelope.TryRead(bytes, out _)), iter: Runs);
 
     [Fact]
-    public void A_payload_of_every_type_is_read_or_refused_as_JSON_and_nothing_else()
+    public void A_payload_is_accepted_or_rejected_exactly_as_JSON_defines()
     {
         var types = typeof(Program).Assembly.GetTypes()
             .Where(type => Array.Exists(type.GetInterfaces(), contract => contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IEvent<>)))
@@ -80,7 +80,7 @@ public sealed class ReaderFuzzTests
     }
 
     [Fact]
-    public void Text_is_clean_if_it_survives_UTF8_and_has_no_U0000() => Text.Sample(
+    public void Text_is_valid_if_it_survives_UTF8_and_has_no_U0000() => Text.Sample(
         text =>
         {
             var survives = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) == text;
@@ -91,7 +91,7 @@ public sealed class ReaderFuzzTests
         iter: Runs);
 
     [Fact]
-    public void Fragments_make_the_frame_that_they_are_cut_from() => Gen.Select(Mutants.Bytes, Gen.Int[0, 40].Array[0, 10]).Sample(
+    public void Fragments_are_reassembled_into_the_original_frame() => Gen.Select(Mutants.Bytes, Gen.Int[0, 40].Array[0, 10]).Sample(
         (bytes, cuts) =>
         {
             var limits = new Limits { MaxFrameBytes = 150, MaxEmptyFragments = 3 };
@@ -118,7 +118,7 @@ public sealed class ReaderFuzzTests
         threads: 1);
 
     [Fact]
-    public void What_people_write_into_settings_and_addresses_is_refused_and_not_thrown_at_them() => Text.Sample(
+    public void Unusable_values_in_settings_and_addresses_are_rejected_without_an_exception() => Text.Sample(
         text =>
         {
             Assert.All(SettingsCatalog.All, setting => setting.Validate(text));

@@ -19,7 +19,7 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
     private readonly ChatApp app = scene.App;
 
     [Fact]
-    public async Task No_frame_is_a_fault_of_the_servers()
+    public async Task No_frame_causes_a_server_error()
     {
         var before = await app.History(scene.Alice, scene.Conversation);
         var acknowledged = new List<string>();
@@ -71,7 +71,7 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
     }
 
     [Fact]
-    public async Task No_body_is_a_fault_of_the_servers()
+    public async Task No_body_causes_a_server_error()
     {
         using var client = app.Http(scene.Alice);
         (string Address, string Good)[] bodies =

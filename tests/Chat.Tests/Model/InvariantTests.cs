@@ -393,7 +393,7 @@ public sealed class InvariantTests
 
     [Theory]
     [MemberData(nameof(ValidNames))]
-    public void A_good_history_breaks_nothing(string name)
+    public void A_valid_history_violates_no_invariant(string name)
     {
         var story = NewHistory();
         Valid[name](story);
@@ -404,7 +404,7 @@ public sealed class InvariantTests
 
     [Theory]
     [MemberData(nameof(ViolatingNames))]
-    public void A_bad_history_breaks_what_it_was_spoilt_for(string name)
+    public void A_mutated_history_violates_exactly_the_expected_invariant(string name)
     {
         var (breaks, before, mutate) = Violating[name];
         var story = NewHistory();
@@ -416,7 +416,7 @@ public sealed class InvariantTests
     }
 
     [Fact]
-    public void Every_invariant_has_two_bad_histories() =>
+    public void Every_invariant_has_two_violating_histories() =>
         Assert.All(
             Invariant.All, invariant => Assert.True(Violating.Values.Count(bad => bad.Breaks == invariant.Name) >= 2, invariant.Name));
 

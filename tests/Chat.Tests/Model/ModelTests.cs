@@ -42,7 +42,7 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
 
     [Theory]
     [MemberData(nameof(Seeds))]
-    public async Task Whatever_users_do_the_invariants_hold(int seed)
+    public async Task Random_user_actions_keep_all_invariants(int seed)
     {
         var random = new Random(seed);
         var recorder = new Recorder(two.Nodes);

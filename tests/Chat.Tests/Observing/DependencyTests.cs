@@ -10,7 +10,7 @@ public sealed class DependencyTests
     private readonly Lines lines = new();
 
     [Fact]
-    public void An_outage_of_23_seconds_with_1800_refused_sends_is_four_lines()
+    public void A_23_second_outage_with_1800_rejected_sends_logs_four_lines()
     {
         var postgres = new DependencyState(clock, lines);
         for (var second = 0; second < 23; second++)
@@ -30,7 +30,7 @@ public sealed class DependencyTests
     }
 
     [Fact]
-    public void What_half_works_does_not_come_and_go_with_each_success()
+    public void A_flapping_dependency_does_not_toggle_with_each_success()
     {
         var postgres = new DependencyState(clock, lines);
         for (var i = 0; i < 100; i++)
@@ -47,7 +47,7 @@ public sealed class DependencyTests
     }
 
     [Fact]
-    public void Another_reason_is_told_within_a_second()
+    public void A_change_of_the_reason_is_logged_within_a_second()
     {
         var postgres = new DependencyState(clock, lines);
         postgres.Failed("connection refused");

@@ -24,7 +24,7 @@ namespace Chat.Tests.Observing;
 public sealed partial class ExportTests
 {
     [Fact]
-    public async Task Prometheus_reads_metrics_from_a_port_of_their_own_on_the_loopback()
+    public async Task Prometheus_scrapes_metrics_from_a_loopback_port_of_their_own()
     {
         // A process of its own: OpenTelemetry knows a meter by its name alone, and here the suite has many nodes in one.
         var settings = await Production.Settings();
@@ -65,7 +65,7 @@ public sealed partial class ExportTests
     }
 
     [Fact]
-    public async Task Nothing_is_collected_where_nobody_asked_for_it()
+    public async Task Nothing_is_collected_without_a_listener()
     {
         await using var app = await ChatApp.Start();
 
@@ -75,7 +75,7 @@ public sealed partial class ExportTests
     }
 
     [Fact]
-    public async Task By_OTLP_goes_all_that_the_standard_variables_name_an_endpoint_for()
+    public async Task OTLP_exports_every_signal_with_a_configured_endpoint()
     {
         await using var collector = await Collector.Start();
         await using var app = await ChatApp.Start(new()
@@ -97,7 +97,7 @@ public sealed partial class ExportTests
     }
 
     [Fact]
-    public async Task By_OTLP_goes_one_signal_alone_if_only_that_one_has_an_endpoint()
+    public async Task OTLP_exports_one_signal_if_only_that_one_has_an_endpoint()
     {
         await using var app = await ChatApp.Start(new() { ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://127.0.0.1:1/v1/traces", ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf" });
 
@@ -109,7 +109,7 @@ public sealed partial class ExportTests
     [Theory]
     [InlineData("chat-dashboard.json")]
     [InlineData("chat-alerts.yaml")]
-    public async Task What_looks_at_metrics_looks_at_those_that_there_are(string file)
+    public async Task Dashboards_and_alerts_only_use_existing_metrics(string file)
     {
         await using var app = await ChatApp.Start();
         var text = Manual.Read("deploy", "grafana", file);
@@ -124,7 +124,7 @@ public sealed partial class ExportTests
     }
 
     [Fact]
-    public void Every_alert_has_a_runbook_and_a_case_in_which_it_fires_and_there_is_no_other_runbook()
+    public void Every_alert_has_exactly_one_runbook_and_a_test_case_in_which_it_fires()
     {
         var alerts = Alert().Matches(Manual.Read("deploy", "grafana", "chat-alerts.yaml")).Select(alert => alert.Groups[1].Value).ToArray();
         var cases = Manual.Read(".ci", "alerts.test.yaml");

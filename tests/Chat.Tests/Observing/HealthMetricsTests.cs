@@ -24,7 +24,7 @@ public sealed class HealthMetricsTests : IDisposable
     public void Dispose() => services.Dispose();
 
     [Fact]
-    public async Task Degraded_is_neither_well_nor_away()
+    public async Task Degraded_is_neither_healthy_nor_unavailable()
     {
         using var health = services.Measure<double>("chat.health");
 
@@ -34,7 +34,7 @@ public sealed class HealthMetricsTests : IDisposable
     }
 
     [Fact]
-    public async Task What_no_outage_is_told_for_is_a_line_at_its_beginning_and_one_at_its_end()
+    public async Task A_readiness_failure_without_an_outage_is_logged_at_its_start_and_end()
     {
         await Publish(("redis", HealthStatus.Unhealthy), ("postgres", HealthStatus.Degraded));
         await Publish(("redis", HealthStatus.Unhealthy), ("postgres", HealthStatus.Degraded));
@@ -46,7 +46,7 @@ public sealed class HealthMetricsTests : IDisposable
     }
 
     [Fact]
-    public async Task An_outage_is_told_once()
+    public async Task An_outage_is_logged_once()
     {
         dependencies.Redis.Failed("it does not answer");
         dependencies.Postgres.Failed("it does not answer");

@@ -221,13 +221,13 @@ public sealed class LimitMetricsTests
     public static TheoryData<string> LimitsOfAConnection => [.. OnAConnection.Keys];
 
     [Fact]
-    public void Every_limit_is_here() => Assert.Equal(
+    public void Every_limit_is_covered() => Assert.Equal(
         typeof(Limits).GetProperties().Select(property => property.Name).Except(NoLimits).Order(),
         OnANode.Keys.Concat(OnAConnection.Keys).Order());
 
     [Theory]
     [MemberData(nameof(LimitsOfANode))]
-    public async Task A_hit_is_counted_on_a_node(string limit)
+    public async Task A_limit_hit_is_counted_on_a_node(string limit)
     {
         var (value, hit) = OnANode[limit];
         await using var app = await ChatApp.Start(new() { [$"Limits:{nameof(Limits.AddressShare)}"] = "100", [$"Limits:{limit}"] = value }, fakeClock: true, onKestrel: true);
@@ -240,7 +240,7 @@ public sealed class LimitMetricsTests
 
     [Theory]
     [MemberData(nameof(LimitsOfAConnection))]
-    public async Task A_hit_is_counted_on_a_connection(string limit)
+    public async Task A_limit_hit_is_counted_on_a_connection(string limit)
     {
         await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
         var metrics = services.GetRequiredService<ServerMetrics>();
@@ -259,7 +259,7 @@ public sealed class LimitMetricsTests
     }
 
     [Fact]
-    public async Task A_hit_is_counted_before_the_client_can_know_of_it()
+    public async Task A_limit_hit_is_counted_before_the_client_is_answered()
     {
         await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
         var metrics = services.GetRequiredService<ServerMetrics>();
@@ -287,7 +287,7 @@ public sealed class LimitMetricsTests
     }
 
     [Fact]
-    public async Task What_is_dropped_is_counted()
+    public async Task Dropped_frames_are_counted()
     {
         await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
         using var dropped = services.Measure<int>("chat.send_queue.dropped");

@@ -13,14 +13,14 @@ public sealed class LogFormatTests
     private readonly FakeTimeProvider clock = new(new DateTimeOffset(2026, 3, 1, 7, 14, 5, 67, TimeSpan.Zero));
 
     [Fact]
-    public void Text_is_one_line_with_time_and_node() =>
+    public void A_text_entry_is_one_line_with_time_and_node() =>
         Assert.Equal($"2026-03-01T07:14:05.067Z warn  {NodeName.Own} Chat.Dependencies[100] PostgreSQL unavailable\n", Written(new TextLogFormat(clock), "PostgreSQL unavailable"));
 
     [Fact]
-    public void Nobody_can_forge_an_entry_by_a_line_break() => Assert.Single(Written(new TextLogFormat(clock), "a\r\n2026 b").TrimEnd().Split('\n'));
+    public void Line_breaks_cannot_forge_an_audit_entry() => Assert.Single(Written(new TextLogFormat(clock), "a\r\n2026 b").TrimEnd().Split('\n'));
 
     [Fact]
-    public void JSON_has_the_same_and_the_values_apart()
+    public void JSON_entries_have_the_same_parts_as_separate_fields()
     {
         var entry = JsonDocument.Parse(Written(new JsonLogFormat(clock), "back after 23 s")).RootElement;
 

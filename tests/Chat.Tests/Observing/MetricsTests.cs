@@ -41,7 +41,7 @@ public sealed partial class MetricsTests
     }
 
     [Fact]
-    public async Task Connections_are_counted_while_they_are_there_and_by_how_they_end()
+    public async Task Connections_are_counted_while_open_and_by_close_reason()
     {
         await using var app = await ChatApp.Start(new() { ["Limits:MaxUnauthenticated"] = "2", ["Limits:AddressShare"] = "100" });
         using var connections = app.Measure<int>("chat.connections");
@@ -71,7 +71,7 @@ public sealed partial class MetricsTests
     }
 
     [RedisFact]
-    public async Task Coming_and_going_and_what_was_missed_are_counted_and_so_is_the_loss_of_Redis()
+    public async Task Connections_missed_changes_and_Redis_outages_are_counted()
     {
         await using var redis = await RedisServer.Start();
         await using var nodes = await TwoNodes.Start(redis.ConnectionString);
@@ -103,7 +103,7 @@ public sealed partial class MetricsTests
     }
 
     [Fact]
-    public async Task The_operations_manual_has_every_instrument_and_no_other()
+    public async Task The_operations_manual_lists_exactly_the_servers_instruments()
     {
         await using var app = await ChatApp.Start();
         var manual = Manual.Read();

@@ -12,7 +12,7 @@ namespace Chat.Tests.Observing;
 public sealed class TracingTests
 {
     [Fact]
-    public async Task One_trace_covers_a_message_from_its_frame_to_its_commit_to_the_push_on_another_node()
+    public async Task One_trace_covers_a_message_from_frame_to_commit_to_push_on_another_node()
     {
         var spans = new ConcurrentQueue<Activity>();
         using var listener = Listen(spans, Tracing.Name, "Npgsql");
@@ -42,7 +42,7 @@ public sealed class TracingTests
     }
 
     [Fact]
-    public async Task Over_REST_the_request_is_where_it_begins_and_a_refusal_is_an_error()
+    public async Task Over_REST_the_request_is_the_root_span_and_a_rejection_is_an_error()
     {
         var spans = new ConcurrentQueue<Activity>();
         using var listener = Listen(spans, Tracing.Name, "Microsoft.AspNetCore");
@@ -62,7 +62,7 @@ public sealed class TracingTests
     }
 
     [Fact]
-    public void A_node_event_that_nobody_follows_carries_nothing_for_it()
+    public void An_unsampled_node_event_carries_no_trace()
     {
         var message = new Message { Id = Guid.NewGuid(), ConversationId = Guid.NewGuid(), Seq = 1, ChangedSeq = 1, SenderId = Guid.NewGuid(), Type = "text", Content = "hi", SentAt = DateTimeOffset.UnixEpoch };
 

@@ -29,7 +29,7 @@ public sealed class StaticDocumentTests(SharedApp shared) : IClassFixture<Shared
     [InlineData("*;q=0", null)]
     [InlineData("identity", null)]
     [InlineData("br; nonsense=, ;;", null)]
-    public async Task It_is_made_once_and_compressed_once_for_each_coding(string accepted, string? coding)
+    public async Task A_document_is_built_once_and_compressed_once_per_encoding(string accepted, string? coding)
     {
         var made = 0;
         var text = string.Concat(Enumerable.Repeat("the same for everybody; ", 1000));
@@ -51,7 +51,7 @@ public sealed class StaticDocumentTests(SharedApp shared) : IClassFixture<Shared
     }
 
     [Fact]
-    public async Task What_is_compressed_already_is_sent_as_it_is()
+    public async Task Compressed_content_is_not_compressed_again()
     {
         var document = new StaticDocument("image/png", () => Task.FromResult<byte[]>([1, 2, 3]));
 
@@ -63,7 +63,7 @@ public sealed class StaticDocumentTests(SharedApp shared) : IClassFixture<Shared
 
     [Theory]
     [MemberData(nameof(Documents))]
-    public async Task Every_public_document_is_one_and_has_a_tag_for_each_coding(string address)
+    public async Task Every_public_document_has_one_body_and_an_ETag_per_encoding(string address)
     {
         var tags = new List<EntityTagHeaderValue>();
         foreach (var coding in (string?[])[null, "br", "gzip"])
@@ -89,11 +89,11 @@ public sealed class StaticDocumentTests(SharedApp shared) : IClassFixture<Shared
     }
 
     [Fact]
-    public void Nothing_is_compressed_for_each_request() =>
+    public void Requests_cause_no_compression() =>
         Assert.Null(shared.App.Services.GetService<IResponseCompressionProvider>());
 
     [Fact]
-    public async Task The_contract_and_its_page_can_be_switched_off()
+    public async Task The_contract_and_its_page_can_be_disabled()
     {
         await using var app = await ChatApp.Start(new() { ["Docs:Enabled"] = "false" });
 

@@ -20,7 +20,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task Statuses_come_in_parts_and_of_the_latest_contacts_alone()
+    public async Task Statuses_are_split_into_frames_and_limited_to_the_latest_contacts()
     {
         await Meet(alice, 1010);
         await using var client = await app.Connect(alice);
@@ -46,7 +46,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Fact]
-    public async Task Parts_of_a_sync_are_cut_by_bytes_and_together_are_complete()
+    public async Task Parts_of_a_sync_are_limited_by_size_and_complete_together()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -70,7 +70,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Fact]
-    public async Task Several_devices_that_sync_at_once_get_everything_each()
+    public async Task Concurrent_syncs_of_several_devices_are_each_complete()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
@@ -105,7 +105,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Fact]
-    public async Task The_cache_answers_members_alone_so_that_a_refusal_takes_one_way_whether_or_not_there_is_a_conversation()
+    public async Task The_cache_answers_only_members_so_that_rejections_take_the_same_path()
     {
         var stranger = ChatApp.NewUser();
         var conversation = await app.OpenDirect(alice, bob);
@@ -124,7 +124,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Fact]
-    public async Task Only_so_many_people_who_never_signed_in_are_talked_to_and_the_next_one_looks_as_a_name_of_nobody()
+    public async Task Conversations_with_unknown_users_are_limited_and_the_limit_looks_like_an_unknown_user()
     {
         await using var strict = await ChatApp.Start(new() { [$"Limits:{nameof(Limits.MaxUnknownContacts)}"] = "2" });
         var (first, second) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -147,7 +147,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Fact]
-    public async Task Where_none_are_allowed_whoever_is_talked_to_has_signed_in()
+    public async Task With_a_limit_of_zero_only_users_who_have_signed_in_can_be_contacted()
     {
         await using var strict = await ChatApp.Start(new() { [$"Limits:{nameof(Limits.MaxUnknownContacts)}"] = "0" });
         await (await strict.AskForDirect(alice, new { userId = bob.Id })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
@@ -158,7 +158,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Fact]
-    public async Task To_unblock_somebody_who_is_not_blocked_is_told_to_nobody()
+    public async Task Unblocking_a_user_who_is_not_blocked_notifies_nobody()
     {
         await using var audited = await ChatApp.Start(new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
         await using var one = await audited.Connect(alice);

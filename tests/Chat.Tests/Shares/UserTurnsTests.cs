@@ -10,7 +10,7 @@ public sealed class UserTurnsTests
     private readonly Guid alice = Guid.NewGuid();
 
     [Fact]
-    public async Task As_much_as_the_capacity_is_in_flight_and_nobody_else_waits_for_it()
+    public async Task A_user_gets_at_most_the_capacity_in_flight_without_delaying_others()
     {
         for (var i = 0; i < 4; i++)
             Assert.True(turns.AcquireAsync(alice).AsTask().IsCompletedSuccessfully);
@@ -20,7 +20,7 @@ public sealed class UserTurnsTests
     }
 
     [Fact]
-    public async Task What_waits_goes_on_in_order_and_cheap_work_does_not_overtake_expensive_work()
+    public async Task Queued_work_runs_in_order_and_cheap_work_does_not_overtake_expensive_work()
     {
         var first = await turns.AcquireAsync(alice, 3);
         var expensive = turns.AcquireAsync(alice, int.MaxValue).AsTask();
@@ -37,7 +37,7 @@ public sealed class UserTurnsTests
     }
 
     [Fact]
-    public async Task Past_the_bound_of_what_waits_it_is_refused()
+    public async Task Beyond_the_queue_limit_work_is_rejected()
     {
         using var all = await turns.AcquireAsync(alice, 4);
         _ = turns.AcquireAsync(alice).AsTask();
@@ -47,7 +47,7 @@ public sealed class UserTurnsTests
     }
 
     [Fact]
-    public async Task Who_gives_up_waiting_is_in_nobodys_way()
+    public async Task A_cancelled_waiter_does_not_block_others()
     {
         using var first = await turns.AcquireAsync(alice, 3);
         using var patience = new CancellationTokenSource();
@@ -61,7 +61,7 @@ public sealed class UserTurnsTests
     }
 
     [Fact]
-    public async Task Of_an_idle_user_nothing_is_kept()
+    public async Task An_idle_user_keeps_no_state()
     {
         var turn = await turns.AcquireAsync(alice);
         turn!.Dispose();
@@ -73,7 +73,7 @@ public sealed class UserTurnsTests
     }
 
     [Fact]
-    public async Task A_turn_of_a_sign_in_rests_in_proportion_to_the_work_and_not_for_ever()
+    public async Task A_sign_in_permit_pauses_in_proportion_to_the_work_up_to_a_limit()
     {
         var clock = new FakeTimeProvider();
         var signIns = new SignInLimiter(clock);

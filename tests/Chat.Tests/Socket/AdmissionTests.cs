@@ -15,7 +15,7 @@ public sealed class AdmissionTests
     private const int ComeBackLater = 1013;
 
     [Fact]
-    public async Task A_user_has_only_so_many_connections()
+    public async Task Connections_per_user_are_limited()
     {
         await using var app = await With("MaxConnectionsPerUser", 2);
         var user = ChatApp.NewUser();
@@ -38,7 +38,7 @@ public sealed class AdmissionTests
     [Theory]
     [InlineData("MaxConnections")]
     [InlineData("MaxConnectionsPerAddress")]
-    public async Task A_node_and_an_address_have_only_so_many_connections(string limit)
+    public async Task Connections_are_limited_per_node_and_per_address(string limit)
     {
         await using var app = await With(limit, 1);
         await using var first = await app.Connect(ChatApp.NewUser());
@@ -51,7 +51,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Whoever_shows_no_token_keeps_only_those_out_who_have_none_yet()
+    public async Task Unauthenticated_connections_only_take_slots_from_each_other()
     {
         await using var app = await ChatApp.Start(new() { ["Limits:MaxUnauthenticated"] = "1" }, onKestrel: true);
         await using var silent = await app.Open();
@@ -67,7 +67,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Handshakes_come_only_so_fast()
+    public async Task Handshakes_are_rate_limited()
     {
         await using var app = await ChatApp.Start(new() { ["Limits:HandshakesPerSecond"] = "1" }, fakeClock: true, onKestrel: true);
         await using var first = await app.Open();
@@ -83,7 +83,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Of_many_who_come_at_once_only_so_many_are_let_in_at_a_time_and_nobody_is_sent_away()
+    public async Task Concurrent_sign_ins_are_throttled_without_rejecting_any()
     {
         await using var app = await ChatApp.Start();
         var services = app.Services;
@@ -107,7 +107,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task One_user_takes_two_of_the_turns_and_others_are_let_in_meanwhile()
+    public async Task A_user_takes_at_most_two_sign_in_permits_while_others_are_admitted()
     {
         await using var app = await ChatApp.Start();
         var services = app.Services;

@@ -13,7 +13,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task By_header()
+    public async Task Authenticates_by_header()
     {
         await using var client = await app.Open(bearer: app.TokenFor(alice));
 
@@ -29,7 +29,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task By_query_behind_other_parameters_and_a_trailing_slash()
+    public async Task Authenticates_by_query_after_other_parameters_and_a_trailing_slash()
     {
         await using var client = await app.Open(query: $"/?v=1&token={app.TokenFor(alice)}&x=%20");
 
@@ -37,7 +37,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task By_first_frame()
+    public async Task Authenticates_by_first_frame()
     {
         await using var client = await app.Open();
         await client.Send("auth", new { token = app.TokenFor(alice) }, "a1");
@@ -65,7 +65,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task Two_connections_have_two_ids_and_one_epoch()
+    public async Task Two_connections_have_different_ids_and_the_same_epoch()
     {
         await using var one = await app.Connect(alice);
         await using var two = await app.Connect(alice);
@@ -75,7 +75,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_query_goes_before_the_header()
+    public async Task The_query_takes_precedence_over_the_header()
     {
         await using var client = await app.Open($"?token={app.TokenFor(alice)}", app.TokenFor(bob));
 
@@ -83,7 +83,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task The_query_goes_before_the_header_also_when_it_is_bad()
+    public async Task The_query_takes_precedence_over_the_header_even_if_invalid()
     {
         await using var client = await app.Open("?token=bad", app.TokenFor(alice));
 
@@ -94,7 +94,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     [InlineData("?token=bad")]
     [InlineData("?token=")]
     [InlineData("?token")]
-    public async Task The_query_goes_before_the_first_frame_also_when_it_is_bad(string query)
+    public async Task The_query_takes_precedence_over_the_first_frame_even_if_invalid(string query)
     {
         await using var client = await app.Open(query);
 
@@ -102,7 +102,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task Two_tokens_in_the_query_are_no_token()
+    public async Task Two_tokens_in_the_query_are_rejected()
     {
         await using var client = await app.Open($"?token={app.TokenFor(alice)}&token={app.TokenFor(bob)}");
 
@@ -110,7 +110,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task A_token_that_has_run_out_is_named_so()
+    public async Task An_expired_token_is_reported_as_expired()
     {
         await using var byHeader = await app.Open(bearer: app.TokenFor(alice, TimeSpan.FromMinutes(-1)));
         await Refuses(byHeader, "TOKEN_EXPIRED", id: null);
@@ -124,7 +124,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task A_first_frame_without_a_token_is_a_bad_token()
+    public async Task A_first_frame_without_a_token_is_rejected_as_a_bad_token()
     {
         await using var client = await app.Open();
         await client.Send("auth", new { }, "a1");
@@ -136,7 +136,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     [InlineData("ping")]
     [InlineData("message.send")]
     [InlineData("no.such.event")]
-    public async Task Before_it_every_event_is_unauthorized_and_the_connection_lives(string type)
+    public async Task Before_authentication_every_event_is_unauthorized_and_the_connection_stays_open(string type)
     {
         await using var client = await app.Open();
 
@@ -149,7 +149,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task An_event_before_it_does_nothing()
+    public async Task Events_before_authentication_have_no_effect()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var client = await app.Open();
@@ -161,7 +161,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task Again_on_a_live_connection_it_is_answered_under_its_id()
+    public async Task Authenticating_again_is_answered_under_its_id()
     {
         await using var client = await app.Connect(alice);
 
@@ -173,7 +173,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task Again_as_another_user_it_ends_the_connection()
+    public async Task Authenticating_as_another_user_closes_the_connection()
     {
         await using var client = await app.Connect(alice);
         await client.Send("auth", new { token = app.TokenFor(bob) }, "a2");
@@ -185,7 +185,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task Again_with_a_bad_token_it_ends_the_connection()
+    public async Task Authenticating_again_with_a_bad_token_closes_the_connection()
     {
         await using var client = await app.Connect(alice);
         await client.Send("auth", new { token = app.TokenFor(alice, TimeSpan.FromMinutes(-1)) }, "a2");
@@ -197,7 +197,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
     }
 
     [Fact]
-    public async Task After_a_refusal_nothing_is_handled_any_more()
+    public async Task After_a_rejection_nothing_more_is_handled()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var client = await app.Connect(alice);

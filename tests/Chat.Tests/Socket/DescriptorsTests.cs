@@ -15,7 +15,7 @@ public sealed class DescriptorsTests
     private const int Few = 700;
 
     [UnixFact]
-    public async Task A_node_without_room_goes_on_with_those_it_has_and_turns_the_rest_away()
+    public async Task A_node_out_of_descriptors_keeps_its_connections_and_rejects_new_ones()
     {
         using var server = await ServerProcess.Listening(ServerProcess.LaunchWithin(Few, await Settings()));
         Assert.Matches($@"The limit of {Few} open files allows about \d+ connections, fewer than Limits:MaxConnections \(100000\);.* Raise it to 100\d\d\d ", server.Output);
@@ -45,7 +45,7 @@ public sealed class DescriptorsTests
     }
 
     [UnixFact]
-    public async Task A_start_that_leaves_no_room_at_all_is_refused_in_one_line()
+    public async Task A_descriptor_limit_too_low_to_serve_fails_the_startup_in_one_line()
     {
         using var server = ServerProcess.LaunchWithin(500, await Settings());
 

@@ -16,7 +16,7 @@ public sealed class DrainTests
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task A_send_under_way_is_acknowledged_then_1012_for_all_and_503_for_whoever_comes()
+    public async Task During_shutdown_a_running_send_is_acknowledged_then_1012_and_503_for_new_connections()
     {
         await using var app = await ChatApp.Start(fakeClock: true, onKestrel: true);
         var conversation = await app.OpenDirect(alice, bob);
@@ -59,7 +59,7 @@ public sealed class DrainTests
     }
 
     [Fact]
-    public async Task Many_connections_are_all_told()
+    public async Task Many_connections_are_all_notified()
     {
         await using var app = await ChatApp.Start(new() { ["Limits:DrainSpread"] = "00:00:00.2", ["Limits:AuthTimeout"] = "01:00:00" }, onKestrel: true);
         var clients = await Task.WhenAll(Enumerable.Range(0, 120).Select(_ => app.Open()));

@@ -87,7 +87,7 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
 
     [Theory]
     [MemberData(nameof(AllWays))]
-    public async Task An_end_costs_no_processor_time(string way)
+    public async Task Closing_a_connection_costs_no_processor_time(string way)
     {
         var before = running.Server.ProcessorTime;
 

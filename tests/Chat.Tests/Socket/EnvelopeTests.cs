@@ -45,7 +45,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
 
     [Theory]
     [MemberData(nameof(NoEnvelopes))]
-    public async Task What_is_no_envelope_is_an_invalid_message_and_the_connection_lives(string text)
+    public async Task An_invalid_envelope_is_answered_INVALID_MESSAGE_and_the_connection_stays_open(string text)
     {
         await using var client = await app.Connect(alice);
 
@@ -88,7 +88,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("<script>&amp;'")]
     [InlineData("größer, 大きい, 🙂, e\u0301, \u202E")]
     [InlineData("\0\u0001\u007F\u2028\uFFFF")]
-    public async Task An_id_comes_back_as_it_was(string id)
+    public async Task An_id_is_echoed_unchanged(string id)
     {
         await using var client = await app.Connect(alice);
 
@@ -100,7 +100,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task A_long_id_comes_back_whole()
+    public async Task A_long_id_is_echoed_in_full()
     {
         var id = new string('<', 60_000);
         await using var client = await app.Connect(alice);
@@ -111,7 +111,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Without_an_id_the_answers_have_none()
+    public async Task Without_an_id_replies_have_none()
     {
         await using var client = await app.Connect(alice);
 
@@ -142,7 +142,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task The_order_of_the_fields_and_unknown_ones_do_not_matter()
+    public async Task Field_order_and_unknown_fields_do_not_matter()
     {
         await using var client = await app.Connect(alice);
 
@@ -154,7 +154,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Names_may_be_written_with_escapes()
+    public async Task Field_names_may_contain_escapes()
     {
         await using var client = await app.Connect(alice);
 
@@ -170,7 +170,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("\"2026-01-31T09:30:00.000Z\"")]
     [InlineData("\"\u202E and \U0001F642\"")]
     [InlineData("{\"a\":[true,null]}")]
-    public async Task A_timestamp_comes_back_as_it_was(string timestamp)
+    public async Task A_timestamp_is_echoed_unchanged(string timestamp)
     {
         await using var client = await app.Connect(alice);
 
@@ -183,7 +183,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task A_ping_without_a_timestamp_gets_the_servers()
+    public async Task A_ping_without_a_timestamp_gets_the_servers_clock()
     {
         await using var client = await app.Connect(alice);
 
@@ -199,7 +199,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
 
     /// <summary>An absent or null payload is an empty one, for every event: what is missing in it is what is wrong.</summary>
     [Fact]
-    public async Task Every_event_may_come_without_a_payload()
+    public async Task Every_event_accepts_an_absent_payload()
     {
         await using var client = await app.Connect(alice);
         foreach (var name in Contracts.Events.FromClients.Except(["ping", "auth"]))
@@ -239,7 +239,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task A_frame_in_pieces_is_one_frame()
+    public async Task A_frame_split_across_packets_is_read_as_one()
     {
         await using var client = await app.Connect(alice);
         var bytes = Encoding.UTF8.GetBytes("""{"type":"ping","id":"p1","payload":{"timestamp":"größer 🙂"}}""");
@@ -252,7 +252,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task A_frame_of_64_KiB_is_taken_and_one_byte_more_is_not()
+    public async Task A_frame_of_64_KiB_is_accepted_and_one_more_byte_is_rejected()
     {
         await using var client = await app.Connect(alice);
         const string Start = """{"type":"ping","id":"p1","payload":{"timestamp":" """;

@@ -7,7 +7,7 @@ namespace Chat.Tests.Socket;
 public sealed class EventRateTests
 {
     [Fact]
-    public async Task A_flood_of_any_event_is_bounded_and_does_not_hold_up_sends()
+    public async Task A_flood_of_any_event_is_throttled_and_does_not_delay_sends()
     {
         await using var app = await ChatApp.Start(new() { ["Limits:EventsPerSecond"] = "3" }, fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());

@@ -24,7 +24,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task Nobody_gets_in_with(string forgery)
+    public async Task A_forged_token_is_rejected(string forgery)
     {
         var token = Forgeries[forgery]();
         var code = forgery.StartsWith("expired", StringComparison.Ordinal) ? "TOKEN_EXPIRED" : "TOKEN_INVALID";
@@ -44,7 +44,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
     /// <summary>Without this, a table of tokens that are bad for another reason than the one named would look fine.</summary>
     [Fact]
-    public async Task The_same_hand_made_token_unspoilt_lets_its_user_in()
+    public async Task The_same_handmade_token_unmodified_is_accepted()
     {
         var user = ChatApp.NewUser();
         var token = Forge.Signed(Forge.Claims(user));
@@ -56,7 +56,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     }
 
     [Fact]
-    public async Task A_token_for_several_audiences_of_which_we_are_one_lets_its_user_in()
+    public async Task A_token_for_several_audiences_including_ours_is_accepted()
     {
         await LetsIn(Forge.With(ChatApp.NewUser(), "aud", new JsonArray("mail", ChatApp.Audience)));
     }
@@ -66,20 +66,20 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     [InlineData("""{"alg":"HS256","typ":"jwt"}""")]
     [InlineData("""{"alg":"HS256","typ":"at+jwt"}""")]
     [InlineData("""{"alg":"HS256","typ":"application/at+JWT"}""")]
-    public async Task A_token_of_the_right_type_lets_its_user_in(string header) =>
+    public async Task A_token_of_the_right_type_is_accepted(string header) =>
         await LetsIn(Forge.Signed(Forge.Claims(ChatApp.NewUser()), header));
 
     /// <summary>Clocks differ, and some issuers give fractions of seconds.</summary>
     [Theory]
     [InlineData(20)]
     [InlineData(-20.5)]
-    public async Task A_token_whose_issuer_has_another_time_lets_its_user_in(double ahead) =>
+    public async Task A_token_within_the_clock_skew_is_accepted(double ahead) =>
         await LetsIn(Forge.With(ChatApp.NewUser(), "iat", DateTimeOffset.UtcNow.ToUnixTimeSeconds() + ahead));
 
     [Theory]
     [InlineData("253402300799")]
     [InlineData("9223372036854775807")]
-    public async Task A_token_that_is_good_until_the_end_of_time_is_no_fault_of_the_server(string exp)
+    public async Task A_token_that_expires_at_the_end_of_time_is_accepted(string exp)
     {
         var token = Forge.Signed(Forge.Claims(ChatApp.NewUser()).ToJsonString().Replace("\"exp\":", $"\"exp\":{exp},\"was\":", StringComparison.Ordinal));
 
@@ -88,7 +88,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
     /// <summary>RFC 7519, 4: of claims given twice the last one counts, or the token is refused.</summary>
     [Fact]
-    public async Task Of_two_subjects_the_last_one_counts_on_the_socket_and_over_rest_alike()
+    public async Task Of_duplicate_sub_claims_the_last_one_wins_on_socket_and_REST()
     {
         var (first, last) = (ChatApp.NewUser(), ChatApp.NewUser());
         var token = Forge.Signed(Forge.Claims(last).ToJsonString().Replace("{\"sub\"", $"{{\"sub\":\"{first.Id}\",\"sub\"", StringComparison.Ordinal));
@@ -110,7 +110,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     [InlineData("preferred_username")]
     [InlineData("name")]
     [InlineData("picture")]
-    public async Task A_strange_name_in_a_good_token_keeps_nobody_out(string claim)
+    public async Task An_unusual_name_in_a_valid_token_does_not_prevent_sign_in(string claim)
     {
         // Random, so that no database can compress it into its index.
         var random = new Random(1);
@@ -122,7 +122,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
     /// <summary>A frame holds 64 KiB at most, so this one never reaches the token's check; the other two ways do.</summary>
     [Fact]
-    public async Task Nobody_gets_in_with_a_token_of_a_megabyte()
+    public async Task A_token_of_a_megabyte_is_rejected()
     {
         var token = Forge.With(Victim, "padding", new string('x', 1024 * 1024));
 

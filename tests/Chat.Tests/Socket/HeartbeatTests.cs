@@ -14,7 +14,7 @@ public sealed class HeartbeatTests
     private readonly TestUser bob = ChatApp.NewUser();
 
     [Fact]
-    public async Task Who_answers_pings_lives_and_who_does_not_is_closed_with_4412()
+    public async Task Clients_that_answer_pings_stay_and_others_are_closed_with_4412()
     {
         await using var app = await ChatApp.Start(new() { ["Limits:PingInterval"] = "00:00:01", ["Limits:PingTimeout"] = "00:00:04" }, fakeClock: true, onKestrel: true);
         using var answers = await RawSocket.Connect(app, alice);
@@ -38,7 +38,7 @@ public sealed class HeartbeatTests
     }
 
     [Fact]
-    public async Task Pings_come_at_the_interval_also_to_those_who_talk()
+    public async Task Pings_are_sent_at_the_interval_even_to_active_clients()
     {
         await using var app = await ChatApp.Start(fakeClock: true, onKestrel: true);
         using var socket = await RawSocket.Connect(app, alice);
@@ -62,7 +62,7 @@ public sealed class HeartbeatTests
     }
 
     [Fact]
-    public async Task Who_is_closed_and_does_not_answer_is_cut()
+    public async Task A_closed_client_that_does_not_answer_is_aborted()
     {
         await using var app = await ChatApp.Start(new() { ["Limits:CloseTimeout"] = "00:00:01" }, onKestrel: true);
         using var socket = await RawSocket.Connect(app, alice);
@@ -76,7 +76,7 @@ public sealed class HeartbeatTests
     }
 
     [Fact]
-    public async Task Who_does_not_read_is_closed_with_4408_and_holds_nobody_up()
+    public async Task A_client_that_does_not_read_is_closed_with_4408_without_delaying_others()
     {
         // The buffers of system and server in between take some 400 of these, the queue some 100 more.
         const int Flood = 1000;
@@ -99,7 +99,7 @@ public sealed class HeartbeatTests
     }
 
     [Fact]
-    public async Task A_write_that_does_not_end_is_cut()
+    public async Task A_write_that_does_not_finish_is_aborted()
     {
         // No bound but the time that one write may take.
         await using var app = await ChatApp.Start(

@@ -24,7 +24,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
     public void Dispose() => oneConnection.Dispose();
 
     [Fact]
-    public async Task Two_people_talk_over_one_connection_and_one_leaves()
+    public async Task Two_users_chat_over_one_connection_and_one_leaves()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var atAlice = await Connect($"Bearer {app.TokenFor(alice)}");
@@ -43,7 +43,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_close_has_its_code_and_a_foreign_page_its_403()
+    public async Task Close_codes_and_a_foreign_origins_403_work_over_HTTP2()
     {
         await using var stranger = await Connect("Bearer nonsense");
         await stranger.Next("auth_failed");
@@ -56,7 +56,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_CONNECT_for_a_tunnel_is_a_405()
+    public async Task CONNECT_for_a_tunnel_returns_405()
     {
         var logs = LogCapture.Of(app, LogLevel.Information);
         using var timeout = new CancellationTokenSource(Eventually.Patience);

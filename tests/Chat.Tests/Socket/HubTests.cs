@@ -15,7 +15,7 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
     private Hub Hub => app.Services.GetRequiredService<Hub>();
 
     [Fact]
-    public async Task Every_connection_of_a_user_gets_every_push_once()
+    public async Task Every_connection_of_a_user_receives_every_push_once()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var sender = await app.Connect(alice);
@@ -39,7 +39,7 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task One_that_leaves_takes_nothing_from_the_others()
+    public async Task A_closing_connection_does_not_affect_the_users_others()
     {
         var conversation = await app.OpenDirect(alice, bob);
         await using var sender = await app.Connect(alice);
@@ -58,7 +58,7 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
-    public async Task Afterwards_nothing_is_left()
+    public async Task Nothing_remains_after_all_connections_have_closed()
     {
         var clients = new List<SocketClient>();
         for (var i = 0; i < 8; i++)

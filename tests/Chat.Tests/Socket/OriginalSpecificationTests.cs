@@ -47,7 +47,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
     }
 
     [Fact]
-    public async Task The_query_is_looked_at_before_the_header()
+    public async Task The_query_is_checked_before_the_header()
     {
         using var client = await Client.Connect(app, $"?token={app.TokenFor(alice)}", $"Bearer {app.TokenFor(bob)}");
         Assert.Equal($"{alice.Id}", (await client.Hear("auth_success")).GetProperty("userId").GetString());
@@ -57,7 +57,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
     }
 
     [Fact]
-    public async Task A_token_that_has_expired_or_is_none_is_told_and_then_4501()
+    public async Task An_expired_or_missing_token_is_reported_then_closed_with_4501()
     {
         foreach (var (token, code) in new[] { (app.TokenFor(alice, TimeSpan.FromMinutes(-5)), "TOKEN_EXPIRED"), ("nonsense", "TOKEN_INVALID") })
         {
@@ -116,7 +116,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
     }
 
     [Fact]
-    public async Task Blocks_by_username_and_hears_of_presence()
+    public async Task Blocks_by_username_and_receives_presence()
     {
         var conversation = await Open(alice, bob);
         using var atAlice = await SignedIn(alice);
@@ -143,7 +143,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
     [InlineData("""{"type":"block.add","payload":{"username":"nobody-has-this-name"}}""", "NOT_FOUND")]
     [InlineData("""{"type":"message.send","payload":{"conversationId":"7d6e5f4a","content":"x"}}""", "VALIDATION_ERROR")]
     [InlineData("""{"type":"message.send","payload":{"conversationId":7,"content":"x"}}""", "VALIDATION_ERROR")]
-    public async Task Errors_have_their_codes_and_end_nothing(string frame, string code)
+    public async Task Errors_have_their_codes_and_close_nothing(string frame, string code)
     {
         using var client = await SignedIn(alice);
         await client.Say(frame);
@@ -155,7 +155,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
     }
 
     [Fact]
-    public async Task Rest_takes_a_bare_token_and_ids_in_every_form()
+    public async Task REST_accepts_a_bare_token_and_ids_in_every_format()
     {
         var conversation = await Open(alice, bob);
         using var http = new HttpClient { BaseAddress = app.Address };

@@ -26,7 +26,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
 
     [Theory]
     [MemberData(nameof(NotUtf8))]
-    public async Task Text_that_is_not_utf8_closes_with_1007(string name, byte[] bad)
+    public async Task Invalid_UTF8_closes_with_1007(string name, byte[] bad)
     {
         Assert.NotEmpty(name);
         using var socket = await RawSocket.Connect(app, alice);
@@ -37,7 +37,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task So_does_text_whose_last_character_never_ends()
+    public async Task Text_with_an_incomplete_last_character_closes_with_1007()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -48,7 +48,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task A_character_may_be_split_over_fragments()
+    public async Task A_character_may_be_split_across_fragments()
     {
         using var socket = await RawSocket.Connect(app, alice);
         var bytes = Encoding.UTF8.GetBytes(Ping);
@@ -62,7 +62,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task Empty_fragments_around_and_a_ping_between_do_no_harm()
+    public async Task Empty_fragments_and_a_ping_in_between_are_accepted()
     {
         using var socket = await RawSocket.Connect(app, alice);
         var bytes = Encoding.UTF8.GetBytes(Ping);
@@ -80,7 +80,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task An_empty_frame_is_no_envelope()
+    public async Task An_empty_frame_is_not_an_envelope()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -103,7 +103,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task Exactly_64_KiB_are_taken()
+    public async Task Exactly_64_KiB_are_accepted()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -114,7 +114,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task Exactly_64_KiB_are_taken_in_fragments_too()
+    public async Task Exactly_64_KiB_in_fragments_are_accepted()
     {
         using var socket = await RawSocket.Connect(app, alice);
         var bytes = Encoding.UTF8.GetBytes(PingOf(KiB64));
@@ -129,7 +129,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task One_byte_more_closes_with_1009()
+    public async Task One_more_byte_closes_with_1009()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -139,7 +139,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task Fragments_that_add_up_to_more_close_with_1009()
+    public async Task Fragments_that_exceed_the_limit_together_close_with_1009()
     {
         using var socket = await RawSocket.Connect(app, alice);
         var fragment = new byte[10_000];
@@ -153,7 +153,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
 
     /// <summary>The bytes behind the limit are thrown away, not answered with a reset that would take the close code along.</summary>
     [Fact]
-    public async Task Far_more_closes_with_1009_too_and_the_client_can_read_it()
+    public async Task Far_more_than_64_KiB_closes_with_1009_which_the_client_can_read()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -163,7 +163,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task A_length_of_gigabytes_is_believed_by_nobody()
+    public async Task A_frame_length_of_gigabytes_is_rejected()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -175,7 +175,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task Binary_closes_with_1003_and_the_client_can_read_it()
+    public async Task A_binary_frame_closes_with_1003_which_the_client_can_read()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -213,7 +213,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task A_ping_is_answered_by_a_pong_with_its_bytes()
+    public async Task A_ping_is_answered_by_a_pong_with_the_same_payload()
     {
         using var socket = await RawSocket.Connect(app, alice);
         var payload = Enumerable.Range(0, 125).Select(i => (byte)i).ToArray();
@@ -224,7 +224,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task Pongs_that_nobody_asked_for_are_ignored()
+    public async Task Unsolicited_pongs_are_ignored()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -234,7 +234,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task A_close_is_answered_and_the_connection_ends()
+    public async Task A_close_frame_is_answered_and_the_stream_ends()
     {
         using var socket = await RawSocket.Connect(app, alice);
 
@@ -245,7 +245,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     }
 
     [Fact]
-    public async Task Half_a_frame_and_then_silence_hurts_nobody_else()
+    public async Task An_incomplete_frame_does_not_affect_other_connections()
     {
         using var halves = await RawSocket.Connect(app, alice);
         await halves.Send(RawSocket.TextFrame(Ping)[..20]);

@@ -10,7 +10,7 @@ namespace Chat.Tests.Socket;
 public sealed class SecretTests
 {
     [Fact]
-    public async Task No_token_in_any_log_trace_or_metric()
+    public async Task No_token_appears_in_any_log_trace_or_metric()
     {
         using var seen = new Eavesdropper();
         await using var app = await ChatApp.Start(Eavesdropper.EverythingLogged, onKestrel: true);
@@ -87,7 +87,7 @@ public sealed class SecretTests
     }
 
     [RedisFact]
-    public async Task No_content_in_any_log_trace_or_metric()
+    public async Task No_content_appears_in_any_log_trace_or_metric()
     {
         using var seen = new Eavesdropper();
         await using var redis = await RedisServer.Start();

@@ -13,14 +13,14 @@ public sealed class SubjectTests
 
     /// <summary>RFC 9562, A.4.</summary>
     [Fact]
-    public void Names_become_what_the_standard_says() =>
+    public void Names_map_to_the_standards_UUIDs() =>
         Assert.Equal(new Guid("2ed6657d-e927-568b-95e1-2665a8aea6a2"), SubjectMapper.NameIn(new Guid("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "www.example.com"));
 
     [Theory]
     [InlineData("auth0|5f7c8ec7c33c6c004bbafe82")]
     [InlineData("248289761001")]
     [InlineData("ключ 鍵")]
-    public async Task Any_subject_names_a_user_where_the_installation_says_so(string subject)
+    public async Task Any_subject_is_accepted_if_configured(string subject)
     {
         await using var app = await ChatApp.Start(new() { ["Jwt:Subjects"] = "any", ["Jwt:SubjectNamespace"] = Space });
         var token = Forge.With(ChatApp.NewUser(), "sub", subject);
@@ -31,7 +31,7 @@ public sealed class SubjectTests
     }
 
     [Fact]
-    public void Without_a_namespace_of_its_own_each_issuer_has_one()
+    public void Without_a_namespace_setting_each_issuer_has_its_own()
     {
         var one = UserOf("alice", new JwtSettings { Subjects = "any", Issuer = "https://one.example" });
         var other = UserOf("alice", new JwtSettings { Subjects = "any", Issuer = "https://other.example" });
@@ -43,7 +43,7 @@ public sealed class SubjectTests
 
     /// <summary>Otherwise whoever may choose their subject would choose the id that another one's name becomes.</summary>
     [Fact]
-    public void No_subject_can_be_chosen_to_name_the_user_of_another()
+    public void No_subject_can_be_chosen_to_impersonate_another_user()
     {
         var any = new JwtSettings { Subjects = "any", SubjectNamespace = Space };
         var alice = UserOf("alice", any);
@@ -53,7 +53,7 @@ public sealed class SubjectTests
     }
 
     [Fact]
-    public void A_UUID_is_itself()
+    public void A_UUID_maps_to_itself()
     {
         var id = Guid.NewGuid();
 
@@ -68,13 +68,13 @@ public sealed class SubjectTests
     [InlineData("any", "a\0b")]
     [InlineData("uuid", "alice")]
     [InlineData(null, "alice")]
-    public void Nobody_is_named_by(string? subjects, string subject) => Assert.Null(UserOf(subject, new JwtSettings { Subjects = subjects }));
+    public void An_invalid_subject_is_rejected(string? subjects, string subject) => Assert.Null(UserOf(subject, new JwtSettings { Subjects = subjects }));
 
     [Fact]
-    public void Nobody_is_named_by_more_than_a_subject_may_have() => Assert.Null(UserOf(new string('x', 256), new JwtSettings { Subjects = "any" }));
+    public void A_subject_above_the_maximum_length_is_rejected() => Assert.Null(UserOf(new string('x', 256), new JwtSettings { Subjects = "any" }));
 
     [Fact]
-    public async Task While_a_key_is_changed_tokens_of_both_are_good()
+    public async Task During_a_key_rotation_tokens_of_both_keys_are_valid()
     {
         await using var app = await ChatApp.Start(new() { ["Jwt:PreviousKey"] = ChatApp.Key, ["Jwt:Key"] = "the next key of the tests, as long as the last" });
         var user = ChatApp.NewUser();

@@ -11,7 +11,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
     private readonly TestUser alice = ChatApp.NewUser();
 
     [Fact]
-    public async Task Without_a_token_after_ten_seconds_4502()
+    public async Task Without_a_token_the_connection_closes_with_4502_after_ten_seconds()
     {
         await using var silent = await app.Open();
         await using var witness = await app.Connect(alice);
@@ -39,7 +39,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
     }
 
     [Fact]
-    public async Task When_the_token_runs_out_4401_at_most_five_seconds_late()
+    public async Task An_expired_token_closes_with_4401_within_five_seconds()
     {
         await using var client = await app.Open(bearer: app.TokenFor(alice, TimeSpan.FromSeconds(30)));
         await client.Next("auth_success");
@@ -52,7 +52,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
     }
 
     [Fact]
-    public async Task A_fresh_token_puts_the_end_off()
+    public async Task Renewing_the_token_extends_the_connection()
     {
         await using var client = await app.Open(bearer: app.TokenFor(alice, TimeSpan.FromSeconds(30)));
         await client.Next("auth_success");
@@ -68,7 +68,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
 
     /// <summary>A renewal replaces the token; it does not add the two up.</summary>
     [Fact]
-    public async Task A_shorter_token_brings_the_end_nearer()
+    public async Task Renewing_with_a_shorter_token_shortens_the_connection()
     {
         await using var client = await app.Connect(alice);
         await client.Ask("auth", new { token = app.TokenFor(alice, TimeSpan.FromSeconds(10)) });
@@ -79,7 +79,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
     }
 
     [Fact]
-    public async Task Silence_of_45_seconds_4412()
+    public async Task Silence_of_45_seconds_closes_with_4412()
     {
         await using var client = await app.Connect(alice);
         clock.Advance(TimeSpan.FromSeconds(43));
@@ -94,7 +94,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
     }
 
     [Fact]
-    public async Task The_hundredth_error_inside_ten_seconds_4503()
+    public async Task The_hundredth_error_within_ten_seconds_closes_with_4503()
     {
         await using var client = await app.Connect(alice);
         for (var i = 0; i < 99; i++)
@@ -110,7 +110,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
     }
 
     [Fact]
-    public async Task Errors_that_take_longer_than_that_close_nothing()
+    public async Task Errors_spread_over_a_longer_time_close_nothing()
     {
         await using var client = await app.Connect(alice);
         for (var burst = 0; burst < 4; burst++)
@@ -127,7 +127,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
 
     /// <summary>The window slides: it is not enough to be quiet on its edge.</summary>
     [Fact]
-    public async Task The_ten_seconds_are_any_ten_seconds()
+    public async Task The_ten_seconds_are_a_sliding_window()
     {
         await using var client = await app.Connect(alice);
         for (var i = 0; i < 60; i++)

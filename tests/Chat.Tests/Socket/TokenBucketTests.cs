@@ -9,7 +9,7 @@ public sealed class TokenBucketTests
     private readonly FakeTimeProvider clock = new();
 
     [Fact]
-    public void A_burst_of_twice_the_rate_and_then_one_at_a_time()
+    public void The_bucket_allows_a_burst_of_twice_the_rate_then_refills_one_at_a_time()
     {
         var bucket = new TokenBucket(10, clock);
         Assert.True(bucket.IsFull);
@@ -27,7 +27,7 @@ public sealed class TokenBucketTests
     }
 
     [Fact]
-    public void It_fills_again_and_never_above_its_brim()
+    public void The_bucket_refills_up_to_its_capacity()
     {
         var bucket = new TokenBucket(10, clock);
         Assert.Equal(TimeSpan.Zero, bucket.Take());

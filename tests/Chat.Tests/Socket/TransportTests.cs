@@ -18,7 +18,7 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
     [Theory]
     [InlineData(1)]
     [InlineData(100)]
-    public async Task What_comes_in_one_packet_with_the_handshake_is_not_lost(int pings)
+    public async Task Data_in_the_same_packet_as_the_handshake_is_not_lost(int pings)
     {
         using var socket = await RawSocket.Shake(
             app,
@@ -41,7 +41,7 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
 
     [Theory]
     [MemberData(nameof(Requests))]
-    public async Task A_client_that_vanishes_with_an_unfinished_request_is_no_error(string name, string request)
+    public async Task A_client_that_disconnects_during_a_request_is_not_logged_as_an_error(string name, string request)
     {
         var logged = LogCapture.Of(app);
         using (var tcp = new TcpClient())
@@ -63,7 +63,7 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
     }
 
     [Fact]
-    public async Task A_request_that_takes_its_time_is_answered_behind_the_one_before()
+    public async Task Pipelined_requests_are_answered_in_order()
     {
         using var tcp = new TcpClient();
         await tcp.ConnectAsync("127.0.0.1", app.Address.Port);
@@ -76,7 +76,7 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
     }
 
     [Fact]
-    public async Task Under_TLS_of_our_own_the_request_keeps_the_connection()
+    public async Task Under_TLS_the_request_keeps_the_connection()
     {
         var file = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.pfx");
         try

@@ -15,7 +15,7 @@ namespace Chat.Tests.Start;
 public sealed class AuthorityTests
 {
     [Fact]
-    public async Task Tokens_are_checked_with_the_published_keys_also_after_these_have_changed()
+    public async Task Tokens_are_checked_with_the_published_keys_even_after_a_rotation()
     {
         await using var issuer = await FakeIssuer.Start();
         await using var app = await ChatApp.Start(new()
@@ -40,7 +40,7 @@ public sealed class AuthorityTests
     }
 
     [Fact]
-    public async Task Until_the_issuer_has_given_its_keys_nobody_is_told_that_their_token_is_wrong()
+    public async Task Until_the_issuers_keys_are_loaded_no_token_is_reported_as_invalid()
     {
         await using var issuer = await FakeIssuer.Start();
         issuer.IsAway = true;
@@ -83,7 +83,7 @@ public sealed class AuthorityTests
 
     /// <summary>By one line of the log somebody must know what to mend.</summary>
     [Fact]
-    public async Task Why_the_issuer_is_unavailable_is_told_with_the_cause_beneath()
+    public async Task The_reason_for_an_unavailable_issuer_includes_the_inner_cause()
     {
         using var key = RSA.Create(2048);
         var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
@@ -110,7 +110,7 @@ public sealed class AuthorityTests
 
     /// <summary>Whoever sends tokens with keys at random must not make others wait for an issuer that hangs.</summary>
     [Fact]
-    public async Task An_issuer_that_hangs_holds_up_nobody_whose_key_is_known()
+    public async Task A_hanging_issuer_does_not_delay_tokens_with_known_keys()
     {
         await using var issuer = await FakeIssuer.Start();
         await using var app = await ChatApp.Start(new()
@@ -166,7 +166,7 @@ public sealed class AuthorityTests
     }
 
     [Fact]
-    public async Task A_client_that_waits_for_the_issuer_is_not_one_without_a_token()
+    public async Task A_client_waiting_for_the_issuer_does_not_time_out_as_unauthenticated()
     {
         await using var issuer = await FakeIssuer.Start();
         await using var app = await ChatApp.Start(
@@ -183,7 +183,7 @@ public sealed class AuthorityTests
     }
 
     [Fact]
-    public async Task Tokens_with_unknown_keys_cost_the_issuer_a_request_every_two_seconds_and_not_one_each()
+    public async Task Tokens_with_unknown_keys_cause_at_most_one_issuer_request_every_two_seconds()
     {
         await using var issuer = await FakeIssuer.Start();
         await using var app = await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address });

@@ -20,7 +20,7 @@ public sealed class CommandTests
     [InlineData("db-apply --help", "--help")]
     [InlineData("-h", "--help")]
     [InlineData("--version", "--version")]
-    public void Commands_are_told_from_settings(string line, string command, params string[] settings)
+    public void Commands_are_distinguished_from_settings(string line, string command, params string[] settings)
     {
         var parsed = CommandArguments.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
@@ -34,7 +34,7 @@ public sealed class CommandTests
     [InlineData("db-patch", "Usage: dotnet Chat.dll db-patch FILE. See --help.")]
     [InlineData("db-apply now", "Usage: dotnet Chat.dll db-apply. See --help.")]
     [InlineData("check check", "Usage: dotnet Chat.dll check. See --help.")]
-    public void What_is_no_command_is_refused(string line, string message) =>
+    public void An_unknown_command_is_rejected(string line, string message) =>
         Assert.Equal(message, Assert.Throws<StartupException>(() => CommandArguments.Parse(line.Split(' '))).Message);
 
     [Theory]
@@ -45,13 +45,13 @@ public sealed class CommandTests
     [InlineData("https_ports", "8443", "https://localhost:8443/health/ready")]
     [InlineData("Kestrel:Endpoints:Main:Url", "http://+:9000", "http://localhost:9000/health/ready")]
     [InlineData("other", "", "http://localhost:5000/health/ready")]
-    public void A_server_is_asked_where_its_settings_say_that_it_listens(string name, string value, string address) =>
+    public void The_health_command_uses_the_configured_address(string name, string value, string address) =>
         Assert.Equal(new Uri(address), HealthCommand.OwnAddress(With(name, value), "ready"));
 
     [Theory]
     [InlineData("http://127.0.0.1:0")]
     [InlineData("http://unix:/run/chat.sock")]
-    public void Where_the_settings_do_not_say_it_the_address_must_be_given(string url) =>
+    public void Without_a_configured_address_the_address_argument_is_required(string url) =>
         Assert.Contains("pass one", Assert.Throws<StartupException>(() => HealthCommand.OwnAddress(With("urls", url), "ready")).Message, StringComparison.Ordinal);
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class CommandTests
     }
 
     [Fact]
-    public async Task A_check_tells_of_all_that_is_wrong_at_once()
+    public async Task The_startup_check_reports_all_errors_at_once()
     {
         var settings = await Production.Settings();
         Assert.Equal((1, "settings  FAILED: Jwt__Issuer is required.\nsettings  FAILED: Limits__MaxFrameByte is unknown; did you mean Limits__MaxFrameBytes?"),
@@ -89,7 +89,7 @@ public sealed class CommandTests
     }
 
     [Fact]
-    public async Task Health_asks_the_server_that_runs()
+    public async Task The_health_command_asks_the_running_server()
     {
         var settings = await Production.Settings();
         Assert.Equal(0, (await Run(settings, "db-apply")).Code);
@@ -110,7 +110,7 @@ public sealed class CommandTests
     }
 
     [Fact]
-    public async Task Why_a_token_is_refused_is_told_in_words()
+    public async Task The_reason_for_rejecting_a_token_is_explained()
     {
         var settings = await Production.Settings();
         var alice = ChatApp.NewUser();

@@ -14,7 +14,7 @@ namespace Chat.Tests.Start;
 public sealed partial class DocumentationTests
 {
     [Fact]
-    public void The_README_has_the_table_of_the_settings_as_the_catalog_tells_it()
+    public void The_README_has_the_settings_table_of_the_catalog()
     {
         var readme = Read("README.md");
         var table = SettingsTable().Match(readme).Groups[1];
@@ -28,7 +28,7 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
-    public void The_catalog_has_every_setting_that_is_read_and_no_other()
+    public void The_catalog_has_exactly_the_settings_that_are_read()
     {
         var code = string.Concat(Directory.EnumerateFiles(Checkout.PathOf("src", "Chat"), "*.cs", SearchOption.AllDirectories)
             .Where(file => Path.GetFileName(file) != "SettingsCatalog.cs").Order().Select(File.ReadAllText));
@@ -44,7 +44,7 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
-    public void The_catalog_has_the_defaults_that_hold_and_each_of_them_may_be_set()
+    public void The_catalog_has_the_effective_defaults_and_all_can_be_set()
     {
         var limits = new Limits();
 
@@ -58,7 +58,7 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
-    public void The_protocol_has_every_error_and_every_close()
+    public void The_protocol_lists_every_error_and_close_code()
     {
         var protocol = Read("docs", "protocol.md");
         var closes = typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>().Where(close => close != Disconnect.NormalClosure);

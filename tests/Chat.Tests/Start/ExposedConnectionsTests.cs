@@ -38,7 +38,7 @@ public sealed class ExposedConnectionsTests
     public void Of_Redis(string connection, string? lacks) => Assert.Equal(lacks, Find(LocalPostgres, connection).SingleOrDefault().Lacks);
 
     [Fact]
-    public void Each_is_one_line_without_the_secret()
+    public void Each_warning_is_one_line_without_the_secret()
     {
         var logged = new FakeLogger();
 

@@ -12,7 +12,7 @@ public sealed class PoolerTests
     [PgBouncerTheory]
     [InlineData("transaction")]
     [InlineData("statement")]
-    public async Task A_pooler_that_shares_sessions_ends_the_start_in_one_line(string mode)
+    public async Task A_transaction_pooler_fails_the_startup_in_one_line(string mode)
     {
         await using var pooler = await PgBouncer.Start(mode);
         var settings = await Production.Settings();
@@ -27,7 +27,7 @@ public sealed class PoolerTests
     }
 
     [PgBouncerFact]
-    public async Task A_pooler_that_keeps_sessions_is_no_obstacle()
+    public async Task A_session_pooler_is_supported()
     {
         await using var pooler = await PgBouncer.Start("session");
 

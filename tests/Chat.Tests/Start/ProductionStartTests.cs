@@ -14,7 +14,7 @@ namespace Chat.Tests.Start;
 public sealed class ProductionStartTests
 {
     [Fact]
-    public async Task What_is_missing_is_named_in_one_line()
+    public async Task Missing_settings_are_named_in_one_line()
     {
         using var server = ServerProcess.Launch(Production.Nothing);
 
@@ -26,7 +26,7 @@ public sealed class ProductionStartTests
     }
 
     [Fact]
-    public async Task Dotnet_run_is_production_where_the_environment_says_so()
+    public async Task Dotnet_run_uses_the_environments_ASPNETCORE_ENVIRONMENT()
     {
 #if DEBUG
         const string Configuration = "Debug";
@@ -39,7 +39,7 @@ public sealed class ProductionStartTests
     }
 
     [Fact]
-    public async Task A_postgres_that_never_answers_is_named()
+    public async Task A_postgres_that_never_answers_is_named_in_the_error()
     {
         var settings = await Production.Settings();
         settings["ConnectionStrings__Postgres"] = "Host=127.0.0.1;Port=1;Username=chat";
@@ -53,7 +53,7 @@ public sealed class ProductionStartTests
     }
 
     [Fact]
-    public async Task A_port_in_use_is_named()
+    public async Task A_port_in_use_is_named_in_the_error()
     {
         var settings = await Production.Settings();
         await Run(settings, "db-apply");
@@ -69,7 +69,7 @@ public sealed class ProductionStartTests
     }
 
     [Fact]
-    public async Task The_schema_comes_by_command_and_then_the_server_serves()
+    public async Task The_schema_is_created_by_command_and_the_server_starts()
     {
         var settings = await Production.Settings();
 
@@ -113,7 +113,7 @@ public sealed class ProductionStartTests
     }
 
     [Fact]
-    public async Task A_role_that_may_not_change_the_schema_is_told_so_in_one_line()
+    public async Task A_role_without_schema_rights_fails_the_startup_in_one_line()
     {
         var settings = await Production.Settings();
         await using var admin = NpgsqlDataSource.Create((await TestServers.Get()).Postgres);
@@ -130,7 +130,7 @@ public sealed class ProductionStartTests
     }
 
     [Fact]
-    public async Task Behind_a_proxy_pages_are_held_to_https_and_a_database_without_fsync_is_told_of()
+    public async Task Behind_a_proxy_https_is_required_and_a_database_without_fsync_is_reported()
     {
         var settings = await Production.Settings();
         settings["Proxies__Known"] = "127.0.0.1";
@@ -157,7 +157,7 @@ public sealed class ProductionStartTests
     }
 
     [Fact]
-    public async Task Whatever_stops_a_start_is_one_line()
+    public async Task A_failed_startup_is_reported_in_one_line()
     {
         using (var few = ServerProcess.LaunchWithin(300, await Production.Settings()))
             Assert.Contains("ulimit -n", await RefusedWith(few), StringComparison.Ordinal);

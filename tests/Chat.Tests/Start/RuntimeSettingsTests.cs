@@ -6,7 +6,7 @@ namespace Chat.Tests.Start;
 public sealed class RuntimeSettingsTests
 {
     [Fact]
-    public void The_server_runs_with_the_settings_that_were_measured()
+    public void The_server_runs_with_the_measured_runtime_settings()
     {
         using var file = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Chat.runtimeconfig.json")));
         var settings = file.RootElement.GetProperty("runtimeOptions").GetProperty("configProperties");

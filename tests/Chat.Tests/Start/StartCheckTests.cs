@@ -15,7 +15,7 @@ namespace Chat.Tests.Start;
 public sealed class StartCheckTests
 {
     [Fact]
-    public void Complete_settings_pass() => Check([]);
+    public void Complete_settings_are_valid() => Check([]);
 
     [Theory]
     [InlineData("ConnectionStrings:Postgres", " ", "ConnectionStrings__Postgres is required.")]
@@ -87,7 +87,7 @@ public sealed class StartCheckTests
     [InlineData("Storage:StartTimeout", "soon", "Storage__StartTimeout is not a duration")]
     [InlineData("Failpoints:AfterCommit", "hello", "Failpoints__AfterCommit injects faults")]
     [InlineData("Web:ClientId", "page", "Web__ClientId requires Jwt__Authority.")]
-    public void What_cannot_be_right_is_named(string setting, string value, string fault)
+    public void Invalid_values_are_named_in_the_error(string setting, string value, string fault)
     {
         var refused = Assert.Throws<StartupException>(() => Check(new() { [setting] = value }));
 
@@ -101,7 +101,7 @@ public sealed class StartCheckTests
     [InlineData("http://issuer.example", false, true)]
     [InlineData("issuer.example", false, false)]
     [InlineData("ftp://issuer.example", false, false)]
-    public void Keys_come_over_https_or_the_loopback(string authority, bool inProduction, bool inDevelopment)
+    public void Keys_are_only_fetched_over_https_or_the_loopback(string authority, bool inProduction, bool inDevelopment)
     {
         Dictionary<string, string?> settings = new() { ["Jwt:Key"] = null, ["Jwt:Authority"] = authority };
         Assert.Equal(inProduction, Record.Exception(() => Check(settings)) is null);
@@ -109,7 +109,7 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public void A_secret_is_never_shown_also_where_it_falls_apart()
+    public void A_secret_in_a_malformed_connection_string_is_never_shown()
     {
         foreach (var (setting, value) in new[]
         {
@@ -129,11 +129,11 @@ public sealed class StartCheckTests
     [InlineData("Prod", "did you mean Production?")]
     [InlineData("Developement", "did you mean Development?")]
     [InlineData("live", "ASPNETCORE_ENVIRONMENT must be one of Development, Staging, Production.")]
-    public void An_environment_that_nobody_knows_is_refused(string name, string fault) =>
+    public void An_unknown_environment_is_rejected(string name, string fault) =>
         Assert.Contains(fault, Assert.Throws<StartupException>(() => Check([], name)).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void Every_source_is_looked_at_and_the_environment_belongs_to_others_as_well()
+    public void Unknown_settings_are_checked_in_every_source_but_foreign_environment_variables_are_ignored()
     {
         string Faults(params string[] arguments) => string.Join(' ', UnknownSettings.Validate(new ConfigurationBuilder().AddCommandLine(arguments).Build()));
         Assert.Equal("Jwt:Kye is unknown; did you mean Jwt:Key?", Faults("--Jwt:Kye=x"));
@@ -148,7 +148,7 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public void A_variable_that_is_a_letter_off_is_refused_and_those_of_others_are_not()
+    public void A_misspelled_variable_is_rejected_and_foreign_ones_are_ignored()
     {
         var variables = (string[])["ASPNETCORE_HTTP_PORT", "ASPNETCORE_URL", "OTEL_EXPORTER_OTLP_ENDPONT", "ASPNETCORE_URLS", "aspnetcore_environment", "ASPNETCORE_TOKEN", "OTEL_BSP_SCHEDULE_DELAY", "HTTP_PORT"];
 
@@ -162,7 +162,7 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public void The_admin_port_is_not_the_servers_own()
+    public void The_admin_port_differs_from_the_servers_port()
     {
         foreach (var (setting, value) in new[] { ("http_ports", "80;8080"), ("urls", "http://*:8080") })
             Assert.Contains("Admin__Port is already used by the server itself", Assert.Throws<StartupException>(() => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
@@ -170,7 +170,7 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public void Failpoints_are_for_debug_builds_outside_of_production()
+    public void Failpoints_require_a_debug_build_outside_Production()
     {
         Check(new() { ["Failpoints:ClockOffset"] = "01:00:00" }, Environments.Staging);
         var refused = Assert.Throws<StartupException>(() => Check(new() { ["Failpoints:Afterwards"] = "hello" }, Environments.Staging));
@@ -179,7 +179,7 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public async Task A_postgres_that_does_not_answer_is_given_up_in_the_end()
+    public async Task An_unresponsive_postgres_is_given_up_eventually()
     {
         await using var nobody = NpgsqlDataSource.Create("Host=127.0.0.1;Port=1;Username=chat;Timeout=1");
 
@@ -196,7 +196,7 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public async Task A_postgres_that_refuses_is_not_waited_for()
+    public async Task A_postgres_that_rejects_connections_fails_at_once()
     {
         var database = new NpgsqlConnectionStringBuilder((await TestServers.Get()).Postgres) { Database = $"no{Guid.NewGuid():N}", Pooling = false };
         await using var refusing = NpgsqlDataSource.Create(database);
@@ -207,7 +207,7 @@ public sealed class StartCheckTests
     }
 
     [Fact]
-    public void Whatever_stops_a_start_is_one_line()
+    public void A_failed_startup_is_reported_in_one_line()
     {
         Assert.Equal("The server failed with an internal error: InvalidOperationException: a fault of ours", StartupException.DescribeFailure(new InvalidOperationException("a fault\nof ours")));
         Assert.Contains("ulimit -n", StartupException.DescribeFailure(new TypeInitializationException("X", new IOException("Too many open files : '/x'"))), StringComparison.Ordinal);

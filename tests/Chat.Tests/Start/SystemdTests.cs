@@ -10,7 +10,7 @@ namespace Chat.Tests.Start;
 public sealed class SystemdTests
 {
     [Fact]
-    public async Task Systemd_is_told_when_the_server_is_up_and_when_it_begins_to_stop()
+    public async Task Systemd_is_notified_of_startup_and_shutdown()
     {
         using var temp = new TempFolder();
         using var systemd = new SystemSocket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
@@ -31,7 +31,7 @@ public sealed class SystemdTests
     }
 
     [Fact]
-    public async Task A_formatter_of_ones_own_choice_stays()
+    public async Task A_configured_formatter_is_kept()
     {
         using var temp = new TempFolder();
         var settings = await SettingsFor(temp);

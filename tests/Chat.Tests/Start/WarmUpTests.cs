@@ -10,7 +10,7 @@ namespace Chat.Tests.Start;
 public sealed class WarmUpTests
 {
     [Fact]
-    public async Task The_message_path_was_rehearsed_before_the_server_listens_and_nothing_is_left_of_it()
+    public async Task The_warm_up_runs_before_the_server_listens_and_leaves_nothing_behind()
     {
         await using var app = await ChatApp.Start();
 
@@ -22,7 +22,7 @@ public sealed class WarmUpTests
     }
 
     [Fact]
-    public async Task An_issuer_that_is_away_does_not_keep_the_server_from_starting()
+    public async Task The_server_starts_while_the_issuer_is_unavailable()
     {
         await using var app = await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = "http://127.0.0.1:1" });
 
@@ -30,7 +30,7 @@ public sealed class WarmUpTests
     }
 
     [Fact]
-    public async Task A_draft_for_a_conversation_that_does_not_exist_is_refused_and_harms_no_other()
+    public async Task A_draft_for_a_missing_conversation_is_rejected_alone()
     {
         await using var app = await ChatApp.Start();
         var draft = new MessageDraft(Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid(), SendMessage.Text, "hello", null, []);

@@ -15,7 +15,7 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_is_new_in_several_conversations_is_numbered_in_each_of_them(bool optimistic)
+    public async Task Changes_in_several_conversations_are_numbered_in_each(bool optimistic)
     {
         Guid[] conversations = [await NewConversation(), await NewConversation(), await NewConversation()];
         // Neither in the order of the ids nor one conversation after the other.
@@ -37,7 +37,7 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_repeat_is_found_and_harms_no_other(bool optimistic)
+    public async Task A_retry_is_found_and_fails_no_other_draft(bool optimistic)
     {
         var (conversation, other) = (await NewConversation(), await NewConversation());
         var repeated = In(conversation);
@@ -53,7 +53,7 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_is_blocked_or_nowhere_is_refused_and_harms_no_other(bool optimistic)
+    public async Task Blocked_drafts_and_missing_conversations_are_rejected_alone(bool optimistic)
     {
         var (alice, bob) = (Guid.NewGuid(), Guid.NewGuid());
         var (conversation, nowhere) = (await NewConversation(), Guid.NewGuid());

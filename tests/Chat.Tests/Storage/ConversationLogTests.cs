@@ -14,7 +14,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     private readonly ChatApp app = cluster.First;
 
     [Fact]
-    public async Task A_hundred_writers_on_two_nodes_get_numbers_without_hole_or_duplicate()
+    public async Task A_hundred_writers_on_two_nodes_get_gapless_unique_sequence_numbers()
     {
         await using var second = await app.StartNode();
         var logs = new[] { LogCapture.Of(app), LogCapture.Of(second) };
@@ -45,7 +45,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task One_bad_item_harms_no_other_of_its_batch()
+    public async Task An_invalid_draft_fails_alone_in_its_batch()
     {
         var logs = LogCapture.Of(app);
         var conversation = await NewConversation();
@@ -76,7 +76,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_full_queue_answers_at_once_and_keeps_what_it_has()
+    public async Task A_full_queue_rejects_at_once_and_keeps_queued_drafts()
     {
         await using var small = await ChatApp.Start(new() { ["Limits:LogQueue"] = "4" });
         var conversation = await NewConversation(small);
@@ -101,7 +101,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_full_queue_is_UNAVAILABLE_on_the_wire()
+    public async Task A_full_queue_is_answered_UNAVAILABLE()
     {
         await using var small = await ChatApp.Start(new() { ["Limits:LogQueue"] = "1" }, fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -131,7 +131,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task Committed_is_called_in_the_order_of_the_numbers_and_before_the_answer()
+    public async Task The_commit_callback_runs_in_sequence_and_before_the_reply()
     {
         var conversation = await NewConversation();
         var order = new List<long>();
@@ -161,7 +161,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_repeat_in_the_same_batch_is_a_repeat()
+    public async Task A_retry_in_the_same_batch_is_a_duplicate()
     {
         var conversation = await NewConversation();
         var draft = Draft(conversation);
@@ -185,7 +185,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_connection_that_breaks_in_a_batch_costs_nothing()
+    public async Task A_connection_lost_during_a_batch_loses_no_message()
     {
         var logs = LogCapture.Of(app);
         var conversation = await NewConversation();
@@ -207,7 +207,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task What_a_broken_commit_has_stored_counts_as_stored()
+    public async Task A_message_committed_by_a_broken_connection_counts_as_stored()
     {
         var conversation = await NewConversation();
         var draft = Draft(conversation);
@@ -248,7 +248,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_bad_item_on_the_second_try_harms_no_other_and_the_loop_goes_on()
+    public async Task A_rejected_item_of_a_retried_batch_fails_alone_and_the_loop_continues()
     {
         var conversation = await NewConversation();
         Task<Appended> first, bad, good;
@@ -281,7 +281,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_database_that_hangs_is_answered_within_five_seconds()
+    public async Task A_hanging_database_is_answered_within_five_seconds()
     {
         await using var own = await ChatApp.Start(fakeClock: true);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -303,7 +303,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
     }
 
     [Fact]
-    public async Task What_waits_behind_a_hanging_batch_is_answered_in_its_own_time()
+    public async Task Drafts_behind_a_hanging_batch_are_answered_within_their_own_deadline()
     {
         await using var own = await ChatApp.Start(fakeClock: true);
         var conversation = await NewConversation(own);

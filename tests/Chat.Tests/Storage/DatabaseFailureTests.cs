@@ -25,7 +25,7 @@ public sealed class DatabaseFailureTests
     [InlineData(PostgresErrorCodes.ObjectInUse)]
     [InlineData(PostgresErrorCodes.DatabaseDropped)]
     [InlineData(PostgresErrorCodes.ConfigFileError)]
-    public void The_database_is_away_or_overloaded(string state)
+    public void The_database_is_unavailable_or_overloaded(string state)
     {
         Assert.True(DatabaseFailure.IsUnavailable(Reported(state)));
         Assert.True(DatabaseFailure.IsUnavailable(new InvalidOperationException("wrapped", new InvalidOperationException("twice", Reported(state)))));
@@ -44,7 +44,7 @@ public sealed class DatabaseFailureTests
     }
 
     [Fact]
-    public void A_connection_that_cannot_be_had_or_breaks_is_the_database_being_away()
+    public void Connection_failures_count_as_database_outages()
     {
         Assert.True(DatabaseFailure.IsUnavailable(new NpgsqlException("Exception while reading from stream", new EndOfStreamException())));
         Assert.True(DatabaseFailure.IsUnavailable(new NpgsqlException("Failed to connect", new SocketException((int)SocketError.ConnectionRefused))));
@@ -52,7 +52,7 @@ public sealed class DatabaseFailureTests
     }
 
     [Fact]
-    public void Anything_else_is_a_fault()
+    public void Anything_else_is_a_server_error()
     {
         Assert.False(DatabaseFailure.IsUnavailable(null));
         Assert.False(DatabaseFailure.IsUnavailable(new KeyNotFoundException()));
@@ -64,7 +64,7 @@ public sealed class DatabaseFailureTests
     [InlineData("Host=no-such-host.invalid")]
     [InlineData("Host=127.0.0.1;Port=1")]
     [InlineData("Host=/no/such/folder")]
-    public async Task Whatever_is_wrong_with_an_address_the_driver_says_it(string connectionString)
+    public async Task An_invalid_connection_string_is_reported_in_the_drivers_words(string connectionString)
     {
         await using var connection = new NpgsqlConnection(connectionString);
 
@@ -72,7 +72,7 @@ public sealed class DatabaseFailureTests
     }
 
     [Fact]
-    public void What_PostgreSQL_said_is_told_with_its_code_and_in_one_line()
+    public void PostgreSQLs_message_is_logged_with_its_code_in_one_line()
     {
         var refused = new InvalidOperationException("wrapped", new PostgresException("password authentication\nfailed", "FATAL", "FATAL", PostgresErrorCodes.InvalidPassword));
 

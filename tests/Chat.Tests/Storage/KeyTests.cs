@@ -8,7 +8,7 @@ public sealed class KeyTests
     private static readonly Guid Other = new("ffffffff-ffff-ffff-ffff-fffffffffffe");
 
     [Fact]
-    public void A_key_is_the_same_in_every_year_and_on_every_node()
+    public void Keys_are_stable_across_versions_and_nodes()
     {
         // Written down, because ids in the database depend on it: a change here makes every repeat a new message, and
         // gives two people a second conversation.
@@ -19,11 +19,11 @@ public sealed class KeyTests
     }
 
     [Fact]
-    public void A_key_is_a_UUID_of_version_8() =>
+    public void A_key_is_a_version_8_UUID() =>
         Assert.All(Enumerable.Range(0, 200), i => Assert.Matches("^.{14}8.{4}[89ab]", DeterministicId.Of("kind", One, Other, $"{i}").ToString()));
 
     [Fact]
-    public void Every_part_counts_in_its_place()
+    public void Every_part_contributes_to_the_key()
     {
         Guid[] keys =
         [
@@ -42,7 +42,7 @@ public sealed class KeyTests
     }
 
     [Fact]
-    public void A_pair_has_no_order()
+    public void A_key_of_a_pair_is_independent_of_order()
     {
         Assert.Equal(DeterministicId.OfPair("direct", One, Other), DeterministicId.OfPair("direct", Other, One));
         Assert.NotEqual(DeterministicId.OfPair("direct", One, Other), DeterministicId.OfPair("direct", One, One));

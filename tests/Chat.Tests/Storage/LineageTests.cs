@@ -14,7 +14,7 @@ namespace Chat.Tests.Storage;
 public sealed class LineageTests
 {
     [Fact]
-    public async Task It_stays_over_restarts_and_is_the_same_on_every_node()
+    public async Task The_epoch_survives_restarts_and_is_the_same_on_every_node()
     {
         await using var app = await ChatApp.Start();
         await using var other = await app.StartNode();
@@ -24,7 +24,7 @@ public sealed class LineageTests
     }
 
     [Fact]
-    public async Task On_another_server_or_timeline_all_nodes_begin_the_same_new_one()
+    public async Task On_another_server_or_timeline_all_nodes_start_the_same_new_epoch()
     {
         await using var app = await ChatApp.Start(fakeClock: true);
         await using var client = await app.Connect(ChatApp.NewUser());
@@ -48,7 +48,7 @@ public sealed class LineageTests
     }
 
     [Fact]
-    public async Task A_database_of_a_version_that_did_not_look_keeps_its_epoch()
+    public async Task A_database_from_a_version_without_lineage_keeps_its_epoch()
     {
         await using var app = await ChatApp.Start();
         var before = Epoch(app);
@@ -62,7 +62,7 @@ public sealed class LineageTests
     }
 
     [Fact]
-    public async Task The_command_begins_a_new_one_whatever_the_database_looks_like()
+    public async Task The_epoch_command_starts_a_new_epoch_for_any_database()
     {
         await using var app = await ChatApp.Start(fakeClock: true);
         var before = Epoch(app);
@@ -75,7 +75,7 @@ public sealed class LineageTests
     }
 
     [DrillFact]
-    public async Task A_backup_is_taken_restored_and_found_whole_with_a_new_epoch()
+    public async Task A_restored_backup_is_complete_and_starts_a_new_epoch()
     {
         using var temp = new TempFolder();
         await using var postgres = await EmbeddedPostgres.StartAsync(new() { DataPath = temp.Below("data"), ThrowAway = true });

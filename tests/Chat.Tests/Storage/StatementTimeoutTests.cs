@@ -11,7 +11,7 @@ public sealed class StatementTimeoutTests
     private const string Cancelled = "57014", IdleInTransaction = "25P03";
 
     [Fact]
-    public async Task PostgreSQL_ends_a_statement_and_a_transaction_that_nobody_ends()
+    public async Task PostgreSQL_ends_long_statements_and_idle_transactions()
     {
         await using var database = NpgsqlDataSource.Create(StorageRegistration.Tune($"{(await TestServers.Get()).Postgres};Command Timeout=1"));
         for (var use = 1; use <= 2; use++)
@@ -40,7 +40,7 @@ public sealed class StatementTimeoutTests
     }
 
     [Fact]
-    public void Options_that_are_given_stay_and_commands_take_the_time_they_need()
+    public void Configured_options_are_kept_and_commands_have_no_timeout()
     {
         Assert.Equal("-c statement_timeout=4s -c idle_in_transaction_session_timeout=4s -c jit=off", new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here")).Options);
         Assert.Equal("-c statement_timeout=0", new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Options=-c statement_timeout=0")).Options);

@@ -16,7 +16,7 @@ public sealed class StorageRegistrationTests
     }
 
     [Fact]
-    public async Task Postgres_ends_the_transaction_of_a_node_that_is_gone()
+    public async Task Postgres_ends_the_transaction_of_a_crashed_node()
     {
         var servers = await TestServers.Get();
         await using var connection = new NpgsqlConnection($"{StorageRegistration.Tune(servers.Postgres)};Pooling=false");
@@ -27,11 +27,11 @@ public sealed class StorageRegistrationTests
     }
 
     [Fact]
-    public void A_command_takes_the_time_that_it_takes() =>
+    public void A_command_is_not_bound_by_the_request_timeout() =>
         Assert.Equal(0, new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Username=chat", forCommand: true)).CommandTimeout);
 
     [Fact]
-    public void What_is_given_stays()
+    public void Given_values_are_kept()
     {
         var tuned = new NpgsqlConnectionStringBuilder(
             StorageRegistration.Tune("Host=here;Command Timeout=30;Timeout=15;Cancellation Timeout=2000;Max Auto Prepare=0;Options=-c work_mem=8MB"));

@@ -149,9 +149,11 @@ internal sealed class Conversations(
 
     // The rate limit comes first, so that probing for unknown users is throttled before any lookup.
     private async Task<ChatError?> RefusalAsync(Guid caller, Guid other)
+    {
+        if (rates.Take(caller) is var retryAfter && retryAfter > TimeSpan.Zero)
         {
             metrics.LimitHit(nameof(Limits.ConversationsPerMinute));
-            return ChatError.RateLimited(wait);
+            return ChatError.RateLimited(retryAfter);
         }
 
         if (!await directory.KnowsAsync(other) && await HasAsManyUnknownAsync(caller, limits.MaxUnknownContacts))
