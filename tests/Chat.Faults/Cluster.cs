@@ -5,12 +5,12 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Chat.Faults;
 
-/// <summary>Somebody.</summary>
+/// <summary>A user.</summary>
 internal sealed record User(Guid Id, string Name);
 
 /// <summary>
-/// A whole installation: some nodes, one PostgreSQL, one Redis, and a proxy between each node and each of the two, so
-/// that one node can be cut off from one of them.
+/// A complete installation: several nodes, one PostgreSQL, one Redis, and a proxy between each node and each of them, so that
+/// a single node can be partitioned from either.
 /// </summary>
 internal sealed class Cluster(
     IReadOnlyList<ChatNode> nodes, PostgresServer postgres, RedisServer redis, IReadOnlyList<FaultProxy> toPostgres, IReadOnlyList<FaultProxy> toRedis) : IAsyncDisposable
@@ -25,13 +25,13 @@ internal sealed class Cluster(
 
     public RedisServer Redis => redis;
 
-    /// <summary>From the node with the same index.</summary>
+    /// <summary>The proxy of the node with the same index.</summary>
     public IReadOnlyList<FaultProxy> ToPostgres => toPostgres;
 
-    /// <summary>From the node with the same index.</summary>
+    /// <summary>The proxy of the node with the same index.</summary>
     public IReadOnlyList<FaultProxy> ToRedis => toRedis;
 
-    /// <summary>What a node is started with in Production; failpoints want another environment, in which nothing else differs.</summary>
+    /// <summary>The Production settings of a node; failpoints require another environment, which changes nothing else.</summary>
     public static Dictionary<string, string> Settings(string postgres, string redis, bool hasFailpoints = false, int adminPort = 0) => new()
     {
         [ChatNode.AdminPort] = adminPort.ToString(CultureInfo.InvariantCulture),
@@ -43,14 +43,14 @@ internal sealed class Cluster(
         ["Jwt__Key"] = Key,
         ["Jwt__Issuer"] = Issuer,
         ["Jwt__Audience"] = Issuer,
-        // The defaults are for people. Here a few devices talk for many, and all from one address, which may take a quarter.
+        // The defaults are sized for people. Here a few devices stand for many, all from one address, which may use only a quarter.
         ["Limits__MessagesPerSecond"] = "1000",
         ["Limits__MessagesPerSecondPerUser"] = "2000",
         ["Limits__HandshakesPerSecond"] = "8000",
         ["Limits__MaxUnauthenticated"] = "40000",
     };
 
-    /// <summary>A token as the application would give it.</summary>
+    /// <summary>Creates a token as the application would.</summary>
     public static string TokenFor(User user) => new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
     {
         Issuer = Issuer,
@@ -62,14 +62,14 @@ internal sealed class Cluster(
         SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(Key)), SecurityAlgorithms.HmacSha256),
     });
 
-    /// <summary>How many sockets a node holds, as the system counts them.</summary>
+    /// <summary>Returns how many sockets a node holds, as counted by the system.</summary>
     public static int ConnectionsTo(ChatNode node) => Established(node.Port).Count;
 
-    /// <summary>Whether the server's side of a connection is there.</summary>
+    /// <summary>Returns whether the server's side of a connection exists.</summary>
     public static bool IsEstablished(int serverPort, int clientPort) =>
         Established(serverPort).Exists(remote => remote.EndsWith(Hex(clientPort), StringComparison.Ordinal));
 
-    // Who is connected to a port, as the kernel lists it: address and port in hexadecimal digits, and the state.
+    // The connections to a port as listed by the kernel: address and port in hexadecimal digits, and the state.
     private static List<string> Established(int port) => File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6"))
         .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         .Where(fields => fields[1].EndsWith(Hex(port), StringComparison.Ordinal) && fields[3] == "01")

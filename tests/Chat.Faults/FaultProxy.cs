@@ -8,20 +8,20 @@ namespace Chat.Faults;
 /// <summary>What happens to the bytes of one direction.</summary>
 internal enum Way
 {
-    /// <summary>They pass.</summary>
+    /// <summary>They are forwarded.</summary>
     Open,
 
-    /// <summary>They wait, and so does whoever sends them once the buffers are full.</summary>
+    /// <summary>They are held; the sender blocks once the buffers are full.</summary>
     Stalled,
 
-    /// <summary>They are taken and thrown away, for as long as the connection lives.</summary>
+    /// <summary>They are read and discarded until the connection closes.</summary>
     Swallowed,
 }
 
 /// <summary>
-/// A TCP proxy between a node and one of its servers, or between a client and a node, which does to the bytes what
-/// networks do: delays, silence in one direction or both, cuts after so many bytes or in a certain place, resets,
-/// refusals. It knows no protocol.
+/// A TCP proxy between a node and one of its servers, or between a client and a node, that simulates network faults: latency,
+/// silence in one or both directions, cuts after a number of bytes or at a certain place, resets and refusals. It knows no
+/// protocol.
 /// </summary>
 internal sealed class FaultProxy : IAsyncDisposable
 {
@@ -42,38 +42,38 @@ internal sealed class FaultProxy : IAsyncDisposable
 
     public int Port { get; }
 
-    /// <summary>Towards the server.</summary>
+    /// <summary>The direction towards the server.</summary>
     public Way Requests { get; set; }
 
-    /// <summary>Back from the server.</summary>
+    /// <summary>The direction back from the server.</summary>
     public Way Answers { get; set; }
 
-    /// <summary>Added to each direction.</summary>
+    /// <summary>The latency added to each direction.</summary>
     public TimeSpan Latency { get; set; }
 
-    /// <summary>How many connections it has cut.</summary>
+    /// <summary>The number of connections it has cut.</summary>
     public int Cuts { get; private set; }
 
-    /// <summary>The ports from which it is connected to the server.</summary>
+    /// <summary>The local ports of its connections to the server.</summary>
     public IReadOnlyList<int> Ports => [.. links.Keys.Select(link => link.Port)];
 
-    /// <summary>Both directions at once.</summary>
+    /// <summary>Sets both directions.</summary>
     public void Set(Way way) => (Requests, Answers) = (way, way);
 
-    /// <summary>Cuts one connection when the server answers with something like this; the answer does not arrive.</summary>
+    /// <summary>Cuts one connection when the server's reply matches; the reply is not delivered.</summary>
     public void CutAnswer(Func<ReadOnlyMemory<byte>, bool> isIt) => Volatile.Write(ref cutAnswer, isIt);
 
-    /// <summary>Cuts each connection from now on when so many bytes have come back over it, in whatever they are the middle of.</summary>
+    /// <summary>Cuts each connection from now on after the server has sent this many bytes, wherever that is.</summary>
     public void CutAfter(long bytes) => Volatile.Write(ref cutAfter, bytes);
 
-    /// <summary>Resets all connections that there are (RST, not FIN).</summary>
+    /// <summary>Resets all connections (RST, not FIN).</summary>
     public void Reset()
     {
         foreach (var link in links.Keys)
             link.Reset();
     }
 
-    /// <summary>Nobody listens any more, and all connections are reset.</summary>
+    /// <summary>Stops listening and resets all connections.</summary>
     public void Refuse()
     {
         lock (gate)
@@ -85,7 +85,7 @@ internal sealed class FaultProxy : IAsyncDisposable
         Reset();
     }
 
-    /// <summary>Everything passes again.</summary>
+    /// <summary>Removes all faults.</summary>
     public void Heal()
     {
         Set(Way.Open);
@@ -127,7 +127,7 @@ internal sealed class FaultProxy : IAsyncDisposable
         }
         catch (Exception ended) when (ended is SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
         {
-            // Refusing, or over.
+            // Refusing, or disposed.
         }
     }
 
@@ -140,7 +140,7 @@ internal sealed class FaultProxy : IAsyncDisposable
         {
             await server.ConnectAsync(IPAddress.Loopback, target, stopping.Token);
             link.Port = ((IPEndPoint)server.LocalEndPoint!).Port;
-            // Either direction may end alone, as TCP has it; but what breaks one breaks both.
+            // TCP allows either direction to be closed alone; an error breaks both.
             Task[] pumps = [PumpAsync(link, client, server, () => Requests, isAnswer: false), PumpAsync(link, server, client, () => Answers, isAnswer: true)];
             await await Task.WhenAny(pumps);
             await Task.WhenAll(pumps);
@@ -188,7 +188,7 @@ internal sealed class FaultProxy : IAsyncDisposable
 
         to.Shutdown(SocketShutdown.Send);
 
-        // A silent network does not tell of an end either.
+        // A silent network does not deliver the end either.
         async Task<int> ReceiveAsync()
         {
             var received = 0;
@@ -198,7 +198,7 @@ internal sealed class FaultProxy : IAsyncDisposable
             }
             catch (SocketException) when (way() != Way.Open)
             {
-                // Told below, once something is heard again.
+                // Forwarded below, once the network is no longer silent.
             }
 
             while (received == 0 && way() != Way.Open)
@@ -228,7 +228,7 @@ internal sealed class FaultProxy : IAsyncDisposable
                 }
                 catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
                 {
-                    // It has ended before.
+                    // Already closed.
                 }
 
                 socket.Dispose();

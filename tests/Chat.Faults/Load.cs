@@ -7,13 +7,13 @@ using Chat.Invariants;
 
 namespace Chat.Faults;
 
-/// <summary>How many people talk, and how fast.</summary>
-/// <param name="People">An even number: they talk in pairs.</param>
-/// <param name="Devices">Of each of them, each on another node.</param>
-/// <param name="PerSecond">Sends, of all together.</param>
+/// <summary>The size and rate of a load.</summary>
+/// <param name="People">The number of users; even, because they chat in pairs.</param>
+/// <param name="Devices">The number of devices per user, each on another node.</param>
+/// <param name="PerSecond">Sends per second, in total.</param>
 internal sealed record Crowd(int People, int Devices, double PerSecond);
 
-/// <summary>People who talk in pairs, on several devices and nodes, and the record of all that they asked and saw.</summary>
+/// <summary>Users who chat in pairs, on several devices and nodes, and the record of all requests and events.</summary>
 internal sealed class Load : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
@@ -32,10 +32,10 @@ internal sealed class Load : IAsyncDisposable
 
     public IReadOnlyList<ChatNode> Nodes { get; }
 
-    /// <summary>For all handshakes.</summary>
+    /// <summary>Used for all handshakes.</summary>
     public HttpMessageInvoker Handshakes { get; } = new(new SocketsHttpHandler { UseProxy = false });
 
-    /// <summary>Between two sends of a device.</summary>
+    /// <summary>The interval between two sends of a device.</summary>
     public TimeSpan Interval { get; }
 
     public long Began { get; } = Stopwatch.GetTimestamp();
@@ -48,25 +48,25 @@ internal sealed class Load : IAsyncDisposable
 
     public bool IsTalking { get; private set; }
 
-    /// <summary>Nobody repeats any more.</summary>
+    /// <summary>Whether sends are no longer retried.</summary>
     public bool HasGivenUp { get; private set; }
 
-    /// <summary>Nobody comes back any more.</summary>
+    /// <summary>Whether devices no longer reconnect.</summary>
     public bool IsOver { get; private set; }
 
-    /// <summary>Whether devices read everything when they connect, so that what they hold can be compared at the end.</summary>
+    /// <summary>Whether devices load the whole history when they connect, so that their state can be compared at the end.</summary>
     public bool TakesSnapshots { get; private set; }
 
-    /// <summary>How many sends were answered UNAVAILABLE.</summary>
+    /// <summary>The number of sends answered UNAVAILABLE.</summary>
     public int Refused => operations.Count(operation => operation is { Request: Request.Send, Response.Code: "UNAVAILABLE" });
 
-    /// <summary>How often which close code came.</summary>
+    /// <summary>The number of closes by close code.</summary>
     public IReadOnlyDictionary<int, int> Closes => closes;
 
-    /// <summary>What no checker sees.</summary>
+    /// <summary>Errors that no invariant covers.</summary>
     public IReadOnlyCollection<string> Odd => odd;
 
-    /// <summary>Brings everybody in, and lets them talk.</summary>
+    /// <summary>Connects all users and starts the load.</summary>
     public static async Task<Load> StartAsync(Cluster cluster, Crowd crowd, int seed)
     {
         var load = new Load(cluster.Nodes, crowd) { IsTalking = true, TakesSnapshots = true };
@@ -92,7 +92,7 @@ internal sealed class Load : IAsyncDisposable
         return operation;
     }
 
-    /// <summary>How long acks took, 99 of 100 at most, of what was sent in a part of the time.</summary>
+    /// <summary>Returns the 99th percentile of the ack latency of messages sent in an interval.</summary>
     public TimeSpan AckP99(TimeSpan from, TimeSpan to)
     {
         var took = operations.Where(send => send.Request == Request.Send && send.Start >= from && send.Start < to && send.Response is { IsError: false })
@@ -100,19 +100,19 @@ internal sealed class Load : IAsyncDisposable
         return took.Length == 0 ? TimeSpan.Zero : took[(int)(0.99 * (took.Length - 1))];
     }
 
-    /// <summary>The tries of one send, in order.</summary>
+    /// <summary>Returns the attempts of one send, in order.</summary>
     public IReadOnlyList<Operation> Tries(string tempId) => [.. operations.Where(operation => operation.TempId == tempId).OrderBy(operation => operation.Start)];
 
     public void Note(string finding) => odd.Enqueue(finding);
 
-    public void Closed(Line line, int code)
+    public void Closed(ClientSocket socket, int code)
     {
         closes.AddOrUpdate(code, 1, (_, times) => times + 1);
         if (code is >= 4500 or 1003 or 1007 or 1009)
-            Note($"{line.Name} was closed for good: {code}");
+            Note($"{socket.Name} was closed for good: {code}");
     }
 
-    /// <summary>A call over REST.</summary>
+    /// <summary>Makes a REST request.</summary>
     public async Task<HttpResponseMessage> CallAsync(Person person, ChatNode node, HttpMethod method, string path, object? body = null)
     {
         using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
@@ -127,7 +127,7 @@ internal sealed class Load : IAsyncDisposable
         return await response.Content.ReadFromJsonAsync<JsonElement>();
     }
 
-    /// <summary>Everything that somebody can read from a node.</summary>
+    /// <summary>Returns everything that a user can read from a node.</summary>
     public async Task<View> ReadAsync(Person person, int node)
     {
         var list = await GetAsync(person, Nodes[node], "/chat/conversations?limit=200");
@@ -151,7 +151,7 @@ internal sealed class Load : IAsyncDisposable
         };
     }
 
-    /// <summary>The same, if it can be had.</summary>
+    /// <summary>Returns everything that a user can read from a node; null if the node does not answer.</summary>
     public async Task<View?> TryReadAsync(Person person, int node)
     {
         try
@@ -164,17 +164,17 @@ internal sealed class Load : IAsyncDisposable
         }
     }
 
-    /// <summary>Says nothing new, and waits until everything that was begun has its answer.</summary>
-    public async Task FallSilentAsync(TimeSpan patience)
+    /// <summary>Stops new sends and waits until all running ones are answered.</summary>
+    public async Task QuiesceAsync(TimeSpan timeout)
     {
         IsTalking = false;
         var all = Task.WhenAll(talking);
-        await Task.WhenAny(all, Task.Delay(patience));
+        await Task.WhenAny(all, Task.Delay(timeout));
         HasGivenUp = true;
         await all;
     }
 
-    /// <summary>Everybody leaves.</summary>
+    /// <summary>Disconnects all users.</summary>
     public async Task LeaveAsync()
     {
         IsOver = true;
@@ -186,21 +186,21 @@ internal sealed class Load : IAsyncDisposable
     {
         Conversations = [.. People.Select(person => person.Conversation).DistinctBy(conversation => conversation.Id)],
         Operations = [.. operations],
-        Connections = [.. Devices.SelectMany(device => device.Lines).Select(line => line.Told())],
+        Connections = [.. Devices.SelectMany(device => device.Sockets).Select(socket => socket.Record())],
         Views = views,
         Residues = leftovers,
-        // A node that dies is noticed when its leases run out.
+        // The crash of a node is detected when its leases expire.
         PresenceLag = TimeSpan.FromSeconds(65),
     };
 
     public async ValueTask DisposeAsync()
     {
         (IsTalking, HasGivenUp, IsOver) = (false, true, true);
-        foreach (var line in Devices.SelectMany(device => device.Lines))
-            line.Cut();
+        foreach (var socket in Devices.SelectMany(device => device.Sockets))
+            socket.Cut();
         await Task.WhenAll([.. living, .. talking]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        foreach (var line in Devices.SelectMany(device => device.Lines))
-            line.Dispose();
+        foreach (var socket in Devices.SelectMany(device => device.Sockets))
+            socket.Dispose();
         Handshakes.Dispose();
     }
 
@@ -208,7 +208,7 @@ internal sealed class Load : IAsyncDisposable
     {
         User[] users = [new(Guid.NewGuid(), $"p{pair}a"), new(Guid.NewGuid(), $"p{pair}b")];
         var unmet = users.Select(user => new Person(user, new Conversation(Guid.Empty, []), Cluster.TokenFor(user))).ToArray();
-        // Whoever has shown a token is known.
+        // A user who has presented a token is known.
         await GetAsync(unmet[1], Nodes[0], "/chat/unread");
         using var opened = await CallAsync(unmet[0], Nodes[0], HttpMethod.Post, "/chat/conversations", new { userId = users[1].Id });
         opened.EnsureSuccessStatusCode();

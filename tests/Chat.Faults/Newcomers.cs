@@ -3,11 +3,11 @@ using System.Diagnostics;
 
 namespace Chat.Faults;
 
-/// <summary>People of a load who sign in on one more device, one after the other, fetch what there is, and leave again.</summary>
+/// <summary>Users of a load who repeatedly sign in on one more device, fetch what exists, and disconnect.</summary>
 internal sealed class Newcomers : IAsyncDisposable
 {
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
 
     private readonly ConcurrentQueue<(TimeSpan At, TimeSpan Took, bool IsIn)> tries = new();
     private readonly CancellationTokenSource stopping = new();
@@ -20,7 +20,7 @@ internal sealed class Newcomers : IAsyncDisposable
         coming = Task.Run(ComeAsync);
     }
 
-    /// <summary>How long the slowest one took that began in a part of the time, and how many there were, and were refused.</summary>
+    /// <summary>Returns the slowest sign-in that began in an interval, and the numbers of all and of rejected ones.</summary>
     public (TimeSpan Slowest, int Tries, int Refused) Seen(TimeSpan from, TimeSpan to)
     {
         var seen = tries.Where(one => one.At >= from && one.At < to).ToArray();
@@ -42,12 +42,12 @@ internal sealed class Newcomers : IAsyncDisposable
         {
             var person = load.People[number % load.People.Count];
             var (at, began) = (load.Now, Stopwatch.GetTimestamp());
-            using (var line = await Line.OpenAsync(load.Nodes[0], load.Handshakes, $"newcomer {number}", person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Patience))
+            using (var socket = await ClientSocket.OpenAsync(load.Nodes[0], load.Handshakes, $"newcomer {number}", person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout))
             {
-                var isIn = line is not null && await line.CatchUpAsync(Patience);
+                var isIn = socket is not null && await socket.SynchronizeAsync(Timeout);
                 tries.Enqueue((at, Stopwatch.GetElapsedTime(began), isIn));
-                if (line is not null)
-                    await line.LeaveAsync();
+                if (socket is not null)
+                    await socket.LeaveAsync();
             }
 
             await Task.Delay(Every, stopping.Token).ContinueWith(_ => { }, TaskScheduler.Default);

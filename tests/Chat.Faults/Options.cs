@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Chat.Faults;
 
-/// <summary>What was asked for on the command line.</summary>
+/// <summary>The command-line options.</summary>
 internal sealed record Options
 {
     public const string Usage = """
@@ -26,22 +26,22 @@ internal sealed record Options
 
     public int Seed { get; init; } = Random.Shared.Next(1, 1_000_000);
 
-    /// <summary>The short ones mostly wait, for leases and time-outs: side by side they keep two cores busy.</summary>
+    /// <summary>Experiments run in parallel: the short ones mostly wait, for leases and timeouts.</summary>
     public int AtOnce { get => field > 0 ? field : IsShort ? 4 : 1; init; }
 
-    /// <summary>The version that an upgrade begins with, as git knows it.</summary>
+    /// <summary>The git revision that an upgrade starts from.</summary>
     public string Old { get; init; } = Upgrades.LastVersion;
 
     public string? JsonFile { get; init; }
 
     public string? LogFolder { get; init; }
 
-    /// <summary>Another one each time: what is free when it is looked for is taken later, and another run may go side by side.</summary>
+    /// <summary>Random: a port that is free now may be taken later, and another run may be in progress.</summary>
     public int FirstPort { get; init; } = Random.Shared.Next(20_000, 30_000);
 
     public IReadOnlyList<Experiment> Chosen { get; init; } = [];
 
-    /// <summary>Null if it makes no sense.</summary>
+    /// <summary>Parses the arguments; null if they are invalid.</summary>
     public static Options? Read(string[] args)
     {
         var options = new Options();

@@ -4,7 +4,7 @@ using Chat.Faults;
 
 [assembly: SupportedOSPlatform("linux")]
 
-// Runs real servers under faults and holds what clients saw against every promise.
+// Runs real servers under faults and checks what clients observed against every invariant.
 if (Options.Read(args) is not { } options)
 {
     Console.Error.WriteLine(Options.Usage);
@@ -19,13 +19,13 @@ if (options.IsList)
 }
 
 using var reaper = new Reaper();
-var workshop = await Workshop.OpenAsync(reaper, new Ports(options.FirstPort));
+var environment = await TestEnvironment.OpenAsync(reaper, new Ports(options.FirstPort));
 Console.WriteLine($"seed {options.Seed}, {(options.IsShort ? "short" : "full")} sizes, {Environment.ProcessorCount} cores");
 Outcome.Head();
 var outcomes = new List<Outcome>();
 await Parallel.ForEachAsync(options.Chosen, new ParallelOptions { MaxDegreeOfParallelism = options.AtOnce }, async (experiment, _) =>
 {
-    var outcome = await Experiments.RunAsync(experiment, workshop, options);
+    var outcome = await Experiments.RunAsync(experiment, environment, options);
     lock (outcomes)
     {
         outcome.Write();

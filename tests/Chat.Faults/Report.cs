@@ -4,7 +4,7 @@ using Chat.Invariants;
 
 namespace Chat.Faults;
 
-/// <summary>What came of one experiment.</summary>
+/// <summary>The outcome of one experiment.</summary>
 internal sealed record Outcome
 {
     private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
@@ -13,13 +13,13 @@ internal sealed record Outcome
 
     public required int Seed { get; init; }
 
-    /// <summary>Why it could not be done here; null if it was.</summary>
+    /// <summary>Why it could not run here; null if it did.</summary>
     public string? Skipped { get; init; }
 
-    /// <summary>What was not as promised.</summary>
+    /// <summary>Violations.</summary>
     public required IReadOnlyList<string> Findings { get; init; }
 
-    /// <summary>What else was measured.</summary>
+    /// <summary>Additional measurements.</summary>
     public required IReadOnlyDictionary<string, string> Notes { get; init; }
 
     public required Figures Figures { get; init; }
@@ -50,40 +50,40 @@ internal sealed record Outcome
     private static string Short(double? seconds) => seconds is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.00}s") : "";
 }
 
-/// <summary>What happened in an experiment, counted.</summary>
+/// <summary>The measurements of an experiment.</summary>
 internal sealed record Figures
 {
-    /// <summary>Different things that people wanted to say.</summary>
+    /// <summary>Distinct messages that users tried to send.</summary>
     public int Sent { get; init; }
 
-    /// <summary>Those that were answered with yes.</summary>
+    /// <summary>Acknowledged messages.</summary>
     public int Acknowledged { get; init; }
 
-    /// <summary>Arrivals on devices, of those that did not send it.</summary>
+    /// <summary>Arrivals on devices other than the sending one.</summary>
     public int Delivered { get; init; }
 
-    /// <summary>Tries beyond the first.</summary>
+    /// <summary>Attempts beyond the first.</summary>
     public int Repeated { get; init; }
 
-    /// <summary>Answered with yes, and not in the history of every member.</summary>
+    /// <summary>Acknowledged messages missing in the history of a member.</summary>
     public int Lost { get; init; }
 
-    /// <summary>There more than once under one tempId, or brought to one connection more than once.</summary>
+    /// <summary>Messages stored more than once under one tempId or delivered to one connection more than once.</summary>
     public int Doubled { get; init; }
 
-    /// <summary>From the end of the fault until 95 of 100 devices had an answer again.</summary>
+    /// <summary>From the end of the fault until 95 of 100 devices had a reply again.</summary>
     public double? RecoverySeconds { get; init; }
 
-    /// <summary>From the sender's ack to another device that was or came online.</summary>
+    /// <summary>From the sender's ack to the arrival on another device that was or came online.</summary>
     public double? DeliveryP99Seconds { get; init; }
 
-    /// <summary>The longest of these.</summary>
+    /// <summary>The maximum of these.</summary>
     public double? LatestDeliverySeconds { get; init; }
 
-    /// <summary>The same, counted from the end of a fault where one stood between the two.</summary>
+    /// <summary>The maximum, counted from the end of a fault that lay between the two.</summary>
     public double? LatestBeyondFaultsSeconds { get; init; }
 
-    /// <summary>The sums of what was counted, and the worst of what was measured.</summary>
+    /// <summary>Adds up the counts and takes the worst of the latencies.</summary>
     public static Figures operator +(Figures one, Figures other) => new()
     {
         Sent = one.Sent + other.Sent,
@@ -98,7 +98,7 @@ internal sealed record Figures
         LatestBeyondFaultsSeconds = Worse(one.LatestBeyondFaultsSeconds, other.LatestBeyondFaultsSeconds),
     };
 
-    /// <summary>Counts what a load did.</summary>
+    /// <summary>Measures a load.</summary>
     public static Figures Of(Load load, History history, TimeSpan? healed, IReadOnlyList<(TimeSpan From, TimeSpan To)> faults)
     {
         var said = load.Devices.SelectMany(device => device.Said.Select(saying => (Device: device, Saying: saying))).ToArray();
@@ -158,7 +158,7 @@ internal sealed record Figures
 
     private static int DoubledIn(History history)
     {
-        // Only its sender is shown a tempId.
+        // Only the sender sees the tempId.
         var stored = history.Views.SelectMany(view => view.Messages.Values, (view, messages) => (view, messages))
             .SelectMany(own => own.messages.Where(message => message.SenderId == own.view.UserId && message.TempId is not null).GroupBy(message => message.TempId))
             .Where(same => same.Count() > 1)

@@ -2,26 +2,26 @@ using System.Diagnostics;
 
 namespace Chat.Faults;
 
-/// <summary>Waiting for what takes its time.</summary>
+/// <summary>Polls for conditions that take time.</summary>
 internal static class Wait
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Returns when it is so.</summary>
-    /// <exception cref="TimeoutException">It did not come to be so.</exception>
-    public static async Task UntilAsync(string what, TimeSpan patience, Func<Task<bool>> isSo)
+    /// <summary>Returns when the condition holds.</summary>
+    /// <exception cref="TimeoutException">It did not hold in time.</exception>
+    public static async Task UntilAsync(string what, TimeSpan timeout, Func<Task<bool>> isSo)
     {
-        if (await HoldsAsync(patience, isSo) is null)
-            throw new TimeoutException($"Not within {patience.TotalSeconds:0} s: {what}.");
+        if (await HoldsAsync(timeout, isSo) is null)
+            throw new TimeoutException($"Not within {timeout.TotalSeconds:0} s: {what}.");
     }
 
-    /// <summary>How long it took to be so; null if it did not come to be so.</summary>
-    public static async Task<TimeSpan?> HoldsAsync(TimeSpan patience, Func<Task<bool>> isSo)
+    /// <summary>Returns how long it took until the condition held; null if it did not hold in time.</summary>
+    public static async Task<TimeSpan?> HoldsAsync(TimeSpan timeout, Func<Task<bool>> isSo)
     {
         var began = Stopwatch.GetTimestamp();
         while (!await isSo())
         {
-            if (Stopwatch.GetElapsedTime(began) > patience)
+            if (Stopwatch.GetElapsedTime(began) > timeout)
                 return null;
             await Task.Delay(Pause);
         }

@@ -2,11 +2,11 @@ using System.Diagnostics;
 
 namespace Chat.Faults;
 
-/// <summary>Looks at the nodes all the while: whether they answer pings, what their health says, and what they hold.</summary>
+/// <summary>Monitors the nodes: replies to pings, health and resources.</summary>
 internal sealed class Watcher : IAsyncDisposable
 {
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     private readonly CancellationTokenSource stopping = new();
     private readonly Load load;
@@ -21,19 +21,19 @@ internal sealed class Watcher : IAsyncDisposable
             .Concat(load.Nodes.Select(node => Task.Run(() => LookAsync(node)))));
     }
 
-    /// <summary>The slowest answer to a ping.</summary>
+    /// <summary>The slowest reply to a ping.</summary>
     public TimeSpan SlowestPing { get; private set; }
 
-    /// <summary>Nodes that said that they were not ready, with what was missing.</summary>
+    /// <summary>Nodes that were not ready, with the failed checks.</summary>
     public Dictionary<string, string> Unready { get; } = [];
 
-    /// <summary>How often a node did not say that it lives.</summary>
+    /// <summary>How often a node was not live.</summary>
     public int Dead { get; private set; }
 
-    /// <summary>How many threads a node had more than at the start, at most.</summary>
+    /// <summary>The largest increase of a node's thread count since the start.</summary>
     public int MoreThreads { get; private set; }
 
-    /// <summary>How many megabytes a node had more than at the start, at most.</summary>
+    /// <summary>The largest increase of a node's memory since the start, in MB.</summary>
     public long MoreMegabytes { get; private set; }
 
     public async ValueTask DisposeAsync()
@@ -48,19 +48,19 @@ internal sealed class Watcher : IAsyncDisposable
     private async Task PingAsync(ChatNode node)
     {
         var user = new User(Guid.NewGuid(), $"watcher-{node.Port}");
-        using var line = await Line.OpenAsync(node, load.Handshakes, user.Name, user, Cluster.TokenFor(user), new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Patience)
+        using var socket = await ClientSocket.OpenAsync(node, load.Handshakes, user.Name, user, Cluster.TokenFor(user), new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
             ?? throw new InvalidOperationException($"{node.Name} takes no connection.");
-        while (!stopping.IsCancellationRequested && line.Closing is null)
+        while (!stopping.IsCancellationRequested && socket.Closing is null)
         {
             var began = Stopwatch.GetTimestamp();
-            await line.AskAsync("ping", new { }, Patience);
+            await socket.AskAsync("ping", new { }, Timeout);
             var took = Stopwatch.GetElapsedTime(began);
             lock (Unready)
                 SlowestPing = took > SlowestPing ? took : SlowestPing;
             await PauseAsync();
         }
 
-        await line.LeaveAsync();
+        await socket.LeaveAsync();
     }
 
     private async Task LookAsync(ChatNode node)

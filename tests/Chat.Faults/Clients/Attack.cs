@@ -10,8 +10,8 @@ using TcpSocket = System.Net.Sockets.Socket;
 namespace Chat.Faults;
 
 /// <summary>
-/// Somebody who wants the node for themselves: one account at most, one address that nobody else has, and as many sockets and
-/// calls at a time as they like. What came of each is counted.
+/// An attacker who tries to monopolize a node: at most one account, one address shared with nobody, and any worker of concurrent
+/// sockets and requests. The outcomes are counted.
 /// </summary>
 internal sealed class Attack : IDisposable
 {
@@ -19,7 +19,7 @@ internal sealed class Attack : IDisposable
     private const int Openers = 8;
     private static readonly IPAddress Home = new([127, 66, 0, 1]);
     private static readonly string[] Answers = [Accepted, "HTTP/1.1 503"];
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<string, int> counts = new();
     private readonly ChatNode node;
@@ -44,11 +44,11 @@ internal sealed class Attack : IDisposable
 
     public string Token { get; }
 
-    /// <summary>What came of it.</summary>
+    /// <summary>The worker of each outcome.</summary>
     public string Outcome => string.Join(", ", counts.OrderBy(count => count.Key, StringComparer.Ordinal).Select(count => $"{count.Value} {count.Key}"));
 
-    /// <summary>Opens conversations with people who are not there.</summary>
-    public async Task<IReadOnlyList<Guid>> MeetAsync(int people)
+    /// <summary>Opens conversations with users who do not exist.</summary>
+    public async Task<IReadOnlyList<Guid>> OpenConversationsAsync(int people)
     {
         var opened = new ConcurrentBag<Guid>();
         await Parallel.ForEachAsync(Enumerable.Range(0, people), new ParallelOptions { MaxDegreeOfParallelism = Openers }, async (_, cancellation) =>
@@ -60,109 +60,109 @@ internal sealed class Attack : IDisposable
         return [.. opened];
     }
 
-    /// <summary>Says something in each conversation, as often as this.</summary>
+    /// <summary>Sends this many messages to each conversation.</summary>
     public Task FillAsync(IReadOnlyList<Guid> conversations, int messages, string content) => Parallel.ForEachAsync(
         conversations.SelectMany(conversation => Enumerable.Repeat(conversation, messages)), new ParallelOptions { MaxDegreeOfParallelism = Openers }, async (conversation, cancellation) =>
         {
-            // Written by hand: as escapes it would be larger than a body may be.
+            // Written by hand: escaped JSON would exceed the body limit.
             using var body = new StringContent($$"""{"content":"{{content}}","tempId":"{{Guid.NewGuid()}}"}""", Encoding.UTF8, "application/json");
             using var answer = await http.PostAsync(new Uri($"/chat/conversations/{conversation}/messages", UriKind.Relative), body, cancellation);
             answer.EnsureSuccessStatusCode();
         });
 
-    /// <summary>Does it again and again, so many side by side, until it is enough.</summary>
-    /// <param name="atOnce">How many.</param>
-    /// <param name="pause">The least time that one of them takes.</param>
-    /// <param name="doAsync">What the one with this number does; returns what is to be counted.</param>
-    /// <param name="enough">Ends it.</param>
-    public Task RepeatAsync(int atOnce, TimeSpan pause, Func<int, CancellationToken, Task<string>> doAsync, CancellationToken enough) =>
-        Task.WhenAll(Enumerable.Range(0, atOnce).Select(number => Task.Run(async () =>
+    /// <summary>Runs an action repeatedly with this concurrency until cancelled.</summary>
+    /// <param name="concurrency">The worker of concurrent workers.</param>
+    /// <param name="interval">The minimum duration of one iteration.</param>
+    /// <param name="actAsync">The action of the worker with this index; returns the outcome to count.</param>
+    /// <param name="stop">Ends the attack.</param>
+    public Task RepeatAsync(int concurrency, TimeSpan interval, Func<int, CancellationToken, Task<string>> actAsync, CancellationToken stop) =>
+        Task.WhenAll(Enumerable.Range(0, concurrency).Select(worker => Task.Run(async () =>
         {
-            while (!enough.IsCancellationRequested)
+            while (!stop.IsCancellationRequested)
             {
-                var paused = Task.Delay(pause, CancellationToken.None);
+                var delay = Task.Delay(interval, CancellationToken.None);
                 try
                 {
-                    Count(await doAsync(number, enough));
+                    Count(await actAsync(worker, stop));
                 }
-                catch (OperationCanceledException) when (enough.IsCancellationRequested)
+                catch (OperationCanceledException) when (stop.IsCancellationRequested)
                 {
-                    Count("under way at the end");
+                    Count("running at the end");
                     return;
                 }
                 catch (Exception failure) when (failure is SocketException or IOException or HttpRequestException or OperationCanceledException)
                 {
-                    Count("broken off");
+                    Count("connection lost");
                 }
 
-                await paused;
+                await delay;
             }
         })));
 
-    /// <summary>One REST call, of which everything is read.</summary>
-    public async Task<string> CallAsync(string path, CancellationToken enough)
+    /// <summary>Makes one REST request and reads the whole response.</summary>
+    public async Task<string> CallAsync(string path, CancellationToken stop)
     {
-        using var answer = await http.GetAsync(new Uri(path, UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, enough);
-        await answer.Content.CopyToAsync(Stream.Null, enough);
+        using var answer = await http.GetAsync(new Uri(path, UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, stop);
+        await answer.Content.CopyToAsync(Stream.Null, stop);
         return answer.IsSuccessStatusCode ? "answered" : $"answered {(int)answer.StatusCode}";
     }
 
-    /// <summary>Signs in, and is gone again.</summary>
-    public async Task<string> SignInAsync(CancellationToken enough)
+    /// <summary>Signs in and disconnects.</summary>
+    public async Task<string> SignInAsync(CancellationToken stop)
     {
-        using var patience = Within(Patience, enough);
-        using var socket = await OpenAsync(Token, patience.Token);
-        return socket is null ? "refused" : await RawSocket.ReadUntilAsync(socket, ["auth_success"], patience.Token) is null ? "ended by the node" : "let in";
+        using var timeout = Within(Timeout, stop);
+        using var socket = await OpenAsync(Token, timeout.Token);
+        return socket is null ? "rejected" : await RawSocket.ReadUntilAsync(socket, ["auth_success"], timeout.Token) is null ? "closed by the node" : "signed in";
     }
 
-    /// <summary>Signs in, says something, and reads a little at a time as long as the node puts up with it.</summary>
-    public async Task<string> ReadSlowlyAsync(string json, CancellationToken enough)
+    /// <summary>Signs in, sends, and reads a little at a time for as long as the node tolerates it.</summary>
+    public async Task<string> ReadSlowlyAsync(string json, CancellationToken stop)
     {
-        using var socket = await OpenAsync(Token, enough, receiveBuffer: 4096);
+        using var socket = await OpenAsync(Token, stop, receiveBuffer: 4096);
         if (socket is null)
-            return "refused";
-        await socket.SendAsync(RawSocket.Text(json), enough);
+            return "rejected";
+        await socket.SendAsync(RawSocket.Text(json), stop);
         var buffer = new byte[4096];
-        while (await RawSocket.ReadAsync(socket, buffer, enough) > 0)
-            await Task.Delay(TimeSpan.FromMilliseconds(100), enough);
-        return "ended by the node";
+        while (await RawSocket.ReadAsync(socket, buffer, stop) > 0)
+            await Task.Delay(TimeSpan.FromMilliseconds(100), stop);
+        return "closed by the node";
     }
 
-    /// <summary>Opens a socket, sends these bytes, and waits for its end without answering anything.</summary>
-    /// <param name="token">Good, bad or none.</param>
-    /// <param name="bytes">What is sent once the socket is open.</param>
-    /// <param name="enough">Ends it.</param>
-    public async Task<string> OutwaitAsync(string? token, byte[] bytes, CancellationToken enough)
+    /// <summary>Opens a socket, sends these bytes, and waits for the end of the connection without answering anything.</summary>
+    /// <param name="token">Valid, invalid or none.</param>
+    /// <param name="bytes">Sent once the socket is open.</param>
+    /// <param name="stop">Ends the attack.</param>
+    public async Task<string> SendAndWaitAsync(string? token, byte[] bytes, CancellationToken stop)
     {
-        using var socket = await OpenAsync(token, enough);
+        using var socket = await OpenAsync(token, stop);
         if (socket is null)
-            return "refused";
+            return "rejected";
         if (bytes.Length > 0)
-            await socket.SendAsync(bytes, enough);
-        await RawSocket.ReadUntilAsync(socket, [], enough);
-        return "ended by the node";
+            await socket.SendAsync(bytes, stop);
+        await RawSocket.ReadUntilAsync(socket, [], stop);
+        return "closed by the node";
     }
 
-    /// <summary>Connects and says nothing, as long as the node puts up with it.</summary>
-    public async Task<string> SayNothingAsync(CancellationToken enough)
+    /// <summary>Connects and stays silent for as long as the node tolerates it.</summary>
+    public async Task<string> StaySilentAsync(CancellationToken stop)
     {
-        using var socket = await RawSocket.ConnectAsync(node.Port, Home, cancellation: enough);
-        await RawSocket.ReadUntilAsync(socket, [], enough);
-        return "cut in silence";
+        using var socket = await RawSocket.ConnectAsync(node.Port, Home, cancellation: stop);
+        await RawSocket.ReadUntilAsync(socket, [], stop);
+        return "closed while silent";
     }
 
     public void Dispose() => http.Dispose();
 
-    // Null if the node does not take it now.
-    private async Task<TcpSocket?> OpenAsync(string? token, CancellationToken enough, int? receiveBuffer = null)
+    // Null if the node rejects it.
+    private async Task<TcpSocket?> OpenAsync(string? token, CancellationToken stop, int? receiveBuffer = null)
     {
-        var socket = await RawSocket.ConnectAsync(node.Port, Home, receiveBuffer, enough);
+        var socket = await RawSocket.ConnectAsync(node.Port, Home, receiveBuffer, stop);
         try
         {
-            // Ends with a reset: what is closed in order keeps its port for a minute.
+            // Closes with a reset: an orderly close would keep the port in TIME_WAIT for a minute.
             socket.LingerState = new LingerOption(true, 0);
-            await socket.SendAsync(RawSocket.Handshake(token), enough);
-            if (await RawSocket.ReadUntilAsync(socket, Answers, enough) == Accepted)
+            await socket.SendAsync(RawSocket.Handshake(token), stop);
+            if (await RawSocket.ReadUntilAsync(socket, Answers, stop) == Accepted)
                 return socket;
             socket.Dispose();
             return null;
@@ -174,11 +174,11 @@ internal sealed class Attack : IDisposable
         }
     }
 
-    private static CancellationTokenSource Within(TimeSpan patience, CancellationToken enough)
+    private static CancellationTokenSource Within(TimeSpan timeout, CancellationToken stop)
     {
-        var both = CancellationTokenSource.CreateLinkedTokenSource(enough);
-        both.CancelAfter(patience);
-        return both;
+        var linked = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        linked.CancelAfter(timeout);
+        return linked;
     }
 
     private void Count(string what) => counts.AddOrUpdate(what, 1, (_, times) => times + 1);

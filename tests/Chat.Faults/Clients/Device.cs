@@ -5,14 +5,14 @@ using Chat.Invariants;
 namespace Chat.Faults;
 
 /// <summary>
-/// One device as a good client would be written: it comes back with back-off and jitter where the close code lets it,
-/// asks by number for what it missed, and repeats a send under the same tempId until it has an answer. What it says
-/// and when is the seed's.
+/// A device with a well-behaved client: it reconnects with back-off and jitter unless the close code forbids it, syncs by
+/// sequence number, and retries a send under the same tempId until it is answered. What it sends, and when, is derived from the
+/// seed.
 /// </summary>
 internal sealed class Device(Load load, Person person, string name, int home, Random random)
 {
-    // Longer than any answer may take, so that a late one is seen to be late.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    // Longer than any reply may take, so that a late one is detected as late.
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
 
     private readonly Dictionary<Guid, SortedSet<long>> ahead = [];
@@ -20,16 +20,16 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
     private readonly ConcurrentDictionary<Guid, TimeSpan> arrivals = new();
     private readonly List<Saying> said = [];
     private readonly Lock gate = new();
-    private TaskCompletionSource<Line> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource<ClientSocket> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int node = home;
     private int lastText;
     private int lastLine;
 
     public Person Person => person;
 
-    public List<Line> Lines { get; } = [];
+    public List<ClientSocket> Sockets { get; } = [];
 
-    /// <summary>All that it wanted to say.</summary>
+    /// <summary>All messages it has tried to send.</summary>
     public IReadOnlyList<Saying> Said
     {
         get
@@ -39,13 +39,13 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         }
     }
 
-    /// <summary>When each message came here first, pushed or fetched.</summary>
+    /// <summary>When each message first arrived, pushed or fetched.</summary>
     public IReadOnlyDictionary<Guid, TimeSpan> Arrivals => arrivals;
 
-    /// <summary>The line that is open and has caught up, if there is one.</summary>
-    public Line? Current => ready.Task.IsCompletedSuccessfully && ready.Task.Result is { Closing: null } line ? line : null;
+    /// <summary>The open and synchronized socket, if any.</summary>
+    public ClientSocket? Current => ready.Task.IsCompletedSuccessfully && ready.Task.Result is { Closing: null } socket ? socket : null;
 
-    /// <summary>Up to where it has everything.</summary>
+    /// <summary>The sequence number up to which it has everything.</summary>
     public long HeldUpTo
     {
         get
@@ -55,14 +55,14 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         }
     }
 
-    /// <summary>Keeps a line open until the load is over.</summary>
+    /// <summary>Keeps a socket open until the load ends.</summary>
     public async Task LiveAsync()
     {
         var failures = 0;
         while (!load.IsOver)
         {
-            var line = await OpenAsync();
-            if (line is null || !await CatchUpAsync(line))
+            var socket = await OpenAsync();
+            if (socket is null || !await SynchronizeAsync(socket))
             {
                 failures++;
                 node = (node + 1) % load.Nodes.Count;
@@ -71,17 +71,17 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
             }
 
             failures = 0;
-            ready.TrySetResult(line);
-            var code = await line.Ended;
+            ready.TrySetResult(socket);
+            var code = await socket.Ended;
             ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
             if (load.IsOver)
                 return;
-            load.Closed(line, code);
+            load.Closed(socket, code);
             await PauseAsync(TimeSpan.FromMilliseconds(500));
         }
     }
 
-    /// <summary>Says something now and then, until the load falls silent.</summary>
+    /// <summary>Sends messages at intervals until the load is quiesced.</summary>
     public async Task TalkAsync()
     {
         await Task.Delay(load.Interval * random.NextDouble());
@@ -95,9 +95,9 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         }
     }
 
-    /// <summary>Says something, however often it takes.</summary>
-    /// <param name="content">What.</param>
-    /// <param name="mayCall">Whether some of the tries may go over REST.</param>
+    /// <summary>Sends a message, with as many attempts as it takes.</summary>
+    /// <param name="content">The content.</param>
+    /// <param name="mayCall">Whether some attempts may use REST.</param>
     public async Task<Saying> SayAsync(string content, bool mayCall = true)
     {
         Saying saying;
@@ -128,7 +128,7 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         return saying;
     }
 
-    /// <summary>One try of a send, under a tempId of the caller's.</summary>
+    /// <summary>Makes one attempt to send, under the caller's tempId.</summary>
     public Task<Operation?> TryAsync(string content, string tempId, bool overRest)
     {
         var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now, ConversationId = person.Conversation.Id, Content = content, TempId = tempId };
@@ -137,29 +137,29 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
 
     public async Task LeaveAsync()
     {
-        if (Current is { } line)
-            await line.LeaveAsync();
+        if (Current is { } socket)
+            await socket.LeaveAsync();
     }
 
-    private async Task<Line?> OpenAsync()
+    private async Task<ClientSocket?> OpenAsync()
     {
         Dictionary<Guid, long> start;
         lock (gate)
             start = new(held) { [person.Conversation.Id] = held.GetValueOrDefault(person.Conversation.Id) };
-        var line = await Line.OpenAsync(load.Nodes[node], load.Handshakes, $"{name}#{++lastLine}@{node}", person.User, person.Token, start, load.Began, Take, Patience);
-        if (line is not null)
-            Lines.Add(line);
-        return line;
+        var socket = await ClientSocket.OpenAsync(load.Nodes[node], load.Handshakes, $"{name}#{++lastLine}@{node}", person.User, person.Token, start, load.Began, Take, Timeout);
+        if (socket is not null)
+            Sockets.Add(socket);
+        return socket;
     }
 
-    // Again and again on the same line: a node whose database is away keeps its sockets.
-    private async Task<bool> CatchUpAsync(Line line)
+    // Retries on the same socket: a node keeps its sockets while its database is unavailable.
+    private async Task<bool> SynchronizeAsync(ClientSocket socket)
     {
-        while (!await line.CatchUpAsync(Patience))
+        while (!await socket.SynchronizeAsync(Timeout))
         {
-            if (line.Closing is not null || load.IsOver)
+            if (socket.Closing is not null || load.IsOver)
             {
-                load.Closed(line, await line.Ended);
+                load.Closed(socket, await socket.Ended);
                 return false;
             }
 
@@ -167,19 +167,19 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         }
 
         if (load.TakesSnapshots)
-            line.Snapshot = await load.TryReadAsync(person, node);
+            socket.Snapshot = await load.TryReadAsync(person, node);
         return true;
     }
 
     private async Task<Operation?> AskAsync(Operation asked)
     {
-        if (await LineAsync() is not { } line)
+        if (await SocketAsync() is not { } socket)
             return null;
-        var (answer, start) = await line.AskAsync("message.send", new { conversationId = asked.ConversationId, content = asked.Content, tempId = asked.TempId }, Patience);
-        // As an app would: what does not answer is not worth staying with.
-        if (answer is null && line.Closing is null)
-            line.Cut();
-        return load.Note(asked with { Connection = line.Name, Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
+        var (answer, start) = await socket.AskAsync("message.send", new { conversationId = asked.ConversationId, content = asked.Content, tempId = asked.TempId }, Timeout);
+        // Like a real client: an unresponsive connection is dropped.
+        if (answer is null && socket.Closing is null)
+            socket.Cut();
+        return load.Note(asked with { Connection = socket.Name, Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
     }
 
     private async Task<Operation?> CallAsync(Operation asked)
@@ -208,10 +208,10 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
     private async Task ReadAsync()
     {
         var upTo = HeldUpTo;
-        if (upTo == 0 || await LineAsync() is not { } line)
+        if (upTo == 0 || await SocketAsync() is not { } socket)
             return;
-        var asked = new Operation { Request = Request.Read, UserId = person.User.Id, Connection = line.Name, Start = default, ConversationId = person.Conversation.Id, UpTo = upTo };
-        var (answer, start) = await line.AskAsync("message.read", new { conversationId = asked.ConversationId, upTo }, Patience);
+        var asked = new Operation { Request = Request.Read, UserId = person.User.Id, Connection = socket.Name, Start = default, ConversationId = person.Conversation.Id, UpTo = upTo };
+        var (answer, start) = await socket.AskAsync("message.read", new { conversationId = asked.ConversationId, upTo }, Timeout);
         load.Note(asked with { Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
     }
 
@@ -227,12 +227,12 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         return true;
     }
 
-    private async Task<Line?> LineAsync()
+    private async Task<ClientSocket?> SocketAsync()
     {
         while (!load.HasGivenUp)
         {
-            if (Current is { } line)
-                return line;
+            if (Current is { } socket)
+                return socket;
             await Task.WhenAny(ready.Task, Task.Delay(50));
             if (ready.Task.IsCompleted && Current is null)
                 await Task.Delay(20);

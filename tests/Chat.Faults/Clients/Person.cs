@@ -2,15 +2,15 @@ using Chat.Invariants;
 
 namespace Chat.Faults;
 
-/// <summary>Somebody who talks with one other person, over some devices.</summary>
-/// <param name="User">Who.</param>
-/// <param name="Conversation">Where.</param>
+/// <summary>A user who chats with one other user, on several devices.</summary>
+/// <param name="User">The user.</param>
+/// <param name="Conversation">Their conversation.</param>
 /// <param name="Token">Their token.</param>
 internal sealed record Person(User User, Conversation Conversation, string Token);
 
-/// <summary>What became of one thing that somebody wanted to say, over all its tries.</summary>
-/// <param name="TempId">The same in all of them.</param>
-/// <param name="Begun">When the first one began.</param>
-/// <param name="Acked">When one was answered with yes.</param>
-/// <param name="MessageId">The message.</param>
+/// <summary>The outcome of one message over all attempts to send it.</summary>
+/// <param name="TempId">The tempId of all attempts.</param>
+/// <param name="Begun">When the first attempt began.</param>
+/// <param name="Acked">When an attempt was acknowledged.</param>
+/// <param name="MessageId">The message id.</param>
 internal sealed record Saying(string TempId, TimeSpan Begun, TimeSpan? Acked, Guid? MessageId);

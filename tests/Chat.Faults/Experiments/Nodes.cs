@@ -1,47 +1,47 @@
 namespace Chat.Faults;
 
-/// <summary>What happens to nodes.</summary>
+/// <summary>Faults of nodes.</summary>
 internal static class Nodes
 {
-    public static async Task KilledAsync(Trial trial)
+    public static async Task KilledAsync(ExperimentRun run)
     {
-        await using var cluster = await trial.StartAsync(new Plan());
-        await using var load = await trial.TalkAsync(cluster);
-        await trial.GoOnAsync(2, 5);
-        for (var round = 0; round < trial.Sized(1, 4); round++)
+        await using var cluster = await run.StartAsync(new Plan());
+        await using var load = await run.TalkAsync(cluster);
+        await run.GoOnAsync(2, 5);
+        for (var round = 0; round < run.Sized(1, 4); round++)
         {
-            var victim = cluster.Nodes[trial.Random.Next(cluster.Nodes.Count)];
+            var victim = cluster.Nodes[run.Random.Next(cluster.Nodes.Count)];
             await victim.KillAsync();
-            trial.Heal(load);
-            await trial.GoOnAsync(2, 5);
+            run.Heal(load);
+            await run.GoOnAsync(2, 5);
             await victim.StartAsync();
-            await trial.GoOnAsync(1, 3);
+            await run.GoOnAsync(1, 3);
         }
 
-        // The others' clients are undisturbed: nobody else's socket was closed.
-        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        // Clients of the other nodes are undisturbed: none of their sockets was closed.
+        await run.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(65));
         var others = load.Closes.Where(close => close.Key != 1006).ToArray();
-        trial.Expect(others.Length == 0, $"a kill leaves no close codes, and there were {string.Join(", ", others)}");
+        run.Expect(others.Length == 0, $"a kill leaves no close codes, and there were {string.Join(", ", others)}");
     }
 
     /// <summary>
-    /// The machine of a node vanishes, and nobody is told: to PostgreSQL it is still connected, perhaps in the middle of
-    /// a transaction that holds the lock of a conversation. Its clients find out by themselves.
+    /// A node's machine disappears without notice: to PostgreSQL it is still connected, perhaps in the middle of a transaction
+    /// that holds a conversation's lock. Its clients have to find out by themselves.
     /// </summary>
-    public static async Task LostAsync(Trial trial)
+    public static async Task LostAsync(ExperimentRun run)
     {
-        await using var cluster = await trial.StartAsync(new Plan());
-        await using var load = await trial.TalkAsync(cluster);
-        await trial.GoOnAsync(2, 5);
-        for (var round = 0; round < trial.Sized(1, 4); round++)
+        await using var cluster = await run.StartAsync(new Plan());
+        await using var load = await run.TalkAsync(cluster);
+        await run.GoOnAsync(2, 5);
+        for (var round = 0; round < run.Sized(1, 4); round++)
         {
-            var victim = trial.Random.Next(cluster.Nodes.Count);
+            var victim = run.Random.Next(cluster.Nodes.Count);
             foreach (var proxy in (FaultProxy[])[cluster.ToPostgres[victim], cluster.ToRedis[victim]])
                 proxy.Set(Way.Stalled);
             await Task.Delay(100);
             await cluster.Nodes[victim].KillAsync();
-            trial.Heal(load);
-            await trial.GoOnAsync(8, 10);
+            run.Heal(load);
+            await run.GoOnAsync(8, 10);
             foreach (var proxy in (FaultProxy[])[cluster.ToPostgres[victim], cluster.ToRedis[victim]])
             {
                 proxy.Reset();
@@ -49,34 +49,34 @@ internal static class Nodes
             }
 
             await cluster.Nodes[victim].StartAsync();
-            await trial.GoOnAsync(1, 3);
+            await run.GoOnAsync(1, 3);
         }
 
-        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(10), presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        await run.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(10), presenceSettlesWithin: TimeSpan.FromSeconds(65));
     }
 
-    public static async Task RollingRestartAsync(Trial trial)
+    public static async Task RollingRestartAsync(ExperimentRun run)
     {
-        await using var cluster = await trial.StartAsync(new Plan());
-        await using var load = await trial.TalkAsync(cluster);
-        await trial.GoOnAsync(1, 5);
+        await using var cluster = await run.StartAsync(new Plan());
+        await using var load = await run.TalkAsync(cluster);
+        await run.GoOnAsync(1, 5);
         var slowest = TimeSpan.Zero;
-        for (var round = 0; round < trial.Sized(1, 3); round++)
+        for (var round = 0; round < run.Sized(1, 3); round++)
         {
             foreach (var node in cluster.Nodes)
             {
                 var took = await node.TerminateAsync();
                 slowest = took > slowest ? took : slowest;
                 await node.StartAsync();
-                trial.Heal(load);
-                await trial.GoOnAsync(0.5, 3);
+                run.Heal(load);
+                await run.GoOnAsync(0.5, 3);
             }
         }
 
-        trial.Note("slowest stop", slowest);
-        trial.Expect(slowest < TimeSpan.FromSeconds(30), $"a stop took {slowest.TotalSeconds:0.0} s");
-        await trial.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
-        trial.Expect(load.Closes.ContainsKey(1012), "nobody was closed with 1012");
-        trial.Expect(!load.Closes.ContainsKey(1006), $"{load.Closes.GetValueOrDefault(1006)} connections broke instead of being closed");
+        run.Note("slowest stop", slowest);
+        run.Expect(slowest < TimeSpan.FromSeconds(30), $"a stop took {slowest.TotalSeconds:0.0} s");
+        await run.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5));
+        run.Expect(load.Closes.ContainsKey(1012), "no client was closed with 1012");
+        run.Expect(!load.Closes.ContainsKey(1006), $"{load.Closes.GetValueOrDefault(1006)} connections broke instead of being closed");
     }
 }

@@ -3,20 +3,20 @@ using Chat.Invariants;
 
 namespace Chat.Faults;
 
-/// <summary>Repeats and numbers in every corner: nothing fails here but the clients' luck.</summary>
+/// <summary>Duplicates and sequence numbers in every constellation; nothing is broken here except the clients' luck.</summary>
 internal static class Numbers
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(8);
 
-    /// <summary>The same send twice within ten milliseconds, on two nodes, and over REST on a third.</summary>
-    public static async Task TwinsAsync(Trial trial)
+    /// <summary>Sends the same message twice within ten milliseconds on two nodes, and over REST on a third.</summary>
+    public static async Task DuplicateSendsAsync(ExperimentRun run)
     {
-        await using var cluster = await trial.StartAsync(new Plan());
-        await using var load = await trial.TalkAsync(cluster);
+        await using var cluster = await run.StartAsync(new Plan());
+        await using var load = await run.TalkAsync(cluster);
         var different = 0;
-        for (var round = 0; round < trial.Sized(60, 500); round++)
+        for (var round = 0; round < run.Sized(60, 500); round++)
         {
-            var pair = load.Devices.GroupBy(device => device.Person).ElementAt(trial.Random.Next(load.People.Count)).ToArray();
+            var pair = load.Devices.GroupBy(device => device.Person).ElementAt(run.Random.Next(load.People.Count)).ToArray();
             var (content, tempId) = ($"twice {round}", $"twin-{round}");
             var answers = await Task.WhenAll(
                 pair[0].TryAsync(content, tempId, overRest: false),
@@ -25,23 +25,23 @@ internal static class Numbers
             different += answers.Select(answer => answer?.Acked?.Id).Distinct().Count() == 1 ? 0 : 1;
         }
 
-        trial.Expect(different == 0, $"{different} sends got different answers at once");
-        await trial.JudgeAsync(cluster, load);
+        run.Expect(different == 0, $"{different} sends got different answers at once");
+        await run.JudgeAsync(cluster, load);
 
         async Task<T> LaterAsync<T>(Func<Task<T>> what)
         {
-            await Task.Delay(trial.Random.Next(10));
+            await Task.Delay(run.Random.Next(10));
             return await what();
         }
     }
 
-    /// <summary>Sync, on a node that the device has never seen, with numbers that make sense and that do not.</summary>
-    public static async Task SyncAsync(Trial trial)
+    /// <summary>Syncs on a node that the device has never used, with valid and invalid sequence numbers.</summary>
+    public static async Task SyncAsync(ExperimentRun run)
     {
-        await using var cluster = await trial.StartAsync(new Plan());
-        await using var load = await trial.TalkAsync(cluster);
-        await trial.GoOnAsync(2, 5);
-        await load.FallSilentAsync(Patience);
+        await using var cluster = await run.StartAsync(new Plan());
+        await using var load = await run.TalkAsync(cluster);
+        await run.GoOnAsync(2, 5);
+        await load.QuiesceAsync(Timeout);
         var (person, stranger) = (load.People[0], load.People[2]);
         var conversation = person.Conversation.Id;
         foreach (var node in load.Nodes)
@@ -59,37 +59,37 @@ internal static class Numbers
             await Expect(node, "nobody's", Seen(Guid.NewGuid(), "7"), "sync.done", seq);
         }
 
-        await trial.JudgeAsync(cluster, load);
+        await run.JudgeAsync(cluster, load);
 
         async Task Expect(ChatNode node, string what, string conversations, string end, long messages)
         {
-            using var line = await Line.OpenAsync(node, load.Handshakes, what, person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Patience)
+            using var socket = await ClientSocket.OpenAsync(node, load.Handshakes, what, person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
                 ?? throw new InvalidOperationException($"{node.Name} takes no connection.");
             var (found, last) = (0, "nothing");
             for (var seen = conversations; ;)
             {
-                var parts = await line.CollectAsync("sync", JsonDocument.Parse($$"""{"conversations":{{seen}}}""").RootElement, frame => frame.Type != "sync.conversation", Patience);
+                var parts = await socket.CollectAsync("sync", JsonDocument.Parse($$"""{"conversations":{{seen}}}""").RootElement, frame => frame.Type != "sync.conversation", Timeout);
                 var all = parts.Where(part => part.Type == "sync.conversation").ToArray();
                 found += all.Sum(part => part.Payload.GetProperty("messages").GetArrayLength());
                 last = parts is [.., { } final] ? final.Type == "error" ? final.Payload.GetProperty("code").GetString()! : final.Type : "nothing";
-                trial.Expect(!all.SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).Any(message => message.ConversationId != conversation), $"sync ({what}) showed what is somebody else's");
+                run.Expect(!all.SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).Any(message => message.ConversationId != conversation), $"sync ({what}) showed what is somebody else's");
                 if (!all.Any(part => part.Payload.GetProperty("hasMore").GetBoolean()))
                     break;
                 seen = Seen(conversation, $"{all[^1].Payload.GetProperty("messages").EnumerateArray().Last().GetProperty("changedSeq").GetInt64()}");
             }
 
-            trial.Expect(last == end && found == messages, $"sync ({what}, {node.Name}) gave {found} messages and {last}, not {messages} and {end}");
-            await line.LeaveAsync();
+            run.Expect(last == end && found == messages, $"sync ({what}, {node.Name}) gave {found} messages and {last}, not {messages} and {end}");
+            await socket.LeaveAsync();
         }
     }
 
     /// <summary>One node's clock is an hour ahead and another's an hour behind, then a second each.</summary>
-    public static async Task ClockAsync(Trial trial)
+    public static async Task ClockAsync(ExperimentRun run)
     {
-        await using var cluster = await trial.StartAsync(new Plan { HasFailpoints = true });
-        await using var load = await trial.TalkAsync(cluster, new Crowd(8, 3, trial.Sized(60, 300)));
-        await trial.GoOnAsync(1, 3);
-        foreach (var offset in trial.Sized<TimeSpan[]>([TimeSpan.FromHours(1)], [TimeSpan.FromHours(1), TimeSpan.FromSeconds(1)]))
+        await using var cluster = await run.StartAsync(new Plan { HasFailpoints = true });
+        await using var load = await run.TalkAsync(cluster, new Crowd(8, 3, run.Sized(60, 300)));
+        await run.GoOnAsync(1, 3);
+        foreach (var offset in run.Sized<TimeSpan[]>([TimeSpan.FromHours(1)], [TimeSpan.FromHours(1), TimeSpan.FromSeconds(1)]))
         {
             cluster.Nodes[1].Special["Failpoints__ClockOffset"] = $"{offset}";
             cluster.Nodes[2].Special["Failpoints__ClockOffset"] = $"-{offset}";
@@ -99,13 +99,13 @@ internal static class Numbers
                 await node.StartAsync();
             }
 
-            trial.Heal(load);
-            // Longer than a lease is renewed, and in the full size longer than one lasts.
-            await trial.GoOnAsync(13, 45);
+            run.Heal(load);
+            // Longer than the renewal interval of a lease; in the full size longer than a lease.
+            await run.GoOnAsync(13, 45);
         }
 
-        await trial.JudgeAsync(cluster, load);
-        trial.Expect(load.Closes.Keys.All(code => code is 1012 or 1006), $"a wrong clock closed connections: {string.Join(", ", load.Closes)}");
+        await run.JudgeAsync(cluster, load);
+        run.Expect(load.Closes.Keys.All(code => code is 1012 or 1006), $"a wrong clock closed connections: {string.Join(", ", load.Closes)}");
     }
 
     private static string Seen(Guid conversation, string number) => $$"""{"{{conversation}}":{{number}}}""";

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Chat.Faults;
 
-/// <summary>One server process. It comes back under the same address, as behind a load balancer.</summary>
+/// <summary>A server process. It restarts on the same address, as behind a load balancer.</summary>
 internal sealed class ChatNode(string name, string assembly, int port, IReadOnlyDictionary<string, string> settings, string logFile, Reaper reaper, int? files = null) : IAsyncDisposable
 {
     /// <summary>The setting for the port of <c>/metrics</c>.</summary>
@@ -20,7 +20,7 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
 
     public string Name => name;
 
-    /// <summary>The server's program, from the next start on.</summary>
+    /// <summary>The server binary, used from the next start on.</summary>
     public string Assembly { get; set; } = assembly;
 
     public int Port => port;
@@ -29,15 +29,15 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
 
     public Uri Address => http.BaseAddress!;
 
-    /// <summary>Settings besides the usual ones, from the next start on.</summary>
+    /// <summary>Additional settings, used from the next start on.</summary>
     public Dictionary<string, string> Special { get; } = [];
 
-    /// <summary>For REST calls; who asks is said with each.</summary>
+    /// <summary>For REST calls; each sets the caller's token.</summary>
     public HttpClient Http => http;
 
     public Footprint Footprint => child!.Footprint();
 
-    /// <summary>What its process has worked since it was started.</summary>
+    /// <summary>The processor time of its process since the start.</summary>
     public TimeSpan ProcessorTime => child!.ProcessorTime;
 
     public bool IsRunning => child is { IsRunning: true };
@@ -55,7 +55,7 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
         });
     }
 
-    /// <summary>Runs one of the server's commands to its end.</summary>
+    /// <summary>Runs a server command to completion.</summary>
     public async Task RunAsync(string command)
     {
         await using var run = Child.Start(Command([command]), logFile, reaper);
@@ -63,14 +63,14 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
             throw new InvalidOperationException($"{command} failed: {(await File.ReadAllLinesAsync(logFile)).LastOrDefault()}");
     }
 
-    /// <summary>Without any warning (SIGKILL).</summary>
+    /// <summary>Kills it without warning (SIGKILL).</summary>
     public async Task KillAsync()
     {
         child!.Send(Signal.Kill);
         await child.ExitAsync(StartLimit);
     }
 
-    /// <summary>As an init system stops it (SIGTERM).</summary>
+    /// <summary>Stops it as an init system does (SIGTERM).</summary>
     /// <returns>How long it took.</returns>
     public async Task<TimeSpan> TerminateAsync()
     {
@@ -80,10 +80,10 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
         return Stopwatch.GetElapsedTime(began);
     }
 
-    /// <summary>Waits until it has ended itself.</summary>
-    public Task<int> ExitAsync(TimeSpan patience) => child!.ExitAsync(patience);
+    /// <summary>Waits until it has exited by itself.</summary>
+    public Task<int> ExitAsync(TimeSpan timeout) => child!.ExitAsync(timeout);
 
-    /// <summary>What <c>/health/live</c> or <c>/health/ready</c> says.</summary>
+    /// <summary>Returns the response of <c>/health/live</c> or <c>/health/ready</c>.</summary>
     public async Task<(bool IsOk, string What)> HealthAsync(string which)
     {
         try
@@ -97,12 +97,12 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
         }
     }
 
-    /// <summary>What the node says of itself in a metric.</summary>
+    /// <summary>Returns the value of one of the node's metrics.</summary>
     public async Task<int> MetricAsync(string metric)
     {
         var all = await http.GetStringAsync(new Uri($"http://127.0.0.1:{settings[AdminPort]}/metrics"));
         var lines = all.Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal) && line[metric.Length] is '{' or ' ').ToArray();
-        // Its name, its labels, its value and when.
+        // Name, labels, value and timestamp.
         return lines.Length > 0
             ? lines.Sum(line => int.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], CultureInfo.InvariantCulture))
             : throw new InvalidOperationException($"{name} has no {metric}.");

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 
 namespace Chat.Faults;
 
-/// <summary>Signals, by their Linux numbers.</summary>
+/// <summary>Signals by their Linux numbers.</summary>
 internal enum Signal
 {
     Interrupt = 2,
@@ -16,12 +16,12 @@ internal enum Signal
     Stop = 19,
 }
 
-/// <summary>What a process holds.</summary>
-/// <param name="ResidentMegabytes">Memory.</param>
-/// <param name="Threads">Threads.</param>
+/// <summary>The resources of a process.</summary>
+/// <param name="ResidentMegabytes">The resident memory, in MB.</param>
+/// <param name="Threads">The number of threads.</param>
 internal readonly record struct Footprint(long ResidentMegabytes, int Threads);
 
-/// <summary>A real process of the bench's: a node, PostgreSQL, Redis. What it says is in a file.</summary>
+/// <summary>A child process: a node, PostgreSQL or Redis. Its output goes to a file.</summary>
 internal sealed class Child : IAsyncDisposable
 {
     private readonly Process process;
@@ -40,7 +40,7 @@ internal sealed class Child : IAsyncDisposable
 
     public bool IsRunning => !process.HasExited;
 
-    /// <summary>What it has worked so far.</summary>
+    /// <summary>Its processor time so far.</summary>
     public TimeSpan ProcessorTime => process.TotalProcessorTime;
 
     public static Child Start(ProcessStartInfo command, string logFile, Reaper reaper)
@@ -59,16 +59,16 @@ internal sealed class Child : IAsyncDisposable
 
     public void Send(Signal signal) => Send(Id, signal);
 
-    /// <summary>To the process and all that it has started.</summary>
+    /// <summary>Sends a signal to the process and all of its descendants.</summary>
     public void SendToAll(Signal signal)
     {
         foreach (var pid in Family())
             Send(pid, signal);
     }
 
-    public async Task<int> ExitAsync(TimeSpan patience)
+    public async Task<int> ExitAsync(TimeSpan timeout)
     {
-        using var deadline = new CancellationTokenSource(patience);
+        using var deadline = new CancellationTokenSource(timeout);
         await process.WaitForExitAsync(deadline.Token);
         return process.ExitCode;
     }
@@ -85,7 +85,7 @@ internal sealed class Child : IAsyncDisposable
     {
         if (!process.HasExited)
         {
-            // A stopped process does not end by itself, and the children of a killed PostgreSQL must run to notice.
+            // A stopped process does not exit, and the children of a killed PostgreSQL must run to notice.
             SendToAll(Signal.Continue);
             Send(Signal.Kill);
         }
@@ -128,7 +128,7 @@ internal sealed class Child : IAsyncDisposable
     {
         try
         {
-            // The name, in brackets, may hold anything; behind it come the state and the parent.
+            // The name, in parentheses, may contain anything; state and parent follow it.
             var stat = File.ReadAllText($"/proc/{pid}/stat");
             return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture);
         }

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Chat.Faults;
 
 /// <summary>
-/// Ports of 127.0.0.1, one after the other from a first one, which lies below those that the system gives to outgoing
-/// connections: a server that is down must find its port free when it comes back.
+/// Allocates ports on 127.0.0.1 in ascending order, below the ephemeral range: a server that was stopped must find its port free
+/// when it restarts.
 /// </summary>
 internal sealed class Ports(int first)
 {
@@ -24,7 +24,7 @@ internal sealed class Ports(int first)
             }
             catch (SocketException)
             {
-                // Somebody else's: the next one.
+                // In use: try the next one.
             }
         }
     }

@@ -4,32 +4,32 @@ using Npgsql;
 
 namespace Chat.Faults;
 
-/// <summary>A PostgreSQL of the bench's, as durable as a real one, which can be stopped in every way there is.</summary>
+/// <summary>A PostgreSQL server with production durability that can be stopped in every possible way.</summary>
 internal sealed class PostgresServer(PostgresFiles files, string folder, int port, string logFile, Reaper reaper) : IAsyncDisposable
 {
-    /// <summary>Of this run's servers, to which other accounts of the machine could connect otherwise.</summary>
+    /// <summary>The password of this run's servers, which other accounts of the machine could connect to otherwise.</summary>
     public static readonly string Password = Secrets.New();
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private Child? child;
 
-    /// <summary>More settings, <c>name=value</c>, from the next start on.</summary>
+    /// <summary>Additional settings, <c>name=value</c>, used from the next start on.</summary>
     public List<string> Settings { get; } = [];
 
     public int Port => port;
 
-    /// <summary>The data folder, from the next start on.</summary>
+    /// <summary>The data folder, used from the next start on.</summary>
     public string Data { get; set; } = folder;
 
     public static string ConnectionTo(int port, int poolSize = 40) => string.Create(
         CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={port};Username={PostgresFiles.Name};Password={Password};Database={PostgresFiles.Name};SSL Mode=Disable;Maximum Pool Size={poolSize}");
 
-    /// <summary>Not by way of a proxy, and out of a pool of its own.</summary>
+    /// <summary>Connects directly, not through a proxy, with a pool of its own.</summary>
     public string Direct => $"{ConnectionTo(port)};Pooling=false;Timeout=5";
 
     /// <summary>
-    /// Whether these bytes end an answer outside of a transaction (ReadyForQuery, idle): what was asked is committed.
-    /// Under load that is a batch of messages nearly always; now and then it is a mere question.
+    /// Returns whether these bytes end a reply outside of a transaction (ReadyForQuery, idle): the request is committed. Under load
+    /// that is nearly always a batch of messages; occasionally it is a query.
     /// </summary>
     public static bool SaysDone(ReadOnlyMemory<byte> answer) => answer.Span.EndsWith("Z\0\0\0\u0005I"u8);
 
@@ -57,10 +57,10 @@ internal sealed class PostgresServer(PostgresFiles files, string folder, int por
         });
     }
 
-    /// <summary>It may have given up by itself, or not.</summary>
+    /// <summary>Starts it; it may or may not have exited by itself.</summary>
     public async Task StartIfStoppedAsync()
     {
-        // One that is about to give up has not yet.
+        // One that is about to exit may not have done so yet.
         await Task.Delay(1000);
         if (child!.IsRunning)
             return;
@@ -68,13 +68,13 @@ internal sealed class PostgresServer(PostgresFiles files, string folder, int por
         await StartAsync();
     }
 
-    /// <summary>Waits for nobody: what is under way is rolled back (<c>fast</c>).</summary>
+    /// <summary>Stops without waiting for clients; running transactions are rolled back (<c>fast</c>).</summary>
     public Task StopFastAsync() => StopAsync(Signal.Interrupt);
 
-    /// <summary>Like a crash: nothing is written any more (<c>immediate</c>).</summary>
+    /// <summary>Stops like a crash, without writing anything (<c>immediate</c>).</summary>
     public Task StopImmediatelyAsync() => StopAsync(Signal.Quit);
 
-    /// <summary>Every process of it stands still; connections stay and nothing is answered.</summary>
+    /// <summary>Suspends all of its processes; connections stay open and nothing is answered.</summary>
     public void Pause() => child!.SendToAll(Signal.Stop);
 
     public void Resume() => child!.SendToAll(Signal.Continue);
@@ -111,7 +111,7 @@ internal sealed class PostgresServer(PostgresFiles files, string folder, int por
     }
 }
 
-/// <summary>PostgreSQL's programs, its account, and a database with the server's schema that every experiment gets a copy of.</summary>
+/// <summary>PostgreSQL's binaries and account, and a template database with the server's schema that each experiment copies.</summary>
 internal sealed class PostgresFiles(ServiceAccount account, PostgresBinaries binaries, string folder)
 {
     public const string Name = EmbeddedPostgres.Name;
@@ -138,7 +138,7 @@ internal sealed class PostgresFiles(ServiceAccount account, PostgresBinaries bin
         return files;
     }
 
-    /// <summary>A copy of the template, for a server of its own.</summary>
+    /// <summary>Copies the template for a server of its own.</summary>
     public async Task<string> CopyAsync(string name)
     {
         var copy = Path.Combine(folder, name);
@@ -146,10 +146,10 @@ internal sealed class PostgresFiles(ServiceAccount account, PostgresBinaries bin
         return copy;
     }
 
-    /// <summary>The template's own folder, for as long as no experiment runs.</summary>
+    /// <summary>The folder of the template; only used while no experiment runs.</summary>
     public string Open() => Template;
 
-    /// <summary>Runs a program as PostgreSQL's account.</summary>
+    /// <summary>Runs a program under PostgreSQL's account.</summary>
     public Task RunAsync(string program, params string[] arguments) => Check(account, "/bin/sh", ["-c", "exec \"$0\" \"$@\"", program, .. arguments]);
 
     private static async Task Check(ServiceAccount who, string program, params string[] arguments)

@@ -4,8 +4,8 @@ using System.Globalization;
 namespace Chat.Faults;
 
 /// <summary>
-/// Ends what the bench has started, however the bench itself ends: a small shell holds the other end of a pipe, knows
-/// every process by its id, and kills what is left when the pipe closes. It also removes the folder of the run.
+/// Ends what the bench has started, however the bench itself ends: a small shell holds the other end of a pipe, knows all process
+/// ids, and kills what is left when the pipe closes. It also removes the folder of the run.
 /// </summary>
 internal sealed class Reaper : IDisposable
 {
@@ -31,12 +31,12 @@ internal sealed class Reaper : IDisposable
     public Reaper()
     {
         Folder = Directory.CreateTempSubdirectory("chat-faults-").FullName;
-        // PostgreSQL's account must get through to the part that is its own.
+        // PostgreSQL's account must be able to reach its own subfolder.
         File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101);
         shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Watch, Folder]) { RedirectStandardInput = true, WorkingDirectory = "/" })!;
     }
 
-    /// <summary>The folder of this run, removed with everything in it.</summary>
+    /// <summary>The folder of this run, removed with all of its contents.</summary>
     public string Folder { get; }
 
     public void Born(int pid) => Say("born", pid.ToString(CultureInfo.InvariantCulture));

@@ -4,13 +4,13 @@ using StackExchange.Redis;
 
 namespace Chat.Faults;
 
-/// <summary>A redis-server of the bench's. It keeps nothing on disk: killed and started again, it is empty.</summary>
+/// <summary>A redis-server process without persistence: killed and restarted, it is empty.</summary>
 internal sealed class RedisServer(int port, string logFile, Reaper reaper) : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20);
     private Child? child;
 
-    /// <summary>More settings, <c>--name value</c>, from the next start on.</summary>
+    /// <summary>Additional settings, <c>--name value</c>, used from the next start on.</summary>
     public List<string> Settings { get; } = [];
 
     public int Port => port;
@@ -43,7 +43,7 @@ internal sealed class RedisServer(int port, string logFile, Reaper reaper) : IAs
 
     public void Resume() => child!.Send(Signal.Continue);
 
-    /// <summary>Not by way of a proxy.</summary>
+    /// <summary>Connects directly, not through a proxy.</summary>
     public async Task<T> AskAsync<T>(Func<IDatabase, Task<T>> ask)
     {
         await using var connection = await ConnectionMultiplexer.ConnectAsync(string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port},connectRetry=1,connectTimeout=1000,allowAdmin=true"));

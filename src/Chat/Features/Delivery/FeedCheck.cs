@@ -19,7 +19,8 @@ internal sealed class FeedCheck<TKey, TTarget>(NpgsqlDataSource database)
 
     private Dictionary<TKey, TTarget> before = [];
     private Dictionary<TKey, TTarget> now = [];
-/// <summary>
+
+    /// <summary>
     /// Begins a check of all feeds, in chunks: no array reaches the large object heap, and no query runs for long.
     /// </summary>
     public IEnumerable<UserFeed[]> Begin(IEnumerable<UserFeed> feeds)

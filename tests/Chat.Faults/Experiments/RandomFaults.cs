@@ -2,28 +2,28 @@ using System.Diagnostics;
 
 namespace Chat.Faults;
 
-/// <summary>Faults come and go, one or two at a time, under as much load as the machine bears. Which ones is the seed's.</summary>
-internal static class Weather
+/// <summary>Random faults, one or two at a time, under as much load as the machine bears. The seed selects them.</summary>
+internal static class RandomFaults
 {
-    public static async Task StormyAsync(Trial trial)
+    public static async Task RunAsync(ExperimentRun run)
     {
-        await using var cluster = await trial.StartAsync(new Plan());
-        await using var load = await trial.TalkAsync(cluster, trial.Sized(new Crowd(24, 2, 300), new Crowd(120, 2, 3000)));
-        await trial.GoOnAsync(1, 2);
+        await using var cluster = await run.StartAsync(new Plan());
+        await using var load = await run.TalkAsync(cluster, run.Sized(new Crowd(24, 2, 300), new Crowd(120, 2, 3000)));
+        await run.GoOnAsync(1, 2);
         var faults = new List<string>();
         var began = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(began).TotalSeconds < trial.Sized(15, 75))
+        while (Stopwatch.GetElapsedTime(began).TotalSeconds < run.Sized(15, 75))
         {
-            var node = trial.Random.Next(cluster.Nodes.Count);
-            var (name, fault) = Choose(cluster, node, trial.Random);
+            var node = run.Random.Next(cluster.Nodes.Count);
+            var (name, fault) = Choose(cluster, node, run.Random);
             faults.Add(name);
             await fault();
-            trial.Heal(load);
-            await Task.Delay(trial.Random.Next(500, 2500));
+            run.Heal(load);
+            await Task.Delay(run.Random.Next(500, 2500));
         }
 
-        trial.Note("faults", string.Join(" ", faults.GroupBy(fault => fault).Select(same => $"{same.Key}×{same.Count()}")));
-        await trial.JudgeAsync(cluster, load, presenceSettlesWithin: TimeSpan.FromSeconds(65));
+        run.Note("faults", string.Join(" ", faults.GroupBy(fault => fault).Select(same => $"{same.Key}×{same.Count()}")));
+        await run.JudgeAsync(cluster, load, presenceSettlesWithin: TimeSpan.FromSeconds(65));
     }
 
     private static (string Name, Func<Task> Fault) Choose(Cluster cluster, int node, Random random) => random.Next(9) switch

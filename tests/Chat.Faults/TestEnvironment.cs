@@ -4,39 +4,39 @@ using Chat.Embedded;
 
 namespace Chat.Faults;
 
-/// <summary>What a node and its servers are to be like.</summary>
+/// <summary>The configuration of an installation.</summary>
 internal sealed record Plan
 {
     public int Nodes { get; init; } = 3;
 
-    /// <summary>Settings of every node, besides the usual ones or in their place.</summary>
+    /// <summary>Settings of every node, in addition to the usual ones or instead of them.</summary>
     public Dictionary<string, string> Node { get; init; } = [];
 
-    /// <summary>Files and sockets that a node may have open; null for as many as the bench may.</summary>
+    /// <summary>The limit of open files and sockets of a node; null for that of the bench.</summary>
     public int? Files { get; init; }
 
     public string[] Postgres { get; init; } = [];
 
     public string[] Redis { get; init; } = [];
 
-    /// <summary>Connections to PostgreSQL that a node may have.</summary>
+    /// <summary>The size of a node's PostgreSQL connection pool.</summary>
     public int PoolSize { get; init; } = 40;
 
-    /// <summary>Runs the Debug build of the server, which has failpoints.</summary>
+    /// <summary>Whether to run the Debug build of the server, which has failpoints.</summary>
     public bool HasFailpoints { get; init; }
 
-    /// <summary>Another build of the server, which makes the schema <see cref="OwnSchema"/> for itself.</summary>
+    /// <summary>Another build of the server, which creates the schema <see cref="OwnSchema"/> itself.</summary>
     public string? Server { get; init; }
 
-    /// <summary>The schema of <see cref="Server"/>, beside the one that all experiments begin with.</summary>
+    /// <summary>The schema of <see cref="Server"/>, beside the one that all experiments start with.</summary>
     public const string OwnSchema = "own";
 
-    /// <summary>Where PostgreSQL keeps its log of changes, if not in its data folder; to be empty and its account's own.</summary>
+    /// <summary>The folder of PostgreSQL's write-ahead log, if outside the data folder; must be empty and owned by its account.</summary>
     public string? WalFolder { get; init; }
 }
 
-/// <summary>Where installations are made. Everything lies in one folder, which is gone afterwards.</summary>
-internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
+/// <summary>Creates installations. Everything is in one folder, which is removed at the end.</summary>
+internal sealed class TestEnvironment(Reaper reaper, Ports ports, PostgresFiles files)
 {
     private int made;
 
@@ -51,22 +51,22 @@ internal sealed class Workshop(Reaper reaper, Ports ports, PostgresFiles files)
     /// <summary>The server that the bench was built with.</summary>
     public static string Release => typeof(EmbeddedServers).Assembly.Location;
 
-    private static string Debug => typeof(Workshop).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(data => data.Key == "DebugServer").Value!;
+    private static string Debug => typeof(TestEnvironment).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(data => data.Key == "DebugServer").Value!;
 
-    /// <summary>Makes the database that all experiments begin with.</summary>
-    public static async Task<Workshop> OpenAsync(Reaper reaper, Ports ports)
+    /// <summary>Creates the database that all experiments start with.</summary>
+    public static async Task<TestEnvironment> OpenAsync(Reaper reaper, Ports ports)
     {
         var files = await PostgresFiles.CreateAsync(Path.Combine(reaper.Folder, "postgres"));
-        var workshop = new Workshop(reaper, ports, files);
-        await using var postgres = new PostgresServer(files, files.Open(), ports.Next(), workshop.Log("template"), reaper);
+        var environment = new TestEnvironment(reaper, ports, files);
+        await using var postgres = new PostgresServer(files, files.Open(), ports.Next(), environment.Log("template"), reaper);
         await postgres.StartAsync();
-        await using var node = new ChatNode("db-apply", Release, ports.Next(), Cluster.Settings(PostgresServer.ConnectionTo(postgres.Port), "127.0.0.1:1"), workshop.Log("db-apply"), reaper);
+        await using var node = new ChatNode("db-apply", Release, ports.Next(), Cluster.Settings(PostgresServer.ConnectionTo(postgres.Port), "127.0.0.1:1"), environment.Log("db-apply"), reaper);
         await node.RunAsync("db-apply");
         await postgres.StopFastAsync();
-        return workshop;
+        return environment;
     }
 
-    /// <summary>Makes an installation and starts it.</summary>
+    /// <summary>Creates and starts an installation.</summary>
     public async Task<Cluster> StartAsync(Plan plan)
     {
         var name = $"{Interlocked.Increment(ref made)}";

@@ -4,17 +4,17 @@ using Chat.Invariants;
 
 namespace Chat.Faults;
 
-/// <summary>One experiment under way: what it may use, and what it has found.</summary>
-internal sealed class Trial(Workshop workshop, Options options)
+/// <summary>A run of an experiment: what it may use, and what it has found.</summary>
+internal sealed class ExperimentRun(TestEnvironment environment, Options options)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(40);
     private readonly List<string> findings = [];
     private readonly Dictionary<string, string> notes = [];
     private readonly List<(TimeSpan From, TimeSpan To)> faults = [];
     private TimeSpan? broken;
     private TimeSpan? healed;
 
-    public Workshop Workshop => workshop;
+    public TestEnvironment Environment => environment;
 
     public Options Options => options;
 
@@ -30,24 +30,24 @@ internal sealed class Trial(Workshop workshop, Options options)
 
     public Figures Figures { get; private set; } = new();
 
-    /// <summary>Which size, or how long: that of the short run or that of the full one.</summary>
+    /// <summary>Selects a size or duration: that of the short run or that of the full one.</summary>
     public T Sized<T>(T small, T full) => IsShort ? small : full;
 
-    public Task<Cluster> StartAsync(Plan plan) => workshop.StartAsync(plan);
+    public Task<Cluster> StartAsync(Plan plan) => environment.StartAsync(plan);
 
-    /// <summary>The usual crowd: as much as a short run on a small machine bears, or as much as the machine does.</summary>
+    /// <summary>The usual load: what a short run on a small machine bears, or what the machine can do.</summary>
     public Task<Load> TalkAsync(Cluster cluster, Crowd? crowd = null) =>
         Load.StartAsync(cluster, crowd ?? Sized(new Crowd(16, 2, 150), new Crowd(60, 2, 700)), Seed);
 
-    /// <summary>Lets things go on for a while.</summary>
+    /// <summary>Keeps the load running for a while.</summary>
     public Task GoOnAsync(double small, double full) => Task.Delay(TimeSpan.FromSeconds(Sized(small, full)));
 
     /// <summary>
-    /// A fault begins after which some devices cannot be brought anything: until <see cref="Heal"/> nothing counts as late.
+    /// Begins a fault after which some devices cannot be reached: until <see cref="Heal"/> nothing counts as late.
     /// </summary>
     public void Break(Load load) => broken = load.Now;
 
-    /// <summary>The fault is over.</summary>
+    /// <summary>Ends the fault.</summary>
     public void Heal(Load load)
     {
         healed = load.Now;
@@ -60,14 +60,14 @@ internal sealed class Trial(Workshop workshop, Options options)
 
     public void Note(string name, string what) => notes[name] = what;
 
-    /// <summary>What must hold besides the invariants.</summary>
+    /// <summary>Asserts a condition in addition to the invariants.</summary>
     public void Expect(bool holds, string otherwise)
     {
         if (!holds)
             findings.Add(otherwise);
     }
 
-    /// <summary>What a watcher saw, as it must be under every fault that leaves the nodes alive.</summary>
+    /// <summary>Asserts what a watcher must observe under every fault that leaves the nodes alive.</summary>
     public void ExpectCalm(Watcher watcher, Load load)
     {
         Note("slowest ping", watcher.SlowestPing);
@@ -80,26 +80,26 @@ internal sealed class Trial(Workshop workshop, Options options)
         Expect(watcher.MoreMegabytes < 250, $"a node got {watcher.MoreMegabytes} MB more");
     }
 
-    /// <summary>The nodes must have said that this was missing.</summary>
+    /// <summary>Asserts that the nodes reported this check as failed.</summary>
     public void ExpectUnready(Watcher watcher, string what)
     {
         Expect(watcher.Unready.Values.Any(said => said.Contains($"\"{what}\":\"", StringComparison.Ordinal) && !said.Contains($"\"{what}\":\"ok\"", StringComparison.Ordinal)), $"no node's readiness said that {what} was missing");
     }
 
     /// <summary>
-    /// Lets the crowd fall silent, waits until everything has settled, and holds what happened against every promise;
-    /// then sees everybody leave.
+    /// Quiesces the load, waits until everything has settled, and checks the record against all invariants; then disconnects all
+    /// users and checks what is left.
     /// </summary>
     /// <param name="cluster">The installation.</param>
-    /// <param name="load">The crowd.</param>
-    /// <param name="watcher">Has seen enough.</param>
-    /// <param name="recoversWithin">When answers must come again.</param>
-    /// <param name="presenceSettlesWithin">How long presence may take to be right.</param>
-    /// <param name="whenLeft">Ends what keeps connections of its own, once everybody has left.</param>
+    /// <param name="load">The load.</param>
+    /// <param name="watcher">The watcher, which is stopped first.</param>
+    /// <param name="recoversWithin">How soon after the fault replies must be received again.</param>
+    /// <param name="presenceSettlesWithin">How long presence may take to be correct.</param>
+    /// <param name="whenLeft">Closes connections of the experiment itself, after all users have left.</param>
     public async Task JudgeAsync(
         Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, Action? whenLeft = null)
     {
-        await load.FallSilentAsync(Patience);
+        await load.QuiesceAsync(Timeout);
         if (watcher is not null)
             await watcher.DisposeAsync();
         await Wait.HoldsAsync(TimeSpan.FromSeconds(20), () => HoldEverythingAsync(load));

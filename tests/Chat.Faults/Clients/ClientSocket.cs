@@ -6,10 +6,10 @@ using Chat.Invariants;
 
 namespace Chat.Faults;
 
-/// <summary>One socket of a client's, from its handshake to its end, and all that came over it.</summary>
-internal sealed class Line : IDisposable
+/// <summary>A client's socket, from handshake to close, and everything it received.</summary>
+internal sealed class ClientSocket : IDisposable
 {
-    /// <summary>The server has left its connections before the clients hear of it: by so much at most.</summary>
+    /// <summary>How long a server may take to drop a connection before the client notices.</summary>
     private static readonly TimeSpan Notice = TimeSpan.FromSeconds(2);
 
     private readonly ClientWebSocket socket;
@@ -21,7 +21,7 @@ internal sealed class Line : IDisposable
     private readonly List<ReceivedFrame> frames = [];
     private int lastId;
 
-    private Line(ClientWebSocket socket, string name, User user, TimeSpan opening, long began, Action<Message, TimeSpan> taken)
+    private ClientSocket(ClientWebSocket socket, string name, User user, TimeSpan opening, long began, Action<Message, TimeSpan> taken)
     {
         (this.socket, this.began, this.taken) = (socket, began, taken);
         (Name, User, Opening) = (name, user, opening);
@@ -34,16 +34,16 @@ internal sealed class Line : IDisposable
 
     public TimeSpan Opening { get; }
 
-    /// <summary>When it began to end; null as long as it lives.</summary>
+    /// <summary>When it began to close; null while it is open.</summary>
     public TimeSpan? Closing { get; private set; }
 
-    /// <summary>When the client knew that it had ended.</summary>
+    /// <summary>When the client noticed that it had closed.</summary>
     public TimeSpan? End { get; private set; }
 
     /// <summary>Completes with the close code; 1006 if there was none.</summary>
     public Task<int> Ended { get; }
 
-    /// <summary>What the device held when the line was opened.</summary>
+    /// <summary>What the device had when the socket was opened.</summary>
     public IReadOnlyDictionary<Guid, long> Start { get; init; } = new Dictionary<Guid, long>();
 
     public List<Message> CaughtUp { get; } = [];
@@ -52,19 +52,19 @@ internal sealed class Line : IDisposable
 
     private TimeSpan Now => Stopwatch.GetElapsedTime(began);
 
-    /// <summary>Opens a socket; null if the node does not take it.</summary>
-    public static async Task<Line?> OpenAsync(
-        ChatNode node, HttpMessageInvoker http, string name, User user, string token, IReadOnlyDictionary<Guid, long> start, long began, Action<Message, TimeSpan> taken, TimeSpan patience)
+    /// <summary>Opens a socket; null if the node rejects it.</summary>
+    public static async Task<ClientSocket?> OpenAsync(
+        ChatNode node, HttpMessageInvoker http, string name, User user, string token, IReadOnlyDictionary<Guid, long> start, long began, Action<Message, TimeSpan> taken, TimeSpan timeout)
     {
         var opening = Stopwatch.GetElapsedTime(began);
         var socket = new ClientWebSocket();
         try
         {
-            using var deadline = new CancellationTokenSource(patience);
+            using var deadline = new CancellationTokenSource(timeout);
             socket.Options.SetRequestHeader("Authorization", $"Bearer {token}");
             socket.Options.SetBuffer(4096, 1024);
             await socket.ConnectAsync(new UriBuilder(node.Address) { Scheme = "ws", Path = "/chat/ws" }.Uri, http, deadline.Token);
-            return new Line(socket, name, user, opening, began, taken) { Start = start };
+            return new ClientSocket(socket, name, user, opening, began, taken) { Start = start };
         }
         catch (Exception refused) when (refused is WebSocketException or OperationCanceledException or HttpRequestException or IOException)
         {
@@ -73,9 +73,9 @@ internal sealed class Line : IDisposable
         }
     }
 
-    /// <summary>Asks, and waits for the direct answer.</summary>
-    /// <returns>The answer, or null if the line ended or the patience did; and when the request was written.</returns>
-    public async Task<(ReceivedFrame? Answer, TimeSpan Start)> AskAsync(string type, object payload, TimeSpan patience)
+    /// <summary>Sends a request and waits for the direct reply.</summary>
+    /// <returns>The reply, or null if the socket closed or the timeout elapsed; and when the request was written.</returns>
+    public async Task<(ReceivedFrame? Answer, TimeSpan Start)> AskAsync(string type, object payload, TimeSpan timeout)
     {
         var id = $"q{Interlocked.Increment(ref lastId)}";
         var answer = new TaskCompletionSource<ReceivedFrame?>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -83,7 +83,7 @@ internal sealed class Line : IDisposable
         var start = await WriteAsync(type, payload, id);
         try
         {
-            return (await answer.Task.WaitAsync(patience), start);
+            return (await answer.Task.WaitAsync(timeout), start);
         }
         catch (TimeoutException)
         {
@@ -95,8 +95,8 @@ internal sealed class Line : IDisposable
         }
     }
 
-    /// <summary>Asks, and waits for all parts of the answer; those that came, if it does not come to its end.</summary>
-    public async Task<IReadOnlyList<ReceivedFrame>> CollectAsync(string type, object payload, Func<ReceivedFrame, bool> isLast, TimeSpan patience)
+    /// <summary>Sends a request and waits for all parts of the reply; returns those received if it stays incomplete.</summary>
+    public async Task<IReadOnlyList<ReceivedFrame>> CollectAsync(string type, object payload, Func<ReceivedFrame, bool> isLast, TimeSpan timeout)
     {
         var id = $"q{Interlocked.Increment(ref lastId)}";
         var parts = new ConcurrentQueue<ReceivedFrame>();
@@ -109,18 +109,18 @@ internal sealed class Line : IDisposable
                 end.TrySetResult();
         };
         await WriteAsync(type, payload, id);
-        await end.Task.WaitAsync(patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await end.Task.WaitAsync(timeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         waiting.TryRemove(id, out _);
         return [.. parts];
     }
 
-    /// <summary>Asks for what was missed, until nothing is; false if that did not come to its end.</summary>
-    public async Task<bool> CatchUpAsync(TimeSpan patience)
+    /// <summary>Syncs until nothing is missing; false if the sync could not be completed.</summary>
+    public async Task<bool> SynchronizeAsync(TimeSpan timeout)
     {
         var seen = new Dictionary<Guid, long>(Start);
         while (true)
         {
-            var parts = await CollectAsync("sync", new { conversations = seen }, frame => frame.Type != "sync.conversation", patience);
+            var parts = await CollectAsync("sync", new { conversations = seen }, frame => frame.Type != "sync.conversation", timeout);
             if (parts is not [.., { Type: "sync.done" }])
                 return false;
             var found = parts.SkipLast(1).SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).ToArray();
@@ -137,7 +137,7 @@ internal sealed class Line : IDisposable
         }
     }
 
-    /// <summary>Closes as a client that leaves.</summary>
+    /// <summary>Closes in order, like a client that leaves.</summary>
     public async Task LeaveAsync()
     {
         Close(Now);
@@ -152,14 +152,14 @@ internal sealed class Line : IDisposable
         }
     }
 
-    /// <summary>Breaks off without a word.</summary>
+    /// <summary>Aborts the connection without a close frame.</summary>
     public void Cut()
     {
         Close(Now);
         socket.Abort();
     }
 
-    public Connection Told()
+    public Connection Record()
     {
         lock (gate)
         {
@@ -195,7 +195,7 @@ internal sealed class Line : IDisposable
         }
         catch (Exception broken) when (broken is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
         {
-            // The end of the line is what whoever waits for the answer gets.
+            // Callers that wait for a reply get the close of the socket instead.
             socket.Abort();
             Release();
         }
