@@ -16,14 +16,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests;
 
-/// <summary>The rules of the house, which no compiler keeps. A failure names the type or file that broke one.</summary>
+/// <summary>Architecture rules that no compiler enforces. A failure names the type or file that breaks one.</summary>
 public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private const int LongestMainFile = 300;
     private const int LongestMedian = 170;
     private const BindingFlags Statics = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
-    /// <summary>Which part of the server may use which other one. Program alone, in no namespace, knows them all.</summary>
+    /// <summary>Which namespace may use which others. Program, outside of all namespaces, may use all of them.</summary>
     private static readonly Dictionary<string, string[]> Arrows = new()
     {
         ["Chat.Json"] = [],
@@ -51,7 +51,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Hosting", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens"],
     };
 
-    /// <summary>Which feature uses which other one: all of it, and no more.</summary>
+    /// <summary>Which feature uses which others: complete and exact.</summary>
     private static readonly Dictionary<string, string[]> Uses = new()
     {
         ["Blocking"] = ["UserDirectory"],
@@ -188,7 +188,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
 
         var allowed = Uses.SelectMany(entry => entry.Value, (entry, other) => $"{entry.Key} -> {other}").ToArray();
         var actual = uses.Distinct().Select(use => $"{use.feature} -> {use.other}").ToArray();
-        // With a message of its own, because xunit cuts lists short.
+        // With a message of its own, because xunit truncates lists.
         Assert.True(actual.ToHashSet().SetEquals(allowed), $"New: {string.Join(", ", actual.Except(allowed))}. Gone: {string.Join(", ", allowed.Except(actual))}.");
     }
 
@@ -227,7 +227,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     [Fact]
     public void All_waiting_uses_the_injected_clock()
     {
-        // Before the host is built there is none: Development's own servers are started by the system's.
+        // Before the host is built there is no injected clock: Development's own servers start with the system's.
         var broken = from type in Types
                      where type.Namespace != "Chat.Embedded"
                      from used in WaitsBySystemTime(type)
@@ -259,7 +259,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     [Fact]
     public void The_rules_inspect_something()
     {
-        // Were these empty, every rule above would hold of nothing.
+        // If these were empty, every rule above would hold trivially.
         Assert.Contains(typeof(SocketRoute), References.TypesOf(typeof(SocketDispatcher)));
         Assert.Contains(References.Of(typeof(TimeInABody)), used => used.Name == "get_UtcNow");
         Assert.Contains(typeof(System.Diagnostics.Stopwatch), References.TypesOf(typeof(TimeInABody)));
@@ -301,7 +301,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
 
     private static string NameOf(Type type) => (string)type.GetProperty("Name", Statics)!.GetValue(null)!;
 
-    // Source generators put types of their own into the assembly, in namespaces of theirs.
+    // Source generators add types of their own in separate namespaces.
     private static bool IsOurs(Type type) =>
         (type.Namespace is null or "Chat" || type.Namespace.StartsWith("Chat.", StringComparison.Ordinal)) && !type.Name.StartsWith('<') && !IsGenerated(type);
 

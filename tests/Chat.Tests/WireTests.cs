@@ -18,7 +18,7 @@ public sealed class WireTests
     [Fact]
     public void Text_is_valid_without_lone_surrogates()
     {
-        // Not as inline data: a test's arguments travel as UTF-8, which has no lone surrogates.
+        // Not as inline data: test arguments are transferred as UTF-8, which has no lone surrogates.
         var (high, low) = ('\ud83d', '\ude00');
         Assert.True(WireText.IsClean($"a{high}{low}b{high}{low}"));
         Assert.All([$"{high}", $"{low}", $"a{high}b", $"{low}{high}", $"{high}{high}{low}", $"{high}{low}{low}"], text => Assert.False(WireText.IsClean(text)));

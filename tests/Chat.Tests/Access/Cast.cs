@@ -3,31 +3,31 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Access;
 
-/// <summary>Who asks. Every endpoint and every event has an answer for each of them.</summary>
+/// <summary>The callers of the access matrices. Every endpoint and every event has an answer for each of them.</summary>
 public enum Who
 {
-    /// <summary>Somebody in the conversation that is asked about.</summary>
+    /// <summary>A member of the conversation.</summary>
     Member,
 
-    /// <summary>Somebody in it whom the other one has blocked.</summary>
+    /// <summary>A member whom the other member has blocked.</summary>
     Blocked,
 
-    /// <summary>Somebody with a good token who is not in it.</summary>
+    /// <summary>A user with a valid token who is not a member.</summary>
     Stranger,
 
-    /// <summary>The same with the administrators' scope, which opens no conversation.</summary>
+    /// <summary>A non-member with the administrator scope, which grants no access to conversations.</summary>
     Administrator,
 
-    /// <summary>Somebody without a token.</summary>
+    /// <summary>A caller without a token.</summary>
     Anonymous,
 
-    /// <summary>A member whose token has run out.</summary>
+    /// <summary>A member with an expired token.</summary>
     Expired,
 }
 
 /// <summary>
-/// For one cell of the matrix: two people, their conversation with one message, and the one who asks. There is no
-/// ex-member among them, because nobody leaves a direct conversation, and there is no other kind yet.
+/// The users of one matrix cell: two members, their conversation with one message, and the caller. There is no ex-member,
+/// because direct conversations, the only kind so far, cannot be left.
 /// </summary>
 internal sealed class Cast
 {
@@ -51,14 +51,14 @@ internal sealed class Cast
 
     public Who Who { get; }
 
-    /// <summary>The member who does not ask.</summary>
+    /// <summary>The member who is not the caller.</summary>
     public TestUser Other { get; }
 
     public TestUser Caller { get; }
 
     public Guid Conversation { get; }
 
-    /// <summary>What the caller shows; null for nothing.</summary>
+    /// <summary>The caller's token; null for none.</summary>
     public string? Token { get; }
 
     public static async Task<Cast> Gather(ChatApp app, Who who)
@@ -66,7 +66,7 @@ internal sealed class Cast
         var (other, member) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(other, member);
         Assert.True((await app.SendOverRest(other, conversation, "first")).IsSuccessStatusCode);
-        // The server has seen the member, too.
+        // The server must know the other member as well.
         Assert.True((await app.SendOverRest(member, conversation, "second")).IsSuccessStatusCode);
         if (who == Who.Blocked)
             Assert.True((await app.Http(other).PutAsync($"/chat/blocks/{member.Id}", null)).IsSuccessStatusCode);

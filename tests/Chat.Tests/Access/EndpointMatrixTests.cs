@@ -4,15 +4,15 @@ using Chat.Tests.Fixtures;
 namespace Chat.Tests.Access;
 
 /// <summary>
-/// Every endpoint the server has, times everybody who could ask it. An endpoint without a row fails, and so does a row
-/// without an endpoint.
+/// Every endpoint of the server times every kind of caller. An endpoint without a row fails, and so does a row without an
+/// endpoint.
 /// </summary>
 public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private const string GetsNothing = "401", Ready = "200 or 503";
 
-    // The status for: member, blocked, stranger, administrator, anonymous, expired. What somebody may not see is not
-    // there: 404, and never 403, which would say that it is.
+    // The statuses for: member, blocked, stranger, administrator, anonymous, expired. What a caller may not see does not exist:
+    // 404, never 403, which would reveal it.
     private static readonly Dictionary<string, Row> Rows = new()
     {
         ["POST /chat/conversations"] = new("/chat/conversations", "200", "200", "201", "201", Body: """{"userId":"<other>"}"""),
@@ -30,21 +30,21 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         ["POST /admin/users/{id:guid}/revoke"] = new("/admin/users/<other>/revoke", "403", "403", "403", "204"),
         ["POST /admin/usernames/release"] = new("/admin/usernames/release", "403", "403", "403", "404", Body: """{"username":"<new>"}"""),
         ["POST /admin/usernames/move"] = new("/admin/usernames/move", "403", "403", "403", "204", Body: """{"username":"<new>","userId":"<other>"}"""),
-        // The socket's own answers are in the other matrix; without an upgrade there is nothing for anybody.
+        // The events are in the other matrix; without an upgrade the endpoint rejects everyone.
         ["GET /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
         ["CONNECT /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
         ["GET /health/live"] = new("/health/live", "200", "200", "200", "200", "200", "200"),
-        // Whether it is ready just now is the machine's affair: everybody is told.
+        // Readiness depends on the machine; everyone may ask.
         ["GET /health/ready"] = new("/health/ready", Ready, Ready, Ready, Ready, Ready, Ready),
-        // What the page needs to know before anybody has signed in.
+        // Needed before sign-in.
         ["GET /client.json"] = new("/client.json", "200", "200", "200", "200", "200", "200"),
-        // The contract is no secret.
+        // The contract is public.
         ["GET /openapi/v1.json"] = new("/openapi/v1.json", "200", "200", "200", "200", "200", "200"),
-        // Development alone: ProductionStartTests finds it gone.
+        // Development only: ProductionStartTests checks its absence.
         ["POST /dev/token"] = new("/dev/token", "200", "200", "200", "200", "200", "200", Body: """{"username":"<new>"}"""),
     };
 
-    /// <summary>What a stranger must not find in any answer: what was said, and who takes part.</summary>
+    /// <summary>What a stranger must not find in any response: content and members.</summary>
     private static readonly string[] Secrets = ["first", "second"];
 
     public static TheoryData<string, Who> Cells

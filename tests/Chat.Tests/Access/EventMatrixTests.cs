@@ -6,14 +6,14 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Chat.Tests.Access;
 
 /// <summary>
-/// Every event a client may send, times everybody who could send it: what they are answered, and what of it reaches the
-/// other member. An event without a row fails, and so does a row without an event.
+/// Every client event times every kind of sender: the reply, and what the other member receives. An event without a row fails,
+/// and so does a row without an event.
 /// </summary>
 public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private const string Forbidden = "FORBIDDEN", Unauthorized = "UNAUTHORIZED";
 
-    /// <summary>What one member hears because another one did something.</summary>
+    /// <summary>An event that a member receives because of another member's action.</summary>
     private static readonly string[] Heard =
         ["message.new", "message.read_update", "message.delivered_update", "typing.update", "block.added", "block.removed"];
 
@@ -50,7 +50,7 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
             Member: new("sync.conversation"),
             Blocked: new("sync.conversation"),
             Stranger: new("sync.done")),
-        // The blocked one is told nothing.
+        // The blocked user is not notified.
         ["block.add"] = new("""{"userId":"<other>"}""", Member: new("block.added"), Blocked: new("block.added"), Stranger: new("block.added")),
         ["block.remove"] = new("""{"userId":"<other>"}""", Member: new("block.removed"), Blocked: new("block.removed"), Stranger: new("block.removed")),
         ["auth"] = new(
@@ -87,7 +87,7 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
         var cast = await Cast.Gather(shared.App, who);
         await using var other = await shared.App.Connect(cast.Other);
         await other.Settle();
-        // The event auth brings its token itself.
+        // The auth event carries its own token.
         await using var caller = await shared.App.Open(bearer: type == "auth" ? null : cast.Token);
 
         try
@@ -96,12 +96,12 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
         }
         catch (Exception closed) when (who == Who.Expired && closed is ObjectDisposedException or WebSocketException or IOException)
         {
-            // The refusal was quicker.
+            // The rejection was faster.
         }
 
         if (who == Who.Expired || (who == Who.Anonymous && type == "auth"))
         {
-            // Whatever came behind a token that is refused was never looked at.
+            // Frames after a rejected token are not read.
             Assert.Equal(4501, await caller.Closed());
             Assert.Equal(["auth_failed"], caller.Frames.Select(frame => frame.Type));
             await HearsNothing(other);
@@ -126,7 +126,7 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
             await HearsNothing(other);
     }
 
-    // What goes from one connection to another on the same node is in its queue before the sender is answered.
+    // Events between connections of one node are enqueued before the sender's reply.
     private static async Task HearsNothing(SocketClient other)
     {
         await other.Settle();
@@ -138,11 +138,11 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
         .Replace("<other>", $"{cast.Other.Id}", StringComparison.Ordinal)
         .Replace("<token>", cast.Token ?? "", StringComparison.Ordinal);
 
-    /// <param name="Answer">The direct reply's type, or the error's code; null for none.</param>
-    /// <param name="Reaches">What the other member hears of it; null for nothing.</param>
+    /// <param name="Answer">The type of the direct reply, or the error code; null for none.</param>
+    /// <param name="Reaches">The event that the other member receives; null for none.</param>
     private sealed record Cell(string? Answer, string? Reaches = null);
 
-    /// <summary>An administrator is a stranger here: the scope opens no conversation.</summary>
+    /// <summary>An administrator counts as a stranger: the scope grants no access to conversations.</summary>
     private sealed record Row(string Payload, Cell Member, Cell Blocked, Cell Stranger, string Anonymous = Unauthorized)
     {
         public Cell For(Who who) => who switch

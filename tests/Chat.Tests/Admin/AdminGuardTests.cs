@@ -5,14 +5,14 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Admin;
 
-/// <summary>Whom the operator's port answers.</summary>
+/// <summary>Access control of the admin port.</summary>
 public sealed class AdminGuardTests
 {
     private static readonly (string, string) ByToken = ("Authorization", $"Bearer {AdminPort.Token}");
 
     private const string SomeId = "00000000-0000-0000-0000-000000000001";
 
-    /// <summary>Every call that there is, with whether whoever reaches the port may make it.</summary>
+    /// <summary>Every endpoint, with whether it can be called without a token.</summary>
     private static readonly (HttpMethod Method, string Address, bool IsOpen)[] Calls =
     [
         (HttpMethod.Get, "/metrics", true),
@@ -140,7 +140,7 @@ public sealed class AdminGuardTests
     {
         await using var admin = await AdminPort.Start();
         JsonElement own = default;
-        await Eventually.IsRight(async () =>
+        await Eventually.UntilNoError(async () =>
         {
             using var answer = await admin.Send(HttpMethod.Get, "/health/ready");
             own = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;

@@ -4,7 +4,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Admin;
 
-/// <summary>A server with its admin port, and an operator there.</summary>
+/// <summary>A server with an admin port, and a client for it.</summary>
 internal sealed class AdminPort : IAsyncDisposable
 {
     public const string Token = "an-operators-token-for-tests";
@@ -13,7 +13,7 @@ internal sealed class AdminPort : IAsyncDisposable
 
     public ChatApp App { get; }
 
-    /// <summary>Asks the admin port, as curl on the same machine does.</summary>
+    /// <summary>Calls the admin port as curl on the same machine does.</summary>
     public HttpClient Http { get; }
 
     public static async Task<AdminPort> Start(Dictionary<string, string?>? settings = null, bool fakeClock = false, bool onKestrel = false)
@@ -32,10 +32,10 @@ internal sealed class AdminPort : IAsyncDisposable
         return Http.SendAsync(request);
     }
 
-    /// <summary>The answer to a call that must succeed.</summary>
+    /// <summary>Makes a call that must succeed and returns the response.</summary>
     public Task<JsonElement> Get(string address) => Answer(HttpMethod.Get, address, HttpStatusCode.OK);
 
-    /// <summary>The answer's body, where its status is the expected one; none is an undefined element.</summary>
+    /// <summary>Returns the body of a response with the expected status; an undefined element if it is empty.</summary>
     public async Task<JsonElement> Answer(HttpMethod method, string address, HttpStatusCode expected)
     {
         using var response = await Send(method, address);

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Admin;
 
-/// <summary>Who is on a node, and how an operator sends them elsewhere.</summary>
+/// <summary>Listing and closing a node's connections on the admin port.</summary>
 public sealed class ConnectionsTests
 {
     private readonly TestUser alice = ChatApp.NewUser("alice-whose-name-is-not-shown");
@@ -23,7 +23,7 @@ public sealed class ConnectionsTests
         await using var late = await admin.App.Connect(bob);
         await using var nobody = await admin.App.Open();
         await early.Settle();
-        await Eventually.Holds("all three are there", () => admin.App.Hub().Count == 3);
+        await Eventually.Until("all three are there", () => admin.App.Hub().Count == 3);
 
         var list = await admin.Get("/connections");
 
@@ -72,11 +72,11 @@ public sealed class ConnectionsTests
         await using var admin = await AdminPort.Start(fakeClock: true, onKestrel: true);
         await using var reads = await admin.App.Connect(alice);
         using var stuck = await RawSocket.Connect(admin.App, bob);
-        await Eventually.Holds("both are there", () => admin.App.Hub().ConnectionsOf(bob.Id).Count == 1);
+        await Eventually.Until("both are there", () => admin.App.Hub().ConnectionsOf(bob.Id).Count == 1);
         var connection = admin.App.Hub().ConnectionsOf(bob.Id).Single();
         var frame = new Frame(new byte[100_000]);
-        // The network holds some megabytes; the rest waits here.
-        await Eventually.Holds("something waits", () =>
+        // The network buffers some megabytes; the rest stays in the queue.
+        await Eventually.Until("something waits", () =>
         {
             if (connection.QueueLength < 3)
                 connection.Send(frame);
@@ -123,10 +123,10 @@ public sealed class ConnectionsTests
 
         Assert.Equal(1012, await phone.Closed());
         await desk.Settle();
-        await Eventually.Holds("it is gone", () => admin.App.Hub().Find(id) is null);
+        await Eventually.Until("it is gone", () => admin.App.Hub().Find(id) is null);
         await admin.Answer(HttpMethod.Delete, $"/connections/{id}", HttpStatusCode.NotFound);
         Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 disconnected: connection {id} of user {alice.Id}");
-        await Eventually.Holds("its end is told", () => log.Of<AuditLog>().Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
+        await Eventually.Until("its end is told", () => log.Of<AuditLog>().Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -170,7 +170,7 @@ public sealed class ConnectionsTests
         await leaves.Leave();
         breaks.Cut();
 
-        await Eventually.Holds("both ends are told", () => log.Of<AuditLog>().Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
+        await Eventually.Until("both ends are told", () => log.Of<AuditLog>().Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
         Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Signed in: user {alice.Id} on connection ", StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
         Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
         Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1006 (closed without a close frame) after ", StringComparison.Ordinal));

@@ -12,7 +12,7 @@ using Npgsql;
 
 namespace Chat.Tests.Admin;
 
-/// <summary>The one file with what there is to see of a node, and without what nobody may see.</summary>
+/// <summary>The debug bundle: one file with a node's state and without secrets.</summary>
 public sealed class DebugBundleTests
 {
     private static readonly string[] Parts = ["about.json", "settings.txt", "readiness.json", "connections.json", "log-levels.txt", "runtime.json", "schema.txt", "metrics.txt", "log.txt"];
@@ -87,10 +87,10 @@ public sealed class DebugBundleTests
             held.Add(await pool.OpenConnectionAsync());
 
         var first = Read(admin);
-        await Eventually.Holds("the first is under way", () => log.Of<AuditLog>().Count == 1);
+        await Eventually.Until("the first is under way", () => log.Of<AuditLog>().Count == 1);
         using (var second = await admin.Send(HttpMethod.Get, "/debug-bundle"))
             await second.IsProblem(HttpStatusCode.TooManyRequests, "RATE_LIMITED");
-        await Eventually.Holds("the first is there", () =>
+        await Eventually.Until("the first is there", () =>
         {
             admin.App.Clock!.Advance(TimeSpan.FromSeconds(1));
             return first.IsCompleted;
@@ -102,9 +102,9 @@ public sealed class DebugBundleTests
         Assert.Contains("Chat.Audit[41]", bundle["log.txt"], StringComparison.Ordinal);
         foreach (var connection in held)
             await connection.DisposeAsync();
-        // And it can be asked for again.
+        // The call can be repeated.
         var again = Read(admin);
-        await Eventually.Holds("the next is there", () =>
+        await Eventually.Until("the next is there", () =>
         {
             admin.App.Clock!.Advance(TimeSpan.FromMilliseconds(1));
             return again.IsCompleted;

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Admin;
 
-/// <summary>A node that an operator takes out of service, and back.</summary>
+/// <summary>Draining a node and putting it back into service.</summary>
 public sealed class DrainCallTests
 {
     private readonly TestUser alice = ChatApp.NewUser();
@@ -26,9 +26,9 @@ public sealed class DrainCallTests
         Assert.StartsWith("drain", begun.GetProperty("state").GetString(), StringComparison.Ordinal);
         Assert.Equal(1012, await client.Closed());
         await Assert.ThrowsAsync<InvalidOperationException>(() => admin.App.Open());
-        await Eventually.IsRight(async () => (await admin.Get("/drain")).GetProperty("state").GetString() is "drained" ? null : "not drained");
+        await Eventually.UntilNoError(async () => (await admin.Get("/drain")).GetProperty("state").GetString() is "drained" ? null : "not drained");
         Assert.Equal("draining", (await admin.App.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("server").GetString());
-        // What is asked for twice happens once, and is told once.
+        // Idempotent: done once and logged once.
         Assert.Equal(begun.GetProperty("since").GetString(), (await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted)).GetProperty("since").GetString());
 
         Assert.Equal("""{"state":"serving","connections":0}""", (await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK)).GetRawText());
@@ -45,13 +45,13 @@ public sealed class DrainCallTests
     [Fact]
     public async Task Connections_not_yet_closed_when_draining_ends_stay_open()
     {
-        // Time stands still: one batch is closed at once, and the next ones never.
+        // The clock stands still: the first batch is closed at once, and the others never.
         await using var admin = await AdminPort.Start(new() { ["Limits:AuthTimeout"] = "01:00:00" }, fakeClock: true);
         var clients = await Task.WhenAll(Enumerable.Range(0, 120).Select(_ => admin.App.Open()));
-        await Eventually.Holds("all are there", () => admin.App.Hub().Count == clients.Length);
+        await Eventually.Until("all are there", () => admin.App.Hub().Count == clients.Length);
 
         await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted);
-        await Eventually.Holds("the first batch is gone", () => admin.App.Hub().Count == clients.Length - 50);
+        await Eventually.Until("the first batch is gone", () => admin.App.Hub().Count == clients.Length - 50);
         await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK);
         admin.App.Clock!.Advance(TimeSpan.FromSeconds(30));
 
@@ -61,7 +61,7 @@ public sealed class DrainCallTests
             await client.Settle();
         foreach (var client in clients)
             await client.DisposeAsync();
-        await Eventually.Holds("the node is empty", () => admin.App.Hub().Count == 0);
+        await Eventually.Until("the node is empty", () => admin.App.Hub().Count == 0);
     }
 
     [Fact]
@@ -71,15 +71,15 @@ public sealed class DrainCallTests
         var drain = admin.App.Services.GetRequiredService<Drain>();
         var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var coming = Enumerable.Range(0, 4).Select(_ => Task.Run(() => ComeAndStay(admin.App, over.Task))).ToArray();
-        await Eventually.Holds("somebody is there", () => admin.App.Hub().Count > 0);
+        await Eventually.Until("somebody is there", () => admin.App.Hub().Count > 0);
 
         for (var i = 0; i < 25; i++)
         {
             Assert.True(drain.TryBegin());
-            // Every connection was told to close: none was overlooked on its way in.
-            await Eventually.Holds("the node is empty", () => admin.App.Hub().Count == 0);
+            // Every connection was told to close, including those that were opening.
+            await Eventually.Until("the node is empty", () => admin.App.Hub().Count == 0);
             Assert.True(await drain.TryEndAsync());
-            await Eventually.Holds("somebody is back", () => admin.App.Hub().Count > 0);
+            await Eventually.Until("somebody is back", () => admin.App.Hub().Count > 0);
         }
 
         over.SetResult();
@@ -90,7 +90,7 @@ public sealed class DrainCallTests
             await client.DisposeAsync();
         }
 
-        await Eventually.Holds("the node is empty", () => admin.App.Hub().Count == 0);
+        await Eventually.Until("the node is empty", () => admin.App.Hub().Count == 0);
     }
 
     [Fact]
@@ -109,7 +109,7 @@ public sealed class DrainCallTests
         await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.Conflict);
     }
 
-    // As a client does: it comes back whenever it was refused or sent away, until it is over and it is in.
+    // Like a client: reconnects after each rejection or close until it is admitted.
     private static async Task<SocketClient> ComeAndStay(ChatApp app, Task over)
     {
         while (true)
@@ -121,11 +121,11 @@ public sealed class DrainCallTests
             }
             catch (InvalidOperationException)
             {
-                // 503: the node lets nobody in just now.
+                // 503: the node admits no one at the moment.
                 continue;
             }
 
-            // Its close may be on its way yet.
+            // The close may still be in flight.
             if (await Task.WhenAny(client.Closed(), over) == over && await Record.ExceptionAsync(client.Settle) is null)
                 return client;
             Assert.Equal(1012, await client.Closed());

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Admin;
 
-/// <summary>What a node logs, changed while it runs.</summary>
+/// <summary>Log levels changed at runtime.</summary>
 public sealed class LogLevelTests
 {
     [Fact]
@@ -61,7 +61,7 @@ public sealed class LogLevelTests
     {
         await using var admin = await AdminPort.Start(new()
         {
-            // Each for all outputs, and with rules that one of them has for itself.
+            // Each with rules for all providers and for a single one.
             ["Logging:LogLevel:Chat.Named"] = "Error",
             ["Logging:LogLevel:Chat.Own"] = "Error",
             ["Logging:Console:LogLevel:Chat.Own"] = "Critical",

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Admin;
 
-/// <summary>Which frames go to and from one user, as the log tells it for a while.</summary>
+/// <summary>Temporary tracing of a user's frames in the log.</summary>
 public sealed class TraceTests
 {
     private static readonly Dictionary<string, string?> Told = new() { ["Logging:LogLevel:Chat.Socket.FrameTraces"] = "Information", ["Logging:Console:LogLevel:Chat.Socket.FrameTraces"] = "None" };
@@ -32,7 +32,7 @@ public sealed class TraceTests
         await atAlice.ReplyTo("s1");
         await atAlice.Send("message.send", new { conversationId = conversation, content = "" }, "s2");
         await atAlice.ReplyTo("s2");
-        // A client's own text, wherever it may be put.
+        // The client's own text, wherever a client may put it.
         await atAlice.Send(token, new { }, token);
         await atAlice.ReplyTo(token);
         await atAlice.Ask("auth", new { token });
@@ -83,7 +83,7 @@ public sealed class TraceTests
     [Fact]
     public async Task Tracing_is_rate_limited_and_reports_what_it_skipped()
     {
-        // Time stands still, so that nothing is filled up again.
+        // The clock stands still, so that the bucket does not refill.
         await using var admin = await AdminPort.Start(Told, fakeClock: true);
         var log = LogCapture.Of(admin.App, LogLevel.Information);
         await using var client = await admin.App.Connect(alice);

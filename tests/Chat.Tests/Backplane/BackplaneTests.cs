@@ -30,13 +30,13 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
             await using var late = await nodes.One.Connect(alice);
             await Task.WhenAll([.. leaving, clients[5].Leave()]);
 
-            await Eventually.Holds("one is left", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 1);
-            await Eventually.Holds("and one subscription", () => Listeners(nodes.One, alice) == 1);
+            await Eventually.Until("one is left", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 1);
+            await Eventually.Until("and one subscription", () => Listeners(nodes.One, alice) == 1);
             Publish(nodes.One, alice, Foreign("frame", Marker($"round-{round}")));
             await late.ReplyTo($"round-{round}");
         }
 
-        await Eventually.Holds("none is left", () => Listeners(nodes.One, alice) == 0);
+        await Eventually.Until("none is left", () => Listeners(nodes.One, alice) == 0);
     }
 
     [Fact]
@@ -52,7 +52,7 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
         string[] types = ["typing.update", "message.new", "conversation.updated", "notification.unread"];
         foreach (var type in types)
             await atBob.Next(type);
-        // The channel keeps its order: when this has come, so has the echo of all before it.
+        // The channel is ordered: when this has arrived, so have all earlier echoes.
         Publish(nodes.One, bob, Foreign("frame", Marker("behind")));
         await atBob.ReplyTo("behind");
 
@@ -102,17 +102,17 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
         Assert.Equal(2, Listeners(nodes.One, alice));
 
         await first.Leave();
-        await Eventually.Holds("the first has gone", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 1);
+        await Eventually.Until("the first has gone", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 1);
         await nodes.Settle((alice, second), (alice, third));
         Assert.Equal(2, Listeners(nodes.One, alice));
 
         await second.Leave();
-        await Eventually.Holds("the node with none has unsubscribed", () => Listeners(nodes.One, alice) == 1);
+        await Eventually.Until("the node with none has unsubscribed", () => Listeners(nodes.One, alice) == 1);
         await third.Leave();
-        await Eventually.Holds("so has the other", () => Listeners(nodes.One, alice) == 0);
+        await Eventually.Until("so has the other", () => Listeners(nodes.One, alice) == 0);
     }
 
-    /// <summary>How many nodes listen for a user, as Redis itself has it.</summary>
+    /// <summary>Returns how many nodes subscribe to a user, according to Redis.</summary>
     internal static long Listeners(ChatApp node, TestUser user)
     {
         var answer = (RedisResult[])node.Redis().Database.Execute("PUBSUB", "NUMSUB", node.Redis().Keys.UserChannel(user.Id))!;
@@ -122,7 +122,7 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
     private static void Publish(ChatApp node, TestUser user, byte[] message) =>
         node.Redis().Database.Publish(RedisChannel.Literal(node.Redis().Keys.UserChannel(user.Id)), message);
 
-    /// <summary>An event as a node publishes it that nobody here is.</summary>
+    /// <summary>Publishes an event as an unrelated node.</summary>
     private static byte[] Foreign(string name, string payload) =>
         [.. Guid.NewGuid().ToByteArray(), (byte)name.Length, .. Encoding.ASCII.GetBytes(name), .. Encoding.UTF8.GetBytes(payload)];
 
@@ -133,7 +133,7 @@ public sealed class BackplaneTests(BackplaneNodes shared) : IClassFixture<Backpl
     }
 }
 
-/// <summary>Two nodes on either kind of Redis.</summary>
+/// <summary>Two nodes on each kind of Redis.</summary>
 public sealed class BackplaneNodes : IAsyncLifetime
 {
     private readonly Lazy<Task<TwoNodes>> onGarnet = new(() => TwoNodes.Start());

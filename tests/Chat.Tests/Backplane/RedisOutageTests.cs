@@ -11,8 +11,8 @@ using Xunit.Abstractions;
 namespace Chat.Tests.Backplane;
 
 /// <summary>
-/// Redis killed under load and started again, empty: what is said goes on being said. CHAT_TEST_LONG=1 makes the outage
-/// thirty seconds long.
+/// Redis is killed under load and restarted empty; messages must keep flowing. CHAT_TEST_LONG=1 makes the outage thirty
+/// seconds long.
 /// </summary>
 public sealed class RedisOutageTests(ITestOutputHelper output)
 {
@@ -53,7 +53,7 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
         var told = await nodes.One.Presence(watcher, leaver, comer);
         Assert.Equal((false, true), (told[leaver.Id].IsOnline(), told[comer.Id].IsOnline()));
         foreach (var pair in pairs)
-            await Eventually.Holds("both of a pair are online again", () => IsHeld(pair.Alice) && IsHeld(pair.Bob));
+            await Eventually.Until("both of a pair are online again", () => IsHeld(pair.Alice) && IsHeld(pair.Bob));
         Assert.InRange(presenceAfter.TotalSeconds, 0, 15);
 
         await ending.CancelAsync();
@@ -80,7 +80,7 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
             await pair.DisposeAsync();
         await atLeaver.DisposeAsync();
 
-        // The client library may be back and not know yet that it may use the connection.
+        // The client library may have reconnected without marking the connection as usable yet.
         bool IsHeld(TestUser user)
         {
             try
@@ -102,7 +102,7 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
         var pairs = new List<Pair>();
         for (var i = 0; i < 20; i++)
             pairs.Add(await Pair.Meet(nodes.One, i % 2 == 0 ? nodes.One : nodes.Two));
-        // Everybody of the crowd has somebody to be announced to.
+        // Every user of the crowd has a contact who must be notified.
         for (var i = 1; i < crowd.Length; i += 2)
             await nodes.One.OpenDirect(crowd[i - 1], crowd[i]);
         var clients = await ConnectAll();
@@ -134,8 +134,8 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
 }
 
 /// <summary>
-/// Two people, of whom one or both talk all the time. Where both do, the number of what one says shows a node that it
-/// lacks what the other has said; where one does, nothing but the position check finds it.
+/// Two users, of whom one or both send continuously. If both do, the sequence numbers reveal what a node has missed; if one
+/// does, only the position check finds it.
 /// </summary>
 internal sealed class Pair : IAsyncDisposable
 {
@@ -162,12 +162,12 @@ internal sealed class Pair : IAsyncDisposable
         return new Pair(await hers.Connect(alice), await his.Connect(bob), alice, bob, conversation, isOneWay);
     }
 
-    /// <summary>Each says one thing after the other, at this pace; every send must be acknowledged.</summary>
+    /// <summary>Sends messages in a row at this interval; each must be acknowledged.</summary>
     public Task Talk(TimeSpan pace, CancellationToken ending) => Task.WhenAll(
         SayAll(atAlice, "alice", () => fromAlice++, pace, ending),
         IsOneWay ? Task.CompletedTask : SayAll(atBob, "bob", () => fromBob++, pace, ending));
 
-    /// <summary>How long the messages sent in a span of time took to reach the other.</summary>
+    /// <summary>Returns the latencies of the messages sent in an interval.</summary>
     public IEnumerable<TimeSpan> Delivered(long from, long to) =>
         from frame in atAlice.Frames.Concat(atBob.Frames)
         where frame.Type == "message.new"
@@ -175,10 +175,10 @@ internal sealed class Pair : IAsyncDisposable
         where sent >= @from && sent < to
         select Stopwatch.GetElapsedTime(sent, frame.ArrivedAt);
 
-    /// <summary>Everything has arrived, once, in one order for both, and the numbers of what is unread say so.</summary>
+    /// <summary>Asserts that everything has arrived, once, in the same order for both, with correct unread counts.</summary>
     public async Task Ends(ChatApp node)
     {
-        await Eventually.Holds("everything has arrived", () => Arrived(atAlice).Count() >= fromBob && Arrived(atBob).Count() >= fromAlice);
+        await Eventually.Until("everything has arrived", () => Arrived(atAlice).Count() >= fromBob && Arrived(atBob).Count() >= fromAlice);
         await Task.WhenAll(atAlice.Settle(), atBob.Settle());
         Assert.Equal(Enumerable.Range(0, fromBob).Select(i => $"bob-{i}"), Arrived(atAlice).Select(frame => frame["message.content"].GetString()));
         Assert.Equal(Enumerable.Range(0, fromAlice).Select(i => $"alice-{i}"), Arrived(atBob).Select(frame => frame["message.content"].GetString()));
@@ -214,7 +214,7 @@ internal sealed class Pair : IAsyncDisposable
     }
 }
 
-/// <summary>Figures of a number of latencies.</summary>
+/// <summary>Percentiles of a set of latencies.</summary>
 internal sealed record Latencies(int Count, TimeSpan P50, TimeSpan P99, TimeSpan Max)
 {
     public static Latencies Of(IEnumerable<TimeSpan> measured)

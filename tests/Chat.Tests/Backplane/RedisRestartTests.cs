@@ -15,7 +15,7 @@ using StackExchange.Redis;
 
 namespace Chat.Tests.Backplane;
 
-/// <summary>Redis killed and started again, empty. The nodes' clock stands still unless a test moves it.</summary>
+/// <summary>Redis killed and restarted empty. The nodes' clock stands still unless a test advances it.</summary>
 public sealed class RedisRestartTests
 {
     private readonly TestUser alice = ChatApp.NewUser();
@@ -33,15 +33,15 @@ public sealed class RedisRestartTests
 
         await redis.Kill();
         await using var atCarol = await nodes.Two.Connect(carol);
-        // Comes and goes without a trace.
+        // Connects and disconnects without a trace.
         var passing = ChatApp.NewUser();
         await using (var atPassing = await nodes.Two.Connect(passing))
             await atPassing.Leave();
         await redis.StartAgain();
 
-        await Eventually.Holds("the node listens for all three", () => Restored(nodes) && Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1 && Listeners(nodes, carol) == 1);
-        await Eventually.Holds("and for nobody else", () => Listeners(nodes, passing) == 0);
-        // Nothing but pub/sub brings this over.
+        await Eventually.Until("the node listens for all three", () => Restored(nodes) && Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1 && Listeners(nodes, carol) == 1);
+        await Eventually.Until("and for nobody else", () => Listeners(nodes, passing) == 0);
+        // Only pub/sub delivers this to the other node.
         await atAlice.StartTyping(withBob);
         await atAlice.StartTyping(withCarol);
         Assert.True(await atBob.NextTyping());
@@ -50,7 +50,7 @@ public sealed class RedisRestartTests
         Assert.Equal(1, atCarol.Frames.Count(frame => frame.Type == "typing.update"));
 
         await atCarol.Leave();
-        await Eventually.Holds("and stops when she leaves", () => Listeners(nodes, carol) == 0);
+        await Eventually.Until("and stops when she leaves", () => Listeners(nodes, carol) == 0);
     }
 
     [RedisFact]
@@ -69,9 +69,9 @@ public sealed class RedisRestartTests
         await atBob.Settle();
         Assert.DoesNotContain(atBob.Frames, frame => frame.Type == "message.new");
         await redis.StartAgain();
-        await nodes.Two.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
+        await nodes.Two.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Timeout);
 
-        // Well inside the time that the ordinary check takes, which wants to see it behind twice, two seconds apart.
+        // Well within the time of the regular check, which requires two consecutive checks, two seconds apart.
         for (var tick = 0; tick < 6 && !atBob.Frames.Any(frame => frame.Type == "message.new"); tick++)
         {
             nodes.Two.Clock!.Advance(TimeSpan.FromMilliseconds(250));
@@ -86,7 +86,7 @@ public sealed class RedisRestartTests
     public async Task Waiting_for_an_unresponsive_Redis_uses_the_nodes_clock()
     {
         await using var redis = await RedisServer.Start();
-        // So that the client library does not give up by its own.
+        // So that the client library does not time out by its own clock.
         await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = $"{redis.ConnectionString},asyncTimeout=60000" }, fakeClock: true);
         using var http = app.Http();
         await redis.Execute("CLIENT", "PAUSE", "60000");
@@ -96,8 +96,8 @@ public sealed class RedisRestartTests
         await Eventually.After(RedisConnection.Timeout * 2);
         Assert.False(ready.IsCompleted || connecting.IsCompleted);
 
-        // One thing after the other is waited for.
-        await Eventually.Holds("both have been waited for", () =>
+        // The steps are awaited one after the other.
+        await Eventually.Until("both have been waited for", () =>
         {
             app.Clock!.Advance(RedisConnection.Timeout);
             return ready.IsCompleted && connecting.IsCompleted;
@@ -131,7 +131,7 @@ public sealed class RedisRestartTests
         await atCarol.Next("user.online");
         await nodes.Settle((alice, atAlice), (carol, atCarol));
         Assert.Equal(3, atAlice.Frames.Count(frame => frame.Type.StartsWith("user.", StringComparison.Ordinal)));
-        // Her status.bulk could not know that alice is there.
+        // Her status.bulk could not know that alice is online.
         Assert.Equal(alice.Id, Assert.Single(atCarol.Frames, frame => frame.Type.StartsWith("user.", StringComparison.Ordinal))["userId"].GetGuid());
         await atBob.DisposeAsync();
     }
@@ -152,18 +152,18 @@ public sealed class RedisRestartTests
         await redis.StartAgain();
         foreach (var client in (SocketClient[])[atAlice, atBob])
             await client.Next("user.online");
-        await Eventually.Holds("both nodes listen", () => Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1);
+        await Eventually.Until("both nodes listen", () => Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1);
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
     }
 
-    /// <summary>Of the four seconds in which a node is to be live without Redis, this is what Redis may take.</summary>
+    /// <summary>The part that Redis may take of the four seconds in which a node must be live without it.</summary>
     [Theory]
     [InlineData("")]
     [InlineData(",ssl=true")]
     public async Task Startup_waits_for_an_unresponsive_Redis_only_up_to_its_timeout(string options)
     {
-        // It takes connections, and nobody is there to speak.
+        // Accepts connections and never responds.
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();
         await using var services = new ServiceCollection().AddMetrics().AddLogging().BuildServiceProvider();
@@ -198,10 +198,10 @@ public sealed class RedisRestartTests
         {
             await held.Execute($"lock table {node.Services.GetRequiredService<TableNames>().Member} in access exclusive mode");
             await redis.StartAgain();
-            await node.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Patience);
-            // Nobody tells of it. The connection for commands may be back after the one for subscriptions.
-            await Eventually.IsRight(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
-            await Eventually.Holds("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("presence hints", StringComparison.Ordinal)));
+            await node.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Timeout);
+            // Nothing reports it. The command connection may be restored after the subscription connection.
+            await Eventually.UntilNoError(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
+            await Eventually.Until("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("presence hints", StringComparison.Ordinal)));
             await held.Release();
         }
 
@@ -210,7 +210,7 @@ public sealed class RedisRestartTests
 
     private static bool Restored(TwoNodes nodes) => nodes.One.Redis().IsConnected && nodes.Two.Redis().IsConnected;
 
-    // The client library may be back and not know yet that it may use the connection: then nobody can tell.
+    // The client library may have reconnected without marking the connection as usable yet; then nothing can be published.
     private static long? Listeners(TwoNodes nodes, TestUser user)
     {
         try

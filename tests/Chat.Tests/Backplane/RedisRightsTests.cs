@@ -5,7 +5,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Backplane;
 
-/// <summary>A Redis that lets the server do less than it needs, and then more, without any connection being cut.</summary>
+/// <summary>A Redis whose ACL first lacks a permission that the server needs, and then grants it, without closing a connection.</summary>
 public sealed class RedisRightsTests
 {
     private readonly TestUser alice = ChatApp.NewUser();
@@ -30,9 +30,9 @@ public sealed class RedisRightsTests
         Assert.Equal("late", (await atBob.NextMessage())["message.content"].GetString());
 
         await redis.Execute("ACL", "SETUSER", "chat", "+subscribe");
-        await Eventually.Holds("the node listens", () => BackplaneTests.Listeners(nodes.Two, bob) == 1);
+        await Eventually.Until("the node listens", () => BackplaneTests.Listeners(nodes.Two, bob) == 1);
         await nodes.Two.Ready(HttpStatusCode.OK);
-        // Nothing but Redis brings this.
+        // Only Redis delivers this.
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
         Assert.Equal((0, 0), (nodes.One.Redis().ReconnectCount, nodes.Two.Redis().ReconnectCount));

@@ -6,12 +6,12 @@ using StackExchange.Redis;
 namespace Chat.Tests.Backplane;
 
 /// <summary>
-/// A Redis that answers and takes no writes, because it has become a replica or is full: nobody can renew a lease there. That is no
-/// reason to show people as away.
+/// A Redis that answers but rejects writes, because it has become a replica or is full: leases cannot be renewed. That must
+/// not show users as offline.
 /// </summary>
 public sealed class RedisUnwritableTests
 {
-    /// <summary>Longer than a node takes to notice, at its next renewal.</summary>
+    /// <summary>Longer than it takes a node to notice, at its next renewal.</summary>
     private static readonly TimeSpan LeaseLeft = PresenceLeases.RenewInterval + TimeSpan.FromSeconds(4);
 
     private readonly TestUser alice = ChatApp.NewUser();
@@ -28,15 +28,15 @@ public sealed class RedisUnwritableTests
         await using var atAlice = await nodes.One.Connect(alice);
         await using var atBob = await nodes.Two.Connect(bob);
         await atAlice.Next("user.online");
-        await Eventually.Holds("both are there", () => nodes.One.HeldLeases(alice) == 1 && nodes.One.HeldLeases(bob) == 1);
+        await Eventually.Until("both are there", () => nodes.One.HeldLeases(alice) == 1 && nodes.One.HeldLeases(bob) == 1);
 
         using var log = LogCapture.Of(nodes.Two);
         var ends = await RunOutSoon(nodes.One);
         await Say(redis, spoil);
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
             Assert.Equal($"rejects writes ({reason})", (await node.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("redis").GetString());
-        await Eventually.Holds("every lease has run out", () => nodes.One.Leases().RedisTime > ends);
-        // Whoever looks now looks at leases that nobody could renew.
+        await Eventually.Until("every lease has run out", () => nodes.One.Leases().RedisTime > ends);
+        // New connections now see leases that could not be renewed.
         await using var second = await nodes.Two.Connect(bob);
         var told = await second.Next("status.bulk");
         Assert.True(Assert.Single(told["users"].EnumerateArray()).IsOnline());
@@ -44,19 +44,19 @@ public sealed class RedisUnwritableTests
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "still here")).Type);
         Assert.Equal("still here", (await atBob.NextMessage())["message.content"].GetString());
 
-        // It is no outage, so nothing else tells of it.
-        await Eventually.Holds("the log says why", () => log.Of<HealthMetrics>().Contains($"Readiness of redis: rejects writes ({reason})"));
+        // It is not an outage, so nothing else reports it.
+        await Eventually.Until("the log says why", () => log.Of<HealthMetrics>().Contains($"Readiness of redis: rejects writes ({reason})"));
         await Say(redis, mend);
 
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
             await node.Ready(HttpStatusCode.OK);
-        await Eventually.IsRight(async () => (await nodes.One.Presence(alice, bob))[bob.Id].IsOnline() && nodes.Two.HeldLeases(bob) == 2 ? null : "not yet back");
+        await Eventually.UntilNoError(async () => (await nodes.One.Presence(alice, bob))[bob.Id].IsOnline() && nodes.Two.HeldLeases(bob) == 2 ? null : "not yet back");
         await nodes.Settle((alice, atAlice), (bob, atBob));
         foreach (var client in (SocketClient[])[atAlice, atBob, second])
             Assert.DoesNotContain(client.Frames, frame => frame.Type == "user.offline");
     }
 
-    // As if each had been renewed a while ago: the next renewal is not far.
+    // As if each had been renewed a while ago: the next renewal is close.
     private async Task<DateTimeOffset> RunOutSoon(ChatApp node)
     {
         var ends = node.Leases().RedisTime + LeaseLeft;

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.BadInput;
 
-/// <summary>Bodies that no HTTP client sends, or that break off: the client's fault, and never the database's.</summary>
+/// <summary>Malformed or aborted request bodies: the client's fault, and never the database's.</summary>
 public sealed class BrokenBodyTests : IAsyncLifetime
 {
     private ChatApp app = null!;
@@ -22,7 +22,7 @@ public sealed class BrokenBodyTests : IAsyncLifetime
         {
             using var tcp = await Ask("Transfer-Encoding: chunked", $"{size}\r\n{{}}\r\n0\r\n\r\n");
             using var reader = new StreamReader(tcp.GetStream());
-            using var timeout = new CancellationTokenSource(Eventually.Patience);
+            using var timeout = new CancellationTokenSource(Eventually.Timeout);
             var answer = await reader.ReadToEndAsync(timeout.Token);
 
             Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
@@ -36,11 +36,11 @@ public sealed class BrokenBodyTests : IAsyncLifetime
         var logs = LogCapture.Of(app, LogLevel.Information);
         using (var tcp = await Ask("Content-Length: 100", "{"))
         {
-            await Eventually.Holds("the request begins", () => logs.All.Any(line => line.Contains("Request starting", StringComparison.Ordinal)));
+            await Eventually.Until("the request begins", () => logs.All.Any(line => line.Contains("Request starting", StringComparison.Ordinal)));
             tcp.LingerState = new LingerOption(enable: true, seconds: 0);
         }
 
-        await Eventually.Holds("the request ends", () => logs.All.Any(line => line.Contains("Request finished", StringComparison.Ordinal)));
+        await Eventually.Until("the request ends", () => logs.All.Any(line => line.Contains("Request finished", StringComparison.Ordinal)));
         Assert.All(logs.All, line => Assert.StartsWith("Microsoft.AspNetCore.Hosting.Diagnostics: ", line, StringComparison.Ordinal));
     }
 

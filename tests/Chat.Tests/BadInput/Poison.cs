@@ -2,47 +2,47 @@ using System.Text;
 
 namespace Chat.Tests.BadInput;
 
-/// <summary>Why a value is bad, and so what becomes of it.</summary>
+/// <summary>Why a value is invalid, which determines the answer.</summary>
 internal enum Harm
 {
-    /// <summary>The frame is not even text.</summary>
+    /// <summary>The frame is not text.</summary>
     NotUtf8,
 
-    /// <summary>The frame is larger than the limit.</summary>
+    /// <summary>The frame exceeds the size limit.</summary>
     TooBig,
 
-    /// <summary>Nested deeper than any reader should follow.</summary>
+    /// <summary>Nested too deeply.</summary>
     TooDeep,
 
-    /// <summary>No string that JSON could hold: a lone surrogate.</summary>
+    /// <summary>A string that JSON cannot represent: a lone surrogate.</summary>
     NoText,
 
-    /// <summary>JSON, but no string.</summary>
+    /// <summary>JSON, but not a string.</summary>
     WrongType,
 
-    /// <summary>A whole number, but no string.</summary>
+    /// <summary>An integer instead of a string.</summary>
     Number,
 
-    /// <summary>A string with U+0000 in it.</summary>
+    /// <summary>A string that contains U+0000.</summary>
     Nul,
 
-    /// <summary>A string of a length that no field takes.</summary>
+    /// <summary>A string that is too long for every field.</summary>
     Long,
 
-    /// <summary>A string without content.</summary>
+    /// <summary>A blank string.</summary>
     Blank,
 
-    /// <summary>A string that looks strange and is legal text.</summary>
+    /// <summary>An unusual but valid string.</summary>
     Strange,
 
-    /// <summary>The field is there with null, or is not there.</summary>
+    /// <summary>The field is null or absent.</summary>
     Absent,
 
-    /// <summary>The field is there twice.</summary>
+    /// <summary>The field is duplicated.</summary>
     Twice,
 }
 
-/// <summary>One value that a client should never send. Its bytes stand where a field's value stands in JSON.</summary>
+/// <summary>An invalid value, as the raw bytes of a JSON value.</summary>
 internal sealed record Poison(string Name, Harm Harm, byte[]? Value)
 {
     public static readonly string BidiText = "\u202Etxet\u202C";
@@ -90,7 +90,7 @@ internal sealed record Poison(string Name, Harm Harm, byte[]? Value)
         new("twice", Harm.Twice, Json("\"a\"")),
     }.ToDictionary(poison => poison.Name);
 
-    /// <summary>A JSON object of these fields, raw as given, with one of them poisoned.</summary>
+    /// <summary>Builds a JSON object of raw field values, one of which is replaced.</summary>
     public byte[] In(IEnumerable<KeyValuePair<string, string>> fields, string field)
     {
         var parts = fields.Where(other => other.Key != field)

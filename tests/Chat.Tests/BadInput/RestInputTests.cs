@@ -9,14 +9,14 @@ using Chat.Tests.Fixtures;
 namespace Chat.Tests.BadInput;
 
 /// <summary>
-/// Every field of every REST body, and every parameter, times every bad value: problem details with the code that the
-/// protocol names, never a 5xx, and nothing stored but what was answered with success.
+/// Every field of every REST body, and every parameter, times every invalid value: problem details with the code of the
+/// protocol, never a 5xx, and nothing is stored unless the request succeeded.
 /// </summary>
 public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
 {
     private const string Validation = "VALIDATION_ERROR";
 
-    // Each body with its fields, all good: strings in angle brackets are filled in.
+    // Each body with valid fields; strings in angle brackets are placeholders.
     private static readonly Dictionary<string, Dictionary<string, string>> Bodies = new()
     {
         ["/chat/conversations"] = new() { ["userId"] = "\"<new>\"", ["username"] = "null" },
@@ -53,7 +53,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
         }
     }
 
-    /// <summary>Bodies that are no JSON object, whatever they are for.</summary>
+    /// <summary>Bodies that are not JSON objects, for any endpoint.</summary>
     public static TheoryData<string, string> WholeBodies
     {
         get
@@ -76,10 +76,10 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     public async Task An_invalid_field(string address, string field, string poisonName)
     {
         var poison = Poison.All[poisonName];
-        // A username is asked for alone; the rest of the body is good.
+        // A username must be the only field; the rest of the body is valid.
         var fields = Bodies[address].Where(other => !(field == "username" && other.Key == "userId")).ToDictionary(other => other.Key, other => Fill(other.Value));
         var before = await app.History(scene.Alice, scene.Conversation);
-        // Strange names are names, once somebody has taken them.
+        // Unusual names are valid once a user has them.
         if (field == "username" && poison.Harm == Harm.Strange)
             await Post("/dev/token", poison.In(fields, field));
 
@@ -303,19 +303,19 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
             yield return $"{Page}cursor={value}";
     }
 
-    /// <summary>The problem's code; null where the request is fine.</summary>
+    /// <summary>Returns the expected problem code; null if the request is valid.</summary>
     private static string? Expected(string address, string field, Poison poison)
     {
         if (poison.Harm is Harm.NotUtf8 or Harm.TooBig or Harm.TooDeep or Harm.Twice)
             return Validation;
         return (address, field) switch
         {
-            // What turns text round or has no character is no name, so nobody has it.
+            // Directional or empty text is not a valid name, so no user has it.
             (_, "username") when poison.Harm == Harm.Strange && poison.Name is not ("U+202E" or "noncharacters") => null,
             ("/chat/conversations", "username") => poison.Harm is Harm.Long or Harm.Nul or Harm.Strange ? "NOT_FOUND" : Validation,
             (_, "content") => poison.Harm == Harm.Strange ? null : Validation,
             (_, "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name is "empty" or "blanks of many kinds" ? null : Validation,
-            // In the address already; absent it is as it should be.
+            // Already in the path; its absence is valid.
             (_, "conversationId" or "type" or "replyTo" or "attachments" or "upTo") => poison.Harm == Harm.Absent ? null : Validation,
             _ => Validation,
         };

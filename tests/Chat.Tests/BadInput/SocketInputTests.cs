@@ -3,7 +3,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.BadInput;
 
-/// <summary>Two people, a conversation with one message, and a connection: what the tests of one class poison.</summary>
+/// <summary>Two users, a conversation with one message, and a connection, shared by the tests of a class.</summary>
 public sealed class Scene : IAsyncLifetime
 {
     public ChatApp App { get; private set; } = null!;
@@ -27,15 +27,15 @@ public sealed class Scene : IAsyncLifetime
 }
 
 /// <summary>
-/// Every field of every event from clients, times every bad value: the answer is the one that the protocol names,
-/// never INTERNAL_ERROR; what is acknowledged is stored, as it was sent, and nothing else is; and the connection
-/// lives, or is closed with the code that the protocol names.
+/// Every field of every client event times every invalid value: the reply is the one that the protocol specifies, never
+/// INTERNAL_ERROR; exactly what is acknowledged is stored, unchanged; and the connection stays open or is closed with the
+/// specified code.
 /// </summary>
 public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
 {
     private const string Invalid = "INVALID_MESSAGE", Validation = "VALIDATION_ERROR";
 
-    // Each event with its fields, all good: strings in angle brackets are filled in.
+    // Each event with valid fields; strings in angle brackets are placeholders.
     private static readonly Dictionary<string, Dictionary<string, string>> Events = new()
     {
         ["ping"] = new() { ["timestamp"] = "1" },
@@ -95,7 +95,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
     public async Task An_invalid_field(string type, string field, string poisonName)
     {
         var poison = Poison.All[poisonName];
-        // A username is asked for alone; the rest of the event is good.
+        // A username must be the only field; the rest of the event is valid.
         var fields = Events[type].Where(other => !(field == "username" && other.Key == "userId")).ToDictionary(other => other.Key, other => Fill(other.Value));
         var before = await app.History(scene.Alice, scene.Conversation);
         await using var client = await app.Connect(scene.Alice);
@@ -147,9 +147,9 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
             {
                 ("type", _) when isText => "UNKNOWN_EVENT",
                 ("id", _) when isText || poison.Name == "missing" => null,
-                // An object is what a payload is; that nothing is in it is another question.
+                // An empty object is a valid payload; missing fields are another error.
                 ("payload", Harm.WrongType) when poison.Name.StartsWith("an object", StringComparison.Ordinal) => Validation,
-                // No payload is an empty one.
+                // An absent payload counts as empty.
                 ("payload", Harm.Absent) => Validation,
                 _ => Invalid,
             };
@@ -177,7 +177,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
         if (expected == Validation)
         {
             Assert.Equal("b1", answer!.Id);
-            // Of what is named twice, or not readable as a name, the reader cannot always tell where it was.
+            // With duplicate or unreadable names the reader cannot always locate the id.
             var named = answer.Payload.TryGetProperty("field", out var name) ? name.GetString() : null;
             if (poison.Harm != Harm.Twice && !poison.Name.StartsWith("an object with", StringComparison.Ordinal))
                 Assert.Equal((type, field, poison.Harm) is ("block.add" or "block.remove", "username", Harm.Absent) ? "userId" : field, named);
@@ -191,7 +191,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
         _ => null,
     };
 
-    /// <summary>The type of the answer, or the code of the error; null for none.</summary>
+    /// <summary>Returns the expected reply type or error code; null for none.</summary>
     private static string? Expected(string type, string field, Poison poison)
     {
         if (poison.Harm == Harm.TooDeep)
@@ -200,7 +200,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
             return Validation;
         return (type, field) switch
         {
-            // Whatever it is, it comes back.
+            // Any value is echoed.
             ("ping", _) => poison.Harm == Harm.NoText || poison.Name.StartsWith("an object with", StringComparison.Ordinal) ? Validation : "pong",
 
             ("message.send", "content") => poison.Harm == Harm.Strange ? "message.sent" : Validation,
@@ -222,7 +222,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
         };
     }
 
-    /// <summary>What was acknowledged is in the history as it was sent, and nothing else is.</summary>
+    /// <summary>Asserts that the history contains exactly what was acknowledged, unchanged.</summary>
     private async Task AssertStored(SocketClient client, IReadOnlyList<System.Text.Json.JsonElement> before)
     {
         var acknowledged = client.Frames.Where(frame => frame.Type == "message.sent").Select(frame => frame["message"].GetRawText());

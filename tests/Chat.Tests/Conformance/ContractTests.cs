@@ -11,8 +11,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Chat.Tests.Conformance;
 
 /// <summary>
-/// The contracts, docs/asyncapi.yaml and docs/openapi.json, against the server's own lists, the protocol and themselves.
-/// That what the server says keeps to them is seen by all other tests: see <see cref="Contracts"/>.
+/// Checks the contracts, docs/asyncapi.yaml and docs/openapi.json, against the server's lists, the protocol and themselves.
+/// All other tests check the server's output against them: see <see cref="Contracts"/>.
 /// </summary>
 public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
 {
@@ -87,7 +87,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
 
         Assert.Matches($@"(?<![\w.]){Regex.Escape(name)}(?![\w]|\.\w)", File.ReadAllText(Checkout.PathOf("docs", "protocol.md")));
         Assert.NotEmpty(examples);
-        Assert.All(examples, example => Assert.Null(Contracts.Fault($"event {name}", example!["payload"]!.ToJsonString())));
+        Assert.All(examples, example => Assert.Null(Contracts.ErrorIn($"event {name}", example!["payload"]!.ToJsonString())));
     }
 
     [Theory]
@@ -97,28 +97,28 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
         var message = Messages()[name]!;
         var example = message["examples"]![0]!["payload"]!;
 
-        var spoilt = Spoiling.Every(example, message["payload"]!, Contracts.AsyncApi).ToArray();
+        var mutants = SchemaMutations.Of(example, message["payload"]!, Contracts.AsyncApi).ToArray();
 
-        Assert.NotEmpty(spoilt);
-        Assert.All(spoilt, wrong => Assert.True(Contracts.Fault($"event {name}", wrong) is not null, $"Nothing is wrong with {wrong}."));
+        Assert.NotEmpty(mutants);
+        Assert.All(mutants, mutant => Assert.True(Contracts.ErrorIn($"event {name}", mutant) is not null, $"Accepted: {mutant}."));
     }
 
     [Fact]
     public void Every_response_and_body_has_an_example_that_detects_invalid_fields()
     {
-        var spoilt = 0;
+        var mutants = 0;
         foreach (var (schema, content) in Contents())
         {
             Assert.True(content["example"] is not null, $"{schema} has no example.");
-            Assert.Null(Contracts.Fault(schema, content["example"]!.ToJsonString()));
-            foreach (var wrong in Spoiling.Every(content["example"]!, content["schema"]!, Contracts.OpenApi))
+            Assert.Null(Contracts.ErrorIn(schema, content["example"]!.ToJsonString()));
+            foreach (var mutant in SchemaMutations.Of(content["example"]!, content["schema"]!, Contracts.OpenApi))
             {
-                Assert.True(Contracts.Fault(schema, wrong) is not null, $"{schema}: nothing is wrong with {wrong}.");
-                spoilt++;
+                Assert.True(Contracts.ErrorIn(schema, mutant) is not null, $"{schema}: accepted {mutant}.");
+                mutants++;
             }
         }
 
-        Assert.True(spoilt > 100);
+        Assert.True(mutants > 100);
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
                 var what = $"{method} {path}";
                 Assert.All(["operationId", "summary", "description"], field => Assert.True(!string.IsNullOrWhiteSpace((string?)operation![field]), $"{what} has no {field}."));
                 Assert.All(operation!["parameters"]?.AsArray() ?? [], parameter => Assert.True(parameter!["description"] is not null, $"{what}: {parameter["name"]} has no description."));
-                // Empty where no token is asked for, and never absent.
+                // Empty where no token is required, and never absent.
                 Assert.Equal(!open.Any(start => path.StartsWith(start, StringComparison.Ordinal)), operation["security"]!.AsArray().Count > 0);
                 var responses = operation["responses"]!.AsObject();
                 Assert.NotNull(responses["405"]?["headers"]?["Allow"]);
@@ -156,7 +156,7 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.DoesNotContain("http", policy, StringComparison.Ordinal);
     }
 
-    // What is made from something else, and committed to be read without it.
+    // Generated files that are committed to be readable without a build.
     private static void IsUpToDate(string expected, string name)
     {
         var path = Checkout.PathOf("docs", name);

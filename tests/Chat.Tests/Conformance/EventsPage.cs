@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Chat.Tests.Conformance;
 
-/// <summary>The AsyncAPI file as a page to read: docs/events.md.</summary>
+/// <summary>Generates docs/events.md from the AsyncAPI file.</summary>
 internal static class EventsPage
 {
     public static string Of(JsonNode document)
@@ -98,7 +98,7 @@ internal static class EventsPage
 
     private static string Last(JsonNode reference) => ((string)reference["$ref"]!).Split('/')[^1];
 
-    // A list stays one; anything else is a line.
+    // Lists are kept; everything else is joined into one line.
     private static string Text(JsonNode? text)
     {
         var written = ((string?)text ?? "").TrimEnd();

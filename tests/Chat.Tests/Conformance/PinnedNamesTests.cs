@@ -10,9 +10,9 @@ using Npgsql;
 namespace Chat.Tests.Conformance;
 
 /// <summary>
-/// Names that outlive a version: databases hold them, nodes of two versions exchange them during a rolling upgrade, and operators'
-/// configuration and dashboards use them. A type may be renamed at any time; these follow from none. New ones are added to
-/// <c>PinnedNames.txt</c>; a line is never changed or removed. Names on the wire are pinned by <c>docs/openapi.json</c> and
+/// Names that outlive a version: databases contain them, nodes of two versions exchange them during a rolling upgrade, and
+/// operators' configuration and dashboards use them. Types may be renamed at any time without changing these. New names are added
+/// to <c>PinnedNames.txt</c>; a line is never changed or removed. Wire names are pinned by <c>docs/openapi.json</c> and
 /// <c>docs/asyncapi.yaml</c>.
 /// </summary>
 public sealed class PinnedNamesTests(SharedApp shared) : IClassFixture<SharedApp>
@@ -38,7 +38,7 @@ public sealed class PinnedNamesTests(SharedApp shared) : IClassFixture<SharedApp
         Assert.True(added.Length == 0, $"To be added to PinnedNames.txt: {string.Join(Environment.NewLine, added)}");
     }
 
-    // All of a schema but what PostgreSQL and Marten name by themselves.
+    // The whole schema except for names that PostgreSQL and Marten derive.
     private async Task<IReadOnlyList<string>> Database()
     {
         var tables = shared.App.Services.GetRequiredService<TableNames>();

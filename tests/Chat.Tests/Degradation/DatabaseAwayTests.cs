@@ -11,23 +11,23 @@ using Npgsql;
 namespace Chat.Tests.Degradation;
 
 /// <summary>
-/// PostgreSQL gives no connection, or takes statements and does not answer: whatever needs it is told so within five
-/// seconds, the rest goes on, and so does everything once it is back.
+/// PostgreSQL refuses connections, or accepts statements without answering: requests that need it fail within five seconds, all
+/// others succeed, and everything works again afterwards.
 /// </summary>
 public sealed class DatabaseAwayTests
 {
-    // So many that none is left, or so many that there is one for everybody: one fault at a time.
+    // Enough that none is left, or enough that every request has one: one fault at a time.
     private const int SmallPool = 6;
     private const int LargePool = 40;
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
-    /// <summary>What needs no database.</summary>
+    /// <summary>What does not need the database.</summary>
     private static readonly string[] WithoutDatabase = ["ping", "auth", "typing.stop"];
 
-    /// <summary>Addresses that need none, or tell of it.</summary>
+    /// <summary>Endpoints that do not need it, or report on it.</summary>
     private static readonly string[] WithoutDatabaseOrToTellOfIt = ["/health/", "/openapi/", "/client.json", SocketEndpoint.Path];
 
-    /// <summary>Each event that does, with a payload that would be good.</summary>
+    /// <summary>Each event that does, with a valid payload.</summary>
     private static readonly (string Type, Func<Guid, Guid, object> Payload)[] Events =
     [
         ("message.send", (conversation, _) => new { conversationId = conversation, content = "hi", tempId = "t1" }),
@@ -41,7 +41,7 @@ public sealed class DatabaseAwayTests
         ("block.remove", (_, unknown) => new { userId = unknown }),
     ];
 
-    /// <summary>Each call, by its route, with a body that would be good.</summary>
+    /// <summary>Each endpoint that does, by its route, with a valid body.</summary>
     private static readonly (string Route, Func<Guid, Guid, (string Path, object? Body)> Request)[] Calls =
     [
         ("POST /chat/conversations", (_, unknown) => ("/chat/conversations", new { userId = unknown })),
@@ -97,13 +97,13 @@ public sealed class DatabaseAwayTests
             Assert.Equal((true, 1000), (answer["retryable"].GetBoolean(), answer["retryAfterMs"].GetInt32()));
         });
 
-        // By somebody whom the directory does not know yet, either.
+        // Nor by a user whom the directory does not know yet.
         foreach (var caller in (TestUser[])[alice, ChatApp.NewUser()])
         {
             var responses = await Task.WhenAll(Calls.Select(call => Timed(call.Route, () => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
             foreach (var ((response, took), (route, _)) in responses.Zip(Calls))
             {
-                // A stranger to the conversation; what is no member's need not be looked for.
+                // A non-member of the conversation, whose membership must be queried.
                 Assert.True(took < Soon, $"{route} took {took}");
                 if (caller != alice && response.StatusCode == HttpStatusCode.NotFound)
                     continue;
@@ -118,7 +118,7 @@ public sealed class DatabaseAwayTests
         await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
         if (isPoolExhausted)
         {
-            await Eventually.IsRight(async () =>
+            await Eventually.UntilNoError(async () =>
             {
                 var checks = await app.Ready(HttpStatusCode.ServiceUnavailable);
                 return (checks.GetProperty("postgres").GetString(), checks.GetProperty("redis").GetString()) == ("does not answer", "ok") ? null : $"{checks}";
@@ -127,7 +127,7 @@ public sealed class DatabaseAwayTests
 
         await outage.End();
         var endedAt = Stopwatch.GetTimestamp();
-        await Eventually.IsRight(async () => (await talking.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null, Soon);
+        await Eventually.UntilNoError(async () => (await talking.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null, Soon);
         Assert.InRange(Stopwatch.GetElapsedTime(endedAt), TimeSpan.Zero, Soon);
         await app.Ready(HttpStatusCode.OK);
         foreach (var client in clients)
@@ -155,10 +155,10 @@ public sealed class DatabaseAwayTests
         return await client.SendAsync(request);
     }
 
-    /// <summary>Something that keeps the server from its database until it is ended.</summary>
+    /// <summary>Keeps the server from its database until disposed.</summary>
     private sealed class Outage(IReadOnlyList<NpgsqlConnection> held, NpgsqlDataSource? own = null) : IAsyncDisposable
     {
-        /// <summary>Takes every connection that the server may have.</summary>
+        /// <summary>Takes all of the server's connections.</summary>
         public static async Task<Outage> OfThePool(ChatApp app)
         {
             var held = new List<NpgsqlConnection>();
@@ -169,7 +169,7 @@ public sealed class DatabaseAwayTests
             return new Outage(held);
         }
 
-        /// <summary>Locks every table that the server has: whatever it asks hangs.</summary>
+        /// <summary>Locks all tables of the server, so that every query hangs.</summary>
         public static async Task<Outage> OfTheTables(ChatApp app, TestServers servers)
         {
             var source = NpgsqlDataSource.Create(servers.Postgres);

@@ -7,12 +7,12 @@ using Npgsql;
 namespace Chat.Tests.Degradation;
 
 /// <summary>
-/// What somebody who runs PostgreSQL can do to a node that runs: it is answered UNAVAILABLE and never held against a client,
-/// readiness says what PostgreSQL said, and the log has a line for each change of state.
+/// Operator mistakes with PostgreSQL under a running node: requests are answered UNAVAILABLE and not counted as the client's
+/// errors, readiness reports PostgreSQL's message, and the log has one line for each change of state.
 /// </summary>
 public sealed class OperatorFaultTests
 {
-    // What clients say at once; more than Limits:MaxErrors allows.
+    // Concurrent client requests; more than Limits:MaxErrors allows.
     private const int Sends = 6;
 
     [Theory]
@@ -42,7 +42,7 @@ public sealed class OperatorFaultTests
         Assert.Equal("message.sent", (await client.SendMessage(conversation, "before", "t0")).Type);
         using var log = LogCapture.Of(app);
 
-        // As a rotated password does: it concerns who comes from now on, and a node's connections do not last.
+        // Like a rotated password: existing connections are unaffected, but a node's connections are recycled.
         await Run(admin, Of(fault));
         await Run(admin, $"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{name}'");
         for (var i = 0; i < Sends; i++)
@@ -52,11 +52,11 @@ public sealed class OperatorFaultTests
             Assert.True(refused["retryable"].GetBoolean());
         }
 
-        await Eventually.IsRight(async () => (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("postgres").GetString() is var now && now!.Contains(Of(said), StringComparison.Ordinal) ? null : now);
+        await Eventually.UntilNoError(async () => (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("postgres").GetString() is var now && now!.Contains(Of(said), StringComparison.Ordinal) ? null : now);
         await Run(admin, Of(repair));
         await Run(admin, $"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{name}'");
-        // On the same connection: none of this was the client's fault.
-        await Eventually.IsRight(async () => (await client.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null);
+        // On the same connection: none of this counted as the client's errors.
+        await Eventually.UntilNoError(async () => (await client.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null);
         await app.Ready(HttpStatusCode.OK);
 
         await Eventually.Holds("the log has the end", () => log.Of<DependencyStates>().Any(line => line.StartsWith("PostgreSQL has recovered after", StringComparison.Ordinal)));

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Degradation;
 
-/// <summary>A node whose machine does not keep time. PostgreSQL's clock and Redis' agree with each other here.</summary>
+/// <summary>A node with a wrong clock. Here, the clocks of PostgreSQL and Redis agree with each other.</summary>
 public sealed class WrongClockTests
 {
     [Theory]
@@ -21,20 +21,20 @@ public sealed class WrongClockTests
         await using var wrong = await right.StartNode(new FakeTimeProvider(DateTimeOffset.UtcNow + off));
         using var difference = wrong.Measure<double>("chat.clock.difference");
 
-        // What is looked at is PostgreSQL, and what comes of it is the server's own state.
+        // The probe checks PostgreSQL; the result is the server's state.
         JsonElement said = default;
-        await Eventually.IsRight(async () =>
+        await Eventually.UntilNoError(async () =>
         {
             said = await wrong.Ready(HttpStatusCode.ServiceUnavailable);
             return said.GetProperty("server").GetString() == "ok" ? $"{said}" : null;
         });
 
-        // Minutes may pass until it is asked, and its clock stands still meanwhile.
+        // Minutes may pass until the next probe, while the clock stands still.
         Assert.Matches($@"^clock is 3[56]\d\d s {direction} PostgreSQL's; fresh tokens are rejected or expired ones accepted$", said.GetProperty("server").GetString());
         Assert.Equal("ok", said.GetProperty("postgres").GetString());
         Assert.InRange(difference.LastMeasurement!.Value, off.TotalSeconds - 300, off.TotalSeconds + 300);
         Assert.Equal("ok", (await right.Ready(HttpStatusCode.OK)).GetProperty("server").GetString());
-        // A token that is fresh elsewhere.
+        // A token that is fresh on other nodes.
         using var http = wrong.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", right.TokenFor(ChatApp.NewUser(), lifetime: TimeSpan.FromMinutes(5)));
         using var answer = await http.GetAsync(new Uri("/chat/unread", UriKind.Relative));

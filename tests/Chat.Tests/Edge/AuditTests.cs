@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Edge;
 
-/// <summary>What the audit log tells of, and that it tells of it by ids alone.</summary>
+/// <summary>What the audit log records, and that it identifies users only by id.</summary>
 public sealed class AuditTests
 {
     [Fact]
@@ -32,8 +32,8 @@ public sealed class AuditTests
         Assert.Equal(HttpStatusCode.NoContent, await Revoke(app, app.TokenFor(admin, scope: "chat.admin"), alice));
         Assert.Equal(HttpStatusCode.NoContent, await app.SignOutEverywhere(app.TokenFor(bob)));
 
-        // Why she dropped: the end of each connection has its own line, whenever the server comes to it.
-        await Eventually.Holds("the ends are told", () => log.Of<AuditLog>().Count(IsEnd) >= 2);
+        // The reason: the end of each connection has its own entry, whenever the server processes it.
+        await Eventually.Until("the ends are told", () => log.Of<AuditLog>().Count(IsEnd) >= 2);
         Assert.All(log.Of<AuditLog>().Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
         var lines = log.Of<AuditLog>().Where(line => !IsEnd(line)).ToArray();
         bool IsEnd(string line) => line.StartsWith("Disconnected: ", StringComparison.Ordinal);

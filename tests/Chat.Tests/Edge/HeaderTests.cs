@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Chat.Tests.Edge;
 
-/// <summary>Every answer tells a browser how little it may do with it, whatever went wrong.</summary>
+/// <summary>Security headers are sent with every response, including errors.</summary>
 public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     [Theory]
@@ -28,9 +28,9 @@ public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal("same-origin", response.Headers.GetValues("Cross-Origin-Resource-Policy").Single());
         Assert.Equal("default-src 'none'; frame-ancestors 'none'", response.Headers.GetValues("Content-Security-Policy").Single());
         Assert.Contains("no-store", response.Headers.GetValues("Cache-Control").Single(), StringComparison.Ordinal);
-        // Says nothing about what it runs on.
+        // Does not reveal the server software.
         Assert.False(response.Headers.Contains("Server") || response.Headers.Contains("X-Powered-By"));
-        // Nobody is held to https by a server that was asked over http.
+        // A server that was asked over http does not require https.
         Assert.False(response.Headers.Contains("Strict-Transport-Security"));
     }
 
@@ -39,7 +39,7 @@ public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         await using var app = await ChatApp.Start();
         using var client = app.Http(ChatApp.NewUser());
-        // What the handler needs is gone: the one way to a 500 that needs no failing code of ours.
+        // A missing service: the only 500 that needs no faulty code.
         await using (var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand($"drop table {app.Services.GetRequiredService<TableNames>().Block}"))
             await command.ExecuteNonQueryAsync();
 

@@ -5,7 +5,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Edge;
 
-/// <summary>In Development a page that points a name of its own at this machine gets nothing.</summary>
+/// <summary>In Development, a page whose host name resolves to this machine (DNS rebinding) is rejected.</summary>
 public sealed class LocalHostTests(LocalHostTests.Listening shared) : IClassFixture<LocalHostTests.Listening>
 {
     public sealed class Listening : IAsyncLifetime

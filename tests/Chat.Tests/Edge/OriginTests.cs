@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Chat.Tests.Edge;
 
-/// <summary>Which web pages get in, on the socket and over REST; on Kestrel, because browsers shake hands with real servers.</summary>
+/// <summary>Which origins may use the socket and REST; on Kestrel, because browsers perform real handshakes.</summary>
 public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture<OriginTests.AppWithAPage>
 {
     private const string Listed = "https://app.example", Other = "https://b.example:8443";
@@ -75,7 +75,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
         };
 
         Assert.Equal(allowed, AllowedOf(await client.GetAsync("/chat/unread")));
-        // An error, too: a page that cannot read it cannot tell what is wrong.
+        // Errors as well: otherwise a page cannot read what is wrong.
         Assert.Equal(allowed, AllowedOf(await client.GetAsync("/chat/conversations?limit=0")));
         Assert.Equal(allowed, AllowedOf(await client.SendAsync(asked)));
     }
@@ -106,7 +106,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
         Assert.False(new Origins(null).Admits(request));
     }
 
-    // Neither a handshake nor what a browser asks beforehand is in the contract, to which the fixture's client holds answers.
+    // Neither handshakes nor preflight requests are in the contract that the fixture's client checks.
     private HttpClient Bare() => new() { BaseAddress = app.Address };
 
     private static string? AllowedOf(HttpResponseMessage response) =>
@@ -115,7 +115,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     private async Task<HttpStatusCode> ShakeHands(string? origin)
     {
         using var client = Bare();
-        // The headers are all there is: behind them it is no HTTP any more.
+        // Only the headers: after them the connection is no longer HTTP.
         using var response = await client.SendAsync(Handshake(origin is null ? null : Fill(origin)), HttpCompletionOption.ResponseHeadersRead);
         return response.StatusCode;
     }

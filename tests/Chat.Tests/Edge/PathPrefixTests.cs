@@ -8,7 +8,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Edge;
 
-/// <summary>The server below a path of another site, as a proxy shows it.</summary>
+/// <summary>The server below a path of another site, behind a proxy.</summary>
 public sealed partial class PathPrefixTests
 {
     private readonly TestUser alice = ChatApp.NewUser();

@@ -4,7 +4,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Edge;
 
-/// <summary>Whom a connection is counted for: the address that a known proxy names, and nobody else's word.</summary>
+/// <summary>Which address a connection is counted for: the one reported by a trusted proxy, and no other.</summary>
 public sealed class ProxyTests
 {
     private const int ComeBackLater = 1013;
@@ -22,7 +22,7 @@ public sealed class ProxyTests
 
         await using var again = await Connect(app, "203.0.113.1");
         Assert.Equal(ComeBackLater, await again.Closed());
-        // What stands before the proxy's own entry came from the client, who may write what they like.
+        // Entries before the proxy's own come from the client and are not trusted.
         await using var liar = await Connect(app, "198.51.100.7, 203.0.113.2");
         Assert.Equal(ComeBackLater, await liar.Closed());
     }
@@ -45,7 +45,7 @@ public sealed class ProxyTests
     [InlineData("10.0.0.0/33", false)]
     [InlineData("proxy.example", false)]
     [InlineData("*", false)]
-    // Everybody, and half of everybody.
+    // All addresses, and half of them.
     [InlineData("0.0.0.0/0", false)]
     [InlineData("10.0.0.1, 128.0.0.0/1", false)]
     [InlineData("::/0", false)]

@@ -2,7 +2,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Embedded;
 
-/// <summary>PostgreSQL ends with the server, however that ends. The server here is a real process.</summary>
+/// <summary>PostgreSQL ends with the server, however that ends. The server is a real process here.</summary>
 public sealed class EmbeddedLifetimeTests : IDisposable
 {
     private readonly TempFolder temp = new();
@@ -38,7 +38,7 @@ public sealed class EmbeddedLifetimeTests : IDisposable
         Assert.True(Postmaster.Lives(its));
 
         next.Kill();
-        await Eventually.Holds("PostgreSQL has gone", () => !Postmaster.Lives(its));
+        await Eventually.Until("PostgreSQL has gone", () => !Postmaster.Lives(its));
     }
 
     [UnixFact]
@@ -49,7 +49,7 @@ public sealed class EmbeddedLifetimeTests : IDisposable
 
         server.Kill(tree: true);
 
-        await Eventually.Holds("PostgreSQL has gone", () => !Postmaster.Lives(postmaster));
+        await Eventually.Until("PostgreSQL has gone", () => !Postmaster.Lives(postmaster));
     }
 
     [UnixFact]
@@ -64,6 +64,6 @@ public sealed class EmbeddedLifetimeTests : IDisposable
         Assert.DoesNotContain('\n', second.Errors);
 
         server.Kill();
-        await Eventually.Holds("PostgreSQL has gone", () => !Postmaster.Lives(postmaster));
+        await Eventually.Until("PostgreSQL has gone", () => !Postmaster.Lives(postmaster));
     }
 }

@@ -64,7 +64,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     {
         await using (var postgres = await EmbeddedPostgres.StartAsync(Options))
             await Query(postgres, "create table kept as select 'still here' as word; alter role chat password null");
-        // As it was: everybody is let in, and everybody may read.
+        // As in an earlier version: trust authentication and readable files.
         var rules = temp.Below("data", "postgres", "data", "pg_hba.conf");
         await File.WriteAllTextAsync(rules, (await File.ReadAllTextAsync(rules)).Replace("scram-sha-256", "trust", StringComparison.Ordinal));
         File.Delete(temp.Below("data", "postgres-password"));
@@ -124,7 +124,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
         await using (await EmbeddedPostgres.StartAsync(Options))
             trace = await File.ReadAllLinesAsync(Postmaster.PidFile(Options.DataPath));
 
-        // A process of PostgreSQL's own account: one of another account it would not mistake for a postmaster.
+        // A process of PostgreSQL's account: a process of another account is not mistaken for a postmaster.
         using var bystander = Process.Start(ServiceAccount.Find().Command("/bin/sleep", "600"))!;
         try
         {
@@ -220,7 +220,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
         Assert.DoesNotContain("0", output.Split((char[])['\n', ' ']));
     }
 
-    /// <summary>A folder below one that only root may enter, as root's home is.</summary>
+    /// <summary>A folder below one that only root may enter, such as root's home.</summary>
     private TempFolder Closed(out string path)
     {
         var parent = new TempFolder();
@@ -250,7 +250,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
 
     private static async Task<string?> Query(EmbeddedPostgres postgres, string sql)
     {
-        // Without a pool: a pooled connection would be cut by the stop and fail the next test that is lent it.
+        // Without a pool: the stop would break a pooled connection and fail the next test that gets it.
         await using var connection = new NpgsqlConnection(postgres.ConnectionString + ";Pooling=false");
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);

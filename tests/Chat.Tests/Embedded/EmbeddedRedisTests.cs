@@ -40,7 +40,7 @@ public sealed class EmbeddedRedisTests
         {
             await tcp.ConnectAsync((System.Net.IPEndPoint)options.EndPoints[0]);
             await tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(string.Format(CultureInfo.InvariantCulture, request, Commands.Length, Commands)));
-            // Whatever it has to say to that: when it has said it, it has read it.
+            // Once it has replied, whatever the reply, it has read the command.
             await Record.ExceptionAsync(async () => await tcp.GetStream().ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(2)));
         }
 

@@ -3,14 +3,14 @@ using System.Globalization;
 
 namespace Chat.Tests.Embedded;
 
-/// <summary>What PostgreSQL's own files and the system tell about the one that runs on a data folder.</summary>
+/// <summary>Reads PostgreSQL's files and the process list to find the server that runs on a data folder.</summary>
 internal static class Postmaster
 {
     public static string PidFile(string dataPath) => Path.Combine(dataPath, "postgres", "data", "postmaster.pid");
 
     public static int Id(string dataPath) => int.Parse(File.ReadLines(PidFile(dataPath)).First(), CultureInfo.InvariantCulture);
 
-    /// <summary>A process that has ended counts as gone, whether or not its parent has taken notice.</summary>
+    /// <summary>Returns whether a process has ended; a zombie counts as ended.</summary>
     public static bool Lives(int pid)
     {
         try

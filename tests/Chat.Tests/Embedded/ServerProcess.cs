@@ -6,7 +6,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Embedded;
 
-/// <summary>The server as its user starts it: a process of its own.</summary>
+/// <summary>The server as a process of its own, started as users start it.</summary>
 internal sealed class ServerProcess : IDisposable
 {
     private readonly Process process;
@@ -43,7 +43,7 @@ internal sealed class ServerProcess : IDisposable
 
     public int Id => process.Id;
 
-    /// <summary>What the processor has done for it so far.</summary>
+    /// <summary>The processor time it has used.</summary>
     public TimeSpan ProcessorTime
     {
         get
@@ -56,10 +56,10 @@ internal sealed class ServerProcess : IDisposable
     public string Output => Read(output);
     public string Errors => Read(errors);
 
-    /// <summary>Where it listens.</summary>
+    /// <summary>The address it listens on.</summary>
     public Uri Address => new(Output.Split("Now listening on: ")[1].Split('\n')[0].Trim());
 
-    /// <summary>In Development, with nothing configured but the data folder.</summary>
+    /// <summary>Starts it in Development with nothing configured but the data folder.</summary>
     public static ServerProcess Launch(string dataPath) => Launch(new Dictionary<string, string>
     {
         ["DOTNET_ENVIRONMENT"] = "Development",
@@ -67,21 +67,23 @@ internal sealed class ServerProcess : IDisposable
         ["Embedded__DataPath"] = dataPath,
     });
 
-    /// <summary>With these environment variables and arguments.</summary>
+    /// <summary>Starts it with these environment variables and arguments.</summary>
     public static ServerProcess Launch(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>
         new(settings, [typeof(EmbeddedServers).Assembly.Location, .. arguments]);
 
-    /// <summary>Where it may have only so many files open.</summary>
+    /// <summary>Starts it with a limit of open files.</summary>
     public static ServerProcess LaunchWithin(int files, IReadOnlyDictionary<string, string> settings) =>
         new(settings, [typeof(EmbeddedServers).Assembly.Location], ("/bin/sh", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {files}; exec \"$@\"")));
 
-    /// <summary>Below a process that is called systemd, by which a server knows that it is a unit. It hands SIGTERM on.</summary>
-    /// <param name="systemd">A link to the shell, of that name.</param>
+    /// <summary>
+    /// Starts it below a process named systemd, by which a server detects that it is a unit. That process forwards SIGTERM.
+    /// </summary>
+    /// <param name="systemd">A link of that name to the shell.</param>
     /// <param name="settings">Environment variables.</param>
     public static ServerProcess LaunchAsUnit(string systemd, IReadOnlyDictionary<string, string> settings) =>
         new(settings, [typeof(EmbeddedServers).Assembly.Location], (systemd, "\"$@\" & unit=$!; trap 'kill -TERM $unit' TERM; wait $unit || wait $unit"));
 
-    /// <summary>Through <c>dotnet run</c>.</summary>
+    /// <summary>Starts it through <c>dotnet run</c>.</summary>
     public static ServerProcess LaunchBySdk(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>
         new(settings, ["run", .. arguments]);
 
@@ -91,20 +93,20 @@ internal sealed class ServerProcess : IDisposable
 
     public static async Task<ServerProcess> Listening(ServerProcess server)
     {
-        await Eventually.Holds("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited);
+        await Eventually.Until("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited);
         Assert.False(server.process.HasExited, server.Errors);
         return server;
     }
 
-    /// <summary>Waits for the exit; then everything that it wrote is there.</summary>
+    /// <summary>Waits for the exit and for the end of its output.</summary>
     public async Task<int> Exit()
     {
-        using var deadline = new CancellationTokenSource(Eventually.Patience);
+        using var deadline = new CancellationTokenSource(Eventually.Timeout);
         await process.WaitForExitAsync(deadline.Token);
         return process.ExitCode;
     }
 
-    /// <summary>SIGTERM, as an init system and a container engine send it.</summary>
+    /// <summary>Sends SIGTERM, as init systems and container engines do.</summary>
     public void Terminate()
     {
         using var kill = Process.Start("/bin/sh", ["-c", string.Create(CultureInfo.InvariantCulture, $"kill -TERM {Id}")]);
@@ -115,7 +117,7 @@ internal sealed class ServerProcess : IDisposable
 
     public void Dispose()
     {
-        // A shell that is killed leaves the server behind.
+        // Killing the shell would leave the server running.
         if (!process.HasExited)
             process.Kill(entireProcessTree: hasShell);
         process.Dispose();

@@ -51,11 +51,11 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         await using var held = await HeldLock.Begin(app);
         await held.Execute($"lock table {app.Services.GetRequiredService<TableNames>().Block} in share mode");
 
-        // The block has taken down how far bob has come, and is not committed yet.
+        // The block has frozen bob's cursors and is not committed yet.
         var block = atAlice.Block(bob);
         await held.IsWaitedFor();
         var read = atBob.Read(conversation);
-        await Eventually.Holds("the receipt is through, or waits for the block", () => read.IsCompleted || held.IsWaitedForInTurn());
+        await Eventually.Until("the receipt is through, or waits for the block", () => read.IsCompleted || held.IsWaitedForInTurn());
         await held.Release();
         await Task.WhenAll(block, read);
 
@@ -93,7 +93,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         Assert.Single(await atAlice.AllSettled("block.added"));
         Assert.Single(atAlice.All("block.removed"));
 
-        // A message behind them on each way: had anything gone to the blocked one, it would have come before.
+        // A later message both ways: anything sent to the blocked user would have arrived before it.
         await atAlice.SendMessage(conversation, "marker");
         foreach (var device in new[] { atBob, bobElsewhere })
         {

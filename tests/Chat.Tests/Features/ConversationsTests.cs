@@ -186,7 +186,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         }
 
         Assert.All(said, message => Assert.Equal(message.Value, activity[message.Key]));
-        // Times are in milliseconds, and two activities may well share one: then their ids decide.
+        // Times are in milliseconds, and two activities may share one: then the ids decide.
         Assert.Equal(conversations.OrderByDescending(id => activity[id], StringComparer.Ordinal).ThenByDescending(id => id), all);
         Assert.Equal(all, paged);
     }
@@ -200,7 +200,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal([id], IdsOf(await app.ConversationPage(alice)));
         Assert.Empty(IdsOf(await cluster.Second.ConversationPage(bob)));
 
-        // To open it as well is to find it: it is still the first one's.
+        // Opening finds the existing conversation, which still belongs to the first user.
         Assert.Equal(id, await app.OpenDirect(bob, alice));
         Assert.Empty(IdsOf(await app.ConversationPage(bob)));
 

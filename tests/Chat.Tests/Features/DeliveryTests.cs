@@ -30,7 +30,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
 
         foreach (var device in devices)
         {
-            await Eventually.Holds("everything has come", () => device.NumbersOf(conversation).Count >= Each * 2);
+            await Eventually.Until("everything has come", () => device.NumbersOf(conversation).Count >= Each * 2);
             await device.Settle();
             Assert.Equal(Enumerable.Range(1, Each * 2).Select(number => (long)number), device.NumbersOf(conversation));
             Assert.Equal(
@@ -122,7 +122,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         Assert.Equal((3, 3), atBob.UnreadOf(conversation));
         Assert.Equal(3, (await First.Conversation(bob, conversation)).GetProperty("unread").GetInt64());
 
-        // The machine may be busy with something else and add to it, but hardly each time.
+        // A busy machine may add to it, but hardly every time.
         var took = TimeSpan.MaxValue;
         for (var seq = 4; seq <= 6 && took > TimeSpan.FromSeconds(5); seq++)
         {
@@ -154,7 +154,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
 
         foreach (var device in new[] { atAlice, atBob, bobElsewhere })
         {
-            await Eventually.Holds("everything has come", () => device.NumbersOf(conversation).Count >= 9);
+            await Eventually.Until("everything has come", () => device.NumbersOf(conversation).Count >= 9);
             await device.Settle();
             Assert.Equal(Enumerable.Range(1, 9).Select(number => (long)number), device.NumbersOf(conversation));
         }
@@ -175,7 +175,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         await Task.WhenAll(Enumerable.Range(1, Lost).Select(i => StoreUnheard(alice, conversation, $"lost {i}")));
         await First.SendOverRest(alice, conversation, "heard");
 
-        await Eventually.Holds("everything has come", () => atBob.NumbersOf(conversation).Count > Lost || atBob.IsClosed);
+        await Eventually.Until("everything has come", () => atBob.NumbersOf(conversation).Count > Lost || atBob.IsClosed);
         Assert.False(atBob.IsClosed);
         await atBob.Settle();
         Assert.Equal(Enumerable.Range(1, Lost + 1).Select(number => (long)number), atBob.NumbersOf(conversation));
@@ -190,11 +190,11 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         var conversation = await First.OpenDirect(alice, bob);
         await using var atBob = await First.Connect(bob);
 
-        // Nothing shows that they are missing: the position check finds them.
+        // Nothing reveals that they are missing: the position check finds them.
         await Task.WhenAll(Enumerable.Range(1, Lost).Select(i => StoreUnheard(alice, conversation, $"lost {i}")));
         var began = Stopwatch.GetTimestamp();
 
-        await Eventually.Holds("everything has come", () => atBob.NumbersOf(conversation).Count >= Lost || atBob.IsClosed);
+        await Eventually.Until("everything has come", () => atBob.NumbersOf(conversation).Count >= Lost || atBob.IsClosed);
         output.WriteLine($"{Lost} were there after {Stopwatch.GetElapsedTime(began).TotalSeconds:F1} s");
         Assert.False(atBob.IsClosed);
         await atBob.Settle();
@@ -232,8 +232,8 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         Assert.InRange(unread, 1, 81);
         foreach (var device in new[] { bobFirst, bobSecond })
         {
-            await Eventually.Holds("everything has come", () => device.NumbersOf(conversation).Count == 81);
-            await Eventually.Holds($"{unread} unread", () => device.UnreadOf(conversation) == (unread, unread));
+            await Eventually.Until("everything has come", () => device.NumbersOf(conversation).Count == 81);
+            await Eventually.Until($"{unread} unread", () => device.UnreadOf(conversation) == (unread, unread));
         }
 
         async Task Send(SocketClient sender)
@@ -272,7 +272,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
             await First.SendOverRest(alice, conversation, "one more");
             total++;
             await atBob.NextMessage();
-            await Eventually.Holds("2 are unread", () => atBob.All("notification.unread").Count > 0 && atBob.UnreadOf(conversation) == (2, 2));
+            await Eventually.Until("2 are unread", () => atBob.All("notification.unread").Count > 0 && atBob.UnreadOf(conversation) == (2, 2));
         }
     }
 
@@ -287,7 +287,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         }));
 
         await Task.WhenAll(pairs.SelectMany(pair => new[] { Converse(pair.One, pair.Other, pair.Id), Converse(pair.Other, pair.One, pair.Id) }))
-            .WaitAsync(Eventually.Patience);
+            .WaitAsync(Eventually.Timeout);
 
         foreach (var (id, one, other, reader) in pairs)
         {
@@ -303,7 +303,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
             await other.DisposeAsync();
         }
 
-        // Each sends its next message when the other has the last one.
+        // Each sends its next message after receiving the other's last one.
         async Task Converse(SocketClient from, SocketClient to, Guid conversation)
         {
             for (var i = 0; i < Rounds; i++)
@@ -315,7 +315,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         }
     }
 
-    // Committed by the second node, whose backplane is told nothing: as if the publish were lost.
+    // Committed by the second node without publishing it: as if the publish were lost.
     private async Task StoreUnheard(TestUser sender, Guid conversation, string content)
     {
         var appended = await Second.Services.GetRequiredService<ConversationLog>().AppendAsync(

@@ -3,7 +3,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Features;
 
-/// <summary>Where the devices of the two people are who talk with each other.</summary>
+/// <summary>How the devices of two chatting users are distributed over nodes.</summary>
 public enum Devices
 {
     /// <summary>One each, on the same node.</summary>
@@ -12,13 +12,13 @@ public enum Devices
     /// <summary>Two each: hers on one node, his on the other.</summary>
     TwoOnOneNode,
 
-    /// <summary>Two each, one on either node.</summary>
+    /// <summary>Two each, one on each node.</summary>
     TwoOnTwoNodes,
 }
 
 /// <summary>
-/// Every event of the server's, for every way in which devices can lie on nodes, on both kinds of Redis: who gets it,
-/// who does not, and that nobody gets anything twice. Each case names all frames on all connections.
+/// Every server event, for every distribution of devices over nodes, on both kinds of Redis: who receives it, who does not,
+/// and that none receives it twice. Each case lists all frames on all connections.
 /// </summary>
 public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixNodes>
 {
@@ -115,7 +115,7 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
 
         foreach (var device in scene.Alice)
             Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "block.added", "user.offline"))["userId"].GetGuid());
-        // What he would see if she had left, and nothing of the block.
+        // What he would see if she had disconnected; nothing reveals the block.
         foreach (var device in scene.Bob)
             Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.offline"))["userId"].GetGuid());
         await scene.Ends();
@@ -190,7 +190,7 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
     }
 }
 
-/// <summary>Two nodes on either kind of Redis, started when the first case asks for them. Time stands still there.</summary>
+/// <summary>Two nodes on each kind of Redis, started by the first case that needs them. Their clock stands still.</summary>
 public sealed class MatrixNodes : IAsyncLifetime
 {
     private readonly Lazy<Task<TwoNodes>> onGarnet = new(() => TwoNodes.Start(fakeClock: true));
@@ -213,8 +213,8 @@ public sealed class MatrixNodes : IAsyncLifetime
 }
 
 /// <summary>
-/// Alice and Bob, who talk with each other; Dave, whom Alice has blocked; Carol, whom nobody knows; and Wendy, who
-/// knows all but Carol and by whom one sees that presence has settled. Everybody is online.
+/// Alice and Bob, who chat; Dave, whom Alice has blocked; Carol, who has no contacts; and Wendy, a contact of all but Carol, who
+/// shows that presence has settled. All of them are online.
 /// </summary>
 internal sealed class Scene : IAsyncDisposable
 {
@@ -251,7 +251,7 @@ internal sealed class Scene : IAsyncDisposable
         return scene;
     }
 
-    /// <summary>Awaits these frames, which must be all that come to a connection, and returns the first.</summary>
+    /// <summary>Awaits exactly these frames on a connection and returns the first.</summary>
     public async Task<Received> Expect(SocketClient client, params string[] types)
     {
         expected[client] = types;
@@ -265,7 +265,7 @@ internal sealed class Scene : IAsyncDisposable
         return first!;
     }
 
-    /// <summary>All frames that have come are those that were expected.</summary>
+    /// <summary>Asserts that only expected frames have arrived.</summary>
     public async Task Ends()
     {
         await nodes.Settle(All);
@@ -299,7 +299,7 @@ internal sealed class Scene : IAsyncDisposable
         Alice = [];
     }
 
-    /// <summary>Passes the time in which a change of typing is held back.</summary>
+    /// <summary>Advances the clock past the minimum interval of typing updates.</summary>
     public void PassTypingPause() => nodes.One.Clock!.Advance(TimeSpan.FromSeconds(2.5));
 
     public async ValueTask DisposeAsync()
@@ -331,7 +331,7 @@ internal sealed class Scene : IAsyncDisposable
         Assert.Equal(BobUser.Id, (await Witness.Next("user.online"))["userId"].GetGuid());
         foreach (var device in Alice)
             await device.Next("user.online");
-        await Eventually.Holds("all devices hold a lease", () => nodes.One.HeldLeases(AliceUser) == Alice.Length && nodes.One.HeldLeases(BobUser) == Bob.Length);
+        await Eventually.Until("all devices hold a lease", () => nodes.One.HeldLeases(AliceUser) == Alice.Length && nodes.One.HeldLeases(BobUser) == Bob.Length);
         await nodes.Settle(All);
         Forget();
     }

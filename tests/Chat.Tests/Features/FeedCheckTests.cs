@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Chat.Tests.Features;
 
-/// <summary>The rules that the checks of the feeds share.</summary>
+/// <summary>The rule shared by all feed checks.</summary>
 public sealed class FeedCheckTests : IDisposable
 {
     private readonly NpgsqlDataSource database = NpgsqlDataSource.Create("Host=nobody");

@@ -21,7 +21,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await app.OpenDirect(alice, bob);
         await using var atAlice = await app.Connect(alice);
         Assert.False((await atAlice.Next("status.bulk"))["users"][0].IsOnline());
-        await Eventually.Holds("she has her lease", () => app.HeldLeases(alice) == 1);
+        await Eventually.Until("she has her lease", () => app.HeldLeases(alice) == 1);
 
         var atBob = await app.Connect(bob);
         Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
@@ -54,11 +54,11 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await using var atAlice = await app.Connect(alice);
         SocketClient[] devices = [await nodes.One.Connect(bob), await nodes.Two.Connect(bob), await nodes.Two.Connect(bob)];
         await atAlice.Next("user.online");
-        await Eventually.Holds("all have their lease", () => app.HeldLeases(bob) == 3);
+        await Eventually.Until("all have their lease", () => app.HeldLeases(bob) == 3);
 
         foreach (var device in devices[..^1])
             await device.Leave();
-        await Eventually.Holds("two have given it back", () => app.HeldLeases(bob) == 1);
+        await Eventually.Until("two have given it back", () => app.HeldLeases(bob) == 1);
         await nodes.Settle((alice, atAlice));
         Assert.Equal(1, Changes(atAlice));
 
@@ -83,8 +83,8 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
             await leaving;
         }
 
-        await Eventually.Holds("one lease is left", () => app.HeldLeases(bob) == 1);
-        // Behind all that was to be announced: somebody else's coming, told by each node.
+        await Eventually.Until("one lease is left", () => app.HeldLeases(bob) == 1);
+        // After all announcements: another user's arrival, published by each node.
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
         {
             var last = ChatApp.NewUser();
@@ -130,10 +130,10 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await using var atBob = await nodes.Two.Connect(bob);
         await atAlice.Next("user.online");
 
-        // Their leases run out, a node claims them; and with the next renewal the node that has Bob is heard of again. If it
-        // renews them before anybody has claimed them, they run out once more.
+        // Their leases expire, a node claims them, and with its next renewal the node that has Bob announces him. If it renews them
+        // before they are claimed, they expire once more.
         var offline = atAlice.Next("user.offline");
-        await Eventually.IsRight(
+        await Eventually.UntilNoError(
             async () =>
             {
                 if (!offline.IsCompleted && app.HeldLeases(bob) > 0)
@@ -159,10 +159,10 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await atAlice.Next("user.online");
 
         await app.LoseLeases(alice, bob, leaver);
-        // Who leaves before anything is put back leaves all the same.
+        // A disconnect before the leases are restored counts all the same.
         await atLeaver.Leave();
-        await Eventually.Holds("the leases are back", () => app.HeldLeases(alice) == 1 && app.HeldLeases(bob) == 1);
-        // With the next renewal: how long that one takes is the machine's affair.
+        await Eventually.Until("the leases are back", () => app.HeldLeases(alice) == 1 && app.HeldLeases(bob) == 1);
+        // With the next renewal, whose duration depends on the machine.
         Assert.InRange(PresenceLeases.RenewInterval, TimeSpan.Zero, TimeSpan.FromSeconds(13));
 
         Assert.Equal(leaver.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
@@ -179,9 +179,9 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await first.OpenDirect(alice, bob);
         var before = DateTimeOffset.UtcNow;
         var atBob = await first.Connect(bob);
-        // Who comes and goes before that was never there.
-        await Eventually.Holds("he has his lease", () => other.HeldLeases(bob) == 1);
-        // A stop gives back every lease, and tells.
+        // A connection that opened and closed before that is a no-op.
+        await Eventually.Until("he has his lease", () => other.HeldLeases(bob) == 1);
+        // A shutdown releases every lease and announces it.
         await first.DisposeAsync();
 
         await using (other)
@@ -207,7 +207,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await atAlice.Block(bob);
         Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
         Assert.Equal(alice.Id, (await atBob.Next("user.offline"))["userId"].GetGuid());
-        // Nothing more changes for anybody: twice the same, the other way round, and half of it taken back.
+        // Nothing changes any more: duplicates, reversed roles, and half of it undone.
         await atAlice.Block(bob);
         await atBob.Block(alice);
         await atAlice.Unblock(bob);
@@ -224,7 +224,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     {
         await app.OpenDirect(alice, bob);
         await using var atAlice = await shared.Come(nodes.One, alice);
-        // A quick end and a block race: neither who tells of the going nor the block may rely on the other to tell it.
+        // A fast disconnect races a block: neither may rely on the other to send the update.
         for (var i = 1; i <= 10; i++)
         {
             var atBob = await nodes.Two.Connect(bob);
@@ -234,7 +234,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
             await leaving;
 
             Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
-            await Eventually.Holds("his lease is given back", () => app.HeldLeases(bob) == 0);
+            await Eventually.Until("his lease is given back", () => app.HeldLeases(bob) == 0);
             Assert.Equal("block.removed", (await atAlice.Unblock(bob)).Type);
             await nodes.Settle((alice, atAlice));
             Assert.Equal(2 * i, Changes(atAlice));
@@ -257,7 +257,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
             if (!isThere)
             {
                 await atAlice.Leave();
-                await Eventually.Holds("she is gone", () => app.HeldLeases(alice) == 0);
+                await Eventually.Until("she is gone", () => app.HeldLeases(alice) == 0);
             }
 
             await using var again = await nodes.Two.Connect(bob);
@@ -276,7 +276,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await app.OpenDirect(alice, bob);
         await using var atBob = await nodes.Two.Connect(bob);
         await using var atStranger = await nodes.Two.Connect(stranger);
-        await Eventually.Holds("both are there", () => app.HeldLeases(bob) == 1 && app.HeldLeases(stranger) == 1);
+        await Eventually.Until("both are there", () => app.HeldLeases(bob) == 1 && app.HeldLeases(stranger) == 1);
 
         var told = await app.Presence(alice, bob, stranger, alice, ChatApp.NewUser());
 
@@ -332,13 +332,13 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     [Fact]
     public async Task Concurrent_sweeps_claim_each_offline_user_exactly_once()
     {
-        // Of an installation of their own that has no node, which would sweep, too.
+        // Of an installation without a node, which would sweep as well.
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(
             [new("ConnectionStrings:Redis", (await TestServers.Get()).Redis), new("Redis:Prefix", $"t{Guid.NewGuid():N}:")]).Build();
         await using var redis = new RedisConnection(configuration, app.Services.GetRequiredService<ServerMetrics>(), app.Services.GetRequiredService<DependencyStates>());
         await redis.StartAsync(CancellationToken.None);
         PresenceLeases[] leases = [new(redis, TimeProvider.System), new(redis, TimeProvider.System)];
-        // More than one round of each: all of them are late already.
+        // More than one batch for each sweeper: all of them have expired already.
         var (gone, there) = (Enumerable.Range(0, 2000).Select(_ => Guid.NewGuid()).ToArray(), Guid.NewGuid());
         await Task.WhenAll(gone.Append(there).Select(async user =>
         {
@@ -359,7 +359,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
     private static int Changes(SocketClient client) => client.Frames.Count(IsChange);
 }
 
-/// <summary>Two nodes for the presence tests, whose users do not meet, and one who sees them all come.</summary>
+/// <summary>Two nodes for the presence tests, whose users do not meet, and an observer who sees all of them.</summary>
 public sealed class PresenceNodes : IAsyncLifetime
 {
     private readonly TestUser witness = ChatApp.NewUser();
@@ -367,7 +367,7 @@ public sealed class PresenceNodes : IAsyncLifetime
 
     public TwoNodes Nodes { get; private set; } = null!;
 
-    /// <summary>Connects somebody, and returns once everybody has been told.</summary>
+    /// <summary>Connects a user; returns once everyone has been notified.</summary>
     public async Task<SocketClient> Come(ChatApp node, TestUser user)
     {
         await node.OpenDirect(user, witness);
@@ -383,7 +383,7 @@ public sealed class PresenceNodes : IAsyncLifetime
     {
         Nodes = await TwoNodes.Start();
         atWitness = await Nodes.One.Connect(witness);
-        await Eventually.Holds("the witness is there", () => Nodes.One.HeldLeases(witness) == 1);
+        await Eventually.Until("the witness is there", () => Nodes.One.HeldLeases(witness) == 1);
     }
 
     public async Task DisposeAsync()

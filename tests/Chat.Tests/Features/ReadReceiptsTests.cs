@@ -37,7 +37,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.Equal(2, read["messageIds"].GetArrayLength());
         Assert.Equal(2, (await atAlice.AllSettled("message.read_update")).Count);
 
-        // Committed by the second node, whose backplane is told nothing: as if the publish were lost.
+        // Committed by the second node without publishing it: as if the publish were lost.
         async Task MoveUnheard(Guid conversation, TestUser member, long upTo, bool isRead)
         {
             await using var session = cluster.Second.Services.GetRequiredService<IDocumentStore>().LightweightSession();
@@ -138,7 +138,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         var view = await app.Conversation(talk.Alice, talk.Id);
         Assert.Equal((40, 40), (view.Member(talk.Bob).GetProperty("readUpTo").GetInt64(), view.Member(talk.Bob).GetProperty("deliveredUpTo").GetInt64()));
         Assert.Equal(0, (await app.Unread(talk.Bob)).Total);
-        await Eventually.Holds("every message is told once", () => MarkedIds(talk.AtAlice).Count >= 40);
+        await Eventually.Until("every message is told once", () => MarkedIds(talk.AtAlice).Count >= 40);
         Assert.Equal(talk.Messages.Order(), MarkedIds(talk.AtAlice).Order());
     }
 
@@ -247,7 +247,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.Equal((2, 2, 1, 2), NumbersOf(new Received("", null, ack)));
         Assert.Equal(2, (await talk.AtAlice.Next("message.read_update"))["upTo"].GetInt64());
         foreach (var device in new[] { talk.AtBob, talk.BobsOther })
-            await Eventually.Holds("the reader is told", () => device.All("notification.unread").Count > 0 && device.UnreadOf(talk.Id) == (1, 2));
+            await Eventually.Until("the reader is told", () => device.All("notification.unread").Count > 0 && device.UnreadOf(talk.Id) == (1, 2));
 
         var everything = await (await app.Http(talk.Bob).PostAsync($"/chat/conversations/{talk.Id}/read", null)).Is(HttpStatusCode.OK);
         Assert.Equal((1, 3, 0, 1), NumbersOf(new Received("", null, everything)));
@@ -284,7 +284,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.Equal(4, update["upTo"].GetInt64());
         Assert.Equal(talk.Messages.Skip(2), update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
 
-        // The same the other way round: the one who blocks is not seen reading either.
+        // The same in the other direction: the blocker's reads are hidden as well.
         await talk.AtBob.SendMessage(talk.Id, "m5");
         await talk.AtBob.Block(talk.Alice);
         await talk.AtBob.Read(talk.Id);
@@ -302,7 +302,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         await talk.AliceElsewhere.Next("message.read_update");
 
         await talk.AtAlice.Block(talk.Bob);
-        // Alice's own connection there hears of the block behind what forgets the second node's cached blocks.
+        // Alice's connection there is notified of the block after the second node's block cache was invalidated.
         await talk.AliceElsewhere.Next("block.added");
         await bobElsewhere.Read(talk.Id, 2);
 
@@ -315,7 +315,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
     private static IReadOnlyList<Guid> MarkedIds(SocketClient client) =>
         [.. client.All("message.read_update").SelectMany(update => update["messageIds"].EnumerateArray()).Select(id => id.GetGuid())];
 
-    /// <summary>Alice has written to Bob, who has read nothing. Alice is on both nodes, Bob on the first, twice.</summary>
+    /// <summary>Alice has written to Bob, who has read nothing. Alice is connected to both nodes, Bob to the first, twice.</summary>
     private sealed class Talk : IAsyncDisposable
     {
         private readonly ChatApp app;
@@ -353,7 +353,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
             return talk;
         }
 
-        /// <summary>Somebody else has written to Bob, too, before he looks.</summary>
+        /// <summary>Another user has also written to Bob.</summary>
         public async Task<(Guid Id, TestUser Carol)> WithAnother(int messages)
         {
             var carol = ChatApp.NewUser();

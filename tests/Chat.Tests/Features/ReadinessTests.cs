@@ -6,7 +6,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Features;
 
-/// <summary>However many ask for readiness, PostgreSQL and Redis are asked once a second.</summary>
+/// <summary>However many callers ask for readiness, PostgreSQL and Redis are checked once a second.</summary>
 public sealed class ReadinessTests : IDisposable
 {
     private readonly Counting costly = new(), free = new();

@@ -57,7 +57,7 @@ public sealed class RevocationTests : IAsyncLifetime
     public async Task A_node_that_missed_a_revocation_finds_it_in_the_database()
     {
         await using var there = await other.Connect(alice);
-        // Deaf for this user: as if the message had been lost.
+        // Unsubscribed from this user: as if the message had been lost.
         other.Services.GetRequiredService<RedisBackplane>().Unsubscribe(alice.Id);
 
         await app.Revoke(alice);
@@ -66,7 +66,7 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(4501, await there.Closed());
     }
 
-    /// <summary>Time is no order: what a node whose clock is ahead has stamped must not hide what others stamp after it.</summary>
+    /// <summary>Timestamps give no order: a revocation stamped by a node whose clock is ahead must not hide later ones.</summary>
     [Fact]
     public async Task A_revocation_after_one_with_a_timestamp_ahead_is_still_found()
     {
@@ -93,7 +93,7 @@ public sealed class RevocationTests : IAsyncLifetime
         await back.Settle();
     }
 
-    /// <summary>Its clock is ahead of ours within the skew: what it issued before the revocation seems to come after it.</summary>
+    /// <summary>The issuer's clock is ahead within the skew: tokens issued before the revocation appear to come after it.</summary>
     [Theory]
     [InlineData(20)]
     [InlineData(29)]
@@ -164,7 +164,7 @@ public sealed class RevocationTests : IAsyncLifetime
         {
             await using var again = await node.Open(bearer: token);
             Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed"))["code"].GetString());
-            // With a void token nothing more can be voided, either.
+            // A revoked token cannot revoke anything.
             Assert.Equal(HttpStatusCode.Unauthorized, await node.SignOutEverywhere(token));
         }
 
@@ -189,7 +189,7 @@ public sealed class RevocationTests : IAsyncLifetime
     public async Task Signing_out_everywhere_is_rate_limited_as_a_user_request()
     {
         await using var strict = await ChatApp.Start(new() { ["Limits:RequestsPerSecond"] = "1" });
-        // The burst, used up.
+        // The burst has been used up.
         foreach (var _ in Enumerable.Range(0, 2))
             Assert.Equal(HttpStatusCode.OK, (await strict.Http(alice).GetAsync("/chat/unread")).StatusCode);
 

@@ -43,7 +43,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await using var alsoAlice = await app.Connect(alice);
         await using var held = await HeldLock.OfHead(app, conversation);
 
-        // As if the database had carried out the first try, and the second look is still under way.
+        // As if the database had committed the first attempt, and the second lookup is still running.
         var send = atAlice.SendMessage(conversation, "hello", "t1");
         await held.IsWaitedFor();
         var stored = new Message
@@ -206,7 +206,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.Single(answers.Select(answer => answer["message"].GetRawText()).Distinct());
         Assert.All(overRest, response => Assert.Equal(HttpStatusCode.OK, response.StatusCode));
 
-        // One more behind it on each way it could come: whatever the repeats had pushed would come before.
+        // A later message on each path: pushes of the retries would arrive before it.
         await app.SendOverRest(alice, conversation, "marker");
         foreach (var receiving in new[] { bobHere, bobThere })
         {
@@ -281,7 +281,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         for (var i = 0; i < 50; i++)
         {
             await atAlice.Send("message.send", new { conversationId = conversation, content = $"m{i}", tempId = $"t{i}" }, $"s{i}");
-            // A repeat and a refusal in between: their answers are quicker, and must not overtake.
+            // A retry and a rejection in between: their replies are ready earlier and must not overtake.
             if (i % 10 == 5)
                 await atAlice.Send("message.send", new { conversationId = conversation, content = "again", tempId = $"t{i - 1}" }, $"r{i}");
             if (i % 10 == 7)
@@ -346,14 +346,14 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.Equal(["before", "after"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
         Assert.Empty(await atBob.AllSettled("message.new"));
 
-        // Refused once is not refused for ever: the tempId is still free.
+        // A rejection is not final: the tempId can still be used.
         Assert.Equal("message.sent", (await atBob.SendMessage(conversation, "to the one who blocks", "b1")).Type);
     }
 
     public static TheoryData<string, string> GoodContents => new()
     {
         { "a", "a" },
-        // Blank lines go, and a first line keeps its place below the others: it may be code.
+        // Blank lines are trimmed, but the first line keeps its indentation: it may be code.
         { " \t\r\n a b \u3000\u2003 ", " a b" },
         { "  if (x)\n    y();\n\n", "  if (x)\n    y();" },
         { "\u200Ba\u200D", "\u200Ba\u200D" },
@@ -385,7 +385,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         { """{"content":""}""", "content" },
         { """{"content":" \n\u3000 "}""", "content" },
         { """{"content":null}""", "content" },
-        // Nothing that can be seen: format characters, fillers, variation selectors, tags, a Braille pattern without a dot.
+        // Nothing visible: format characters, fillers, variation selectors, tags, an empty Braille pattern.
         { """{"content":"\u200B\u2060\uFEFF\u00AD"}""", "content" },
         { """{"content":"\u115F\u1160\u3164\uFFA0\u17B4\u180E\u034F"}""", "content" },
         { """{"content":"\uFE0F\uDB40\uDD00\uDB40\uDC41 \u061C\u202E\u0001"}""", "content" },
@@ -492,9 +492,9 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await own.OpenDirect(alice, bob);
         var rates = own.Services.GetRequiredService<SendRateLimiter>();
-        await Eventually.Holds("the people of the rehearsals are forgotten", () =>
+        await Eventually.Until("the people of the rehearsals are forgotten", () =>
         {
-            // More than once, in case that the heartbeat has not begun yet.
+            // More than once, in case the heartbeat has not started yet.
             own.Clock!.Advance(TimeSpan.FromSeconds(1));
             return rates.Count == 0;
         });
@@ -505,7 +505,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.Equal(2, rates.Count);
 
         own.Clock!.Advance(TimeSpan.FromSeconds(1));
-        await Eventually.Holds("both are forgotten", () => rates.Count == 0);
+        await Eventually.Until("both are forgotten", () => rates.Count == 0);
     }
 
     private static string WithoutTrace(JsonElement problem) =>

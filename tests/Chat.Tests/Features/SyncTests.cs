@@ -48,7 +48,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
             conversations.Add(await app.OpenDirect(alice, ChatApp.NewUser()));
         foreach (var conversation in conversations)
             await Say(atAlice, conversation, 2);
-        // As text, which is how a client sorts them.
+        // Compared as text, as clients sort them.
         conversations.Sort((one, other) => string.CompareOrdinal(one.ToString(), other.ToString()));
         var (known, isNew) = (conversations.Where((_, i) => i % 3 != 1).ToArray(), conversations.Where((_, i) => i % 3 == 1));
         await using var other = await app.Connect(alice);
@@ -226,7 +226,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     private static long[] Pushed(SocketClient client) =>
         [.. client.Frames.Where(frame => frame.Type == "message.new").Select(frame => frame["message.changedSeq"].GetInt64())];
 
-    // How far a client has come without a hole: what it may truthfully say it has seen.
+    // How far a client has come without a gap: what it may report as seen.
     private static long Contiguous(IEnumerable<long> numbers)
     {
         var has = numbers.ToHashSet();

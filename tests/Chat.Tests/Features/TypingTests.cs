@@ -3,7 +3,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Features;
 
-/// <summary>Two nodes whose time stands still until a test moves it.</summary>
+/// <summary>Two nodes whose clock stands still until a test advances it.</summary>
 public sealed class TypingTests : IAsyncLifetime
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
@@ -52,7 +52,7 @@ public sealed class TypingTests : IAsyncLifetime
         await Pass(2);
 
         atAlice.Cut();
-        await Eventually.Holds("the node has seen it", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 0);
+        await Eventually.Until("the node has seen it", () => nodes.One.Hub().ConnectionsOf(alice.Id).Count == 0);
         await Until(() => Updates(atBob) == 2, (bob, atBob));
         Assert.False(await atBob.NextTyping());
     }
@@ -110,7 +110,7 @@ public sealed class TypingTests : IAsyncLifetime
         await atAlice.StartTyping(conversation);
         Assert.True(await atBob.NextTyping());
 
-        // Bob's node has to tell Alice's, which has to stop showing it: before she stops.
+        // Bob's node must notify Alice's, which must hide it before she stops.
         await atBob.Block(alice);
         await Pass(0.5);
         await Until(() => Updates(atBob) == 2, (alice, atAlice), (bob, atBob));
@@ -155,7 +155,7 @@ public sealed class TypingTests : IAsyncLifetime
 
     private static int Updates(SocketClient client) => client.Frames.Count(frame => frame.Type == "typing.update");
 
-    // Lets time go by in steps that no timer sleeps through.
+    // Advances the clock in steps that no timer misses.
     private async Task Pass(double seconds)
     {
         for (var passed = TimeSpan.Zero; passed < TimeSpan.FromSeconds(seconds); passed += Tick)
@@ -165,8 +165,8 @@ public sealed class TypingTests : IAsyncLifetime
         }
     }
 
-    // The same for as long as it takes.
-    private Task Until(Func<bool> condition, params (TestUser User, SocketClient Client)[] here) => Eventually.IsRight(async () =>
+    // The same, repeated until the condition holds.
+    private Task Until(Func<bool> condition, params (TestUser User, SocketClient Client)[] here) => Eventually.UntilNoError(async () =>
     {
         nodes.One.Clock!.Advance(Tick);
         await nodes.Settle(here);

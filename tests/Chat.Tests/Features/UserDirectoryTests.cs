@@ -38,7 +38,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
 
         var connecting = Enumerable.Range(0, 40).Select(_ => app.Connect(ChatApp.NewUser())).ToArray();
         var most = 0;
-        await Eventually.Holds("all are let in", () =>
+        await Eventually.Until("all are let in", () =>
         {
             most = Math.Max(most, held.WaitingNow);
             return Array.TrueForAll(connecting, one => one.IsCompleted);
@@ -61,11 +61,11 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await held.IsWaitedFor(UserDirectory.MaxConcurrency);
         Assert.DoesNotContain(crowd, one => one.IsCompleted);
         own.Clock!.Advance(TimeSpan.FromSeconds(0.5));
-        await Task.WhenAll(crowd).WaitAsync(Eventually.Patience);
+        await Task.WhenAll(crowd).WaitAsync(Eventually.Timeout);
         await held.Release();
 
-        // By a clock that stands still, each of these waits until it has had its turn.
-        await Task.WhenAll(SeeCrowd()).WaitAsync(Eventually.Patience);
+        // With a clock that stands still, each of these waits until it has had its turn.
+        await Task.WhenAll(SeeCrowd()).WaitAsync(Eventually.Timeout);
 
         Task[] SeeCrowd() =>
             [.. Enumerable.Range(0, UserDirectory.MaxConcurrency * 2).Select(_ => directory.OnSignedInAsync(new Identity(Guid.NewGuid(), null, "Somebody", null)).AsTask())];
@@ -143,7 +143,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal(($"{username}-3", username), await Names(own, user, heir));
     }
 
-    /// <summary>The same word, whatever the keyboard, the case or the form made of it.</summary>
+    /// <summary>The same word in different cases, widths and normalization forms.</summary>
     [Theory]
     [InlineData("Jos\u00e9-Mar\u00eda", "JOSE\u0301-MARI\u0301A")]
     [InlineData("Stra\u00dfenkehrer", "STRASSENKEHRER")]
@@ -162,7 +162,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Contains(found.GetProperty("members").EnumerateArray(), member => member.GetProperty("userId").GetGuid() == user);
     }
 
-    /// <summary>Of one script each, so that only the look of their letters tells of a forgery.</summary>
+    /// <summary>Each in a single script, so that only the shapes of the letters reveal the spoof.</summary>
     [Theory]
     [InlineData("scope", "\u0455\u0441\u043e\u0440\u0435")]
     [InlineData("modern", "modem")]
@@ -209,7 +209,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal(name, (await app.Seen(user)).Username);
     }
 
-    /// <summary>It is loaded by the browsers of all who talk to its owner.</summary>
+    /// <summary>The picture is loaded by the browsers of the user's contacts.</summary>
     [Theory]
     [InlineData("http://example.org/a.png")]
     [InlineData("//example.org/a.png")]
@@ -273,7 +273,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal(($"{username}-2", "Between", null), await app.Seen(user));
     }
 
-    /// <summary>Somebody deleted and made again at the identity provider: same name, new <c>sub</c>.</summary>
+    /// <summary>An account deleted and recreated at the identity provider: same name, new <c>sub</c>.</summary>
     [Fact]
     public async Task With_latest_wins_a_newer_token_takes_the_name_and_an_older_one_does_not_take_it_back()
     {
@@ -293,7 +293,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal((null, username.ToUpperInvariant()), await Names(own, user, successor));
         Assert.Contains($"Username moved: from user {user} to user {successor}, whose token is newer", log.Of<AuditLog>());
 
-        // What only looks like it is no claim to it, however new.
+        // A confusable name is never taken over, however new the token.
         await See(own, forger, username.Replace("m", "rn", StringComparison.Ordinal), start + TimeSpan.FromMinutes(5));
         Assert.Equal((null, username.ToUpperInvariant()), await Names(own, forger, successor));
     }
@@ -308,7 +308,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await app.SignIn(second, ("preferred_username", username));
         Assert.Equal((null, username), await Names(app, user, second));
 
-        // To somebody who has not signed in yet, too.
+        // Also to a user who has not signed in yet.
         Assert.Equal(HttpStatusCode.NoContent, await app.Administer("move", new { username, userId = third }));
         Assert.Equal((null, username), await Names(app, second, third));
         await cluster.Second.SignIn(second, ("preferred_username", username), ("name", "Second"));

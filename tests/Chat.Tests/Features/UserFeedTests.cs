@@ -12,10 +12,10 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Features;
 
-/// <summary>One feed alone, with a real connection of which only the socket is a recording.</summary>
+/// <summary>A single feed with a real connection on a fake socket.</summary>
 public sealed class UserFeedTests : IDisposable
 {
-    // More than a send queue holds, and with how many changes it is no longer at most half full: each is three frames.
+    // More than fits a send queue, and the number of changes after which it is at most half full: each is three frames.
     private const int Far = 2000;
     private const int HalfFull = 43;
 
@@ -24,7 +24,7 @@ public sealed class UserFeedTests : IDisposable
     private readonly FakeTimeProvider clock = new();
     private readonly Hub hub = new();
     private readonly ServiceProvider meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
-    private readonly Recording socket = new();
+    private readonly FakeWebSocket socket = new();
     private readonly Connection connection;
     private readonly UserFeed feed;
     private readonly Guid me = Guid.NewGuid();
@@ -109,7 +109,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.False(feed.IsLoaded);
         Assert.Empty(await Delivered());
 
-        // The snapshot knows 3 already and 4 not yet; both came after the feed was made, so both are to be delivered.
+        // The snapshot includes 3 but not 4; both arrived after the feed was created, so both must be delivered.
         feed.Load([Row(conversation, 3, 1, 2)]);
 
         Assert.True(feed.IsLoaded);
@@ -170,7 +170,7 @@ public sealed class UserFeedTests : IDisposable
         for (var number = 2; number <= Far; number++)
             Assert.False(Offer(number));
 
-        // No time passes: a reader needs none.
+        // The clock does not advance: a reader needs no time.
         Assert.True(Offer(1));
 
         await AllIsDelivered();
@@ -188,7 +188,7 @@ public sealed class UserFeedTests : IDisposable
         for (var tick = 0; tick < 100; tick++)
             feed.Release(TimeSpan.FromSeconds(1));
         Assert.Equal(Framed(HalfFull), connection.QueueLength);
-        // All of it is here: there is nothing more to fetch.
+        // Everything has arrived: there is nothing to fetch.
         Assert.Empty(feed.Gaps());
         Assert.Equal([(conversation, Far, 0)], feed.Positions());
         reading.SetResult();
@@ -200,7 +200,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_slow_device_does_not_delay_the_users_other_device()
     {
-        using var second = new Recording();
+        using var second = new FakeWebSocket();
         var reading = Join(second);
         await StopReading();
         feed.Load([]);
@@ -209,7 +209,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.Equal(Numbers(1, HalfFull), await DeliveredTo(second, reading));
         feed.Release(TimeSpan.FromSeconds(1));
         Assert.Equal(Numbers(1, HalfFull + ConversationFeed.MaxReleasedAtOnce), await DeliveredTo(second, reading));
-        // More than the slow one's queue holds: it is closed, and nobody waits for it any more.
+        // More than fits the slow one's queue: it is closed and no longer holds up the other.
         feed.Release(TimeSpan.FromSeconds(1));
 
         await AllIsDelivered(second, reading);
@@ -245,7 +245,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.Empty(feed.Gaps());
         Assert.Equal([(conversation, Far + 3, 0)], feed.Positions());
         reading.SetResult();
-        await Eventually.Holds("its turn has come", () => feed.Gaps().Count > 0);
+        await Eventually.Until("its turn has come", () => feed.Gaps().Count > 0);
         Assert.Equal([(conversation, Far, Far + 2, true)], feed.Gaps());
         Assert.Equal(2, feed.Fill(conversation, [Message(Far + 1, other), Message(Far + 2, other)]));
 
@@ -264,7 +264,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.False(Offer(4));
         Assert.Equal([(conversation, 1, 3, true)], feed.Gaps());
         Offer(2);
-        // Nobody counts as found what has come by itself meanwhile.
+        // Changes that arrived in the meantime are not counted as found.
         Assert.Equal(1, feed.Fill(conversation, [Message(2, other), Message(3, other), Message(4, other)]));
 
         Assert.Empty(feed.Gaps());
@@ -372,7 +372,7 @@ public sealed class UserFeedTests : IDisposable
         feed.BeginRecount(conversation);
         Offer(4);
         Offer(5);
-        // Counted when 4 was committed and 5 was not: the cursor stands at 2.
+        // Counted when 4 was committed and 5 was not: the cursor is at 2.
         Assert.Equal((3, 3), feed.EndRecount(conversation, Row(conversation, 4, 2, 2)));
         Offer(6);
 
@@ -451,7 +451,7 @@ public sealed class UserFeedTests : IDisposable
         Offer(4);
         Offer(5);
 
-        // The snapshot of the slower one knows the same cursor, and not yet the messages.
+        // The slower snapshot has the same cursor but lacks the messages.
         Assert.Equal((3, 3), feed.EndRecount(conversation, Row(conversation, 3, 2, 1)));
     }
 
@@ -465,7 +465,7 @@ public sealed class UserFeedTests : IDisposable
         var recount = Task.Run(() => feed.EndRecount(conversation, Row(conversation, 5, 5, 0), (unread, total) =>
         {
             telling.Set();
-            // Whoever delivers now has to wait: what counts one more is not to be told before what counts none.
+            // A concurrent delivery must wait: a count of one must not be sent before the count of zero.
             Assert.False(offered.Wait(TimeSpan.FromMilliseconds(50)));
             connection.Send(Frame.Of(new NotificationUnread(conversation, unread, total)));
         }));
@@ -477,24 +477,24 @@ public sealed class UserFeedTests : IDisposable
         Assert.Equal([(0, 0), (1, 1)], await Unread());
     }
 
-    private Connection Join(Recording recording)
+    private Connection Join(FakeWebSocket fake)
     {
         var limits = new Limits();
         var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
         var place = new Admission(hub, limits, new HandshakeRateLimiter(limits, clock), metrics, clock).TryEnter(System.Net.IPAddress.None, hasToken: true);
-        var joined = new Connection(recording, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
+        var joined = new Connection(fake, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
         joined.TrySignIn(new TokenReadResult(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
         hub.Add(joined);
         hub.Join(joined);
         return joined;
     }
 
-    /// <summary>From here on the socket takes nothing, until the other side reads again.</summary>
+    /// <summary>Blocks the socket's writes until the other side reads again.</summary>
     private async Task<TaskCompletionSource> StopReading()
     {
         var reading = new TaskCompletionSource();
         socket.Reading = reading.Task;
-        // The write that is under way then.
+        // The write in progress.
         await Frames();
         return reading;
     }
@@ -503,10 +503,10 @@ public sealed class UserFeedTests : IDisposable
 
     private Task AllIsDelivered() => AllIsDelivered(socket, connection);
 
-    private static async Task AllIsDelivered(Recording recording, Connection over)
+    private static async Task AllIsDelivered(FakeWebSocket fake, Connection over)
     {
-        await Eventually.IsRight(async () => await DeliveredTo(recording, over) is { Count: < Far and var count } ? $"{count} of {Far}" : null, TimeSpan.FromSeconds(15));
-        Assert.Equal(Numbers(1, Far), await DeliveredTo(recording, over));
+        await Eventually.UntilNoError(async () => await DeliveredTo(fake, over) is { Count: < Far and var count } ? $"{count} of {Far}" : null, TimeSpan.FromSeconds(15));
+        Assert.Equal(Numbers(1, Far), await DeliveredTo(fake, over));
     }
 
     private static IEnumerable<long> Numbers(int first, int count) => Enumerable.Range(first, count).Select(number => (long)number);
@@ -531,19 +531,19 @@ public sealed class UserFeedTests : IDisposable
 
     private Task<IReadOnlyList<long>> Delivered() => DeliveredTo(socket, connection);
 
-    private static async Task<IReadOnlyList<long>> DeliveredTo(Recording recording, Connection over) =>
-        [.. (await Frames(recording, over)).Where(frame => frame.Type == "message.new").Select(frame => frame["message.seq"].GetInt64())];
+    private static async Task<IReadOnlyList<long>> DeliveredTo(FakeWebSocket fake, Connection over) =>
+        [.. (await Frames(fake, over)).Where(frame => frame.Type == "message.new").Select(frame => frame["message.seq"].GetInt64())];
 
     private async Task<IReadOnlyList<(long Unread, long Total)>> Unread() =>
         [.. (await Frames()).Where(frame => frame.Type == "notification.unread").Select(frame => (frame["unread"].GetInt64(), frame["totalUnread"].GetInt64()))];
 
     private Task<IReadOnlyList<Received>> Frames() => Frames(socket, connection);
 
-    // A marker of our own shows that everything before it has been written.
-    private static async Task<IReadOnlyList<Received>> Frames(Recording recording, Connection over)
+    // A marker shows that everything before it has been written.
+    private static async Task<IReadOnlyList<Received>> Frames(FakeWebSocket fake, Connection over)
     {
         var marker = $"marker {Guid.NewGuid()}";
         over.Send(Frame.Of(ChatError.Internal, marker));
-        return [.. (await recording.Until(marker)).Where(frame => frame.Type != "error")];
+        return [.. (await fake.Until(marker)).Where(frame => frame.Type != "error")];
     }
 }

@@ -163,7 +163,7 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
         return await (IsJson(address) ? app.Http() : PageOf(app)).SendAsync(request);
     }
 
-    // The page is no part of the REST contract, to which the other client holds every answer.
+    // The page is not part of the REST contract that the other client checks.
     private static bool IsJson(string address) => address is "/client.json" or "/health/live";
 
     private static HttpClient PageOf(ChatApp app) => app.Alba.Server.CreateClient();

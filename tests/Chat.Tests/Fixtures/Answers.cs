@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>What a refusal must look like, on the socket and over REST.</summary>
+/// <summary>Asserts the form of errors on the socket and over REST.</summary>
 internal static class Answers
 {
-    /// <summary>The frame is an error with this code.</summary>
+    /// <summary>Asserts that the frame is an error with this code.</summary>
     public static Received IsError(this Received frame, string code, string? field = null)
     {
         Assert.Equal("error", frame.Type);
@@ -16,7 +16,7 @@ internal static class Answers
         return frame;
     }
 
-    /// <summary>The response is problem details with this status and code.</summary>
+    /// <summary>Asserts that the response is problem details with this status and code.</summary>
     public static async Task<JsonElement> IsProblem(this HttpResponseMessage response, HttpStatusCode status, string code, string? field = null)
     {
         Assert.Equal(status, response.StatusCode);
@@ -28,17 +28,17 @@ internal static class Answers
         return problem;
     }
 
-    /// <summary>The response's JSON, whose status must be this one.</summary>
+    /// <summary>Returns the JSON of a response that must have this status.</summary>
     public static async Task<JsonElement> Is(this HttpResponseMessage response, HttpStatusCode status)
     {
         Assert.True(status == response.StatusCode, $"{response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
         return await response.Content.ReadFromJsonAsync<JsonElement>();
     }
 
-    /// <summary>Everything of this type that has come so far.</summary>
+    /// <summary>Returns all frames of this type received so far.</summary>
     public static IReadOnlyList<Received> All(this SocketClient client, string type) => [.. client.Frames.Where(frame => frame.Type == type)];
 
-    /// <summary>Everything of this type that has come for sure, after a round trip.</summary>
+    /// <summary>Returns all frames of this type after a round trip, which proves that none is in flight.</summary>
     public static async Task<IReadOnlyList<Received>> AllSettled(this SocketClient client, string type)
     {
         await client.Settle();

@@ -12,8 +12,8 @@ using Microsoft.IdentityModel.Tokens;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// The server under test: the real Program on the run's PostgreSQL and Redis, with a schema and a key prefix of its
-/// own. Another node of the same installation is one <see cref="StartNode"/> away.
+/// The server under test: the real Program on the run's PostgreSQL and Redis, with its own schema and key prefix.
+/// <see cref="StartNode"/> adds another node to the installation.
 /// </summary>
 public sealed class ChatApp : IAsyncDisposable
 {
@@ -35,31 +35,32 @@ public sealed class ChatApp : IAsyncDisposable
         Clock = clock;
     }
 
-    /// <summary>The server's clock, where the test asked for one that it moves itself.</summary>
+    /// <summary>The server's clock, if the test asked for one that it advances itself.</summary>
     public FakeTimeProvider? Clock { get; }
 
-    /// <summary>Alba's host, for scenarios. Not there on Kestrel.</summary>
+    /// <summary>Alba's host, for scenarios. Not available on Kestrel.</summary>
     public IAlbaHost Alba => alba ?? throw new InvalidOperationException("This app runs on Kestrel.");
 
     public IServiceProvider Services => alba?.Services ?? kestrel!.Services;
 
-    /// <summary>Where Kestrel listens.</summary>
+    /// <summary>The address that Kestrel listens on.</summary>
     public Uri Address => kestrel!.ClientOptions.BaseAddress;
 
     /// <summary>Starts the first node of a new installation.</summary>
-    /// <param name="settings">Configuration on top of what every test has, for example <c>Limits:MaxErrors</c>.</param>
-    /// <param name="fakeClock">Whether time stands still until the test moves <see cref="Clock"/>.</param>
-    /// <param name="onKestrel">Whether it listens on a real port: for what TestServer does not have (frames, pings, limits, back-pressure).</param>
+    /// <param name="settings">Configuration in addition to that of all tests, for example <c>Limits:MaxErrors</c>.</param>
+    /// <param name="fakeClock">Whether the clock stands still until the test advances <see cref="Clock"/>.</param>
+    /// <param name="onKestrel">Whether to listen on a real port: for what TestServer does not support (frames, pings, limits,
+    /// backpressure).</param>
     public static Task<ChatApp> Start(Dictionary<string, string?>? settings = null, bool fakeClock = false, bool onKestrel = false) =>
         Start($"t{Guid.NewGuid():N}", settings ?? [], fakeClock ? new FakeTimeProvider(DateTimeOffset.UtcNow) : null, onKestrel);
 
-    /// <summary>Starts another node of the same installation, with the same settings and the same clock, or one of its own.</summary>
+    /// <summary>Starts another node of the same installation, with the same settings, and the same clock or one of its own.</summary>
     public Task<ChatApp> StartNode(FakeTimeProvider? clock = null) => Start(name, settings, clock ?? Clock, kestrel is not null);
 
-    /// <summary>A user whom no other test knows.</summary>
+    /// <summary>Creates a user unknown to all other tests.</summary>
     public static TestUser NewUser(string? username = null) => new(Guid.NewGuid(), username ?? $"user-{Guid.NewGuid():N}");
 
-    /// <summary>A token as the application behind which this server stands would mint it.</summary>
+    /// <summary>Creates a token as the application would.</summary>
     public string TokenFor(TestUser user, TimeSpan? lifetime = null, string? scope = null)
     {
         var now = (Clock?.GetUtcNow() ?? DateTimeOffset.UtcNow).UtcDateTime;
@@ -77,7 +78,7 @@ public sealed class ChatApp : IAsyncDisposable
         });
     }
 
-    /// <summary>An HTTP client that carries the user's token; without a user, none.</summary>
+    /// <summary>Creates an HTTP client with the user's token; without a user, with none.</summary>
     public HttpClient Http(TestUser? user = null)
     {
         var client = new HttpClient(new ConformingHandler(alba?.Server.CreateHandler() ?? new SocketsHttpHandler { AllowAutoRedirect = false }))
@@ -89,7 +90,7 @@ public sealed class ChatApp : IAsyncDisposable
         return client;
     }
 
-    /// <summary>A connection of the user's, past its auth_success.</summary>
+    /// <summary>Connects a user; returns after auth_success.</summary>
     public async Task<SocketClient> Connect(TestUser user)
     {
         var client = await Open(query: null, bearer: TokenFor(user));
@@ -97,7 +98,7 @@ public sealed class ChatApp : IAsyncDisposable
         return client;
     }
 
-    /// <summary>A socket, past its handshake and nothing more.</summary>
+    /// <summary>Opens a socket; returns after the handshake.</summary>
     public async Task<SocketClient> Open(string? query = null, string? bearer = null)
     {
         if (alba is not null)
@@ -136,7 +137,7 @@ public sealed class ChatApp : IAsyncDisposable
             host.UseSetting("Jwt:Issuer", Issuer);
             host.UseSetting("Jwt:Audience", Audience);
             host.UseSetting("Logging:LogLevel:Default", "Warning");
-            // Tests talk faster than people; what is for people is tested for itself.
+            // Tests send faster than people; the default rate limits have tests of their own.
             host.UseSetting("Limits:MessagesPerSecond", "1000");
             host.UseSetting("Limits:MessagesPerSecondPerUser", "2000");
             foreach (var (key, value) in settings)
@@ -147,7 +148,7 @@ public sealed class ChatApp : IAsyncDisposable
 
         if (!onKestrel)
             return new ChatApp(name, settings, clock, await AlbaHost.For<Program>(Configure), null);
-        // The address, too: the port of UseKestrel alone loses against the default one.
+        // The address as well: the port of UseKestrel alone is overridden by the default one.
         var factory = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
         {
             Configure(host);
@@ -159,10 +160,10 @@ public sealed class ChatApp : IAsyncDisposable
     }
 }
 
-/// <summary>Somebody with a token.</summary>
+/// <summary>A user with a token.</summary>
 public sealed record TestUser(Guid Id, string Username);
 
-/// <summary>One app for the tests of a class, which use users of their own and so do not meet.</summary>
+/// <summary>One server for the tests of a class, each of which uses its own users.</summary>
 public sealed class SharedApp : IAsyncLifetime
 {
     public ChatApp App { get; private set; } = null!;

@@ -1,6 +1,6 @@
 namespace Chat.Tests.Fixtures;
 
-/// <summary>The files that the tests were built from.</summary>
+/// <summary>The checkout that the tests were built from.</summary>
 internal static class Checkout
 {
     private static readonly string Root = FindRoot();

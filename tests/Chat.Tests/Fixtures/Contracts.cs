@@ -7,9 +7,9 @@ using YamlDotNet.Serialization;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// The two contracts, <c>docs/asyncapi.yaml</c> and <c>docs/openapi.json</c>, as the suite holds the server to them:
-/// every frame and every REST answer that any test ever sees. To clients all objects are open, since fields may be
-/// added; here they are closed, so that the server says nothing that is not written down.
+/// The two contracts, <c>docs/asyncapi.yaml</c> and <c>docs/openapi.json</c>. The suite validates every frame and every REST
+/// response of all tests against them. For clients all objects are open, since fields may be added; here they are closed,
+/// so that the server sends nothing undocumented.
 /// </summary>
 internal static class Contracts
 {
@@ -22,17 +22,17 @@ internal static class Contracts
     /// <summary>The OpenAPI file.</summary>
     public static JsonNode OpenApi { get; } = JsonNode.Parse(File.ReadAllText(Checkout.PathOf("docs", "openapi.json")))!;
 
-    /// <summary>What clients send, and what the server sends, in answer or unasked.</summary>
+    /// <summary>The events that clients send, and those that the server sends.</summary>
     public static (IReadOnlySet<string> FromClients, IReadOnlySet<string> FromServer) Events { get; } = ReadEvents();
 
-    /// <summary>What is wrong with a frame of the server's; null if nothing is.</summary>
+    /// <summary>Returns what is wrong with a frame from the server; null if it is valid.</summary>
     public static string? FaultOf(JsonElement frame)
     {
         var type = frame.TryGetProperty("type", out var name) ? name.GetString()! : "";
-        return Events.FromServer.Contains(type) ? Fault($"event {type}", frame) : $"The contract knows no event '{type}' of the server's.";
+        return Events.FromServer.Contains(type) ? ErrorIn($"event {type}", frame) : $"The contract knows no event '{type}' of the server's.";
     }
 
-    /// <summary>What is wrong with a REST answer; null if nothing is.</summary>
+    /// <summary>Returns what is wrong with a REST response; null if it is valid.</summary>
     public static string? FaultOf(string method, string path, int status, string? mediaType, string body)
     {
         if (TemplateOf(path) is not { } template || OpenApi["paths"]![template]![method.ToLowerInvariant()] is not { } operation)
@@ -43,23 +43,23 @@ internal static class Contracts
             return body.Length == 0 ? null : $"{method} {template} has no body with {status}: {body}";
         return mediaType is null || content[mediaType] is null
             ? $"{method} {template} answers {status} in {mediaType}"
-            : Fault($"answer {method.ToLowerInvariant()} {template} {status} {mediaType}", body);
+            : ErrorIn($"answer {method.ToLowerInvariant()} {template} {status} {mediaType}", body);
     }
 
-    /// <summary>What is wrong with JSON by a schema of the contracts.</summary>
-    public static string? Fault(string schema, string json)
+    /// <summary>Returns what is wrong with JSON according to a schema of the contracts.</summary>
+    public static string? ErrorIn(string schema, string json)
     {
         using var document = JsonDocument.Parse(json);
-        return Fault(schema, document.RootElement);
+        return ErrorIn(schema, document.RootElement);
     }
 
-    private static string? Fault(string schema, JsonElement json)
+    private static string? ErrorIn(string schema, JsonElement json)
     {
         var faults = All.Value.Definitions[schema].Validate(Token(json));
         return faults.Count == 0 ? null : $"{schema}: {string.Join("; ", faults.Select(fault => fault.ToString().Trim()))} in {json.GetRawText()}";
     }
 
-    // The validator's own reader fails on numbers of any length, which a pong may echo.
+    // The validator's own reader fails on numbers of arbitrary length, which a pong may echo.
     private static JToken Token(JsonElement json) => json.ValueKind switch
     {
         JsonValueKind.Object => new JObject(json.EnumerateObject().Select(field => new JProperty(field.Name, Token(field.Value)))),
@@ -70,11 +70,11 @@ internal static class Contracts
         _ => new JValue(json.GetBoolean()),
     };
 
-    // What is not in the contract, or not under this method, is a problem; only the socket's own address has its own ways.
+    // Undocumented routes and methods must return problem details; only the socket endpoint differs.
     private static string? Unlisted(string path, int status, string? mediaType, string body) => (status, mediaType) switch
     {
-        (404 or 405, "application/problem+json") => Fault(Problem, body),
-        (>= 400, "application/problem+json") when path.TrimEnd('/') == "/chat/ws" => Fault(Problem, body),
+        (404 or 405, "application/problem+json") => ErrorIn(Problem, body),
+        (>= 400, "application/problem+json") when path.TrimEnd('/') == "/chat/ws" => ErrorIn(Problem, body),
         _ when path.StartsWith("/openapi/", StringComparison.Ordinal) || path.StartsWith("/docs", StringComparison.Ordinal) => null,
         _ => $"{path} is not in the contract and answers {status}, {mediaType}: {body}",
     };
@@ -100,7 +100,7 @@ internal static class Contracts
                 .ToHashSet());
     }
 
-    /// <summary>One schema that holds all the others, because references are resolved within one.</summary>
+    /// <summary>A single schema that contains all the others, because references are resolved within one.</summary>
     private static JsonSchema Build()
     {
         var definitions = new JsonObject();
@@ -149,10 +149,10 @@ internal static class Contracts
             Close(part, prefix);
         if (schema["$ref"] is JsonValue target)
             schema["$ref"] = $"#/definitions/{prefix}{((string)target!).Split('/')[^1]}";
-        // The validator knows a list of one value, and not const.
+        // The validator supports a one-element enum but not const.
         if (schema["const"] is JsonValue only)
             schema["enum"] = new JsonArray(only.DeepClone());
-        // The validator counts UTF-16 units instead of characters.
+        // The validator counts UTF-16 code units instead of characters.
         if (schema["maxLength"] is JsonValue longest && schema.Remove("maxLength"))
             schema["pattern"] = $@"^([\uD800-\uDBFF][\uDC00-\uDFFF]|[\s\S]){{0,{longest}}}$";
         if (schema["properties"] is JsonObject { } properties && properties.All(property => property.Value is JsonObject))
@@ -166,7 +166,7 @@ internal static class Contracts
     }
 }
 
-/// <summary>Holds every answer that goes through it to the contract.</summary>
+/// <summary>Validates every response against the contract.</summary>
 internal sealed class ConformingHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>Hears everything that the server tells of itself: logs at every level with scopes and fields, spans, measurements.</summary>
+/// <summary>Captures all telemetry of the server: logs at every level with scopes and fields, spans and measurements.</summary>
 internal sealed class Eavesdropper : ILoggerProvider, ILogger
 {
     private readonly ConcurrentQueue<string> lines = new();
@@ -26,7 +26,7 @@ internal sealed class Eavesdropper : ILoggerProvider, ILogger
         meters.SetMeasurementEventCallback<double>(Measured);
     }
 
-    /// <summary>Settings under which nothing is too small to be logged.</summary>
+    /// <summary>Settings that enable logging at every level.</summary>
     public static Dictionary<string, string?> EverythingLogged { get; } = new()
     {
         ["Logging:LogLevel:Default"] = "Trace",

@@ -5,13 +5,13 @@ using Npgsql;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// A transaction beside the server's that holds what the server wants next: how a test stops the log between two
-/// steps without a sleep, and looks at who waits.
+/// A transaction that holds a lock the server needs next: lets a test stop the log between two steps without sleeping, and
+/// inspect the waiters.
 /// </summary>
 public sealed class HeldLock : IAsyncDisposable
 {
-    // In seconds. The connection is one of the server's, whose statements have two.
-    private static readonly int Patience = (int)Eventually.Patience.TotalSeconds;
+    // Seconds. The connection is one of the server's, whose statement timeout is two.
+    private static readonly int Timeout = (int)Eventually.Timeout.TotalSeconds;
 
     private readonly ChatApp app;
     private readonly NpgsqlConnection connection;
@@ -27,21 +27,21 @@ public sealed class HeldLock : IAsyncDisposable
     /// <summary>The server whose database this is.</summary>
     public ChatApp App => app;
 
-    /// <summary>The transaction, for what else it is to do before it ends.</summary>
+    /// <summary>The transaction, for further statements.</summary>
     public NpgsqlTransaction Transaction => transaction;
 
-    /// <summary>A transaction that holds nothing yet.</summary>
+    /// <summary>Begins a transaction that holds no lock yet.</summary>
     public static async Task<HeldLock> Begin(ChatApp app)
     {
         var connection = await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
         var transaction = await connection.BeginTransactionAsync();
-        // A test may take its time; the server's own transactions may not.
+        // Unlike the server's transactions, a test's may take long.
         await using (var command = new NpgsqlCommand("set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0", connection, transaction))
             await command.ExecuteNonQueryAsync();
         return new HeldLock(app, connection, transaction);
     }
 
-    /// <summary>Holds the head of a conversation: nothing can be stored there.</summary>
+    /// <summary>Locks the head of a conversation: nothing can be stored there.</summary>
     public static async Task<HeldLock> OfHead(ChatApp app, Guid conversation)
     {
         var held = await Begin(app);
@@ -52,26 +52,26 @@ public sealed class HeldLock : IAsyncDisposable
     /// <summary>Runs a statement in the transaction.</summary>
     public async Task Execute(string statement)
     {
-        await using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = Patience };
+        await using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = Timeout };
         await command.ExecuteNonQueryAsync();
     }
 
-    /// <summary>Takes the head of a conversation, behind whoever holds it.</summary>
+    /// <summary>Locks the head of a conversation, after the current holder.</summary>
     public async Task LockHead(Guid conversation)
     {
         await using var command = new NpgsqlCommand(
-            $"select id from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update", connection) { CommandTimeout = Patience };
+            $"select id from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update", connection) { CommandTimeout = Timeout };
         command.Parameters.Add(new() { Value = conversation });
         Assert.NotNull(await command.ExecuteScalarAsync());
     }
 
-    /// <summary>Returns when so many others wait for this transaction.</summary>
-    public Task IsWaitedFor(int by = 1) => Eventually.Holds($"{by} wait for the lock", () => Waiting().Count == by);
+    /// <summary>Returns when this many others wait for this transaction.</summary>
+    public Task IsWaitedFor(int by = 1) => Eventually.Until($"{by} wait for the lock", () => Waiting().Count == by);
 
-    /// <summary>How many others wait for this transaction just now.</summary>
+    /// <summary>Returns how many others wait for this transaction.</summary>
     public int WaitingNow => Waiting().Count;
 
-    /// <summary>Whether somebody waits for those who wait for this transaction.</summary>
+    /// <summary>Returns whether anyone waits for the waiters of this transaction.</summary>
     public bool IsWaitedForInTurn()
     {
         using var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand(
@@ -80,15 +80,15 @@ public sealed class HeldLock : IAsyncDisposable
         return (bool)command.ExecuteScalar()!;
     }
 
-    /// <summary>Returns when this transaction itself has to wait.</summary>
-    public Task Waits() => Eventually.Holds("the transaction waits", () =>
+    /// <summary>Returns when this transaction has to wait itself.</summary>
+    public Task Waits() => Eventually.Until("the transaction waits", () =>
     {
         using var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand(
             $"select cardinality(pg_blocking_pids({connection.ProcessID}))");
         return (int)command.ExecuteScalar()! > 0;
     });
 
-    /// <summary>Breaks the connections of those who wait for this transaction.</summary>
+    /// <summary>Terminates the connections of the waiters.</summary>
     public void BreakWaiting()
     {
         using var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand("select bool_and(pg_terminate_backend(pid)) from unnest($1) pid");

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>What a node logs from now on: warnings and worse, where nothing else is asked for.</summary>
+/// <summary>Captures a node's log from now on; warnings and worse by default.</summary>
 public sealed class LogCapture : ILoggerProvider
 {
     private readonly ConcurrentQueue<(string Category, string Line)> lines = new();
@@ -27,14 +27,14 @@ public sealed class LogCapture : ILoggerProvider
     // The audit log has a category of its own, which does not follow the type's name.
     private static string? CategoryOf<TType>() => typeof(TType) == typeof(AuditLog) ? AuditLog.Category : typeof(TType).FullName;
 
-    /// <summary>All that was logged, whoever did.</summary>
+    /// <summary>Returns the entries of all categories.</summary>
     public IReadOnlyList<string> All => [.. lines.Select(line => $"{line.Category}: {line.Line}")];
 
     public ILogger CreateLogger(string categoryName) => new Logger(categoryName, from, lines);
 
     public void Dispose()
     {
-        // The logger factory disposes of it with the host; what was captured stays readable.
+        // The logger factory disposes it with the host; captured entries stay readable.
     }
 
     private sealed class Logger(string category, LogLevel from, ConcurrentQueue<(string Category, string Line)> lines) : ILogger

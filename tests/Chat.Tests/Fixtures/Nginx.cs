@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>A real nginx in front of a server under test, with a folder of its own for all that it writes.</summary>
+/// <summary>A real nginx in front of a server under test, with a folder of its own.</summary>
 internal sealed class Nginx : IAsyncDisposable
 {
     private static readonly string? Binary = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Append("/usr/sbin")
@@ -39,18 +39,18 @@ internal sealed class Nginx : IAsyncDisposable
         process = Process.Start(new ProcessStartInfo(Binary!, ["-p", folder.Path, "-e", "stderr", "-c", folder.Below("nginx.conf")]) { RedirectStandardError = true })!;
     }
 
-    /// <summary>Why there is none here; null if there is one.</summary>
+    /// <summary>Why nginx is not available; null if it is.</summary>
     public static string? Missing { get; } = Binary is null ? "There is no nginx here." : null;
 
     public Uri Address { get; }
 
-    /// <summary>Starts one.</summary>
-    /// <param name="location">What its server does, in its own language.</param>
+    /// <summary>Starts nginx.</summary>
+    /// <param name="location">The location block of its configuration.</param>
     public static async Task<Nginx> Start(string location)
     {
         var nginx = new Nginx(location);
         using var http = new HttpClient();
-        await Eventually.IsRight(async () =>
+        await Eventually.UntilNoError(async () =>
         {
             Assert.False(nginx.process.HasExited, nginx.process.HasExited ? await nginx.process.StandardError.ReadToEndAsync() : "");
             try
@@ -75,7 +75,7 @@ internal sealed class Nginx : IAsyncDisposable
     }
 }
 
-/// <summary>A theory that needs nginx.</summary>
+/// <summary>A theory that requires nginx.</summary>
 public sealed class NginxTheoryAttribute : TheoryAttribute
 {
     public NginxTheoryAttribute() => Skip = Nginx.Missing;

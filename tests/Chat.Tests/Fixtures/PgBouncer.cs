@@ -32,16 +32,16 @@ internal sealed class PgBouncer : IAsyncDisposable
         ConnectionString = new NpgsqlConnectionStringBuilder(postgres.ConnectionString) { Host = "127.0.0.1", Port = port }.ConnectionString;
     }
 
-    /// <summary>Why there is none here; null if there is one.</summary>
+    /// <summary>Why PgBouncer is not available; null if it is.</summary>
     public static string? Missing { get; } = Binary is null ? "There is no pgbouncer here." : null;
 
     public string ConnectionString { get; }
 
-    /// <summary>Starts one in this mode.</summary>
+    /// <summary>Starts PgBouncer in this pool mode.</summary>
     public static async Task<PgBouncer> Start(string mode)
     {
         var pooler = new PgBouncer(new NpgsqlConnectionStringBuilder((await TestServers.Get()).Postgres), mode);
-        await Eventually.IsRight(async () =>
+        await Eventually.UntilNoError(async () =>
         {
             try
             {
@@ -66,13 +66,13 @@ internal sealed class PgBouncer : IAsyncDisposable
     }
 }
 
-/// <summary>A fact that needs PgBouncer.</summary>
+/// <summary>A fact that requires PgBouncer.</summary>
 public sealed class PgBouncerFactAttribute : FactAttribute
 {
     public PgBouncerFactAttribute() => Skip = PgBouncer.Missing;
 }
 
-/// <summary>A theory that needs PgBouncer.</summary>
+/// <summary>A theory that requires PgBouncer.</summary>
 public sealed class PgBouncerTheoryAttribute : TheoryAttribute
 {
     public PgBouncerTheoryAttribute() => Skip = PgBouncer.Missing;

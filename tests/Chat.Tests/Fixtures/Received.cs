@@ -3,12 +3,12 @@ using System.Text.Json;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>One frame from the server.</summary>
+/// <summary>A frame received from the server.</summary>
 public sealed record Received(string Type, string? Id, JsonElement Payload)
 {
-    /// <summary>When it came, as <see cref="Stopwatch"/> counts.</summary>
+    /// <summary>When it was received, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long ArrivedAt { get; } = Stopwatch.GetTimestamp();
 
-    /// <summary>A field of the payload, by its path: <c>frame["message.seq"]</c>.</summary>
+    /// <summary>A field of the payload, by path: <c>frame["message.seq"]</c>.</summary>
     public JsonElement this[string path] => path.Split('.').Aggregate(Payload, (element, name) => element.GetProperty(name));
 }

@@ -5,8 +5,8 @@ using StackExchange.Redis;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// A real redis-server as a child process, which a test may kill and start again, empty, on the same port. A small
-/// shell starts it and reads from a pipe that only we hold: when we are gone, killed or not, so is the server.
+/// A real redis-server as a child process, which a test can kill and restart, empty, on the same port. A small shell starts it and
+/// reads from a pipe that only this process holds: when this process ends, killed or not, so does the server.
 /// </summary>
 public sealed class RedisServer : IAsyncDisposable
 {
@@ -30,15 +30,15 @@ public sealed class RedisServer : IAsyncDisposable
 
     private RedisServer(int port) => this.port = port;
 
-    /// <summary>Why there is none here; null if there is one.</summary>
+    /// <summary>Why redis-server is not available; null if it is.</summary>
     public static string? Missing { get; } = Binary is null ? "There is no redis-server on the PATH." : null;
 
     public string ConnectionString => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}");
 
-    /// <summary>One for all tests of the run that do not stop it.</summary>
+    /// <summary>The shared server, for all tests of the run that do not stop it.</summary>
     public static Task<RedisServer> Shared() => OfThisRun.Value;
 
-    /// <summary>One of a test's own.</summary>
+    /// <summary>Starts a server for one test.</summary>
     public static async Task<RedisServer> Start()
     {
         var server = new RedisServer(TestPort.Pick());
@@ -46,14 +46,14 @@ public sealed class RedisServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>What its owner says to it, beside everybody else.</summary>
+    /// <summary>An administrative connection of the test.</summary>
     public async Task<RedisResult> Execute(string command, params object[] arguments)
     {
         await using var connection = await ConnectionMultiplexer.ConnectAsync($"{ConnectionString},allowAdmin=true");
         return await connection.GetDatabase().ExecuteAsync(command, arguments);
     }
 
-    /// <summary>Kills it at once, and with it all it knew.</summary>
+    /// <summary>Kills it; all data is lost.</summary>
     public async Task Kill()
     {
         shell!.StandardInput.Close();
@@ -62,11 +62,11 @@ public sealed class RedisServer : IAsyncDisposable
         shell = null;
     }
 
-    /// <summary>Starts it again, empty.</summary>
+    /// <summary>Restarts it, empty.</summary>
     public async Task StartAgain()
     {
         shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Watch, Binary!, port.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardInput = true })!;
-        await Eventually.IsRight(RefusalAsync);
+        await Eventually.UntilNoError(RefusalAsync);
     }
 
     private async Task<string?> RefusalAsync()
@@ -89,13 +89,13 @@ public sealed class RedisServer : IAsyncDisposable
     }
 }
 
-/// <summary>A fact that needs a redis-server of its own.</summary>
+/// <summary>A fact that requires redis-server.</summary>
 public sealed class RedisFactAttribute : FactAttribute
 {
     public RedisFactAttribute() => Skip = RedisServer.Missing;
 }
 
-/// <summary>A theory that needs a redis-server.</summary>
+/// <summary>A theory that requires redis-server.</summary>
 public sealed class RedisTheoryAttribute : TheoryAttribute
 {
     public RedisTheoryAttribute() => Skip = RedisServer.Missing;

@@ -4,8 +4,8 @@ using System.Reflection.Emit;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// What a type refers to: in its bases, attributes, fields, signatures and method bodies, those of its nested and
-/// compiler-generated types included. Read from the assembly, so that neither aliases nor <c>var</c> hide anything.
+/// Finds what a type refers to: in its bases, attributes, fields, signatures and method bodies, including nested and
+/// compiler-generated types. Read from the assembly, so that neither aliases nor <c>var</c> hide anything.
 /// </summary>
 internal static class References
 {
@@ -17,7 +17,7 @@ internal static class References
         .Select(field => (OpCode)field.GetValue(null)!)
         .ToDictionary(code => code.Value);
 
-    /// <summary>All types and members that a type refers to, as far as they are not its own.</summary>
+    /// <summary>Returns all types and members that a type refers to, except its own.</summary>
     public static HashSet<MemberInfo> Of(Type type)
     {
         var found = new HashSet<MemberInfo>();
@@ -26,7 +26,7 @@ internal static class References
         return found;
     }
 
-    /// <summary>The types alone, those that the members belong to included.</summary>
+    /// <summary>Returns the types only, including the declaring types of members.</summary>
     public static IReadOnlyList<Type> TypesOf(Type type) =>
         [.. Of(type).Select(member => Outermost(member as Type ?? member.DeclaringType!)).Distinct()];
 

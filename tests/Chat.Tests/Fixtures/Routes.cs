@@ -3,12 +3,12 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>The routes of a server.</summary>
+/// <summary>Lists the routes of a server.</summary>
 internal static class Routes
 {
     /// <summary>
-    /// Each as <c>GET /chat/unread</c>; without what is the same for everybody, the two pages (WebClientTests and ContractTests see to
-    /// them), and without HEAD, which is asked like GET.
+    /// Returns each as <c>GET /chat/unread</c>, without the common prefix, without the two pages (see WebClientTests and
+    /// ContractTests), and without HEAD, which is handled like GET.
     /// </summary>
     public static IEnumerable<string> Of(ChatApp app)
     {

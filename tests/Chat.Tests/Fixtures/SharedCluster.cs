@@ -1,6 +1,6 @@
 namespace Chat.Tests.Fixtures;
 
-/// <summary>Two nodes of one installation for the tests of a class, which use users of their own and so do not meet.</summary>
+/// <summary>Two nodes of one installation for the tests of a class, each of which uses its own users.</summary>
 public sealed class SharedCluster : IAsyncLifetime
 {
     public ChatApp First { get; private set; } = null!;

@@ -6,9 +6,9 @@ using System.Text.Json.Nodes;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// A client as somebody else would write it: knows JSON and the protocol, and nothing of the server's types. Reads all
-/// the time and keeps everything, so that a test can ask for a frame before or after it has come. Whatever comes is held
-/// to the contract.
+/// A client written against the protocol only: it knows JSON and none of the server's types. It reads continuously and keeps
+/// everything, so that a test can ask for a frame before or after it has arrived. Every frame is validated against the
+/// contract.
 /// </summary>
 public sealed class SocketClient : IAsyncDisposable
 {
@@ -26,7 +26,7 @@ public sealed class SocketClient : IAsyncDisposable
         reading = ReadAsync();
     }
 
-    /// <summary>Everything that has come so far, in order.</summary>
+    /// <summary>All frames received so far, in order.</summary>
     public IReadOnlyList<Received> Frames
     {
         get
@@ -36,20 +36,20 @@ public sealed class SocketClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether nothing more can come.</summary>
+    /// <summary>Whether the connection has ended.</summary>
     public bool IsClosed => reading.IsCompleted;
 
-    /// <summary>The server's close code, once it has closed; 1006 if the connection broke.</summary>
+    /// <summary>Returns the server's close code once it has closed; 1006 if the connection broke.</summary>
     public async Task<int> Closed()
     {
-        await reading.WaitAsync(Eventually.Patience);
+        await reading.WaitAsync(Eventually.Timeout);
         return (int)(socket.CloseStatus ?? (WebSocketCloseStatus)1006);
     }
 
-    /// <summary>The earliest frame of this type that no call has returned yet; waits for it.</summary>
+    /// <summary>Waits for and returns the earliest frame of this type that no call has returned yet.</summary>
     public Task<Received> Next(string type) => Take(frame => frame.Type == type, type);
 
-    /// <summary>The reply to the event with this id.</summary>
+    /// <summary>Waits for the reply to the event with this id.</summary>
     public Task<Received> ReplyTo(string id) => Take(frame => frame.Id == id, $"the reply to {id}");
 
     /// <summary>Sends an event and returns its direct reply or error.</summary>
@@ -69,20 +69,20 @@ public sealed class SocketClient : IAsyncDisposable
         return SendText(envelope.ToJsonString());
     }
 
-    /// <summary>Sends a text frame as it is.</summary>
+    /// <summary>Sends a text frame as is.</summary>
     public Task SendText(string text) => SendBytes(Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Sends bytes as one frame, or as a fragment of one.</summary>
+    /// <summary>Sends bytes as one frame or fragment.</summary>
     public Task SendBytes(byte[] bytes, WebSocketMessageType type = WebSocketMessageType.Text, bool endOfMessage = true) =>
         socket.SendAsync(bytes, type, endOfMessage, CancellationToken.None);
 
     /// <summary>
-    /// A round trip: whatever the server had queued for this connection before it answered has arrived. How a test
-    /// proves that nothing came.
+    /// A round trip: whatever the server had enqueued for this connection before its reply has arrived. Lets a test prove that
+    /// nothing was sent.
     /// </summary>
     public Task Settle() => Ask("ping", new { });
 
-    /// <summary>Forgets all that has come so far: a test's beginning, behind its preparations.</summary>
+    /// <summary>Discards everything received so far, at the end of a test's setup.</summary>
     public void Forget()
     {
         lock (gate)
@@ -92,26 +92,26 @@ public sealed class SocketClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Closes as a client that leaves.</summary>
+    /// <summary>Closes in order, like a client that leaves.</summary>
     public async Task Leave()
     {
         await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
-        await reading.WaitAsync(Eventually.Patience);
+        await reading.WaitAsync(Eventually.Timeout);
     }
 
-    /// <summary>Breaks the connection without a word.</summary>
+    /// <summary>Aborts the connection without a close frame.</summary>
     public void Cut() => socket.Abort();
 
     public async ValueTask DisposeAsync()
     {
         socket.Abort();
-        await reading.WaitAsync(Eventually.Patience);
+        await reading.WaitAsync(Eventually.Timeout);
         socket.Dispose();
     }
 
     private async Task<Received> Take(Func<Received, bool> wanted, string what)
     {
-        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Timeout);
         while (true)
         {
             Task more;
@@ -126,7 +126,7 @@ public sealed class SocketClient : IAsyncDisposable
                 more = changed.Task;
             }
 
-            // A frame that breaks the contract.
+            // A frame that violates the contract.
             if (reading.IsFaulted)
                 await reading;
             if (reading.IsCompleted && more == changed.Task)
@@ -169,7 +169,7 @@ public sealed class SocketClient : IAsyncDisposable
         }
         catch (Exception failure) when (failure is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
         {
-            // Cut, by one side or the other: Closed() says 1006.
+            // Aborted by either side: Closed() returns 1006.
         }
     }
 

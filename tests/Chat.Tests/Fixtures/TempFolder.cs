@@ -1,6 +1,6 @@
 namespace Chat.Tests.Fixtures;
 
-/// <summary>A folder of one test's own, removed after it.</summary>
+/// <summary>A temporary folder for one test.</summary>
 public sealed class TempFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateDirectory(

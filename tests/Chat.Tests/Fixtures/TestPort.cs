@@ -4,9 +4,8 @@ using System.Net.Sockets;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// Ports on 127.0.0.1 for servers that a test starts. Below those that the system lends to whoever connects: one of these
-/// could be taken before the server is there, or while a test has it stopped, even by a connection that only tries to
-/// reach it.
+/// Ports on 127.0.0.1 for servers that a test starts. Below the ephemeral range: an ephemeral port could be taken before the
+/// server starts, or while a test has it stopped, even by a connection that only tries to reach it.
 /// </summary>
 internal static class TestPort
 {
@@ -25,7 +24,7 @@ internal static class TestPort
             }
             catch (SocketException)
             {
-                // Somebody has it.
+                // In use.
             }
         }
     }

@@ -5,23 +5,22 @@ using Testcontainers.PostgreSql;
 namespace Chat.Tests.Fixtures;
 
 /// <summary>
-/// One PostgreSQL and one Redis for the whole test run: those that CHAT_TEST_POSTGRES and CHAT_TEST_REDIS name, else
-/// ones of its own. Nothing stops them, because xunit has no hook for the end of a run and the test host has 100 ms for
-/// its exit: they end, and their data go, when the test process is gone. Whoever uses them takes a schema and a key
-/// prefix of its own.
+/// One PostgreSQL and one Redis for the whole test run: those that CHAT_TEST_POSTGRES and CHAT_TEST_REDIS name, otherwise ones of
+/// its own. Nothing stops them, because xunit has no hook for the end of a run and the test host has 100 ms to exit: they end,
+/// and their data is removed, when the test process is gone. Each test uses its own schema and key prefix.
 /// </summary>
-/// <param name="Postgres">Connection string of PostgreSQL, for Npgsql.</param>
-/// <param name="Redis">Connection string of Redis, for StackExchange.Redis.</param>
+/// <param name="Postgres">The PostgreSQL connection string, for Npgsql.</param>
+/// <param name="Redis">The Redis connection string, for StackExchange.Redis.</param>
 public sealed record TestServers(string Postgres, string Redis)
 {
     private const int Connections = 300;
 
     private static readonly Lazy<Task<TestServers>> OfThisRun = new(Start);
 
-    /// <summary>Held for the whole run: what nobody holds is collected, and PostgreSQL would stop as its pipe closes.</summary>
+    /// <summary>Referenced for the whole run: once collected, its pipe would close and PostgreSQL would stop.</summary>
     private List<object> Running { get; init; } = [];
 
-    /// <summary>The servers of this test run, started by whoever asks first.</summary>
+    /// <summary>Returns the servers of this test run, started on first use.</summary>
     public static Task<TestServers> Get() => OfThisRun.Value;
 
     private static async Task<TestServers> Start()
@@ -51,7 +50,9 @@ public sealed record TestServers(string Postgres, string Redis)
         }
     }
 
-    /// <summary>Null where no Docker engine answers. Testcontainers removes the container when this process is gone.</summary>
+    /// <summary>
+    /// Starts PostgreSQL in a container; null without a Docker engine. Testcontainers removes it when this process is gone.
+    /// </summary>
     private static async Task<string?> StartContainer()
     {
         try

@@ -16,9 +16,9 @@ public sealed class TwoNodes : IAsyncDisposable
 
     public ChatApp Two { get; }
 
-    /// <summary>Starts them.</summary>
-    /// <param name="redis">The Redis between them; without one, the run's own.</param>
-    /// <param name="fakeClock">Whether they share a clock that the test moves.</param>
+    /// <summary>Starts both nodes.</summary>
+    /// <param name="redis">Their Redis; the run's shared one by default.</param>
+    /// <param name="fakeClock">Whether they share a clock that the test advances.</param>
     public static async Task<TwoNodes> Start(string? redis = null, bool fakeClock = false)
     {
         var one = await ChatApp.Start(redis is null ? null : new() { ["ConnectionStrings:Redis"] = redis }, fakeClock);
@@ -26,8 +26,8 @@ public sealed class TwoNodes : IAsyncDisposable
     }
 
     /// <summary>
-    /// A round trip over everything: when it returns, whatever the server had done for these connections has arrived,
-    /// also what one node published to the other. How a test proves that nothing came.
+    /// A round trip through both nodes: when it returns, whatever the server had done for these connections has arrived, including
+    /// what one node published to the other. Lets a test prove that nothing was sent.
     /// </summary>
     public async Task Settle(params IEnumerable<(TestUser User, SocketClient Client)> connections)
     {
@@ -35,7 +35,7 @@ public sealed class TwoNodes : IAsyncDisposable
         await Task.WhenAll(all.Select(own => own.Client.Settle()));
         foreach (var node in (ChatApp[])[One, Two])
         {
-            // Behind all that this node has sent so far, on every user's channel.
+            // After everything this node has published so far, on every user's channel.
             var marker = $"settled-{Interlocked.Increment(ref lastMarker)}";
             foreach (var user in all.Select(own => own.User).Distinct())
                 node.Services.GetRequiredService<RedisBackplane>().Send(user.Id, Frame.Of(new Pong(System.Text.Json.JsonSerializer.SerializeToElement(1), DateTimeOffset.UtcNow), marker));
@@ -45,19 +45,19 @@ public sealed class TwoNodes : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // A node that drains waits by its clock, which may stand still: it must find nobody to wait for.
-        await Eventually.Holds("all clients have gone", () => One.Hub().Count + Two.Hub().Count == 0);
+        // A draining node waits by its clock, which may stand still: no connection may be left to wait for.
+        await Eventually.Until("all clients have gone", () => One.Hub().Count + Two.Hub().Count == 0);
         await Two.DisposeAsync();
         await One.DisposeAsync();
     }
 }
 
-/// <summary>What tests ask a node behind its back.</summary>
+/// <summary>Internals of a node that tests inspect.</summary>
 internal static class NodeInternals
 {
-    /// <summary>The node's connections.</summary>
+    /// <summary>Returns the node's connections.</summary>
     public static Hub Hub(this ChatApp node) => node.Services.GetRequiredService<Hub>();
 
-    /// <summary>The node's connection to Redis.</summary>
+    /// <summary>Returns the node's connection to Redis.</summary>
     public static RedisConnection Redis(this ChatApp node) => node.Services.GetRequiredService<RedisConnection>();
 }

@@ -4,8 +4,8 @@ using CsCheck;
 namespace Chat.Tests.Fuzz;
 
 /// <summary>
-/// Frames as a broken or hostile client might send them: a good one, and up to eight changes that know what JSON is made
-/// of. A failure prints its seed; <c>CsCheck_Seed=…</c> runs it again, and <c>CsCheck_Iter=1000000</c> runs for long.
+/// Frames as a broken or hostile client might send them: a valid one with up to eight mutations that know JSON's structure. A
+/// failure prints its seed; <c>CsCheck_Seed=…</c> repeats it, and <c>CsCheck_Iter=1000000</c> runs longer.
 /// </summary>
 internal static class Mutants
 {
@@ -27,7 +27,7 @@ internal static class Mutants
 
     private static readonly Gen<(int Kind, int At, int What)> Edit = Gen.Select(Gen.Int[0, 5], Gen.Int[0, 1_000_000], Gen.Int[0, 1_000_000]);
 
-    /// <summary>Changed frames, and among them some that are as good as before.</summary>
+    /// <summary>Mutated frames, some of which are still valid.</summary>
     public static readonly Gen<byte[]> Bytes = Of(Frames);
 
     public static Gen<byte[]> Of(params string[] good) =>

@@ -21,7 +21,7 @@ using Microsoft.Extensions.Options;
 
 namespace Chat.Tests.Fuzz;
 
-/// <summary>Whatever comes, what reads it says yes or no, never throws, and says what a second reader would say.</summary>
+/// <summary>Readers accept or reject any input without throwing, and agree with a reference reader.</summary>
 public sealed class ReaderFuzzTests
 {
     private const int Runs = 20_000;
@@ -72,7 +72,7 @@ public sealed class ReaderFuzzTests
                 }
                 catch (JsonException failure)
                 {
-                    // The one that the dispatcher answers; any other would be an INTERNAL_ERROR.
+                    // The exception that the dispatcher handles; any other would be an INTERNAL_ERROR.
                     Assert.Equal(ErrorCode.ValidationError, ChatError.Malformed(failure).Code);
                 }
             },
@@ -99,7 +99,7 @@ public sealed class ReaderFuzzTests
             using var socket = new Fragments(bytes, cuts);
             using var reader = new FrameReader(socket, limits, new ActivityTracker(TimeProvider.System), services.GetRequiredService<ServerMetrics>());
 
-            // The socket answers at once, so there is nothing to wait for.
+            // The socket completes synchronously, so there is nothing to await.
             var reading = reader.ReadAsync();
             Assert.True(reading.IsCompleted);
             var (frame, end) = reading.Result;
@@ -136,7 +136,7 @@ public sealed class ReaderFuzzTests
 
     private static IConfigurationRoot Settings(string proxies) => new ConfigurationBuilder().AddInMemoryCollection([new("Proxies:Known", proxies)]).Build();
 
-    /// <summary>The envelope as a reader of the whole document finds it.</summary>
+    /// <summary>The envelope according to a reader of the whole document.</summary>
     private static (string Type, string? Id, string Payload)? Expected(byte[] frame)
     {
         try
@@ -153,7 +153,7 @@ public sealed class ReaderFuzzTests
                 return null;
             if (fields.Any(field => field.Name == "payload" && field.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Null)))
                 return null;
-            // An absent payload, and one that is null, is an empty one.
+            // An absent or null payload counts as empty.
             var payload = Find("payload", JsonValueKind.Object) is { } given ? Encoding.UTF8.GetString(JsonMarshal.GetRawUtf8Value(given)) : "{}";
             return Find("type", JsonValueKind.String) is { } type ? (type.GetString()!, Find("id", JsonValueKind.String)?.GetString(), payload) : null;
         }
@@ -163,7 +163,7 @@ public sealed class ReaderFuzzTests
         }
     }
 
-    /// <summary>A socket that has one frame to give, in fragments of these lengths, the last of which takes the rest.</summary>
+    /// <summary>A socket that delivers one frame in fragments of these lengths; the last takes the rest.</summary>
     private sealed class Fragments(byte[] bytes, int[] cuts) : WebSocket
     {
         private int given, fragment, inFragment;
@@ -180,7 +180,7 @@ public sealed class ReaderFuzzTests
 
         public override ValueTask<ValueWebSocketReceiveResult> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
-            // Waiting without a buffer: there is something.
+            // A zero-byte read: data is available.
             if (buffer.Length == 0)
                 return new(new ValueWebSocketReceiveResult(0, WebSocketMessageType.Text, endOfMessage: false));
             var left = fragment < cuts.Length ? Math.Min(cuts[fragment] - inFragment, bytes.Length - given) : bytes.Length - given;

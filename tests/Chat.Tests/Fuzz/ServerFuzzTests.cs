@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace Chat.Tests.Fuzz;
 
 /// <summary>
-/// All validators at once, as a client meets them: mutants of every event and every body, at a whole server. None is a
-/// fault of the server's, and what is stored is what was acknowledged.
+/// Mutants of every event and every body against a complete server. None causes a server error, and exactly what is
+/// acknowledged is stored.
 /// </summary>
 public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : IClassFixture<Scene>
 {
@@ -30,7 +30,7 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
         {
             foreach (var (frame, i) in frames.Select((frame, i) => (frame, i)))
             {
-                // A connection takes so many errors and no more; text that is none ends it at once.
+                // A connection is closed after a number of errors; invalid text closes it at once.
                 if (client is null || i % 50 == 0 || client.IsClosed)
                 {
                     await Leave();
@@ -55,7 +55,7 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
             await Leave();
         }
 
-        // A repeat of a tempId is acknowledged again, with the same message.
+        // A retry of a tempId is acknowledged again, with the same message.
         var after = await app.History(scene.Alice, scene.Conversation);
         Assert.Equal(acknowledged.Distinct(), after.Skip(before.Count).Select(message => message.GetRawText()));
         Assert.NotEmpty(acknowledged);
@@ -93,7 +93,7 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
         }
     }
 
-    // One seed for all of them: what a server does with one may depend on those before it.
+    // One seed for all of them: the handling of a frame may depend on those before it.
     private List<byte[]> Generate(Gen<byte[]> mutants, int count)
     {
         var seed = Environment.GetEnvironmentVariable("CsCheck_Seed") is { Length: > 0 } given ? PCG.Parse(given) : new PCG((uint)Random.Shared.Next());

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>An outage is told by its beginning and its end, and by a summary now and then, however many it concerns.</summary>
+/// <summary>An outage is logged at its start and end, with occasional summaries, however many requests it affects.</summary>
 public sealed class DependencyTests
 {
     private readonly FakeTimeProvider clock = new();

@@ -20,13 +20,13 @@ using OpenTelemetry.Trace;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>Where what the server measures goes: to Prometheus, by OTLP, or nowhere; and what looks at it there.</summary>
+/// <summary>Export of metrics to Prometheus, by OTLP or to nowhere; and the dashboards and alerts that use them.</summary>
 public sealed partial class ExportTests
 {
     [Fact]
     public async Task Prometheus_scrapes_metrics_from_a_loopback_port_of_their_own()
     {
-        // A process of its own: OpenTelemetry knows a meter by its name alone, and here the suite has many nodes in one.
+        // A process of its own: OpenTelemetry selects meters by name, and the test process has many nodes.
         var settings = await Production.Settings();
         using (var schema = ServerProcess.Launch(settings, "db-apply"))
             Assert.Equal(0, await schema.Exit());
@@ -46,12 +46,12 @@ public sealed partial class ExportTests
         await atAlice.Settle();
         using var admin = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
 
-        // Those that need something to go wrong are not there yet; all others are, under the very names that the rule gives.
+        // Metrics of failures do not exist yet; all others do, under exactly the names that the rule gives.
         string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped", "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
         var names = app.Instruments().Where(instrument => !notYet.Contains(instrument.Name)).SelectMany(PrometheusNames).ToArray();
-        // The gauges come with the first heartbeat and the first look at readiness, and an answer is kept for a moment.
+        // The gauges appear with the first heartbeat and the first readiness check, and responses are cached for a moment.
         var text = "";
-        await Eventually.IsRight(
+        await Eventually.UntilNoError(
             async () =>
             {
                 text = await admin.GetStringAsync("/metrics");
@@ -91,9 +91,9 @@ public sealed partial class ExportTests
         await using var client = await app.Connect(ChatApp.NewUser());
         await client.SendMessage(Guid.NewGuid(), "hi");
 
-        await Eventually.Holds("all three have come", () => collector.Paths.ToHashSet().SetEquals(["/v1/metrics", "/v1/traces", "/v1/logs"]));
+        await Eventually.Until("all three have come", () => collector.Paths.ToHashSet().SetEquals(["/v1/metrics", "/v1/traces", "/v1/logs"]));
         Assert.All(collector.Bodies, body => Assert.Contains("a-name-of-its-own", body, StringComparison.Ordinal));
-        await Eventually.Holds("the event is in the trace", () => collector.Bodies.Any(body => body.Contains("message.send", StringComparison.Ordinal)));
+        await Eventually.Until("the event is in the trace", () => collector.Bodies.Any(body => body.Contains("message.send", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -134,7 +134,7 @@ public sealed partial class ExportTests
         Assert.All(alerts, alert => Assert.Matches($@"alertname: {alert}\s+exp_alerts:\s+- \{{", cases));
     }
 
-    /// <summary>OpenTelemetry's rule for the names of an instrument in Prometheus.</summary>
+    /// <summary>OpenTelemetry's rule for Prometheus names.</summary>
     private static string[] PrometheusNames(Instrument instrument)
     {
         var name = instrument.Name.Replace('.', '_') + (instrument.Unit == "s" ? "_seconds" : "");
@@ -155,7 +155,7 @@ public sealed partial class ExportTests
     [GeneratedRegex(@"^### (Chat\w+)$", RegexOptions.Multiline)]
     private static partial Regex Runbook();
 
-    /// <summary>Takes whatever comes by OTLP over HTTP.</summary>
+    /// <summary>An OTLP receiver over HTTP.</summary>
     private sealed class Collector(WebApplication app) : IAsyncDisposable
     {
         private readonly ConcurrentQueue<(string Path, string Body)> received = new();

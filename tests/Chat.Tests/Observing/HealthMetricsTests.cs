@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>What becomes of readiness for who does not ask for it: a metric, and lines in the log.</summary>
+/// <summary>Readiness published as a metric and in the log.</summary>
 public sealed class HealthMetricsTests : IDisposable
 {
     private readonly ServiceProvider services = new ServiceCollection().AddMetrics().AddLogging(log => log.AddFakeLogging()).BuildServiceProvider();

@@ -13,13 +13,13 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>Each limit that is enforced is counted, once, under the name of its setting.</summary>
+/// <summary>Each enforced limit is counted once, under the name of its setting.</summary>
 public sealed class LimitMetricsTests
 {
-    /// <summary>Settings that are no limits by themselves: how long, how often, how spread, how much at a time of what then waits.</summary>
+    /// <summary>Settings that are not limits themselves: durations, intervals, spreads, and concurrency where excess work waits.</summary>
     private static readonly string[] NoLimits = [nameof(Limits.ErrorWindow), nameof(Limits.PingInterval), nameof(Limits.DrainSpread), nameof(Limits.UserConcurrency)];
 
-    /// <summary>Each with the value it is set to, and what a client does to hit it once.</summary>
+    /// <summary>Each limit with the value it is set to, and what a client does to hit it once.</summary>
     private static readonly Dictionary<string, (string Value, Func<ChatApp, Task> Hit)> OnANode = new()
     {
         [nameof(Limits.MaxFrameBytes)] = ("50000", async app =>
@@ -60,7 +60,7 @@ public sealed class LimitMetricsTests
             var silent = new TcpClient[3];
             for (var i = 0; i < silent.Length; i++)
                 await (silent[i] = new TcpClient()).ConnectAsync("127.0.0.1", app.Address.Port);
-            // The one that was there first, and no other.
+            // The earliest one, and no other.
             await IsCut(silent[0]);
             await silent[2].GetStream().WriteAsync("GET /health/live HTTP/1.0\r\n\r\n"u8.ToArray());
             Assert.StartsWith("HTTP/1.1 200", await new StreamReader(silent[2].GetStream()).ReadToEndAsync(), StringComparison.Ordinal);
@@ -69,11 +69,11 @@ public sealed class LimitMetricsTests
         }),
         [nameof(Limits.AddressShare)] = ("1", async app =>
         {
-            // One in a hundred of 2,000 a second, over a burst of twice as many.
+            // One percent of 2,000 a second, with a burst of twice as many.
             for (var i = 0; i < 40; i++)
                 (await app.Open()).Cut();
             await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
-            // Kept for those who bring a token.
+            // Reserved for connections with a token.
             await using var other = await app.Connect(ChatApp.NewUser());
         }),
         [nameof(Limits.RequestHeadersTimeout)] = ("00:00:10", async app =>
@@ -81,7 +81,7 @@ public sealed class LimitMetricsTests
             using var silent = new TcpClient();
             await silent.ConnectAsync("127.0.0.1", app.Address.Port);
             var cut = IsCut(silent);
-            await Eventually.Holds("it is cut", () =>
+            await Eventually.Until("it is cut", () =>
             {
                 app.Clock!.Advance(TimeSpan.FromSeconds(1));
                 return cut.IsCompleted;
@@ -112,7 +112,7 @@ public sealed class LimitMetricsTests
             var refused = await client.GetAsync("/chat/unread");
             Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
             Assert.True((await refused.IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED")).GetProperty("retryAfterMs").GetInt32() > 0);
-            // Of no other user, and of nobody who asks how the node is.
+            // Not of other users, nor of health probes.
             Assert.True((await app.Http(ChatApp.NewUser()).GetAsync("/chat/unread")).IsSuccessStatusCode);
             Assert.All(await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => app.Http().GetAsync("/health/live"))), answer => Assert.True(answer.IsSuccessStatusCode));
             app.Clock!.Advance(TimeSpan.FromSeconds(1));
@@ -124,7 +124,7 @@ public sealed class LimitMetricsTests
             var turns = app.Services.GetRequiredService<WorkLimiter>();
             using var all = await turns.AcquireAsync(alice.Id, WorkLimiter.Exclusive);
             var waiting = app.Http(alice).GetAsync("/chat/unread");
-            await Eventually.Holds("it waits", () => turns.QueuedCount == 1);
+            await Eventually.Until("it waits", () => turns.QueuedCount == 1);
             await (await app.Http(alice).GetAsync("/chat/unread")).IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED");
             await using var client = await app.Connect(ChatApp.NewUser());
             Assert.True((await app.Http(ChatApp.NewUser()).GetAsync("/chat/unread")).IsSuccessStatusCode);
@@ -148,7 +148,7 @@ public sealed class LimitMetricsTests
             await app.OpenDirect(alice, bob);
             await app.OpenDirect(alice, ChatApp.NewUser());
             await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(System.Net.HttpStatusCode.Conflict, "LIMIT_REACHED", "conversations");
-            // What is there is found, and others may still open one with them.
+            // Existing conversations are found, and others may still open one with the user.
             await app.OpenDirect(alice, bob);
             await app.OpenDirect(ChatApp.NewUser(), alice);
         }),
@@ -182,7 +182,7 @@ public sealed class LimitMetricsTests
         }),
     };
 
-    /// <summary>Each as a connection by itself hits it, whose socket takes nothing.</summary>
+    /// <summary>Each limit as hit by a single connection whose socket accepts nothing.</summary>
     private static readonly Dictionary<string, Action<Connection, Deaf, FakeTimeProvider>> OnAConnection = new()
     {
         [nameof(Limits.SendQueueEvents)] = (connection, _, _) =>
@@ -192,15 +192,15 @@ public sealed class LimitMetricsTests
         },
         [nameof(Limits.SendQueueBytes)] = (connection, _, _) =>
         {
-            // One is being written, two fill the queue, however large they are.
+            // One is being written, and two fill the queue, whatever their size.
             for (var i = 0; i < 4; i++)
                 connection.Send(new Frame(new byte[5000]));
         },
         [nameof(Limits.WriteTimeout)] = (connection, socket, clock) =>
         {
             connection.Send(new Frame(new byte[1]));
-            // The time counts from here, not from when the frame has left the queue.
-            Assert.True(socket.Writing.Wait(Eventually.Patience));
+            // The timeout starts here, not when the frame has left the queue.
+            Assert.True(socket.Writing.Wait(Eventually.Timeout));
             clock.Advance(TimeSpan.FromSeconds(11));
         },
         [nameof(Limits.AuthTimeout)] = (_, _, clock) => clock.Advance(TimeSpan.FromSeconds(10)),
@@ -282,7 +282,7 @@ public sealed class LimitMetricsTests
         clock.Advance(TimeSpan.FromSeconds(10));
         connection.EnforceTimeouts();
 
-        await socket.Closing.WaitAsync(Eventually.Patience);
+        await socket.Closing.WaitAsync(Eventually.Timeout);
         Assert.False(isTooLate);
     }
 
@@ -294,7 +294,7 @@ public sealed class LimitMetricsTests
         using var socket = new Deaf();
         var queue = new SendQueue(socket, new Transport(new HttpRequestLifetimeFeature()), socket.Abort, new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
         queue.Add(new Frame(new byte[1]));
-        await socket.Writing.WaitAsync(Eventually.Patience);
+        await socket.Writing.WaitAsync(Eventually.Timeout);
 
         for (var i = 0; i < 7; i++)
             queue.Add(new Frame(new byte[1], Droppable: true));

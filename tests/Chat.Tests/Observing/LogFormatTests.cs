@@ -7,7 +7,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>When, which node, what: in each entry, in both formats.</summary>
+/// <summary>Time, node and message in each entry, in both formats.</summary>
 public sealed class LogFormatTests
 {
     private readonly FakeTimeProvider clock = new(new DateTimeOffset(2026, 3, 1, 7, 14, 5, 67, TimeSpan.Zero));

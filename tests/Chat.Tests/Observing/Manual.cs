@@ -2,7 +2,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>Files of the checkout that an engineer uses.</summary>
+/// <summary>Files of the checkout for operators.</summary>
 internal static class Manual
 {
     /// <summary>The operations manual.</summary>

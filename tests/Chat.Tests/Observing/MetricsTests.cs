@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>What the server measures of itself is what happened.</summary>
+/// <summary>The server's metrics match what has happened.</summary>
 public sealed partial class MetricsTests
 {
     [Fact]
@@ -51,8 +51,8 @@ public sealed partial class MetricsTests
         await using var other = await app.Connect(ChatApp.NewUser());
         await using var silent = await app.Open();
 
-        // The client may hear of its handshake before the server has the connection.
-        await Eventually.Holds("all three are there", () => app.Hub().Count == 3);
+        // The client may see the end of its handshake before the server has the connection.
+        await Eventually.Until("all three are there", () => app.Hub().Count == 3);
         connections.RecordObservableInstruments();
         Assert.Equal((2, 1), (connections.Sum("state", "authenticated"), connections.Sum("state", "unauthenticated")));
 
@@ -66,7 +66,7 @@ public sealed partial class MetricsTests
         other.Cut();
         await silent.Send("auth", new { token = "nonsense" });
         Assert.Equal(4501, await silent.Closed());
-        await Eventually.Holds("three have ended", () => closed.Sum() == 3);
+        await Eventually.Until("three have ended", () => closed.Sum() == 3);
         Assert.Equal((1, 1, 1), (closed.Sum("code", 1000), closed.Sum("code", 1006), closed.Sum("code", 4501)));
     }
 
@@ -94,10 +94,10 @@ public sealed partial class MetricsTests
         await redis.Kill();
         await nodes.One.SendOverRest(alice, conversation, "nothing brings this over");
         await atBob.NextMessage();
-        // Counted behind the push.
-        await Eventually.Holds("the repair is counted", () => (repaired.Sum("by", "position_check"), repaired.Sum()) == (1, 1));
+        // Counted after the push.
+        await Eventually.Until("the repair is counted", () => (repaired.Sum("by", "position_check"), repaired.Sum()) == (1, 1));
         Assert.NotEqual(0, interruptions.Sum());
-        await Eventually.Holds("readiness has noticed", () => health.GetMeasurementSnapshot() is var all
+        await Eventually.Until("readiness has noticed", () => health.GetMeasurementSnapshot() is var all
             && all.Any(one => Equals(one.Tags["check"], "redis") && one.Value == 0)
             && all.Last(one => Equals(one.Tags["check"], "postgres")).Value == 1);
     }

@@ -8,7 +8,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Observing;
 
-/// <summary>One trace follows a message; without listeners there is none.</summary>
+/// <summary>One trace covers a message; without listeners there is none.</summary>
 public sealed class TracingTests
 {
     [Fact]
@@ -36,7 +36,7 @@ public sealed class TracingTests
         Assert.Contains(own, span => span.Source.Name == "Npgsql" && span.ParentSpanId == batch.SpanId);
         var here = Assert.Single(own, span => span is { OperationName: "message.push", Kind: ActivityKind.Producer });
         Assert.Equal(commit.SpanId, here.ParentSpanId);
-        // One for each member whom the other node holds a connection of.
+        // One for each member with a connection to the other node.
         var there = Assert.Single(own, span => span is { OperationName: "message.push", Kind: ActivityKind.Consumer });
         Assert.Equal((here.SpanId, true), (there.ParentSpanId, there.HasRemoteParent));
     }
@@ -57,7 +57,7 @@ public sealed class TracingTests
 
         var commit = Assert.Single(spans, span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
         Assert.NotEqual(default, commit.ParentSpanId);
-        await Eventually.Holds("the request has ended", () => spans.Any(span => span.SpanId == commit.ParentSpanId && span.Source.Name == "Microsoft.AspNetCore"));
+        await Eventually.Until("the request has ended", () => spans.Any(span => span.SpanId == commit.ParentSpanId && span.Source.Name == "Microsoft.AspNetCore"));
         Assert.Contains(spans, span => span is { OperationName: "message.read", Status: ActivityStatusCode.Error, StatusDescription: "This sequence number does not exist in the conversation." });
     }
 

@@ -10,7 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Rest;
 
-/// <summary>What anybody may ask for, however often: its bytes are made once and compressed once.</summary>
+/// <summary>Public documents are built once and compressed once, however often they are requested.</summary>
 public sealed class StaticDocumentTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private readonly ServiceProvider services = new ServiceCollection().AddLogging().BuildServiceProvider();

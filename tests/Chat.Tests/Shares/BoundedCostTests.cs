@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Chat.Tests.Shares;
 
-/// <summary>No frame, and no call, grows with all that there is; and how long a refusal takes tells nothing.</summary>
+/// <summary>No frame or call grows with the amount of data, and latencies of rejections reveal nothing.</summary>
 public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private const int MaxFrame = 256 * 1024;
@@ -113,7 +113,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         await using var held = await HeldLock.Begin(app);
         await held.Execute($"lock table {app.Services.GetRequiredService<TableNames>().Member} in access exclusive mode");
 
-        // Known to the cache; and nowhere.
+        // In the cache; and nonexistent.
         var (foreign, missing) = (Read(stranger, conversation), Read(stranger, Guid.NewGuid()));
         await held.IsWaitedFor(2);
         Assert.Equal(HttpStatusCode.OK, (await Read(alice, conversation)).StatusCode);
@@ -133,13 +133,13 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
 
         var byId = await (await strict.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
         var byName = await (await strict.AskForDirect(alice, new { username = $"nobody-{Guid.NewGuid():N}" })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
-        // Nor does a block of the caller's own tell whether there is somebody.
+        // Nor does the caller's own block reveal whether a user exists.
         var nobody = Guid.NewGuid();
         await strict.Http(alice).PutAsync($"/chat/blocks/{nobody}", null);
         var blocked = await (await strict.AskForDirect(alice, new { userId = nobody })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
         Assert.Single(new[] { byId, byName, blocked }.Select(problem => problem.GetProperty("detail").GetString()).Distinct());
 
-        // What is there is found; whoever has come is no stranger, and makes room for one.
+        // Existing conversations are found; once the user has signed in, they are known and no longer count.
         await strict.OpenDirect(alice, first);
         await strict.SignIn(second.Id);
         await strict.OpenDirect(alice, ChatApp.NewUser());
@@ -173,7 +173,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
 
     private Task<HttpResponseMessage> Read(TestUser user, Guid conversation) => app.Http(user).GetAsync($"/chat/conversations/{conversation}/messages?limit=1");
 
-    // As the server would, in few transactions.
+    // Like the server, but in few transactions.
     private async Task Meet(TestUser user, int people)
     {
         foreach (var part in Enumerable.Range(0, people).Chunk(200))

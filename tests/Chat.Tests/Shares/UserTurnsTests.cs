@@ -3,7 +3,10 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Shares;
 
-/// <summary>A user's share of a node: what is in flight is bounded by cost, what waits goes on in order, and nobody waits for others.</summary>
+/// <summary>
+/// A user's share of a node: work in flight is limited by cost, queued work runs in order, and users do not wait for each
+/// other.
+/// </summary>
 public sealed class UserTurnsTests
 {
     private readonly FairLimiter turns = new(capacity: 4, maxWaiting: 2);
@@ -50,11 +53,11 @@ public sealed class UserTurnsTests
     public async Task A_cancelled_waiter_does_not_block_others()
     {
         using var first = await turns.AcquireAsync(alice, 3);
-        using var patience = new CancellationTokenSource();
-        var expensive = turns.AcquireAsync(alice, 4, patience.Token).AsTask();
+        using var cancellation = new CancellationTokenSource();
+        var expensive = turns.AcquireAsync(alice, 4, cancellation.Token).AsTask();
         var cheap = turns.AcquireAsync(alice).AsTask();
 
-        await patience.CancelAsync();
+        await cancellation.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => expensive);
         Assert.NotNull(await cheap);

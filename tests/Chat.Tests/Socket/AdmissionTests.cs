@@ -9,7 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>Each limit on an app of its own, because it is the node's.</summary>
+/// <summary>Each limit on a server of its own, because it is per node.</summary>
 public sealed class AdmissionTests
 {
     private const int ComeBackLater = 1013;
@@ -27,8 +27,8 @@ public sealed class AdmissionTests
 
         await first.Leave();
         await using var stranger = await app.Connect(ChatApp.NewUser());
-        // The client sees the end of a connection before the server is done with it.
-        await Eventually.IsRight(async () =>
+        // The client sees the end of a connection before the server has processed it.
+        await Eventually.UntilNoError(async () =>
         {
             await using var again = await app.Open(bearer: app.TokenFor(user));
             return (await Record.ExceptionAsync(again.Settle))?.Message;
@@ -95,9 +95,9 @@ public sealed class AdmissionTests
             new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.None, hasToken: true)!)).ToArray();
 
         var letIn = connections.Select(connection => authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connection, id: null).AsTask()).ToArray();
-        // Who waits for their turn is signed in already: it is not time without a token.
-        await Eventually.Holds("all are signed in", () => connections.All(connection => connection.IsAuthenticated));
-        await Eventually.Holds("the door is full", () => door.Inside == SocketAuthenticator.MaxConcurrency);
+        // Waiting connections have signed in already: the authentication timeout does not apply.
+        await Eventually.Until("all are signed in", () => connections.All(connection => connection.IsAuthenticated));
+        await Eventually.Until("the door is full", () => door.Inside == SocketAuthenticator.MaxConcurrency);
 
         door.Open();
         await Task.WhenAll(letIn);
@@ -120,8 +120,8 @@ public sealed class AdmissionTests
             new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.Loopback, hasToken: true)!)).ToArray();
 
         var own = connections[1..].Select(connection => authentication.AuthenticateAsync(app.TokenFor(alice), connection, id: null).AsTask()).ToArray();
-        await Eventually.Holds("the user's turns are taken", () => door.Inside == SignInLimiter.MaxPerUser);
-        await authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connections[0], id: null).AsTask().WaitAsync(Eventually.Patience);
+        await Eventually.Until("the user's turns are taken", () => door.Inside == SignInLimiter.MaxPerUser);
+        await authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connections[0], id: null).AsTask().WaitAsync(Eventually.Timeout);
         Assert.Equal((1, 2), (door.Passed, door.Inside));
 
         door.Open();
@@ -131,7 +131,7 @@ public sealed class AdmissionTests
             pair.Dispose();
     }
 
-    /// <summary>Holds whoever is being let in, until it is opened.</summary>
+    /// <summary>Holds connections that are being admitted until it is opened.</summary>
     private sealed class Door : IConnectionObserver
     {
         private readonly TaskCompletionSource opened = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -5,7 +5,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>The three ways to say who one is, and which one counts. What is no token of ours: <see cref="ForgedTokenTests"/>.</summary>
+/// <summary>The three ways to authenticate and their precedence. For invalid tokens see <see cref="ForgedTokenTests"/>.</summary>
 public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private readonly ChatApp app = shared.App;
@@ -202,7 +202,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
         var conversation = await app.OpenDirect(alice, bob);
         await using var client = await app.Connect(alice);
         await client.Send("auth", new { token = "bad" });
-        // The server may have closed already: then the socket refuses the send, which is just as well.
+        // The server may have closed already: then the send fails, which is equivalent.
         await Record.ExceptionAsync(() => client.Send("message.send", new { conversationId = conversation, content = "hello" }));
 
         Assert.Equal(4501, await client.Closed());

@@ -8,10 +8,10 @@ using Chat.Tests.Start;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>More clients than the process may have files open, on a process whose limit is low.</summary>
+/// <summary>More clients than file descriptors, on a process with a low limit.</summary>
 public sealed class DescriptorsTests
 {
-    // .NET and the server's own libraries are some 350 to 400 of them.
+    // .NET and the server's libraries use some 350 to 400 of them.
     private const int Few = 700;
 
     [UnixFact]
@@ -27,9 +27,9 @@ public sealed class DescriptorsTests
         Assert.InRange(inside.Count, 20, Few);
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "1"), (last.Socket.HttpStatusCode, last.Socket.HttpResponseHeaders!["Retry-After"].Single()));
 
-        // Who only connects takes neither those that the server needs nor those for answers.
+        // Plain connections take neither the server's reserved descriptors nor those for responses.
         var idle = Enumerable.Range(0, Few).Select(_ => new TcpClient()).ToArray();
-        // Some are hung up before they know that they are in.
+        // Some are closed before they notice that they were accepted.
         await Task.WhenAll(idle.Select(one => Record.ExceptionAsync(() => one.ConnectAsync(IPAddress.Loopback, server.Address.Port))));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await Shake(server)).Socket.HttpStatusCode);
         await Task.WhenAll(inside.Select(client => client.Settle()));
@@ -37,9 +37,9 @@ public sealed class DescriptorsTests
         foreach (var one in idle)
             one.Dispose();
 
-        // And the room of one who leaves is another one's.
+        // A closed connection makes room for another.
         await inside[0].Leave();
-        await Eventually.IsRight(async () => (await Shake(server)).Client is null ? "there is no room again" : null, TimeSpan.FromSeconds(15));
+        await Eventually.UntilNoError(async () => (await Shake(server)).Client is null ? "there is no room again" : null, TimeSpan.FromSeconds(15));
         foreach (var client in inside)
             await client.DisposeAsync();
     }
@@ -55,12 +55,12 @@ public sealed class DescriptorsTests
 
     private static async Task<Dictionary<string, string>> Settings() => new(await Production.Settings())
     {
-        // Makes its schema by itself.
+        // Creates its schema itself.
         ["DOTNET_ENVIRONMENT"] = "Development",
         ["ASPNETCORE_ENVIRONMENT"] = "Development",
     };
 
-    /// <summary>A connection past its auth_success; none if the handshake was refused.</summary>
+    /// <summary>Opens a connection; returns after auth_success, or null if the handshake was rejected.</summary>
     private static async Task<(SocketClient? Client, ClientWebSocket Socket)> Shake(ServerProcess server)
     {
         var socket = new ClientWebSocket { Options = { CollectHttpResponseDetails = true } };

@@ -9,7 +9,7 @@ using Npgsql;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>How the server leaves: nothing that it has begun is lost, and everybody is told to come back.</summary>
+/// <summary>Shutdown: running requests are completed, and all clients are told to reconnect.</summary>
 public sealed class DrainTests
 {
     private readonly TestUser alice = ChatApp.NewUser();
@@ -37,7 +37,7 @@ public sealed class DrainTests
 
         await sender.Send("message.send", new { conversationId = conversation, content = "last words", tempId = "t1" }, "s1");
         await sender.Send("message.send", new { conversationId = conversation, content = "too late" }, "s2");
-        await Eventually.Holds("the send waits for the lock", () => IsWaited(database, locking.ProcessID));
+        await Eventually.Until("the send waits for the lock", () => IsWaited(database, locking.ProcessID));
 
         app.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
 
@@ -53,7 +53,7 @@ public sealed class DrainTests
         Assert.Equal("message.sent", sent.Type);
         Assert.Equal(1, sent["message.seq"].GetInt64());
         Assert.Equal(1012, await sender.Closed());
-        // What the server had not begun it leaves alone: no answer, and nothing stored.
+        // Requests that had not started are dropped: no reply, and nothing stored.
         Assert.DoesNotContain(sender.Frames, frame => frame.Id == "s2");
         Assert.Equal(1L, await Count(database, app, conversation));
     }
@@ -67,7 +67,7 @@ public sealed class DrainTests
         app.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
 
         Assert.All(await Task.WhenAll(clients.Select(client => client.Closed())), code => Assert.Equal(1012, code));
-        await Eventually.Holds("the hub is empty", () => app.Services.GetRequiredService<Hub>().Count == 0);
+        await Eventually.Until("the hub is empty", () => app.Services.GetRequiredService<Hub>().Count == 0);
         foreach (var client in clients)
             await client.DisposeAsync();
     }

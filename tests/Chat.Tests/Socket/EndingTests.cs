@@ -5,20 +5,20 @@ using Chat.Tests.Start;
 namespace Chat.Tests.Socket;
 
 /// <summary>
-/// However a connection ends, it costs next to nothing until the client has closed as well: measured as the processor time of
-/// a server of its own, while clients do not answer the close.
+/// However a connection ends, it costs next to nothing until the client has closed as well: measured as the processor time of a
+/// separate server process whose clients do not answer the close.
 /// </summary>
 public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixture<EndingTests.RunningServer>
 {
     private const int AtOnce = 6;
     private const string Ping = """{"type":"ping","payload":{}}""";
 
-    // Six threads that spin for two seconds, until their connections are cut, take four of two processors. On a machine with much
-    // else to do the same work takes up to three times its usual half second.
+    // Six threads that spin for two seconds, until their connections are aborted, use four of two processors. On a busy machine
+    // the same work takes up to three times its usual half second.
     private static readonly TimeSpan Most = TimeSpan.FromSeconds(3);
     private static readonly byte[] Binary = RawSocket.Frame(RawFrame.Binary, [1]);
 
-    /// <summary>Each with the token that the handshake carries and what the client does then; and the code it is closed with.</summary>
+    /// <summary>Each with the token of the handshake, the client's actions and the expected close code.</summary>
     private static readonly Dictionary<string, (Func<string> Token, Func<RawSocket, Task> Does, int Code)> Ways = new()
     {
         ["a binary frame"] = (Good, socket => socket.Send(Binary), 1003),
@@ -65,7 +65,7 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
         {
             Server = await ServerProcess.StartListening(new Dictionary<string, string>(await Production.Settings())
             {
-                // Makes its schema by itself.
+                // Creates its schema itself.
                 ["DOTNET_ENVIRONMENT"] = "Development",
                 ["ASPNETCORE_ENVIRONMENT"] = "Development",
                 ["Limits__CloseTimeout"] = "00:00:02",
@@ -74,7 +74,7 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
                 ["Limits__PingInterval"] = "00:00:01",
                 ["Limits__PingTimeout"] = "00:00:04",
             });
-            // Once unmeasured, since what runs for the first time is compiled first.
+            // An unmeasured run first, which includes JIT compilation.
             await Task.WhenAll(Ways.Values.Select(way => End(Server, way)));
         }
 
@@ -93,7 +93,7 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
 
         var codes = await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(_ => End(running.Server, Ways[way])));
 
-        // Whoever does not read gives no sign of life either, and a busy server may see that first; the close may not reach them.
+        // A client that does not read shows no activity either, and a busy server may detect that first; the close may not reach it.
         var isSlow = way == "a reader that does not read";
         Assert.All(codes, code => Assert.True(code == Ways[way].Code || (isSlow && code is (4412 or 1006)), $"closed with {code}"));
         var took = running.Server.ProcessorTime - before;
@@ -108,7 +108,7 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
         await way.Does(socket);
         if (socket.LastCode is null)
             await socket.Closed();
-        // To the end of the connection, which the server makes: nothing here answers a close.
+        // Until the server ends the connection: nothing here answers a close.
         while (await socket.Next() is not null)
         {
         }

@@ -5,7 +5,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>What a frame must be, what the answers look like, and in which order they come.</summary>
+/// <summary>The form of frames and replies, and the order of replies.</summary>
 public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private static readonly string[] ErrorFields = ["code", "message", "retryable", "retryAfterMs", "tempId", "field"];
@@ -197,7 +197,7 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
         }
     }
 
-    /// <summary>An absent or null payload is an empty one, for every event: what is missing in it is what is wrong.</summary>
+    /// <summary>For every event, an absent or null payload counts as empty, and the error names the missing field.</summary>
     [Fact]
     public async Task Every_event_accepts_an_absent_payload()
     {

@@ -3,7 +3,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>What a connection may ask a second besides sending.</summary>
+/// <summary>The rate limit of a connection's events other than sends.</summary>
 public sealed class EventRateTests
 {
     [Fact]

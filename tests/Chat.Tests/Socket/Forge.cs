@@ -7,7 +7,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace Chat.Tests.Socket;
 
 /// <summary>
-/// Makes tokens by hand, byte by byte: an honest library would refuse to make most of these.
+/// Builds tokens by hand, byte by byte: a correct library would refuse to build most of these.
 /// </summary>
 internal static class Forge
 {
@@ -18,7 +18,7 @@ internal static class Forge
     private static readonly RSA Rsa = RSA.Create(2048);
     private static readonly ECDsa Ecdsa = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
-    /// <summary>The claims of a token as it should be, for the test to spoil.</summary>
+    /// <summary>The claims of a valid token, for tests to modify.</summary>
     public static JsonObject Claims(TestUser user)
     {
         var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
@@ -33,13 +33,13 @@ internal static class Forge
         };
     }
 
-    /// <summary>A token with the right signature over these claims.</summary>
+    /// <summary>A token over these claims with a valid signature.</summary>
     public static string Signed(JsonObject claims, string header = Header) => Signed(claims.ToJsonString(), header);
 
-    /// <summary>A token with the right signature over this text.</summary>
+    /// <summary>A token over this text with a valid signature.</summary>
     public static string Signed(string claims, string header = Header) => Hmac(header, claims, data => HMACSHA256.HashData(Key, data));
 
-    /// <summary>A token whose claims were changed in one place, rightly signed.</summary>
+    /// <summary>A token with one changed claim and a valid signature.</summary>
     public static string With(TestUser user, string claim, JsonNode? value)
     {
         var claims = Claims(user);
@@ -47,7 +47,7 @@ internal static class Forge
         return Signed(claims);
     }
 
-    /// <summary>A token that lacks one claim, rightly signed.</summary>
+    /// <summary>A token without one claim and with a valid signature.</summary>
     public static string Without(TestUser user, string claim)
     {
         var claims = Claims(user);
@@ -55,7 +55,7 @@ internal static class Forge
         return Signed(claims);
     }
 
-    /// <summary>A token with these parts and a signature by this function.</summary>
+    /// <summary>A token of these parts with a signature by this function.</summary>
     public static string Hmac(string header, string claims, Func<byte[], byte[]> sign)
     {
         var content = $"{Part(header)}.{Part(claims)}";
@@ -71,7 +71,7 @@ internal static class Forge
     public static string Es256(string header, string claims) =>
         Hmac(header, claims, data => Ecdsa.SignData(data, HashAlgorithmName.SHA256));
 
-    /// <summary>The forger's own RSA key as the JSON Web Key of a header.</summary>
+    /// <summary>The forger's RSA key as a JSON Web Key header.</summary>
     public static string Jwk
     {
         get

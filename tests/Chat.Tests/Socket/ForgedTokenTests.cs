@@ -11,8 +11,8 @@ using Microsoft.IdentityModel.Tokens;
 namespace Chat.Tests.Socket;
 
 /// <summary>
-/// Every way that we know of to present a token that is not ours. Each is tried by REST, by the query and by a first
-/// frame, and none of the three lets anybody in.
+/// Every known way to forge a token. Each is tried over REST, by query and by first frame, and none of the three accepts
+/// it.
 /// </summary>
 public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp>
 {
@@ -42,7 +42,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     [Fact]
     public void There_are_at_least_thirty_kinds() => Assert.True(Forgeries.Count >= 30);
 
-    /// <summary>Without this, a table of tokens that are bad for another reason than the one named would look fine.</summary>
+    /// <summary>Guards against tokens that are rejected for another reason than the one under test.</summary>
     [Fact]
     public async Task The_same_handmade_token_unmodified_is_accepted()
     {
@@ -69,7 +69,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     public async Task A_token_of_the_right_type_is_accepted(string header) =>
         await LetsIn(Forge.Signed(Forge.Claims(ChatApp.NewUser()), header));
 
-    /// <summary>Clocks differ, and some issuers give fractions of seconds.</summary>
+    /// <summary>Clocks differ, and some issuers use fractional seconds.</summary>
     [Theory]
     [InlineData(20)]
     [InlineData(-20.5)]
@@ -86,7 +86,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
         await LetsIn(token);
     }
 
-    /// <summary>RFC 7519, 4: of claims given twice the last one counts, or the token is refused.</summary>
+    /// <summary>RFC 7519, 4: of duplicate claims the last one counts, or the token is rejected.</summary>
     [Fact]
     public async Task Of_duplicate_sub_claims_the_last_one_wins_on_socket_and_REST()
     {
@@ -96,7 +96,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
         await using var client = await app.Open(query: $"?token={token}");
         Assert.Equal(last.Id, (await client.Next("auth_success"))["userId"].GetGuid());
 
-        // Whose request it is shows in whom it makes a member.
+        // The member of the new conversation shows which user the request ran as.
         var http = app.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", token);
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = first.Id });
@@ -105,14 +105,14 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
         Assert.Contains(last.Id, members.Select(member => member.GetProperty("userId").GetGuid()));
     }
 
-    /// <summary>Names come from the issuer, but often from the user in the end.</summary>
+    /// <summary>Names come from the issuer, but often originate from the user.</summary>
     [Theory]
     [InlineData("preferred_username")]
     [InlineData("name")]
     [InlineData("picture")]
     public async Task An_unusual_name_in_a_valid_token_does_not_prevent_sign_in(string claim)
     {
-        // Random, so that no database can compress it into its index.
+        // Random, so that the database cannot compress it into its index.
         var random = new Random(1);
         var huge = new string([.. Enumerable.Range(0, 2000).Select(_ => (char)random.Next(0x4E00, 0x9FFF))]);
         JsonNode[] strange = [huge, "\u202Eadmin", "\0", "", " ", 42, new JsonArray("a", "b"), new JsonObject { ["a"] = "b" }];
@@ -120,7 +120,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             await LetsIn(Forge.With(ChatApp.NewUser(), claim, name.DeepClone()));
     }
 
-    /// <summary>A frame holds 64 KiB at most, so this one never reaches the token's check; the other two ways do.</summary>
+    /// <summary>A frame is limited to 64 KiB, so this one never reaches the token validation; over the other two ways it does.</summary>
     [Fact]
     public async Task A_token_of_a_megabyte_is_rejected()
     {
@@ -167,7 +167,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
     private static Dictionary<string, Func<string>> Table()
     {
-        // When the token is made, not when the table is: the other tests may have taken minutes meanwhile.
+        // Relative to the creation of the token, not of the table: other tests may have taken minutes in between.
         long Now() => DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         string Claims() => Forge.Claims(Victim).ToJsonString();
         string Good() => Forge.Signed(Forge.Claims(Victim));
@@ -181,7 +181,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
         return new()
         {
-            // The algorithm
+            // Algorithm
             ["no algorithm: none"] = () => Unsigned("none"),
             ["no algorithm: None"] = () => Unsigned("None"),
             ["no algorithm: NONE"] = () => Unsigned("NONE"),
@@ -201,7 +201,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["another algorithm: ES256 with a key of one's own"] = () => Forge.Es256("""{"alg":"ES256","typ":"JWT"}""", Claims()),
             ["another algorithm: HS256 claimed, RS256 signed"] = () => Forge.Rs256("""{"alg":"HS256","typ":"JWT"}""", Claims()),
 
-            // The key
+            // Key
             ["wrong key"] = () => ByKey(Encoding.UTF8.GetBytes("another key, and long enough for HS256 too")),
             ["wrong key: ours but for one bit"] = () => ByKey([(byte)(Forge.Key[0] ^ 1), .. Forge.Key[1..]]),
             ["wrong key: ours with a blank behind it"] = () => ByKey([.. Forge.Key, (byte)' ']),
@@ -218,7 +218,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
                 Encoding.UTF8.GetBytes("a key of the forger's own, long enough"),
                 $$"""{"alg":"HS256","typ":"JWT","jwk":{"kty":"oct","k":"{{Base64UrlEncoder.Encode("a key of the forger's own, long enough")}}"} }"""),
 
-            // The signature
+            // Signature
             ["signature stripped"] = () => $"{Parts()[0]}.{Parts()[1]}.",
             ["signature stripped with its dot"] = () => $"{Parts()[0]}.{Parts()[1]}",
             ["signature cut short"] = () => Good()[..^2],
@@ -227,7 +227,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["payload swapped for another user's"] = () => $"{Parts()[0]}.{Forge.Part(Forge.Claims(ChatApp.NewUser()).ToJsonString())}.{Parts()[2]}",
             ["header swapped"] = () => $"{Forge.Part("""{"typ":"JWT","alg":"HS256"}""")}.{Parts()[1]}.{Parts()[2]}",
 
-            // The life time
+            // Lifetime
             ["expired a second past the skew"] = () => Forge.With(Victim, "exp", Now() - 31),
             ["expired long ago"] = () => Forge.With(Victim, "exp", Now() - 1_000_000),
             ["expired in 1970"] = () => Forge.With(Victim, "exp", 1),
@@ -243,7 +243,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["iat is a word"] = () => Forge.With(Victim, "iat", "now"),
             ["iat is a list"] = () => Forge.With(Victim, "iat", new JsonArray(Now())),
 
-            // Extensions, and tokens of another kind
+            // Extensions and other token types
             ["crit with an extension of the forger's own"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"JWT","crit":["x"],"x":1}"""),
             ["crit with exp"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"JWT","crit":["exp"],"exp":1}"""),
             ["crit empty"] = () => ByKey(Forge.Key, """{"alg":"HS256","typ":"JWT","crit":[]}"""),
@@ -270,7 +270,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["iss null"] = () => Forge.With(Victim, "iss", null),
             ["iss a list with us"] = () => Forge.With(Victim, "iss", new JsonArray(ChatApp.Issuer, "somebody")),
 
-            // The subject
+            // Subject
             ["sub missing"] = () => Forge.Without(Victim, "sub"),
             ["sub empty"] = () => Sub(""),
             ["sub null"] = () => Sub(null),
@@ -290,7 +290,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["sub in other digits"] = () => Sub(new string([.. Victim.Id.ToString().Select(digit => char.IsAsciiDigit(digit) ? (char)(digit - '0' + '\u0660') : digit)])),
             ["sub a lone surrogate"] = () => Raw(Victim.Id.ToString(), "\\ud800"),
 
-            // The form
+            // Format
             ["nothing"] = () => "",
             ["a blank"] = () => " ",
             ["a word"] = () => "token",

@@ -5,10 +5,10 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>Pings, silence and readers that do not read, on real connections with short limits.</summary>
+/// <summary>Pings, silent clients and slow readers, on real connections with short limits.</summary>
 public sealed class HeartbeatTests
 {
-    // So few at once that the queue of nobody who reads, the sender's own replies included, ever fills up.
+    // Few enough at a time that no reader's queue overflows, including the sender's with its own replies.
     private const int Batch = 40;
     private readonly TestUser alice = ChatApp.NewUser();
     private readonly TestUser bob = ChatApp.NewUser();
@@ -31,7 +31,7 @@ public sealed class HeartbeatTests
         }
 
         Assert.Equal(4412, await silence);
-        // More than the time-out's seconds.
+        // Longer than the timeout.
         Assert.InRange(pings, 4, int.MaxValue);
         await answers.Send(RawSocket.TextFrame("""{"type":"ping","payload":{}}"""));
         await answers.Next("pong");
@@ -48,7 +48,7 @@ public sealed class HeartbeatTests
         for (var second = 1; second <= 95; second++)
         {
             app.Clock!.Advance(TimeSpan.FromSeconds(1));
-            // As the heartbeat does, which is not waited for here.
+            // Like the heartbeat, which this test does not wait for.
             connection.EnforceTimeouts();
             await socket.Send(RawSocket.TextFrame("""{"type":"ping"}"""));
             while (await socket.Next() is { Type: not "pong" } frame)
@@ -70,17 +70,17 @@ public sealed class HeartbeatTests
 
         Assert.Equal(4501, await socket.Closed());
 
-        // RawSocket never answers: the end comes from the server.
+        // RawSocket never answers: the server ends the connection.
         Assert.Null(await socket.Next());
-        await Eventually.Holds("the hub has forgotten the connection", () => Hub(app).Count == 0);
+        await Eventually.Until("the hub has forgotten the connection", () => Hub(app).Count == 0);
     }
 
     [Fact]
     public async Task A_client_that_does_not_read_is_closed_with_4408_without_delaying_others()
     {
-        // The buffers of system and server in between take some 400 of these, the queue some 100 more.
+        // The buffers of system and server hold some 400 of these, the queue some 100 more.
         const int Flood = 1000;
-        // The only thing to end this reader is the bound of its queue.
+        // Only the queue limit can close this reader.
         await using var app = await ChatApp.Start(new() { ["Limits:WriteTimeout"] = "00:05:00", ["Limits:CloseTimeout"] = "00:05:00" }, onKestrel: true);
         var conversation = await app.OpenDirect(alice, bob);
         using var slow = await RawSocket.Connect(app, bob, receiveBuffer: 4096);
@@ -94,18 +94,18 @@ public sealed class HeartbeatTests
                 Assert.Equal(seq, (await healthy.NextMessage())["message.seq"].GetInt64());
         }
 
-        // It reads at last: what was on its way, and then why it has to go.
+        // It finally reads: what was in flight, and then the reason for the close.
         Assert.Equal(4408, await slow.Closed());
     }
 
     [Fact]
     public async Task A_write_that_does_not_finish_is_aborted()
     {
-        // No bound but the time that one write may take.
+        // No limit but the write timeout.
         await using var app = await ChatApp.Start(
             new()
             {
-                // Real, because so is the flood, and longer than a busy machine holds up those who do read.
+                // Real time, because the flood is real, and longer than a busy machine delays clients that do read.
                 ["Limits:WriteTimeout"] = "00:00:03",
                 ["Limits:SendQueueEvents"] = "1000000",
                 ["Limits:SendQueueBytes"] = "1000000000",
@@ -115,11 +115,11 @@ public sealed class HeartbeatTests
         using var stuck = await RawSocket.Connect(app, bob, receiveBuffer: 4096);
         await using var sender = await app.Connect(alice);
 
-        // How much fits into the buffers in between is the system's affair: enough is when it is cut.
+        // The buffers in between depend on the system: write until the connection is aborted.
         for (var batch = 0; batch < 50 && Hub(app).ConnectionsOf(bob.Id).Count > 0; batch++)
             await Send(sender, conversation, Batch, content: new string('x', 4000));
 
-        await Eventually.Holds("the stuck connection is cut", () => Hub(app).ConnectionsOf(bob.Id).Count == 0);
+        await Eventually.Until("the stuck connection is cut", () => Hub(app).ConnectionsOf(bob.Id).Count == 0);
         Assert.Single(Hub(app).ConnectionsOf(alice.Id));
         await sender.Settle();
     }

@@ -16,7 +16,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
     private readonly HttpMessageInvoker oneConnection = new(new SocketsHttpHandler { UseProxy = false });
     private ChatApp app = null!;
 
-    // Without TLS, which agrees on a version, HTTP/2 has to be all that there is.
+    // Without TLS, and thus without ALPN, the endpoint must be HTTP/2-only.
     public async Task InitializeAsync() => app = await ChatApp.Start(new() { ["Kestrel:EndpointDefaults:Protocols"] = "Http2" }, onKestrel: true);
 
     public async Task DisposeAsync() => await app.DisposeAsync();
@@ -37,7 +37,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
         Assert.Equal("message.sent", sent.Type);
         Assert.Equal(sent["message.id"].GetGuid(), (await atBob.NextMessage())["message.id"].GetGuid());
 
-        // A stream that ends leaves the connection, and the other one, alone.
+        // The end of a stream leaves the connection and the other stream open.
         await atAlice.Leave();
         Assert.Equal("message.sent", (await atBob.SendMessage(conversation, "good bye", "t2")).Type);
     }
@@ -59,7 +59,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
     public async Task CONNECT_for_a_tunnel_returns_405()
     {
         var logs = LogCapture.Of(app, LogLevel.Information);
-        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Timeout);
         using var tcp = new TcpClient();
         await tcp.ConnectAsync("127.0.0.1", app.Address.Port, timeout.Token);
         // Preface and SETTINGS; HEADERS that end stream 1: :method CONNECT, :authority a:1, as literals (RFC 9113, 8.5; RFC 7541, 6.2.2).
@@ -76,7 +76,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
         }
         while (head[3] != 1);
 
-        // :status as a literal with the name of the static table's eighth entry, behind a change of the table's size or not.
+        // :status as a literal with the name of entry 8 of the static table, with or without a preceding table size update.
         Assert.Contains("405", Encoding.Latin1.GetString(payload), StringComparison.Ordinal);
         Assert.DoesNotContain(logs.All, line => line.Contains("xception", StringComparison.Ordinal));
     }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>Several connections of one user, and what is left of connections afterwards: nothing.</summary>
+/// <summary>Several connections of one user, and that closed connections leave nothing behind.</summary>
 public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
 {
     private readonly ChatApp app = shared.App;
@@ -48,7 +48,7 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
         var breaks = await app.Connect(bob);
         await leaves.Leave();
         breaks.Cut();
-        await Eventually.Holds("two are gone", () => Hub.ConnectionsOf(bob.Id).Count == 1);
+        await Eventually.Until("two are gone", () => Hub.ConnectionsOf(bob.Id).Count == 1);
 
         await sender.SendMessage(conversation, "hello");
 
@@ -78,8 +78,8 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
             await clients[i].DisposeAsync();
         }
 
-        await Eventually.Holds("no connection is left", () => Hub.Count == 0);
-        await Eventually.Holds("no user is left", () => Hub.Users.Count == 0);
-        await Eventually.Holds("no feed is left", () => !app.Services.GetRequiredService<Delivery>().Feeds.Any());
+        await Eventually.Until("no connection is left", () => Hub.Count == 0);
+        await Eventually.Until("no user is left", () => Hub.Users.Count == 0);
+        await Eventually.Until("no feed is left", () => !app.Services.GetRequiredService<Delivery>().Feeds.Any());
     }
 }

@@ -8,8 +8,8 @@ using Chat.Tests.Fixtures;
 namespace Chat.Tests.Socket;
 
 /// <summary>
-/// A client written from the first description of the protocol alone, before there was a server: it knows none of what was
-/// added since, leaves out what may be left out, writes ids as its language does, and reads every field that it was promised.
+/// A client written from the original protocol specification, before the server existed: it knows none of the later additions,
+/// omits what may be omitted, formats ids in its own way, and reads every specified field.
 /// </summary>
 public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFixture<SharedKestrel>
 {
@@ -98,7 +98,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         var received = (await atBob.Hear("message.new")).GetProperty("message");
         Assert.Equal(("hello", $"{alice.Id}"), (received.GetProperty("content").GetString(), received.GetProperty("senderId").GetString()));
 
-        // An empty tempId is none: both are stored.
+        // An empty tempId counts as omitted: both are stored.
         foreach (var text in (string[])["one", "two"])
         {
             await atAlice.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation:B}}}","content":"{{{text}}}","tempId":""}}""");
@@ -204,7 +204,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
 
         public Task Say(string frame) => socket.SendAsync(Encoding.UTF8.GetBytes(frame), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
-        /// <summary>The payload of the next event of a type; what it does not know it passes over.</summary>
+        /// <summary>Returns the payload of the next event of a type; skips unknown ones.</summary>
         public async Task<JsonElement> Hear(string type)
         {
             while (true)
@@ -228,12 +228,12 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
 
         private async Task<byte[]?> Read()
         {
-            using var patience = new CancellationTokenSource(Eventually.Patience);
+            using var timeout = new CancellationTokenSource(Eventually.Timeout);
             using var frame = new MemoryStream();
             var buffer = new byte[4096];
             while (true)
             {
-                var part = await socket.ReceiveAsync(buffer, patience.Token);
+                var part = await socket.ReceiveAsync(buffer, timeout.Token);
                 if (part.MessageType == WebSocketMessageType.Close)
                     return null;
                 frame.Write(buffer, 0, part.Count);

@@ -3,7 +3,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>Frames that no decent client sends, and those that it may send although few do.</summary>
+/// <summary>Frames that no proper client sends, and those that are valid but rare.</summary>
 public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKestrel>
 {
     private const int KiB64 = 65_536;
@@ -151,7 +151,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
         Assert.Equal(1009, await socket.Closed());
     }
 
-    /// <summary>The bytes behind the limit are thrown away, not answered with a reset that would take the close code along.</summary>
+    /// <summary>Bytes beyond the limit are discarded, not answered with a reset that would discard the close code.</summary>
     [Fact]
     public async Task Far_more_than_64_KiB_closes_with_1009_which_the_client_can_read()
     {
@@ -255,7 +255,7 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
         await using var other = await app.Connect(alice);
         await other.Settle();
 
-        // And the half may still become a whole.
+        // And the incomplete frame can still be completed.
         await halves.Send(RawSocket.TextFrame(Ping)[20..]);
         await halves.Next("pong");
     }

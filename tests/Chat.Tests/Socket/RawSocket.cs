@@ -7,21 +7,21 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>One frame as it was on the wire (RFC 6455, 5.2).</summary>
+/// <summary>A frame as it was on the wire (RFC 6455, 5.2).</summary>
 internal sealed record RawFrame(int Opcode, bool IsFinal, byte[] Payload)
 {
     public const int Continuation = 0, Text = 1, Binary = 2, Close = 8, Ping = 9, Pong = 10;
 
-    /// <summary>The envelope's type, of a text frame.</summary>
+    /// <summary>The envelope type of a text frame.</summary>
     public string? Type => Opcode == Text ? JsonDocument.Parse(Payload).RootElement.GetProperty("type").GetString() : null;
 
-    /// <summary>The code, of a close frame.</summary>
+    /// <summary>The code of a close frame.</summary>
     public int Code => BinaryPrimitives.ReadUInt16BigEndian(Payload);
 }
 
 /// <summary>
-/// A WebSocket client without a WebSocket: bytes over TCP and a handshake by hand, so that it can do what no decent
-/// client does. It answers no ping and no close, and reads only when it is told to.
+/// A WebSocket client without a WebSocket library: bytes over TCP and a handmade handshake, so that it can do what no proper client
+/// does. It answers no ping and no close, and reads only on request.
 /// </summary>
 internal sealed class RawSocket : IDisposable
 {
@@ -35,13 +35,13 @@ internal sealed class RawSocket : IDisposable
         stream = tcp.GetStream();
     }
 
-    /// <summary>What the server answered to the handshake.</summary>
+    /// <summary>The response to the handshake.</summary>
     public int Status { get; private set; }
 
-    /// <summary>Of the close frame that has come; 1005 if it had none, null if none has come.</summary>
+    /// <summary>The code of the received close frame; 1005 if it had none, null if none has arrived.</summary>
     public int? LastCode { get; private set; }
 
-    /// <summary>A socket past its handshake and its auth_success.</summary>
+    /// <summary>Opens a socket; returns after auth_success.</summary>
     public static async Task<RawSocket> Connect(ChatApp app, TestUser user, int? receiveBuffer = null)
     {
         var socket = await Shake(app, $"Authorization: Bearer {app.TokenFor(user)}\r\n", receiveBuffer);
@@ -50,15 +50,15 @@ internal sealed class RawSocket : IDisposable
         return socket;
     }
 
-    /// <summary>A socket past its handshake, however that went.</summary>
-    /// <param name="app">With whom.</param>
-    /// <param name="headers">Further lines of the request, each with its end.</param>
-    /// <param name="receiveBuffer">Of the system, in bytes.</param>
-    /// <param name="behind">What is sent in the same packet, before any answer.</param>
+    /// <summary>Opens a socket; returns after the handshake, whatever its result.</summary>
+    /// <param name="app">The server.</param>
+    /// <param name="headers">Additional request headers, each with its line end.</param>
+    /// <param name="receiveBuffer">The system's receive buffer, in bytes.</param>
+    /// <param name="behind">Sent in the same packet, before any response.</param>
     public static Task<RawSocket> Shake(ChatApp app, string headers = "", int? receiveBuffer = null, byte[]? behind = null) =>
         Shake(app.Address, headers, receiveBuffer, behind);
 
-    /// <summary>The same, with a server that is no app of the tests.</summary>
+    /// <summary>Opens a socket to a server that is not a <see cref="ChatApp"/>.</summary>
     public static async Task<RawSocket> Shake(Uri address, string headers = "", int? receiveBuffer = null, byte[]? behind = null)
     {
         var tcp = new TcpClient { NoDelay = true };
@@ -71,7 +71,7 @@ internal sealed class RawSocket : IDisposable
             $"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {Convert.ToBase64String(RandomNumberGenerator.GetBytes(16))}\r\n{headers}\r\n"), .. behind ?? []]);
         var head = new StringBuilder();
         var single = new byte[1];
-        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Timeout);
         while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
         {
             await socket.stream.ReadExactlyAsync(single, timeout.Token);
@@ -82,7 +82,7 @@ internal sealed class RawSocket : IDisposable
         return socket;
     }
 
-    /// <summary>The bytes of a frame, masked with a fixed key unless asked otherwise.</summary>
+    /// <summary>The bytes of a frame, masked with a fixed key by default.</summary>
     public static byte[] Frame(int opcode, ReadOnlySpan<byte> payload, bool isFinal = true, bool isMasked = true, int reserved = 0)
     {
         byte[] key = [0x12, 0x34, 0x56, 0x78];
@@ -116,18 +116,18 @@ internal sealed class RawSocket : IDisposable
     /// <summary>Sends bytes as they are.</summary>
     public async Task Send(params byte[][] parts)
     {
-        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Timeout);
         foreach (var part in parts)
             await stream.WriteAsync(part, timeout.Token);
     }
 
-    /// <summary>Sends bytes to a server that may have had enough of them.</summary>
+    /// <summary>Sends bytes to a server that may already have closed the connection.</summary>
     public Task TrySend(params byte[][] parts) => Record.ExceptionAsync(() => Send(parts));
 
-    /// <summary>The next frame; null if the connection is cut.</summary>
+    /// <summary>Returns the next frame; null if the connection was aborted.</summary>
     public async Task<RawFrame?> Next()
     {
-        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Timeout);
         try
         {
             var head = new byte[2];
@@ -156,7 +156,7 @@ internal sealed class RawSocket : IDisposable
         }
     }
 
-    /// <summary>The next frame of this opcode; fails if the connection ends before.</summary>
+    /// <summary>Returns the next frame with this opcode; fails if the connection ends first.</summary>
     public async Task<RawFrame> Next(int opcode)
     {
         while (true)
@@ -169,7 +169,7 @@ internal sealed class RawSocket : IDisposable
         }
     }
 
-    /// <summary>The next event of this type.</summary>
+    /// <summary>Returns the next event of this type.</summary>
     public async Task<RawFrame> Next(string type)
     {
         while (true)
@@ -180,7 +180,7 @@ internal sealed class RawSocket : IDisposable
         }
     }
 
-    /// <summary>Reads to the end: the code of the close frame, or 1006 if the connection was cut without one.</summary>
+    /// <summary>Reads to the end; returns the code of the close frame, or 1006 if the connection was aborted without one.</summary>
     public async Task<int> Closed()
     {
         while (await Next() is { } frame)

@@ -6,7 +6,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>Neither a token nor what anybody says shows in a log, a trace or a metric, at any level, whatever happens to it.</summary>
+/// <summary>No token or message content appears in a log, a trace or a metric, at any level, whatever fails.</summary>
 public sealed class SecretTests
 {
     [Fact]
@@ -53,32 +53,32 @@ public sealed class SecretTests
             await app.Http().GetAsync($"/chat/ws?token={token}");
             await app.Http().GetAsync($"/chat/wss?token={token}");
             await app.Http().GetAsync($"/chat/unread?x=1&token={token}");
-            // What is no request, too.
+            // Invalid requests as well.
             foreach (var line in (string[])[$"GET /chat/ws?token={token} HTTP/9.9", $"GET /chat/ws?token={token} and more HTTP/1.1", $"{token} / HTTP/1.1"])
                 Assert.Matches(" (400|505) ", await Ask(app, $"{line}\r\n\r\n"));
-            // By its looks, whatever it is called.
+            // Detected by its format, whatever the parameter is called.
             if (!token.StartsWith("ey", StringComparison.Ordinal))
                 continue;
             foreach (var address in (string[])[$"/chat/unread?a=1&access_token={token}", $"/nothing?q=Bearer%20{token}", $"/chat/ws?{token}", $"/chat/ws?x=https://elsewhere/%3Fjwt={token}", $"/chat/ws/{token}", $"/{token}?a=1"])
                 await Ask(app, $"GET {address} HTTP/1.1\r\nHost: {app.Address.Authority}\r\n\r\n");
         }
 
-        // Proof that the listening works: the address is there, with its other parameters.
+        // Proof that the capture works: the address appears, with its other parameters.
         Assert.Contains(seen.Lines, line => line.Contains("/chat/ws", StringComparison.Ordinal) && line.Contains("a=1", StringComparison.Ordinal));
         Assert.Contains(seen.Lines, line => line.StartsWith("trace", StringComparison.Ordinal));
         foreach (var token in tokens)
         {
-            // The last part is the secret one: with the others alone nobody gets in.
+            // The signature is the secret part: without it the token is useless.
             var secret = token.Split('.')[^1];
             var told = seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal)).Select(line => line[..Math.Min(line.Length, 400)]).ToArray();
             Assert.True(told.Length == 0, string.Join('\n', told.Take(10)));
         }
     }
 
-    // As bytes, since no client sends this, or one tells of it itself; the first line of the answer.
+    // As bytes, because client libraries do not send this or log it themselves; returns the first response line.
     private static async Task<string> Ask(ChatApp app, string request)
     {
-        using var timeout = new CancellationTokenSource(Eventually.Patience);
+        using var timeout = new CancellationTokenSource(Eventually.Timeout);
         using var tcp = new TcpClient();
         await tcp.ConnectAsync("127.0.0.1", app.Address.Port, timeout.Token);
         await tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), timeout.Token);
@@ -101,7 +101,7 @@ public sealed class SecretTests
         await using var atBob = await node.Connect(bob);
         var conversation = await app.OpenDirect(alice, bob);
 
-        // Said, and said again; over REST; too long, not text, not JSON, in the wrong place, in every other field.
+        // Sent, retried, over REST, too long, not text, not JSON, in the wrong place, in every other field.
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, $"{secret} 1", $"t-{secret}")).Type);
         await atAlice.SendMessage(conversation, $"{secret} 1", $"t-{secret}");
         await atBob.NextMessage();
@@ -123,7 +123,7 @@ public sealed class SecretTests
         await atBob.Ask("sync", new { conversations = new { } });
         await atBob.Ask("message.read", new { conversationId = conversation });
         await atBob.Send("typing.start", new { conversationId = conversation });
-        // While it was being stored the connection broke, and then the database hung.
+        // The connection broke while it was being stored, and then the database hung.
         Task<Received> pending;
         await using (var held = await HeldLock.OfHead(app, conversation))
         {
@@ -135,14 +135,14 @@ public sealed class SecretTests
             await held.Release();
         }
 
-        // Between the nodes without Redis.
+        // Between nodes without Redis.
         await redis.Kill();
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, $"{secret} 4")).Type);
         for (var i = 0; i < 2; i++)
             await atBob.NextMessage();
         await atAlice.Settle();
 
-        // Proof that the listening works.
+        // Proof that the capture works.
         Assert.Contains(seen.Lines, line => line.Contains("mt_doc_message", StringComparison.Ordinal));
         Assert.Contains(seen.Lines, line => line.StartsWith("trace message.send", StringComparison.Ordinal));
         Assert.Contains(seen.Lines, line => line.StartsWith("metric chat.event.duration", StringComparison.Ordinal));

@@ -2,7 +2,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>One app whose clock the tests of a class move. They run one after the other, each with sockets of its own.</summary>
+/// <summary>One server whose clock the tests of a class advance. They run in sequence, each with its own sockets.</summary>
 public sealed class SharedClock : IAsyncLifetime
 {
     public ChatApp App { get; private set; } = null!;
@@ -10,9 +10,9 @@ public sealed class SharedClock : IAsyncLifetime
     public async Task InitializeAsync()
     {
         App = await ChatApp.Start(fakeClock: true);
-        // Services start in the background, and a timer that is not there yet misses what passes: the heartbeat beats.
+        // Services start in the background, and a timer misses the time before it exists: wait for the heartbeat.
         await using var silent = await App.Open();
-        await Eventually.Holds("the heartbeat beats", () =>
+        await Eventually.Until("the heartbeat beats", () =>
         {
             App.Clock!.Advance(TimeSpan.FromSeconds(1));
             return silent.IsClosed;
@@ -22,7 +22,7 @@ public sealed class SharedClock : IAsyncLifetime
     public async Task DisposeAsync() => await App.DisposeAsync();
 }
 
-/// <summary>One app on a real port, for what only real frames can show.</summary>
+/// <summary>One server on a real port, for what requires real frames.</summary>
 public sealed class SharedKestrel : IAsyncLifetime
 {
     public ChatApp App { get; private set; } = null!;

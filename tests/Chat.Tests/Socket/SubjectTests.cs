@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>Which <c>sub</c> names which user, and which of two shared keys may sign.</summary>
+/// <summary>Which <c>sub</c> maps to which user, and which of two shared keys may sign.</summary>
 public sealed class SubjectTests
 {
     private const string Space = "1d3f3a5c-6f0a-4f3b-9a50-3d6c1f0a7e11";
@@ -37,11 +37,11 @@ public sealed class SubjectTests
         var other = UserOf("alice", new JwtSettings { Subjects = "any", Issuer = "https://other.example" });
 
         Assert.NotEqual(one, other);
-        // As docs/operations.md has Python compute it.
+        // As in the Python example of docs/operations.md.
         Assert.Equal(new Guid("0c8996e3-d34a-517f-9bc1-abcef949362b"), one);
     }
 
-    /// <summary>Otherwise whoever may choose their subject would choose the id that another one's name becomes.</summary>
+    /// <summary>Otherwise a user who can choose their subject could choose the id that another user's name maps to.</summary>
     [Fact]
     public void No_subject_can_be_chosen_to_impersonate_another_user()
     {

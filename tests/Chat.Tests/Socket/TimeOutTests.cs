@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>What ends a connection after a time, on a clock that the test moves.</summary>
+/// <summary>Connection timeouts, on a clock that the test advances.</summary>
 public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock>
 {
     private readonly ChatApp app = shared.App;
@@ -20,7 +20,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
 
         clock.Advance(TimeSpan.FromSeconds(1));
 
-        // What it sent is no token: errors do not buy time.
+        // It did not send a token: errors do not extend the timeout.
         Assert.Equal(4502, await silent.Closed());
         await witness.Settle();
     }
@@ -66,7 +66,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
         Assert.Equal(4401, await client.Closed());
     }
 
-    /// <summary>A renewal replaces the token; it does not add the two up.</summary>
+    /// <summary>A renewal replaces the token; lifetimes do not add up.</summary>
     [Fact]
     public async Task Renewing_with_a_shorter_token_shortens_the_connection()
     {
@@ -84,7 +84,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
         await using var client = await app.Connect(alice);
         clock.Advance(TimeSpan.FromSeconds(43));
         await client.Settle();
-        // The round trip was a sign of life: the time starts anew.
+        // The round trip was activity: the timeout restarts.
         clock.Advance(TimeSpan.FromSeconds(43));
         await client.Settle();
 
@@ -125,7 +125,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
         Assert.Equal(360, client.Frames.Count(frame => frame.Type == "error"));
     }
 
-    /// <summary>The window slides: it is not enough to be quiet on its edge.</summary>
+    /// <summary>The window slides: pausing at its edge is not enough.</summary>
     [Fact]
     public async Task The_ten_seconds_are_a_sliding_window()
     {

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>Exactly so many permits, and exactly so long until the next one.</summary>
+/// <summary>The exact number of permits, and the exact time until the next one.</summary>
 public sealed class TokenBucketTests
 {
     private readonly FakeTimeProvider clock = new();
@@ -20,7 +20,7 @@ public sealed class TokenBucketTests
         Assert.Equal(TimeSpan.FromMilliseconds(100), bucket.Take());
         clock.Advance(TimeSpan.FromMilliseconds(40));
         Assert.Equal(60, bucket.Take().TotalMilliseconds, 6);
-        // What was refused has cost nothing.
+        // Rejected requests cost nothing.
         clock.Advance(TimeSpan.FromMilliseconds(60.001));
         Assert.Equal(TimeSpan.Zero, bucket.Take());
         Assert.NotEqual(TimeSpan.Zero, bucket.Take());

@@ -9,7 +9,7 @@ using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Socket;
 
-/// <summary>The connection below HTTP and the WebSocket, and how it goes from the one to the other.</summary>
+/// <summary>The TCP connection below HTTP and WebSocket, and the transition between the two.</summary>
 public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedKestrel>
 {
     private readonly ChatApp app = shared.App;
@@ -47,15 +47,15 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
         using (var tcp = new TcpClient())
         {
             await tcp.ConnectAsync("127.0.0.1", app.Address.Port);
-            using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(500));
-            // As much as it takes: it stops when the answers fill the way back.
-            await Record.ExceptionAsync(() => tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), patience.Token).AsTask());
+            using var timeout = new CancellationTokenSource(TimeSpan.FromMilliseconds(500));
+            // Sends until the responses fill the way back.
+            await Record.ExceptionAsync(() => tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), timeout.Token).AsTask());
             tcp.Client.Close(timeout: 0);
         }
 
         using var http = app.Http(alice);
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/chat/conversations")).StatusCode);
-        // Of the connection and its requests, that is: of a busy machine Kestrel's heartbeat and others tell as well.
+        // Only of the connection and its requests: on a busy machine Kestrel's heartbeat and others log as well.
         var faults = logged.All.Where(line =>
             (line.StartsWith("Microsoft.AspNetCore.", StringComparison.Ordinal) || line.StartsWith("Chat.Socket.", StringComparison.Ordinal))
             && !line.Contains("the heartbeat has been running", StringComparison.Ordinal));

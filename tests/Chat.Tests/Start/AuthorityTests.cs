@@ -33,7 +33,7 @@ public sealed class AuthorityTests
         Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
         Assert.Equal(HttpStatusCode.OK, await Rest(app, issuer.TokenFor(user)));
 
-        // Neither somebody else's key, nor the shared secret of an installation without an authority.
+        // Neither with a foreign key nor with the shared secret of an installation without an authority.
         Assert.Equal("auth_failed", await FirstFrame(app, issuer.TokenFor(user, FakeIssuer.NewKey())));
         Assert.Equal("auth_failed", await FirstFrame(app, app.TokenFor(user)));
         Assert.Equal(HttpStatusCode.Unauthorized, await Rest(app, app.TokenFor(user)));
@@ -57,7 +57,7 @@ public sealed class AuthorityTests
             await using var client = await app.Open(query);
             if (query is null)
                 await client.Send("auth", new { token = issuer.TokenFor(user) });
-            // Come back later.
+            // Told to reconnect later.
             Assert.Equal(1013, await client.Closed());
             Assert.Empty(client.Frames);
         }
@@ -71,17 +71,17 @@ public sealed class AuthorityTests
         Assert.Equal("signing keys not loaded", (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("issuer").GetString());
 
         issuer.IsAway = false;
-        await Eventually.IsRight(
+        await Eventually.UntilNoError(
             async () => await Rest(app, issuer.TokenFor(user)) is not HttpStatusCode.OK and var status ? $"still {status}" : null);
         Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
         await app.Ready(HttpStatusCode.OK);
 
-        // Keys that have been there are kept, whatever becomes of the issuer.
+        // Loaded keys are kept while the issuer is unavailable.
         issuer.IsAway = true;
         Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
     }
 
-    /// <summary>By one line of the log somebody must know what to mend.</summary>
+    /// <summary>One log line must suffice to find the cause.</summary>
     [Fact]
     public async Task The_reason_for_an_unavailable_issuer_includes_the_inner_cause()
     {
@@ -108,7 +108,7 @@ public sealed class AuthorityTests
         }
     }
 
-    /// <summary>Whoever sends tokens with keys at random must not make others wait for an issuer that hangs.</summary>
+    /// <summary>Tokens with random key ids must not make others wait for a hanging issuer.</summary>
     [Fact]
     public async Task A_hanging_issuer_does_not_delay_tokens_with_known_keys()
     {
@@ -139,9 +139,9 @@ public sealed class AuthorityTests
             Assert.Equal(HttpStatusCode.OK, await Rest(app, issuer.TokenFor(user)));
         }
 
-        // They still wait, for the clock stands still, and nobody knows that their keys are not the issuer's.
+        // They still wait, because the clock stands still and nothing has shown that their keys are not the issuer's.
         Assert.All(ends, end => Assert.False(end.IsCompleted));
-        await Eventually.Holds("they are asked to come back", () => Passed(Task.WhenAll(ends)));
+        await Eventually.Until("they are asked to come back", () => Passed(Task.WhenAll(ends)));
         Assert.All(await Task.WhenAll(ends), code => Assert.Equal(1013, code));
         Assert.All(strangers, stranger => Assert.Empty(stranger.Frames));
         Assert.Equal(1, issuer.MostAtOnce);
@@ -150,10 +150,10 @@ public sealed class AuthorityTests
 
         issuer.Hangs = false;
         issuer.RotateKey();
-        await Eventually.IsRight(async () =>
+        await Eventually.UntilNoError(async () =>
         {
             var asked = Rest(app, issuer.TokenFor(user));
-            await Eventually.Holds("an answer", () => Passed(asked));
+            await Eventually.Until("an answer", () => Passed(asked));
             return await asked is not HttpStatusCode.OK and var status ? $"still {status}" : null;
         });
 
@@ -178,7 +178,7 @@ public sealed class AuthorityTests
 
         await using var client = await app.Open($"?token={issuer.TokenFor(user)}");
 
-        // Not 4502, after which a client would stay away for good.
+        // Not 4502, after which a client would not reconnect.
         Assert.Equal(1013, await client.Closed());
     }
 

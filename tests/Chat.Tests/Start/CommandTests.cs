@@ -6,7 +6,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Chat.Tests.Start;
 
-/// <summary>The program as a command-line tool.</summary>
+/// <summary>The command-line interface.</summary>
 public sealed class CommandTests
 {
     [Theory]
@@ -100,7 +100,7 @@ public sealed class CommandTests
         var (live, text, _) = await Run(settings, "health", "live");
         Assert.Equal((0, """{"status":"ok","checks":{}}"""), (live, text));
         Assert.Equal(1, (await Run(settings, "health", "nowhere")).Code);
-        await Eventually.IsRight(async () => await Run(settings, "health") is { Code: not 0 } refused ? refused.Errors : null);
+        await Eventually.UntilNoError(async () => await Run(settings, "health") is { Code: not 0 } refused ? refused.Errors : null);
 
         server.Kill();
         await server.Exit();

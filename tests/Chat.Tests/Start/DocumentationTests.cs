@@ -10,7 +10,7 @@ using Chat.Tokens;
 
 namespace Chat.Tests.Start;
 
-/// <summary>What the documents list, they list completely.</summary>
+/// <summary>Lists in the documentation are complete.</summary>
 public sealed partial class DocumentationTests
 {
     [Fact]

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging.Testing;
 
 namespace Chat.Tests.Start;
 
-/// <summary>A PostgreSQL or Redis beyond the loopback without a password or TLS is told of at the start, a line each.</summary>
+/// <summary>A remote PostgreSQL or Redis without a password or TLS is reported at startup, one line each.</summary>
 public sealed class ExposedConnectionsTests
 {
     private const string LocalPostgres = "Host=127.0.0.1;Username=chat", LocalRedis = "localhost:6379";

@@ -11,7 +11,7 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Chat.Tests.Start;
 
-/// <summary>An OpenID Connect issuer as small as one can be: metadata, published keys, and tokens signed with them.</summary>
+/// <summary>A minimal OpenID Connect issuer: metadata, published keys, and tokens signed with them.</summary>
 internal sealed class FakeIssuer : IAsyncDisposable
 {
     private readonly WebApplication app;
@@ -23,19 +23,19 @@ internal sealed class FakeIssuer : IAsyncDisposable
 
     public string Address => app.Urls.Single();
 
-    /// <summary>Whether it answers nothing but 503.</summary>
+    /// <summary>Whether it answers 503 to everything.</summary>
     public bool IsAway { get; set; }
 
-    /// <summary>Whether it takes requests and never answers them.</summary>
+    /// <summary>Whether it accepts requests and never answers them.</summary>
     public bool Hangs { get; set; }
 
-    /// <summary>How many requests it has got, those for the keys not counted.</summary>
+    /// <summary>The number of requests, without those for the keys.</summary>
     public int Asked => asked;
 
-    /// <summary>The most that it has been asked at the same time.</summary>
+    /// <summary>The maximum number of concurrent requests.</summary>
     public int MostAtOnce { get; private set; }
 
-    /// <summary>Starts one, with https where it has a certificate.</summary>
+    /// <summary>Starts an issuer; over https if it has a certificate.</summary>
     public static async Task<FakeIssuer> Start(X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -51,7 +51,7 @@ internal sealed class FakeIssuer : IAsyncDisposable
         return issuer;
     }
 
-    /// <summary>From here on tokens are signed with a new key, and only that one is published.</summary>
+    /// <summary>Rotates the signing key: from now on only the new one is published.</summary>
     public void RotateKey() => key = NewKey();
 
     public string TokenFor(TestUser user, RsaSecurityKey? signedWith = null) => new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
@@ -80,7 +80,7 @@ internal sealed class FakeIssuer : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // Whoever asked waits no more.
+            // The client has stopped waiting.
         }
         finally
         {

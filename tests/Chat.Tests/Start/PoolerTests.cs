@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Chat.Tests.Start;
 
-/// <summary>PgBouncer before PostgreSQL: where it shares sessions by transaction, the server does not start.</summary>
+/// <summary>PgBouncer in front of PostgreSQL: in transaction mode the server does not start.</summary>
 public sealed class PoolerTests
 {
     [PgBouncerTheory]

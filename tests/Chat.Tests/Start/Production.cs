@@ -5,7 +5,7 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Chat.Tests.Start;
 
-/// <summary>What somebody who runs the server in Production gives it: everything, in environment variables.</summary>
+/// <summary>The complete Production configuration, in environment variables.</summary>
 internal static class Production
 {
     public static IReadOnlyDictionary<string, string> Nothing { get; } = new Dictionary<string, string>
@@ -14,7 +14,7 @@ internal static class Production
         ["ASPNETCORE_ENVIRONMENT"] = "Production",
     };
 
-    /// <summary>Complete settings, on a schema that does not exist yet.</summary>
+    /// <summary>Complete settings for a schema that does not exist yet.</summary>
     public static async Task<Dictionary<string, string>> Settings()
     {
         var servers = await TestServers.Get();
@@ -31,7 +31,7 @@ internal static class Production
         };
     }
 
-    /// <summary>A token of the application's, signed with the shared key.</summary>
+    /// <summary>A token of the application, signed with the shared key.</summary>
     public static string TokenFor(TestUser user, TimeSpan? lifetime = null) => new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
     {
         Issuer = ChatApp.Issuer,

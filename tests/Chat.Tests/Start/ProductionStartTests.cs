@@ -10,7 +10,7 @@ using Npgsql;
 
 namespace Chat.Tests.Start;
 
-/// <summary>Production as a real process: a start that fails says why in one line, and one that succeeds works.</summary>
+/// <summary>Production as a real process: a failed startup explains itself in one line, and a successful one works.</summary>
 public sealed class ProductionStartTests
 {
     [Fact]
@@ -73,11 +73,11 @@ public sealed class ProductionStartTests
     {
         var settings = await Production.Settings();
 
-        // No server changes the schema here.
+        // The server never changes the schema here.
         using (var early = ServerProcess.Launch(settings))
             Assert.StartsWith($"The schema {settings["Storage__Schema"]} is missing or not of this version: run ", await RefusedWith(early), StringComparison.Ordinal);
 
-        // The commands need no Redis.
+        // The commands do not need Redis.
         var offline = new Dictionary<string, string>(settings) { ["ConnectionStrings__Redis"] = "127.0.0.1:1" };
         using var temp = new TempFolder();
         using (var assert = ServerProcess.Launch(offline, "db-assert"))
@@ -98,7 +98,7 @@ public sealed class ProductionStartTests
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         using var http = new HttpClient(new ConformingHandler(new SocketsHttpHandler())) { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
         Assert.Equal(HttpStatusCode.NotFound, (await http.PostAsJsonAsync("/dev/token", new { username = "mallory" })).StatusCode);
-        await Eventually.IsRight(async () => (await http.GetAsync(new Uri("/health/ready", UriKind.Relative))) is { StatusCode: not HttpStatusCode.OK } refused ? await refused.Content.ReadAsStringAsync() : null);
+        await Eventually.UntilNoError(async () => (await http.GetAsync(new Uri("/health/ready", UriKind.Relative))) is { StatusCode: not HttpStatusCode.OK } refused ? await refused.Content.ReadAsStringAsync() : null);
 
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
         var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
@@ -108,7 +108,7 @@ public sealed class ProductionStartTests
         Assert.Equal("message.sent", (await client.SendMessage(conversation, "from production", "t1")).Type);
         var history = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages");
         Assert.Equal("from production", Assert.Single(history.GetProperty("messages").EnumerateArray()).GetProperty("content").GetString());
-        // Where it was shown, a token would stay in the logs.
+        // Otherwise a token would stay in the logs.
         Assert.DoesNotContain("token=", server.Output, StringComparison.Ordinal);
     }
 
@@ -144,8 +144,8 @@ public sealed class ProductionStartTests
         using var secure = await http.GetAsync(new Uri("/health/ready", UriKind.Relative));
         Assert.Equal("max-age=31536000", secure.Headers.GetValues("Strict-Transport-Security").Single());
 
-        // The tests' own PostgreSQL is quick because it may forget: just the one to be warned of.
-        await Eventually.IsRight(async () =>
+        // The tests' PostgreSQL is fast because it is not durable: exactly the one to warn about.
+        await Eventually.UntilNoError(async () =>
         {
             using var answer = await http.GetAsync(new Uri("/health/ready", UriKind.Relative));
             var health = await answer.Content.ReadFromJsonAsync<JsonElement>();
@@ -183,7 +183,7 @@ public sealed class ProductionStartTests
         return await server.Exit();
     }
 
-    /// <summary>The one line of a start that was refused.</summary>
+    /// <summary>The single line of a failed startup.</summary>
     private static async Task<string> RefusedWith(ServerProcess server)
     {
         Assert.Equal(1, await server.Exit());

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Chat.Tests.Start;
 
-/// <summary>What the project file asks of the runtime must reach it: a name that is not known there is no error.</summary>
+/// <summary>The runtime settings of the project file take effect: an unknown name would be ignored silently.</summary>
 public sealed class RuntimeSettingsTests
 {
     [Fact]

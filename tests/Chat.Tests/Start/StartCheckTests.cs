@@ -184,8 +184,8 @@ public sealed class StartCheckTests
         await using var nobody = NpgsqlDataSource.Create("Host=127.0.0.1;Port=1;Username=chat;Timeout=1");
 
         var clock = new FakeTimeProvider();
-        var waiting = Start(nobody, patience: "00:00:30", clock).WaitAsync();
-        await Eventually.Holds("it is given up", () =>
+        var waiting = Start(nobody, timeout: "00:00:30", clock).WaitAsync();
+        await Eventually.Until("it is given up", () =>
         {
             clock.Advance(TimeSpan.FromSeconds(1));
             return waiting.IsCompleted;
@@ -201,7 +201,7 @@ public sealed class StartCheckTests
         var database = new NpgsqlConnectionStringBuilder((await TestServers.Get()).Postgres) { Database = $"no{Guid.NewGuid():N}", Pooling = false };
         await using var refusing = NpgsqlDataSource.Create(database);
 
-        var refused = await Assert.ThrowsAsync<StartupException>(Start(refusing, patience: "23:00:00").WaitAsync);
+        var refused = await Assert.ThrowsAsync<StartupException>(Start(refusing, timeout: "23:00:00").WaitAsync);
 
         Assert.Contains($"rejects the connection: database \"{database.Database}\" does not exist.", refused.Message, StringComparison.Ordinal);
     }
@@ -216,10 +216,10 @@ public sealed class StartCheckTests
         Assert.Equal("Stopped during startup.", StartupException.DescribeFailure(new TaskCanceledException()));
     }
 
-    private static DatabaseStartup Start(NpgsqlDataSource database, string patience, TimeProvider? time = null) => new(
+    private static DatabaseStartup Start(NpgsqlDataSource database, string timeout, TimeProvider? time = null) => new(
         database,
         null!,
-        new ConfigurationBuilder().AddInMemoryCollection([new("Storage:StartTimeout", patience)]).Build(),
+        new ConfigurationBuilder().AddInMemoryCollection([new("Storage:StartTimeout", timeout)]).Build(),
         time ?? TimeProvider.System,
         NullLogger<DatabaseStartup>.Instance);
 

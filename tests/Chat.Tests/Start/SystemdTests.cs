@@ -6,7 +6,7 @@ using SystemSocket = System.Net.Sockets.Socket;
 
 namespace Chat.Tests.Start;
 
-/// <summary>What a unit of <c>Type=notify</c> relies on.</summary>
+/// <summary>What a unit with <c>Type=notify</c> relies on.</summary>
 public sealed class SystemdTests
 {
     [Fact]
@@ -22,8 +22,8 @@ public sealed class SystemdTests
 
         using var server = Launch(temp, settings);
         Assert.Equal("READY=1", await Next(systemd));
-        // The journal reads a line's level from its head. The log is written by a thread of its own, maybe after the word to systemd.
-        await Eventually.Holds("the log has levels", () => server.Output.Contains("<6>Microsoft.Hosting.Lifetime", StringComparison.Ordinal));
+        // The journal reads the level from a line's prefix. The log has a thread of its own and may be written after the notification.
+        await Eventually.Until("the log has levels", () => server.Output.Contains("<6>Microsoft.Hosting.Lifetime", StringComparison.Ordinal));
 
         server.Terminate();
         Assert.Equal("STOPPING=1", await Next(systemd));
@@ -41,7 +41,7 @@ public sealed class SystemdTests
 
         using var server = Launch(temp, settings);
 
-        await Eventually.Holds("the server listens", () => server.Output.Contains("Now listening on", StringComparison.Ordinal));
+        await Eventually.Until("the server listens", () => server.Output.Contains("Now listening on", StringComparison.Ordinal));
         Assert.DoesNotContain("<6>", server.Output, StringComparison.Ordinal);
         Assert.Contains("{\"", server.Output, StringComparison.Ordinal);
         server.Terminate();
@@ -60,7 +60,7 @@ public sealed class SystemdTests
     private static async Task<string> Next(SystemSocket systemd)
     {
         var buffer = new byte[256];
-        using var deadline = new CancellationTokenSource(Eventually.Patience);
+        using var deadline = new CancellationTokenSource(Eventually.Timeout);
         return Encoding.UTF8.GetString(buffer, 0, await systemd.ReceiveAsync(buffer, deadline.Token));
     }
 }

@@ -7,7 +7,7 @@ using Npgsql;
 
 namespace Chat.Tests.Storage;
 
-/// <summary>With the look first and without it: the same is stored, and the same said of the rest.</summary>
+/// <summary>With and without the initial lookup, the function stores the same and returns the same for the rest.</summary>
 public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<SharedCluster>
 {
     private readonly ChatApp app = cluster.First;

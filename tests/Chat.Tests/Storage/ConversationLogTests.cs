@@ -31,7 +31,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
                 var conversation = conversations[((writer * 7) + i) % conversations.Length];
                 appended.Add(await log.AppendAsync(Draft(conversation), message => committed[conversation][node].Enqueue(message.Seq)));
             }
-        })).WaitAsync(Eventually.Patience);
+        })).WaitAsync(Eventually.Timeout);
 
         Assert.All(appended, answer => Assert.Equal(AppendOutcome.Stored, answer.Outcome));
         foreach (var conversation in conversations)
@@ -57,7 +57,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             good = [Append(conversation)];
             await held.IsWaitedFor();
 
-            // All of these wait for the first one's commit, and so come into one batch.
+            // All of these wait for the first one's commit and so form one batch.
             good.AddRange([Append(conversation), Append(conversation)]);
             bad = Append(conversation, "a\0b");
             nowhere = [.. Enumerable.Range(0, 8).Select(_ => Append(Guid.NewGuid()))];
@@ -65,12 +65,12 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        var stored = await Task.WhenAll(good).WaitAsync(Eventually.Patience);
+        var stored = await Task.WhenAll(good).WaitAsync(Eventually.Timeout);
 
         Assert.All(stored, answer => Assert.Equal(AppendOutcome.Stored, answer.Outcome));
         Assert.Equal(UpTo(5), stored.Select(answer => answer.Message!.Seq));
-        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Eventually.Patience));
-        Assert.All(await Task.WhenAll(nowhere).WaitAsync(Eventually.Patience), answer => Assert.Equal(new Appended(AppendOutcome.NoConversation, null), answer));
+        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Eventually.Timeout));
+        Assert.All(await Task.WhenAll(nowhere).WaitAsync(Eventually.Timeout), answer => Assert.Equal(new Appended(AppendOutcome.NoConversation, null), answer));
         Assert.Equal(UpTo(5), await NumbersOf(conversation));
         Assert.Contains(logs.Of<ConversationLog>(), line => line.Contains("tried one by one", StringComparison.Ordinal));
     }
@@ -95,7 +95,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        Assert.Equal(UpTo(5), (await Task.WhenAll(taken).WaitAsync(Eventually.Patience)).Select(answer => answer.Message!.Seq));
+        Assert.Equal(UpTo(5), (await Task.WhenAll(taken).WaitAsync(Eventually.Timeout)).Select(answer => answer.Message!.Seq));
         Assert.Equal(6, (await Append(conversation, on: small)).Message!.Seq);
         Assert.Empty(committed);
     }
@@ -115,7 +115,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             inHand = first.SendMessage(conversation, "in hand", "t1");
             await held.IsWaitedFor();
 
-            // There is room for one of these two, whichever comes first.
+            // The queue has room for one of these two, whichever comes first.
             Task<Received>[] both = [second.SendMessage(conversation, "waiting", "t2"), third.SendMessage(conversation, "waiting", "t3")];
             var refused = await Task.WhenAny(both);
             waiting = both.Single(other => other != refused);
@@ -153,7 +153,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        var answers = await Task.WhenAll(all).WaitAsync(Eventually.Patience);
+        var answers = await Task.WhenAll(all).WaitAsync(Eventually.Timeout);
 
         Assert.Equal(UpTo(600), order);
         Assert.Equal(UpTo(600), answers.Select(answer => answer.Message!.Seq));
@@ -176,9 +176,9 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        Assert.Equal(AppendOutcome.Stored, (await before.WaitAsync(Eventually.Patience)).Outcome);
-        Assert.Equal(AppendOutcome.Stored, (await first.WaitAsync(Eventually.Patience)).Outcome);
-        var repeated = await second.WaitAsync(Eventually.Patience);
+        Assert.Equal(AppendOutcome.Stored, (await before.WaitAsync(Eventually.Timeout)).Outcome);
+        Assert.Equal(AppendOutcome.Stored, (await first.WaitAsync(Eventually.Timeout)).Outcome);
+        var repeated = await second.WaitAsync(Eventually.Timeout);
         Assert.Equal((AppendOutcome.Repeated, "hello"), (repeated.Outcome, repeated.Message!.Content));
         Assert.Equal(1, committed);
         Assert.Equal(UpTo(2), await NumbersOf(conversation));
@@ -200,7 +200,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
             await held.Release();
         }
 
-        Assert.Equal(AppendOutcome.Stored, (await append.WaitAsync(Eventually.Patience)).Outcome);
+        Assert.Equal(AppendOutcome.Stored, (await append.WaitAsync(Eventually.Timeout)).Outcome);
         Assert.Equal([1], committed);
         Assert.Equal(UpTo(1), await NumbersOf(conversation));
         Assert.DoesNotContain(logs.Of<ConversationLog>(), line => line.Contains("UNAVAILABLE", StringComparison.Ordinal));
@@ -215,7 +215,7 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         await using var message = await HeldLock.Begin(app);
         await using var head = await HeldLock.Begin(app);
 
-        // Stands for the commit whose answer never came: the log's own insert waits for this one, which has its id.
+        // Simulates a commit whose reply was lost: the log's own insert waits for this one, which has its id.
         var stored = new Message
         {
             Id = draft.Id,
@@ -233,12 +233,12 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         var headLocked = head.LockHead(conversation);
         await head.Waits();
         message.BreakWaiting();
-        await headLocked.WaitAsync(Eventually.Patience);
+        await headLocked.WaitAsync(Eventually.Timeout);
         await Save(head, session => session.Update(new ConversationHead { Id = conversation, Seq = 1, LastMessageId = draft.Id, UpdatedAt = stored.SentAt }));
         await message.Commit();
         await head.Commit();
 
-        var answer = await append.WaitAsync(Eventually.Patience);
+        var answer = await append.WaitAsync(Eventually.Timeout);
 
         Assert.Equal((AppendOutcome.Stored, stored), (answer.Outcome, answer.Message!));
         Assert.Equal([1], committed);
@@ -266,17 +266,17 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
                 await held.Release();
             }
 
-            // Now both are one batch, whose connection breaks; so the bad one is met on the second try.
-            await lockedNext.WaitAsync(Eventually.Patience);
+            // Now both are in one batch, whose connection breaks; so the invalid one is found on the second attempt.
+            await lockedNext.WaitAsync(Eventually.Timeout);
             await next.IsWaitedFor();
             next.BreakWaiting();
             await next.Release();
         }
 
-        Assert.Equal(1, (await first.WaitAsync(Eventually.Patience)).Message!.Seq);
-        Assert.Equal(2, (await good.WaitAsync(Eventually.Patience)).Message!.Seq);
-        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Eventually.Patience));
-        Assert.Equal(3, (await Append(conversation).WaitAsync(Eventually.Patience)).Message!.Seq);
+        Assert.Equal(1, (await first.WaitAsync(Eventually.Timeout)).Message!.Seq);
+        Assert.Equal(2, (await good.WaitAsync(Eventually.Timeout)).Message!.Seq);
+        await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Eventually.Timeout));
+        Assert.Equal(3, (await Append(conversation).WaitAsync(Eventually.Timeout)).Message!.Seq);
         Assert.Equal(UpTo(3), await NumbersOf(conversation));
     }
 
@@ -316,14 +316,14 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         var fresh = Append(conversation, on: own);
 
         own.Clock.Advance(TimeSpan.FromSeconds(1.5));
-        Assert.Equal(AppendOutcome.Unavailable, (await first.WaitAsync(Eventually.Patience)).Outcome);
-        Assert.Equal(AppendOutcome.Unavailable, (await stale.WaitAsync(Eventually.Patience)).Outcome);
+        Assert.Equal(AppendOutcome.Unavailable, (await first.WaitAsync(Eventually.Timeout)).Outcome);
+        Assert.Equal(AppendOutcome.Unavailable, (await stale.WaitAsync(Eventually.Timeout)).Outcome);
         await held.IsWaitedFor();
         Assert.False(fresh.IsCompleted);
         await held.Release();
 
-        // The one that was given up may have got there first.
-        Assert.Equal(AppendOutcome.Stored, (await fresh.WaitAsync(Eventually.Patience)).Outcome);
+        // The abandoned one may have been stored first.
+        Assert.Equal(AppendOutcome.Stored, (await fresh.WaitAsync(Eventually.Timeout)).Outcome);
     }
 
     private static ConversationLog LogOf(ChatApp app) => app.Services.GetRequiredService<ConversationLog>();

@@ -10,8 +10,8 @@ public sealed class KeyTests
     [Fact]
     public void Keys_are_stable_across_versions_and_nodes()
     {
-        // Written down, because ids in the database depend on it: a change here makes every repeat a new message, and
-        // gives two people a second conversation.
+        // Pinned, because ids in the database depend on it: a change would turn every retry into a new message, and give two users a
+        // second conversation.
         var (first, second) = (new Guid("01234567-89ab-cdef-0123-456789abcdef"), new Guid("fedcba98-7654-3210-fedc-ba9876543210"));
         Assert.Equal(new Guid("c5b1bcbe-e08c-8046-8861-baf9aa021981"), DeterministicId.Of("message", One, Other, "t1"));
         Assert.Equal(new Guid("1ed6d863-3e49-84c2-b1b3-83b56e23d46d"), DeterministicId.Of("message", first, second, "t1"));

@@ -10,7 +10,7 @@ using Npgsql;
 
 namespace Chat.Tests.Storage;
 
-/// <summary>The epoch changes when the database is another one, once for all nodes, and at no other time.</summary>
+/// <summary>The epoch changes when the database is replaced, once for all nodes, and at no other time.</summary>
 public sealed class LineageTests
 {
     [Fact]
@@ -29,7 +29,7 @@ public sealed class LineageTests
         await using var app = await ChatApp.Start(fakeClock: true);
         await using var client = await app.Connect(ChatApp.NewUser());
         var (before, lineage) = (Epoch(app), app.Services.GetRequiredService<DatabaseEpoch>());
-        // As a restored backup has it: written where it came from.
+        // As in a restored backup: written by another server.
         await Write(app, new LineageDocument { Epoch = before, Origin = "7000000000000000001/00000001/16384" });
 
         var others = await Task.WhenAll(app.StartNode(), app.StartNode());
@@ -37,10 +37,10 @@ public sealed class LineageTests
         var epoch = Epoch(others[0]);
         Assert.NotEqual(before, epoch);
         Assert.Equal(epoch, Epoch(others[1]));
-        // The one that ran all the while cannot know which of its numbers still hold: it ends, as at any stop.
+        // The node that kept running cannot know which of its sequence numbers are still valid: it shuts down.
         Assert.Equal(before, lineage.Epoch);
         app.Clock!.Advance(TimeSpan.FromSeconds(5));
-        await Eventually.Holds("the node ends", () => lineage.WasLost);
+        await Eventually.Until("the node ends", () => lineage.WasLost);
         Assert.Equal(1012, await client.Closed());
         Assert.False(others[0].Services.GetRequiredService<DatabaseEpoch>().WasLost);
         foreach (var node in others)
@@ -107,8 +107,8 @@ public sealed class LineageTests
         Assert.Equal("message.sent", (await client.SendMessage(conversation, "nothing was disturbed")).Type);
     }
 
-    // As it was built, and not the copy beside the tests: while coverage is measured, that one writes into files of ours,
-    // and the drill does not run as root.
+    // The original build, not the copy beside the tests: with coverage, that one writes into our files, and the drill does not
+        // run as root.
     private static string Program()
     {
         var copy = typeof(EmbeddedServers).Assembly.Location;
@@ -134,7 +134,7 @@ public sealed class LineageTests
     }
 }
 
-/// <summary>Needs the programs for backups, which the embedded PostgreSQL, where it was fetched, does not bring.</summary>
+/// <summary>Requires the backup programs, which the downloaded embedded PostgreSQL does not include.</summary>
 internal sealed class DrillFactAttribute : FactAttribute
 {
     public DrillFactAttribute()

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Chat.Tests.Storage;
 
-/// <summary>No statement of ours runs, and no transaction of ours holds its locks, for ever: PostgreSQL keeps time itself.</summary>
+/// <summary>PostgreSQL enforces timeouts for statements and idle transactions.</summary>
 public sealed class StatementTimeoutTests
 {
     private const string Cancelled = "57014", IdleInTransaction = "25P03";
@@ -29,8 +29,8 @@ public sealed class StatementTimeoutTests
         await using (var hold = new NpgsqlCommand("select pg_advisory_xact_lock(7, $1)", holder, transaction) { Parameters = { new() { Value = Environment.ProcessId } } })
             await hold.ExecuteNonQueryAsync();
 
-        // Whoever waits for what a silent transaction holds gets it.
-        await Eventually.Holds("the lock is free", () =>
+        // The waiter for the idle transaction's lock gets it.
+        await Eventually.Until("the lock is free", () =>
         {
             using var take = database.CreateCommand($"select pg_try_advisory_lock(7, {Environment.ProcessId})");
             return (bool)take.ExecuteScalar()!;

@@ -13,7 +13,7 @@ internal static class HealthHooks
     public static async Task<JsonElement> Ready(this ChatApp node, HttpStatusCode status)
     {
         JsonElement answer = default;
-        await Eventually.IsRight(async () =>
+        await Eventually.UntilNoError(async () =>
         {
             using var response = await node.Http().GetAsync(new Uri("/health/ready", UriKind.Relative));
             answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;

@@ -2,16 +2,16 @@ using System.Text.Json.Nodes;
 
 namespace Chat.Tests.Conformance;
 
-/// <summary>Makes everything wrong with an example that its schema forbids, one thing at a time.</summary>
-internal static class Spoiling
+/// <summary>Mutates a valid example in every way that its schema forbids, one at a time.</summary>
+internal static class SchemaMutations
 {
     /// <summary>
-    /// The example with a field too many, a required field too few, a value of another type; at every depth.
+    /// Returns the example with an extra field, without a required field, or with a value of another type, at every depth.
     /// </summary>
-    public static IEnumerable<string> Every(JsonNode example, JsonNode schema, JsonNode document)
+    public static IEnumerable<string> Of(JsonNode example, JsonNode schema, JsonNode document)
     {
-        var whole = example.DeepClone();
-        return Within(whole, schema, document, () => whole.ToJsonString());
+        var copy = example.DeepClone();
+        return Within(copy, schema, document, () => copy.ToJsonString());
     }
 
     private static IEnumerable<string> Within(JsonNode node, JsonNode schema, JsonNode document, Func<string> write)
@@ -20,15 +20,15 @@ internal static class Spoiling
             schema = ((string)target!).Split('/').Skip(1).Aggregate(document, (found, name) => found[name]!);
         if (node is JsonArray { Count: > 0 } list)
         {
-            foreach (var spoilt in Within(list[0]!, schema["items"]!, document, write))
-                yield return spoilt;
+            foreach (var mutant in Within(list[0]!, schema["items"]!, document, write))
+                yield return mutant;
         }
 
         if (node is not JsonObject fields || schema["properties"] is not JsonObject known)
             yield break;
-        fields["surprise"] = 1;
+        fields["unexpected"] = 1;
         yield return write();
-        fields.Remove("surprise");
+        fields.Remove("unexpected");
         var required = schema["required"]?.AsArray().Select(name => (string)name!).ToHashSet() ?? [];
         foreach (var (name, value) in fields.ToArray())
         {
@@ -40,14 +40,14 @@ internal static class Spoiling
 
             if (!IsAnything(known[name]!))
             {
-                // No field of any contract takes a list of lists.
+                // No field of the contracts is a nested array.
                 fields[name] = new JsonArray(new JsonArray());
                 yield return write();
             }
 
             fields[name] = value;
-            foreach (var spoilt in Within(value!, known[name]!, document, write))
-                yield return spoilt;
+            foreach (var mutant in Within(value!, known[name]!, document, write))
+                yield return mutant;
         }
     }
 

@@ -3,14 +3,14 @@ using System.Text.Json;
 
 namespace Chat.Tests.Fixtures;
 
-/// <summary>A socket that keeps what is written to it, for tests of one part of the server alone.</summary>
-public sealed class Recording : WebSocket
+/// <summary>A WebSocket that records what is written to it, to test a component in isolation.</summary>
+public sealed class FakeWebSocket : WebSocket
 {
     private readonly List<Received> frames = [];
     private readonly Lock gate = new();
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>What a write waits for: the other side's reading.</summary>
+    /// <summary>What writes wait for, to simulate a slow reader.</summary>
     public Task Reading { get; set; } = Task.CompletedTask;
 
     public override WebSocketCloseStatus? CloseStatus => null;
@@ -21,7 +21,7 @@ public sealed class Recording : WebSocket
 
     public override string? SubProtocol => null;
 
-    /// <summary>Everything before the frame with this id, once that one has come.</summary>
+    /// <summary>Waits for the frame with this id and returns everything before it.</summary>
     public async Task<IReadOnlyList<Received>> Until(string id)
     {
         while (true)
@@ -34,7 +34,7 @@ public sealed class Recording : WebSocket
                 more = changed.Task;
             }
 
-            await more.WaitAsync(Eventually.Patience);
+            await more.WaitAsync(Eventually.Timeout);
         }
     }
 
