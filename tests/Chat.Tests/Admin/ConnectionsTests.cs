@@ -125,8 +125,8 @@ public sealed class ConnectionsTests
         await desk.Settle();
         await Eventually.Until("it is gone", () => admin.App.Hub().Find(id) is null);
         await admin.Answer(HttpMethod.Delete, $"/connections/{id}", HttpStatusCode.NotFound);
-        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 disconnected: connection {id} of user {alice.Id}");
-        await Eventually.Until("its end is told", () => log.Of<AuditLog>().Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
+        Assert.Single(log.Of(AuditLog.Category), $"Operator at 127.0.0.1 disconnected: connection {id} of user {alice.Id}");
+        await Eventually.Until("its end is told", () => log.Of(AuditLog.Category).Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed class ConnectionsTests
 
         Assert.Equal((1012, 1012), (await phone.Closed(), await desk.Closed()));
         await other.Settle();
-        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 disconnected: 2 connections of user {alice.Id}");
+        Assert.Single(log.Of(AuditLog.Category), $"Operator at 127.0.0.1 disconnected: 2 connections of user {alice.Id}");
     }
 
     [Theory]

@@ -42,7 +42,7 @@ public sealed class DebugBundleTests
         Assert.Matches("^The schema t[0-9a-f]{32} is the one of this version.$", bundle["schema.txt"]);
         Assert.Contains("# TYPE ", bundle["metrics.txt"], StringComparison.Ordinal);
         Assert.Matches($@"(?m)^\d{{4}}-\d\d-\d\dT.*info .*Chat.Audit\[1\] Signed in: user .* on connection {id}", bundle["log.txt"]);
-        Assert.Single(log.Of<AuditLog>(), "Operator at 127.0.0.1 took a debug bundle");
+        Assert.Single(log.Of(AuditLog.Category), "Operator at 127.0.0.1 took a debug bundle");
     }
 
     [Fact]
@@ -87,7 +87,7 @@ public sealed class DebugBundleTests
             held.Add(await pool.OpenConnectionAsync());
 
         var first = Read(admin);
-        await Eventually.Until("the first is under way", () => log.Of<AuditLog>().Count == 1);
+        await Eventually.Until("the first is under way", () => log.Of(AuditLog.Category).Count == 1);
         using (var second = await admin.Send(HttpMethod.Get, "/debug-bundle"))
             await second.IsProblem(HttpStatusCode.TooManyRequests, "RATE_LIMITED");
         await Eventually.Until("the first is there", () =>

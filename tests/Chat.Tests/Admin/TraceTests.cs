@@ -52,7 +52,7 @@ public sealed class TraceTests
         Assert.Contains(lines, line => Matches(line, "received unknown, id \\(not shown\\), ", @"\d+ bytes: UNKNOWN_EVENT in \d+ ms"));
         Assert.Contains(lines, line => Matches(line, "sent message.new, id -, ", @"\d+ bytes: queued"));
         Assert.DoesNotContain(log.All, line => line.Contains(secret, StringComparison.Ordinal) || line.Contains(token.Split('.')[^1], StringComparison.Ordinal) || line.Contains(alice.Username, StringComparison.Ordinal));
-        var audit = log.Of<AuditLog>();
+        var audit = log.Of(AuditLog.Category);
         Assert.Single(audit, line => line.StartsWith($"Operator at 127.0.0.1 traces user {alice.Id} until ", StringComparison.Ordinal));
         Assert.Single(audit, $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: {lines.Count} frames logged, 0 omitted");
 

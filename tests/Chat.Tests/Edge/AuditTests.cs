@@ -33,9 +33,9 @@ public sealed class AuditTests
         Assert.Equal(HttpStatusCode.NoContent, await app.SignOutEverywhere(app.TokenFor(bob)));
 
         // The reason: the end of each connection has its own entry, whenever the server processes it.
-        await Eventually.Until("the ends are told", () => log.Of<AuditLog>().Count(IsEnd) >= 2);
-        Assert.All(log.Of<AuditLog>().Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
-        var lines = log.Of<AuditLog>().Where(line => !IsEnd(line)).ToArray();
+        await Eventually.Until("the ends are told", () => log.Of(AuditLog.Category).Count(IsEnd) >= 2);
+        Assert.All(log.Of(AuditLog.Category).Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
+        var lines = log.Of(AuditLog.Category).Where(line => !IsEnd(line)).ToArray();
         bool IsEnd(string line) => line.StartsWith("Disconnected: ", StringComparison.Ordinal);
         string[] expected =
         [

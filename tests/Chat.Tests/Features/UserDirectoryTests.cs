@@ -291,7 +291,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await See(own, user, username, start + TimeSpan.FromSeconds(30));
 
         Assert.Equal((null, username.ToUpperInvariant()), await Names(own, user, successor));
-        Assert.Contains($"Username moved: from user {user} to user {successor}, whose token is newer", log.Of<AuditLog>());
+        Assert.Contains($"Username moved: from user {user} to user {successor}, whose token is newer", log.Of(AuditLog.Category));
 
         // A confusable name is never taken over, however new the token.
         await See(own, forger, username.Replace("m", "rn", StringComparison.Ordinal), start + TimeSpan.FromMinutes(5));
