@@ -131,8 +131,8 @@ public sealed class AdminGuardTests
         for (var i = 0; i < 20; i++)
             await Status(admin, HttpMethod.Get, $"/connections?secret-{i}", ("Authorization", $"Bearer guess-{i}"));
 
-        Assert.Equal(2, log.Of<AuditLog>().Count);
-        Assert.All(log.Of<AuditLog>(), line => Assert.Equal("Admin call refused: GET /connections from 127.0.0.1: Admin__Token is required: Authorization: Bearer <token>.", line));
+        Assert.Equal(2, log.Of(AuditLog.Category).Count);
+        Assert.All(log.Of(AuditLog.Category), line => Assert.Equal("Admin call refused: GET /connections from 127.0.0.1: Admin__Token is required: Authorization: Bearer <token>.", line));
     }
 
     [Fact]

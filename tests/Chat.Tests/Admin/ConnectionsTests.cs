@@ -170,9 +170,9 @@ public sealed class ConnectionsTests
         await leaves.Leave();
         breaks.Cut();
 
-        await Eventually.Until("both ends are told", () => log.Of<AuditLog>().Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
-        Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Signed in: user {alice.Id} on connection ", StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
-        Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
-        Assert.Single(log.Of<AuditLog>(), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1006 (closed without a close frame) after ", StringComparison.Ordinal));
+        await Eventually.Until("both ends are told", () => log.Of(AuditLog.Category).Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
+        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Signed in: user {alice.Id} on connection ", StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
+        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
+        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1006 (closed without a close frame) after ", StringComparison.Ordinal));
     }
 }

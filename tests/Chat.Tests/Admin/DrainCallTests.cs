@@ -37,9 +37,9 @@ public sealed class DrainCallTests
         await admin.App.Ready(HttpStatusCode.OK);
         await using var again = await admin.App.Connect(alice);
         await again.Settle();
-        Assert.Single(log.Of<AuditLog>(), "Operator at 127.0.0.1 started a drain: 1 connections");
-        Assert.Single(log.Of<AuditLog>(), "Operator at 127.0.0.1 ended the drain: 0 connections remain");
-        Assert.Contains(log.Of<AuditLog>(), line => line.Contains(": 1012 (node draining) after ", StringComparison.Ordinal));
+        Assert.Single(log.Of(AuditLog.Category), "Operator at 127.0.0.1 started a drain: 1 connections");
+        Assert.Single(log.Of(AuditLog.Category), "Operator at 127.0.0.1 ended the drain: 0 connections remain");
+        Assert.Contains(log.Of(AuditLog.Category), line => line.Contains(": 1012 (node draining) after ", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -31,7 +31,7 @@ public sealed class LogLevelTests
         await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.NotFound);
         Assert.Equal(
             ["Operator at 127.0.0.1 set the log level of Chat.Loud to Debug until it is reset", "Operator at 127.0.0.1 reset the log level of Chat.Loud to the configured one"],
-            audit.Of<AuditLog>());
+            audit.Of(AuditLog.Category));
     }
 
     [Fact]
@@ -52,8 +52,8 @@ public sealed class LogLevelTests
 
         Assert.False(logger.IsEnabled(LogLevel.Debug));
         Assert.Equal("[]", (await admin.Get("/log-level")).GetProperty("set").GetRawText());
-        Assert.Equal("The log level of chat.loud has expired and is reset to the configured one", audit.Of<AuditLog>()[^1]);
-        Assert.Equal(3, audit.Of<AuditLog>().Count);
+        Assert.Equal("The log level of chat.loud has expired and is reset to the configured one", audit.Of(AuditLog.Category)[^1]);
+        Assert.Equal(3, audit.Of(AuditLog.Category).Count);
     }
 
     [Fact]

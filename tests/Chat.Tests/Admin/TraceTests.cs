@@ -76,7 +76,7 @@ public sealed class TraceTests
         await client.Settle();
         Assert.Equal(told, log.Of<FrameTraces>().Count);
         Assert.Equal(0, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
-        Assert.Single(log.Of<AuditLog>(), $"The trace of user {alice.Id} has expired: 2 frames logged, 0 omitted");
+        Assert.Single(log.Of(AuditLog.Category), $"The trace of user {alice.Id} has expired: 2 frames logged, 0 omitted");
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NotFound);
     }
 
@@ -94,7 +94,7 @@ public sealed class TraceTests
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NoContent);
 
         Assert.Equal(200, log.Of<FrameTraces>().Count);
-        Assert.Single(log.Of<AuditLog>(), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames logged, 100 omitted");
+        Assert.Single(log.Of(AuditLog.Category), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames logged, 100 omitted");
     }
 
     [Fact]

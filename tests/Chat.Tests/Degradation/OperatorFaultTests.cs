@@ -59,7 +59,7 @@ public sealed class OperatorFaultTests
         await Eventually.UntilNoError(async () => (await client.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null);
         await app.Ready(HttpStatusCode.OK);
 
-        await Eventually.Holds("the log has the end", () => log.Of<DependencyStates>().Any(line => line.StartsWith("PostgreSQL has recovered after", StringComparison.Ordinal)));
+        await Eventually.Until("the log has the end", () => log.Of<DependencyStates>().Any(line => line.StartsWith("PostgreSQL has recovered after", StringComparison.Ordinal)));
         var lines = log.Of<DependencyStates>();
         Assert.StartsWith("PostgreSQL is unavailable (", lines[0], StringComparison.Ordinal);
         Assert.Contains(lines, line => line.Contains(Of(said), StringComparison.Ordinal));

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Chat.Telemetry;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -21,11 +20,11 @@ public sealed class LogCapture : ILoggerProvider
         return capture;
     }
 
-    /// <summary>What this type has logged.</summary>
-    public IReadOnlyList<string> Of<TType>() => [.. lines.Where(line => line.Category == CategoryOf<TType>()).Select(line => line.Line)];
+    /// <summary>Returns the entries of this category.</summary>
+    public IReadOnlyList<string> Of<TType>() => Of(typeof(TType).FullName!);
 
-    // The audit log has a category of its own, which does not follow the type's name.
-    private static string? CategoryOf<TType>() => typeof(TType) == typeof(AuditLog) ? AuditLog.Category : typeof(TType).FullName;
+    /// <summary>Returns the entries of this category, for loggers that are not named after a type.</summary>
+    public IReadOnlyList<string> Of(string category) => [.. lines.Where(line => line.Category == category).Select(line => line.Line)];
 
     /// <summary>Returns the entries of all categories.</summary>
     public IReadOnlyList<string> All => [.. lines.Select(line => $"{line.Category}: {line.Line}")];

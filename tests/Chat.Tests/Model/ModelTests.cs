@@ -73,7 +73,7 @@ public sealed class ModelTests(TwoNodes two) : IClassFixture<TwoNodes>
     }
 
     // Eventually: delivery between nodes and presence are asynchronous.
-    private Task AllInvariantsHold(int seed, Recorder recorder, IReadOnlyList<TestUser> users, bool isOver) => Eventually.IsRight(
+    private Task AllInvariantsHold(int seed, Recorder recorder, IReadOnlyList<TestUser> users, bool isOver) => Eventually.UntilNoError(
         async () =>
         {
             var views = new List<View>();

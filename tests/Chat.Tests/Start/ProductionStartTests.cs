@@ -153,7 +153,7 @@ public sealed class ProductionStartTests
                 && health.GetProperty("checks").GetProperty("postgres").GetString()!.Contains("fsync", StringComparison.Ordinal);
             return isTold ? null : $"{answer.StatusCode}: {health}";
         });
-        await Eventually.Holds("the log warns of it", () => server.Output.Contains("off: a power failure may lose acknowledged messages", StringComparison.Ordinal));
+        await Eventually.Until("the log warns of it", () => server.Output.Contains("off: a power failure may lose acknowledged messages", StringComparison.Ordinal));
     }
 
     [Fact]
