@@ -35,7 +35,8 @@ try
     // Embedded servers and keys of Development; every other environment must configure its own.
     await using var embedded = await EmbeddedServers.StartAsync(builder.Configuration, builder.Environment);
     DevKey.Configure(builder.Configuration, builder.Environment);
-    if (command.Name == CommandArguments.Check && CheckCommand.PrintErrors(StartupValidator.Validate(builder.Configuration, builder.Environment)))
+    if (command.Name == CommandArguments.Check
+        && CheckCommand.PrintErrors(StartupValidator.Validate(builder.Configuration, builder.Environment)))
         return 1;
     StartupValidator.ThrowIfInvalid(builder.Configuration, builder.Environment);
 

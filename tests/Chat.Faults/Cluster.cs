@@ -13,7 +13,8 @@ internal sealed record User(Guid Id, string Name);
 /// a single node can be partitioned from either.
 /// </summary>
 internal sealed class Cluster(
-    IReadOnlyList<ChatNode> nodes, PostgresServer postgres, RedisServer redis, IReadOnlyList<FaultProxy> toPostgres, IReadOnlyList<FaultProxy> toRedis) : IAsyncDisposable
+    IReadOnlyList<ChatNode> nodes, PostgresServer postgres, RedisServer redis, IReadOnlyList<FaultProxy> toPostgres,
+    IReadOnlyList<FaultProxy> toRedis) : IAsyncDisposable
 {
     public const string Prefix = "faults:";
     private const string Key = "a key for tokens of a bench, of which nobody depends: 7f3k29";

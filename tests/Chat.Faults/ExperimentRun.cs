@@ -73,7 +73,8 @@ internal sealed class ExperimentRun(TestEnvironment environment, Options options
         Note("slowest ping", watcher.SlowestPing);
         Note("threads", string.Create(CultureInfo.InvariantCulture, $"+{watcher.MoreThreads}"));
         Note("memory", string.Create(CultureInfo.InvariantCulture, $"+{watcher.MoreMegabytes} MB"));
-        Expect(load.Closes.Count == 0, $"sockets did not stay: {string.Join(", ", load.Closes.Select(close => $"{close.Value} closed with {close.Key}"))}");
+        Expect(load.Closes.Count == 0,
+            $"sockets did not stay: {string.Join(", ", load.Closes.Select(close => $"{close.Value} closed with {close.Key}"))}");
         Expect(watcher.SlowestPing < TimeSpan.FromSeconds(5), $"a ping took {watcher.SlowestPing.TotalSeconds:0.0} s");
         Expect(watcher.Dead == 0, $"/health/live failed {watcher.Dead} times");
         Expect(watcher.MoreThreads < 60, $"a node got {watcher.MoreThreads} more threads");
@@ -83,7 +84,8 @@ internal sealed class ExperimentRun(TestEnvironment environment, Options options
     /// <summary>Asserts that the nodes reported this check as failed.</summary>
     public void ExpectUnready(Watcher watcher, string what)
     {
-        Expect(watcher.Unready.Values.Any(said => said.Contains($"\"{what}\":\"", StringComparison.Ordinal) && !said.Contains($"\"{what}\":\"ok\"", StringComparison.Ordinal)), $"no node's readiness said that {what} was missing");
+        Expect(watcher.Unready.Values.Any(said => said.Contains($"\"{what}\":\"", StringComparison.Ordinal)
+            && !said.Contains($"\"{what}\":\"ok\"", StringComparison.Ordinal)), $"no node's readiness said that {what} was missing");
     }
 
     /// <summary>
@@ -97,7 +99,8 @@ internal sealed class ExperimentRun(TestEnvironment environment, Options options
     /// <param name="presenceSettlesWithin">How long presence may take to be correct.</param>
     /// <param name="whenLeft">Closes connections of the experiment itself, after all users have left.</param>
     public async Task JudgeAsync(
-        Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null, Action? whenLeft = null)
+        Cluster cluster, Load load, Watcher? watcher = null, TimeSpan? recoversWithin = null, TimeSpan? presenceSettlesWithin = null,
+        Action? whenLeft = null)
     {
         await load.QuiesceAsync(Timeout);
         if (watcher is not null)
@@ -118,20 +121,24 @@ internal sealed class ExperimentRun(TestEnvironment environment, Options options
         if (load.Closes.Count > 0)
             Note("closes", string.Join(" ", load.Closes.OrderBy(close => close.Key).Select(close => $"{close.Key}×{close.Value}")));
         if (recoversWithin is { } limit)
-            Expect(Figures.RecoverySeconds <= limit.TotalSeconds, $"answers came again after {Figures.RecoverySeconds:0.0} s, not within {limit.TotalSeconds:0} s");
+            Expect(Figures.RecoverySeconds <= limit.TotalSeconds,
+                $"answers came again after {Figures.RecoverySeconds:0.0} s, not within {limit.TotalSeconds:0} s");
 
         await load.LeaveAsync();
         whenLeft?.Invoke();
         Residue left = new("", 0, 0, 0, 0);
-        await Wait.HoldsAsync(presenceSettlesWithin ?? TimeSpan.FromSeconds(15), async () => (left = await LeftoversAsync(cluster)) is { Connections: 0, Feeds: 0, Subscriptions: 0, Leases: 0 });
-        findings.AddRange(Invariant.FindViolations(history with { Residues = [left] }).Where(violation => violation.Invariant == "I14").Select(violation => violation.ToString()));
+        await Wait.HoldsAsync(presenceSettlesWithin ?? TimeSpan.FromSeconds(15),
+            async () => (left = await LeftoversAsync(cluster)) is { Connections: 0, Feeds: 0, Subscriptions: 0, Leases: 0 });
+        findings.AddRange(Invariant.FindViolations(history with { Residues = [left] }).Where(violation => violation.Invariant == "I14")
+            .Select(violation => violation.ToString()));
     }
 
     private static async Task<bool> HoldEverythingAsync(Load load)
     {
         var numbers = new Dictionary<Guid, long>();
         foreach (var person in load.People.DistinctBy(person => person.Conversation.Id))
-            numbers[person.Conversation.Id] = (await load.GetAsync(person, load.Nodes[0], $"/chat/conversations/{person.Conversation.Id}")).GetProperty("seq").GetInt64();
+            numbers[person.Conversation.Id] =
+                (await load.GetAsync(person, load.Nodes[0], $"/chat/conversations/{person.Conversation.Id}")).GetProperty("seq").GetInt64();
         return load.Devices.TrueForAll(device => device.Current is not null && device.HeldUpTo == numbers[device.Person.Conversation.Id]);
     }
 

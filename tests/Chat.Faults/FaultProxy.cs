@@ -125,7 +125,8 @@ internal sealed class FaultProxy : IAsyncDisposable
                 _ = ServeAsync(client);
             }
         }
-        catch (Exception ended) when (ended is SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
+        catch (Exception ended) when (ended is SocketException or ObjectDisposedException or OperationCanceledException
+            or InvalidOperationException)
         {
             // Refusing, or disposed.
         }
@@ -141,7 +142,8 @@ internal sealed class FaultProxy : IAsyncDisposable
             await server.ConnectAsync(IPAddress.Loopback, target, stopping.Token);
             link.Port = ((IPEndPoint)server.LocalEndPoint!).Port;
             // TCP allows either direction to be closed alone; an error breaks both.
-            Task[] pumps = [PumpAsync(link, client, server, () => Requests, isAnswer: false), PumpAsync(link, server, client, () => Answers, isAnswer: true)];
+            Task[] pumps = [PumpAsync(link, client, server, () => Requests, isAnswer: false),
+                PumpAsync(link, server, client, () => Answers, isAnswer: true)];
             await await Task.WhenAny(pumps);
             await Task.WhenAll(pumps);
         }
@@ -168,7 +170,8 @@ internal sealed class FaultProxy : IAsyncDisposable
             if (way() == Way.Swallowed)
                 continue;
             var bytes = buffer.AsMemory(0, count);
-            if (isAnswer && Volatile.Read(ref cutAnswer) is { } isIt && isIt(bytes) && Interlocked.CompareExchange(ref cutAnswer, null, isIt) == isIt)
+            if (isAnswer && Volatile.Read(ref cutAnswer) is { } isIt
+                && isIt(bytes) && Interlocked.CompareExchange(ref cutAnswer, null, isIt) == isIt)
             {
                 Cut(link);
                 return;

@@ -76,11 +76,13 @@ internal sealed class Load : IAsyncDisposable
         foreach (var (person, i) in load.People.Select((person, i) => (person, i)))
         {
             for (var device = 0; device < crowd.Devices; device++)
-                load.Devices.Add(new Device(load, person, $"{person.User.Name}.{device}", (i + device) % cluster.Nodes.Count, new Random(random.Next())));
+                load.Devices.Add(new Device(
+                    load, person, $"{person.User.Name}.{device}", (i + device) % cluster.Nodes.Count, new Random(random.Next())));
         }
 
         load.living.AddRange(load.Devices.Select(device => Task.Run(device.LiveAsync)));
-        await Wait.UntilAsync("everybody is connected", StartLimit, () => Task.FromResult(load.Devices.TrueForAll(device => device.Current is not null)));
+        await Wait.UntilAsync(
+            "everybody is connected", StartLimit, () => Task.FromResult(load.Devices.TrueForAll(device => device.Current is not null)));
         load.TakesSnapshots = false;
         load.talking.AddRange(load.Devices.Select(device => Task.Run(device.TalkAsync)));
         return load;
@@ -95,13 +97,15 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>Returns the 99th percentile of the ack latency of messages sent in an interval.</summary>
     public TimeSpan AckP99(TimeSpan from, TimeSpan to)
     {
-        var took = operations.Where(send => send.Request == Request.Send && send.Start >= from && send.Start < to && send.Response is { IsError: false })
+        var took = operations.Where(
+            send => send.Request == Request.Send && send.Start >= from && send.Start < to && send.Response is { IsError: false })
             .Select(send => send.Response!.At - send.Start).Order().ToArray();
         return took.Length == 0 ? TimeSpan.Zero : took[(int)(0.99 * (took.Length - 1))];
     }
 
     /// <summary>Returns the attempts of one send, in order.</summary>
-    public IReadOnlyList<Operation> Tries(string tempId) => [.. operations.Where(operation => operation.TempId == tempId).OrderBy(operation => operation.Start)];
+    public IReadOnlyList<Operation> Tries(string tempId) =>
+        [.. operations.Where(operation => operation.TempId == tempId).OrderBy(operation => operation.Start)];
 
     public void Note(string finding) => odd.Enqueue(finding);
 
@@ -145,8 +149,10 @@ internal sealed class Load : IAsyncDisposable
             Conversations = shown,
             Messages = messages,
             TotalUnread = unread.GetProperty("totalUnread").GetInt64(),
-            Unread = unread.GetProperty("conversations").EnumerateArray().ToDictionary(one => one.GetProperty("conversationId").GetGuid(), one => one.GetProperty("unread").GetInt64()),
-            Presence = presence.GetProperty("users").EnumerateArray().ToDictionary(one => one.GetProperty("userId").GetGuid(), one => one.GetProperty("online").GetBoolean()),
+            Unread = unread.GetProperty("conversations").EnumerateArray()
+                .ToDictionary(one => one.GetProperty("conversationId").GetGuid(), one => one.GetProperty("unread").GetInt64()),
+            Presence = presence.GetProperty("users").EnumerateArray()
+                .ToDictionary(one => one.GetProperty("userId").GetGuid(), one => one.GetProperty("online").GetBoolean()),
             Blocks = new HashSet<Guid>(),
         };
     }
@@ -212,7 +218,8 @@ internal sealed class Load : IAsyncDisposable
         await GetAsync(unmet[1], Nodes[0], "/chat/unread");
         using var opened = await CallAsync(unmet[0], Nodes[0], HttpMethod.Post, "/chat/conversations", new { userId = users[1].Id });
         opened.EnsureSuccessStatusCode();
-        var conversation = new Conversation((await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid(), [.. users.Select(user => user.Id)]);
+        var conversation = new Conversation(
+            (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid(), [.. users.Select(user => user.Id)]);
         People.AddRange(unmet.Select(person => person with { Conversation = conversation }));
     }
 
@@ -221,7 +228,8 @@ internal sealed class Load : IAsyncDisposable
         var all = new List<Message>();
         while (true)
         {
-            var page = await GetAsync(person, Nodes[node], $"/chat/conversations/{conversation}/messages?limit=200&after={(all.Count == 0 ? 0 : all[^1].Seq)}");
+            var page = await GetAsync(
+                person, Nodes[node], $"/chat/conversations/{conversation}/messages?limit=200&after={(all.Count == 0 ? 0 : all[^1].Seq)}");
             all.AddRange(page.GetProperty("messages").EnumerateArray().Select(Message.Read));
             if (!page.GetProperty("hasMore").GetBoolean())
                 return all;

@@ -42,7 +42,8 @@ internal sealed class Newcomers : IAsyncDisposable
         {
             var person = load.People[number % load.People.Count];
             var (at, began) = (load.Now, Stopwatch.GetTimestamp());
-            using (var socket = await ClientSocket.OpenAsync(load.Nodes[0], load.Handshakes, $"newcomer {number}", person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout))
+            using (var socket = await ClientSocket.OpenAsync(load.Nodes[0], load.Handshakes, $"newcomer {number}", person.User,
+                person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout))
             {
                 var isIn = socket is not null && await socket.SynchronizeAsync(Timeout);
                 tries.Enqueue((at, Stopwatch.GetElapsedTime(began), isIn));

@@ -40,6 +40,7 @@ var failed = outcomes.Count(outcome => !outcome.IsOk);
 var skipped = outcomes.Count(outcome => outcome.Skipped is not null);
 if (failed > 0 && options.LogFolder is not null)
     Process.Start("cp", ["-r", Path.Combine(reaper.Folder, "logs"), options.LogFolder]).WaitForExit();
-Console.WriteLine($"{total.Sent} sent, {total.Acknowledged} acknowledged, {total.Delivered} delivered, {total.Repeated} repeated, {total.Lost} lost, {total.Doubled} doubled");
+Console.WriteLine(
+    $"{total.Sent} sent, {total.Acknowledged} acknowledged, {total.Delivered} delivered, {total.Repeated} repeated, {total.Lost} lost, {total.Doubled} doubled");
 Console.WriteLine($"{outcomes.Count - failed - skipped} passed, {failed} failed{(skipped > 0 ? $", {skipped} skipped" : "")}");
 return failed == 0 ? 0 : 1;

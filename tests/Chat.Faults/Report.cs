@@ -7,7 +7,8 @@ namespace Chat.Faults;
 /// <summary>The outcome of one experiment.</summary>
 internal sealed record Outcome
 {
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+    private static readonly JsonSerializerOptions Readable =
+        new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
     public required string Name { get; init; }
 
@@ -28,11 +29,16 @@ internal sealed record Outcome
 
     public bool IsOk => Findings.Count == 0;
 
-    public static void Head() => Console.WriteLine($"{"experiment",-26} {"",-7} {"sent",8} {"acked",8} {"delivered",9} {"repeated",8} {"recover",9} {"p99",9} {"latest",9} {"took",7}");
+    public static void Head() =>
+        Console.WriteLine(
+            $"{"experiment",-26} {"",-7} {"sent",8} {"acked",8} {"delivered",9} {"repeated",8} {"recover",9} {"p99",9} {"latest",9} {"took",7}");
 
     public void Write()
     {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Name,-26} {(Skipped is not null ? "skipped" : IsOk ? "ok" : "FAILED"),-7} {Figures.Sent,8} {Figures.Acknowledged,8} {Figures.Delivered,9} {Figures.Repeated,8} {Short(Figures.RecoverySeconds),9} {Short(Figures.DeliveryP99Seconds),9} {Short(Figures.LatestDeliverySeconds),9} {Seconds,6:0}s"));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Name,-26} {(Skipped is not null ? "skipped" : IsOk ? "ok" : "FAILED"),-7} {Figures.Sent,8} {Figures.Acknowledged,8} {Figures.Delivered,9} {Figures.Repeated,8} {Short(Figures.RecoverySeconds),9} {Short(Figures.DeliveryP99Seconds),9} {Short(Figures.LatestDeliverySeconds),9} {Seconds,6:0}s"));
         if (Notes.Count > 0)
             Console.WriteLine($"    {string.Join(", ", Notes.Select(note => $"{note.Key} {note.Value}"))}");
         if (Skipped is not null)
@@ -47,7 +53,8 @@ internal sealed record Outcome
     public static async Task SaveAsync(string file, Figures total, IReadOnlyList<Outcome> outcomes) =>
         await File.WriteAllTextAsync(file, JsonSerializer.Serialize(new { total, experiments = outcomes }, Readable));
 
-    private static string Short(double? seconds) => seconds is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.00}s") : "";
+    private static string Short(double? seconds) =>
+        seconds is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known:0.00}s") : "";
 }
 
 /// <summary>The measurements of an experiment.</summary>
@@ -121,7 +128,8 @@ internal sealed record Figures
 
         lags.Sort();
         var back = healed is null ? [] : load.Devices
-            .Select(device => device.Said.Where(saying => saying.Acked > healed).Select(saying => (saying.Acked!.Value - healed.Value).TotalSeconds).DefaultIfEmpty(double.NaN).Min())
+            .Select(device => device.Said.Where(saying => saying.Acked > healed)
+            .Select(saying => (saying.Acked!.Value - healed.Value).TotalSeconds).DefaultIfEmpty(double.NaN).Min())
             .Where(double.IsFinite).Order().ToArray();
         return new Figures
         {
@@ -141,7 +149,8 @@ internal sealed record Figures
     private static int LostIn(History history)
     {
         var views = history.Views.ToLookup(view => view.UserId);
-        var acked = history.Operations.Select(send => send.Acked).OfType<Message>().Select(message => (message.ConversationId, message.Id)).ToHashSet();
+        var acked = history.Operations.Select(send => send.Acked).OfType<Message>().Select(message => (message.ConversationId, message.Id))
+            .ToHashSet();
         var lost = new HashSet<Guid>();
         foreach (var conversation in history.Conversations)
         {
@@ -160,7 +169,8 @@ internal sealed record Figures
     {
         // Only the sender sees the tempId.
         var stored = history.Views.SelectMany(view => view.Messages.Values, (view, messages) => (view, messages))
-            .SelectMany(own => own.messages.Where(message => message.SenderId == own.view.UserId && message.TempId is not null).GroupBy(message => message.TempId))
+            .SelectMany(own => own.messages.Where(message => message.SenderId == own.view.UserId && message.TempId is not null)
+            .GroupBy(message => message.TempId))
             .Where(same => same.Count() > 1)
             .Select(same => same.First().Id);
         var brought = history.Connections
@@ -170,5 +180,6 @@ internal sealed record Figures
         return stored.Concat(brought).Distinct().Count();
     }
 
-    private static double? Worse(double? one, double? other) => one is null ? other : other is null ? one : Math.Max(one.Value, other.Value);
+    private static double? Worse(double? one, double? other) =>
+        one is null ? other : other is null ? one : Math.Max(one.Value, other.Value);
 }

@@ -51,7 +51,8 @@ internal sealed class TestEnvironment(Reaper reaper, Ports ports, PostgresFiles 
     /// <summary>The server that the bench was built with.</summary>
     public static string Release => typeof(EmbeddedServers).Assembly.Location;
 
-    private static string Debug => typeof(TestEnvironment).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(data => data.Key == "DebugServer").Value!;
+    private static string Debug =>
+        typeof(TestEnvironment).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(data => data.Key == "DebugServer").Value!;
 
     /// <summary>Creates the database that all experiments start with.</summary>
     public static async Task<TestEnvironment> OpenAsync(Reaper reaper, Ports ports)
@@ -60,7 +61,8 @@ internal sealed class TestEnvironment(Reaper reaper, Ports ports, PostgresFiles 
         var environment = new TestEnvironment(reaper, ports, files);
         await using var postgres = new PostgresServer(files, files.Open(), ports.Next(), environment.Log("template"), reaper);
         await postgres.StartAsync();
-        await using var node = new ChatNode("db-apply", Release, ports.Next(), Cluster.Settings(PostgresServer.ConnectionTo(postgres.Port), "127.0.0.1:1"), environment.Log("db-apply"), reaper);
+        await using var node = new ChatNode("db-apply", Release, ports.Next(),
+            Cluster.Settings(PostgresServer.ConnectionTo(postgres.Port), "127.0.0.1:1"), environment.Log("db-apply"), reaper);
         await node.RunAsync("db-apply");
         await postgres.StopFastAsync();
         return environment;
@@ -73,7 +75,8 @@ internal sealed class TestEnvironment(Reaper reaper, Ports ports, PostgresFiles 
         var data = await files.CopyAsync(name);
         if (plan.WalFolder is not null)
         {
-            await files.RunAsync("sh", "-c", $"mv '{data}'/pg_wal/* '{plan.WalFolder}' && rmdir '{data}/pg_wal' && ln -s '{plan.WalFolder}' '{data}/pg_wal'");
+            await files.RunAsync("sh", "-c",
+                $"mv '{data}'/pg_wal/* '{plan.WalFolder}' && rmdir '{data}/pg_wal' && ln -s '{plan.WalFolder}' '{data}/pg_wal'");
         }
 
         var postgres = new PostgresServer(files, data, ports.Next(), Log($"{name}-postgres"), reaper);
@@ -108,7 +111,8 @@ internal sealed class TestEnvironment(Reaper reaper, Ports ports, PostgresFiles 
         Dictionary<string, string> Settings(int node)
         {
             var redisAddress = string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{toRedis[node].Port}");
-            var settings = Cluster.Settings(PostgresServer.ConnectionTo(toPostgres[node].Port, plan.PoolSize), redisAddress, plan.HasFailpoints, ports.Next());
+            var settings = Cluster.Settings(
+                PostgresServer.ConnectionTo(toPostgres[node].Port, plan.PoolSize), redisAddress, plan.HasFailpoints, ports.Next());
             foreach (var (key, value) in plan.Node)
                 settings[key] = value;
             if (plan.Server is not null)

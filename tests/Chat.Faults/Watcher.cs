@@ -48,7 +48,8 @@ internal sealed class Watcher : IAsyncDisposable
     private async Task PingAsync(ChatNode node)
     {
         var user = new User(Guid.NewGuid(), $"watcher-{node.Port}");
-        using var socket = await ClientSocket.OpenAsync(node, load.Handshakes, user.Name, user, Cluster.TokenFor(user), new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
+        using var socket = await ClientSocket.OpenAsync(node, load.Handshakes, user.Name, user, Cluster.TokenFor(user),
+            new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
             ?? throw new InvalidOperationException($"{node.Name} takes no connection.");
         while (!stopping.IsCancellationRequested && socket.Closing is null)
         {

@@ -41,14 +41,17 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Slices"] = ["Chat.Backplane", "Chat.Hosting", "Chat.Socket", "Chat.Tokens"],
         ["Chat.Features"] =
         [
-            "Chat.Backplane", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Rest", "Chat.Slices", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens",
+            "Chat.Backplane", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Rest", "Chat.Slices", "Chat.Socket", "Chat.Storage",
+                "Chat.Telemetry", "Chat.Tokens",
         ],
         ["Chat.Admin"] =
         [
-            "Chat.Edge", "Chat.Features", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Rest", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens",
+            "Chat.Edge", "Chat.Features", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Rest", "Chat.Settings", "Chat.Socket",
+                "Chat.Storage", "Chat.Telemetry", "Chat.Tokens",
         ],
         ["Chat.Startup"] = ["Chat.Hosting", "Chat.RateLimiting", "Chat.Settings", "Chat.Tokens"],
-        ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Hosting", "Chat.Settings", "Chat.Socket", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens"],
+        ["Chat.Commands"] = ["Chat.Backplane", "Chat.Embedded", "Chat.Hosting", "Chat.Settings", "Chat.Socket", "Chat.Storage",
+        "Chat.Telemetry", "Chat.Tokens"],
     };
 
     /// <summary>Which feature uses which others: complete and exact.</summary>
@@ -76,7 +79,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     [Fact]
     public void Every_slice_is_registered()
     {
-        var registered = References.Of(typeof(FeatureSlices)).OfType<Type>().Where(type => type.IsAssignableTo(typeof(ISlice)) && type != typeof(ISlice));
+        var registered = References.Of(typeof(FeatureSlices)).OfType<Type>()
+            .Where(type => type.IsAssignableTo(typeof(ISlice)) && type != typeof(ISlice));
 
         Assert.Equal(SliceTypes().Select(type => type.Name).Order(), registered.Select(type => type.Name).Order());
     }
@@ -87,7 +91,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         var folders = Directory.GetDirectories(Source("Features")).Select(folder => Path.GetFileName(folder)).ToArray();
 
         Assert.Equal(SliceTypes().Select(type => type.Name).Order(), folders.Select(folder => $"{folder}Slice").Order());
-        Assert.All(folders, folder => Assert.Contains($"class {folder}Slice : ISlice", File.ReadAllText(Source("Features", folder, $"{folder}.cs")), StringComparison.Ordinal));
+        Assert.All(folders, folder => Assert.Contains(
+            $"class {folder}Slice : ISlice", File.ReadAllText(Source("Features", folder, $"{folder}.cs")), StringComparison.Ordinal));
     }
 
     [Fact]
@@ -115,7 +120,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     [Fact]
     public void Every_event_is_in_the_JSON_context_of_its_namespace() => Assert.All(Events(), type =>
     {
-        var context = Assert.Single(shared.App.Services.GetServices<IJsonTypeInfoResolver>().OfType<JsonSerializerContext>(), one => one.GetType().Namespace == type.Namespace);
+        var context = Assert.Single(shared.App.Services.GetServices<IJsonTypeInfoResolver>().OfType<JsonSerializerContext>(),
+            one => one.GetType().Namespace == type.Namespace);
         Assert.NotNull(context.GetTypeInfo(type));
         var own = (JsonTypeInfo)type.GetProperty("Json", Statics)!.GetValue(null)!;
         Assert.Equal(type, own.Type);
@@ -133,10 +139,13 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         {
             Assert.Same(wire.Encoder, options.Encoder);
             Assert.Same(wire.PropertyNamingPolicy, options.PropertyNamingPolicy);
-            Assert.Equal(wire.Converters.Select(converter => converter.GetType()), options.Converters.Select(converter => converter.GetType()));
             Assert.Equal(
-                (wire.MaxDepth, wire.NumberHandling, wire.DefaultIgnoreCondition, wire.AllowDuplicateProperties, wire.PropertyNameCaseInsensitive),
-                (options.MaxDepth, options.NumberHandling, options.DefaultIgnoreCondition, options.AllowDuplicateProperties, options.PropertyNameCaseInsensitive));
+                wire.Converters.Select(converter => converter.GetType()), options.Converters.Select(converter => converter.GetType()));
+            Assert.Equal(
+                (wire.MaxDepth, wire.NumberHandling, wire.DefaultIgnoreCondition, wire.AllowDuplicateProperties,
+                wire.PropertyNameCaseInsensitive),
+                (options.MaxDepth, options.NumberHandling, options.DefaultIgnoreCondition, options.AllowDuplicateProperties,
+                options.PropertyNameCaseInsensitive));
         });
     }
 
@@ -157,7 +166,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     public void Only_the_socket_core_knows_WebSockets() =>
         Assert.Equal(
             [typeof(Connection).Namespace],
-            Types.Where(type => References.TypesOf(type).Any(used => used.Namespace == "System.Net.WebSockets")).Select(type => type.Namespace).Distinct());
+            Types.Where(type => References.TypesOf(type).Any(used => used.Namespace == "System.Net.WebSockets"))
+                .Select(type => type.Namespace).Distinct());
 
     [Fact]
     public void Namespaces_depend_on_each_other_in_one_direction()
@@ -189,14 +199,16 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         var allowed = Uses.SelectMany(entry => entry.Value, (entry, other) => $"{entry.Key} -> {other}").ToArray();
         var actual = uses.Distinct().Select(use => $"{use.feature} -> {use.other}").ToArray();
         // With a message of its own, because xunit truncates lists.
-        Assert.True(actual.ToHashSet().SetEquals(allowed), $"New: {string.Join(", ", actual.Except(allowed))}. Gone: {string.Join(", ", allowed.Except(actual))}.");
+        Assert.True(actual.ToHashSet().SetEquals(allowed),
+            $"New: {string.Join(", ", actual.Except(allowed))}. Gone: {string.Join(", ", allowed.Except(actual))}.");
     }
 
     [Fact]
     public void Static_documents_do_not_change()
     {
         var changeable = from type in Server.GetTypes()
-                         where IsOurs(References.Outermost(type)) && !type.IsDefined(typeof(CompilerGeneratedAttribute)) && !IsGenerated(type)
+                         where IsOurs(References.Outermost(type))
+                             && !type.IsDefined(typeof(CompilerGeneratedAttribute)) && !IsGenerated(type)
                          from field in type.GetFields(Statics)
                          where !field.IsLiteral && !field.IsDefined(typeof(CompilerGeneratedAttribute))
                          where !field.IsInitOnly || IsCollectionThatChanges(field.FieldType)
@@ -213,7 +225,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     [Fact]
     public void All_code_uses_the_injected_clock()
     {
-        var forbidden = new[] { "System.DateTime.get_UtcNow", "System.DateTime.get_Now", "System.DateTimeOffset.get_UtcNow", "System.DateTimeOffset.get_Now", "System.Environment.get_TickCount64", "System.Environment.get_TickCount" };
+        var forbidden = new[] { "System.DateTime.get_UtcNow", "System.DateTime.get_Now", "System.DateTimeOffset.get_UtcNow",
+            "System.DateTimeOffset.get_Now", "System.Environment.get_TickCount64", "System.Environment.get_TickCount" };
         var broken = from type in Types
                      where type.Namespace != "Chat.Embedded"
                      from used in References.Of(type)
@@ -232,7 +245,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
                      where type.Namespace != "Chat.Embedded"
                      from used in WaitsBySystemTime(type)
                      select $"{type} uses {used.DeclaringType}.{used.Name}";
-        var system = Types.Where(type => References.Of(type).Any(used => used.DeclaringType == typeof(TimeProvider) && used.Name == "get_System"));
+        var system =
+            Types.Where(type => References.Of(type).Any(used => used.DeclaringType == typeof(TimeProvider) && used.Name == "get_System"));
 
         Assert.Empty(broken);
         Assert.Equal([typeof(Failpoint)], system);
@@ -243,7 +257,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
     {
         string[] sleeps = [$"Task.{"Delay"}(", $"Thread.{"Sleep"}("];
         // The fault bench beside the tests lets time pass on purpose.
-        var sleeping = from file in SourceFiles(Path.Combine(Root, "tests", "Chat.Tests")).Concat(SourceFiles(Source("Features")).Where(file => file.EndsWith(".Hooks.cs", StringComparison.Ordinal)))
+        var sleeping = from file in SourceFiles(Path.Combine(Root, "tests", "Chat.Tests"))
+            .Concat(SourceFiles(Source("Features")).Where(file => file.EndsWith(".Hooks.cs", StringComparison.Ordinal)))
                        where Path.GetFileName(file) != "Eventually.cs"
                        let text = File.ReadAllText(file)
                        where sleeps.Any(sleep => text.Contains(sleep, StringComparison.Ordinal))
@@ -278,8 +293,10 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
             .Where(one => one.line is not null)
             .ToArray();
 
-        Assert.All(ids, one => Assert.True(one.line!.EventId > 0, $"{one.method.DeclaringType}.{one.method.Name} has no event id: [LoggerMessage(<id>, …)]"));
-        Assert.All(ids.GroupBy(one => one.line!.EventId), group => Assert.True(group.Count() == 1, $"{group.Key} is the event id of {string.Join(" and ", group.Select(one => one.method.Name))}"));
+        Assert.All(ids, one =>
+            Assert.True(one.line!.EventId > 0, $"{one.method.DeclaringType}.{one.method.Name} has no event id: [LoggerMessage(<id>, …)]"));
+        Assert.All(ids.GroupBy(one => one.line!.EventId), group => Assert.True(
+            group.Count() == 1, $"{group.Key} is the event id of {string.Join(" and ", group.Select(one => one.method.Name))}"));
         Assert.True(ids.Length > 30);
     }
 
@@ -289,7 +306,8 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         return from used in References.Of(type).OfType<MethodBase>()
                where waiting.Any(used.DeclaringType!.IsAssignableTo)
                let takes = used.GetParameters()
-               where takes.Any(parameter => parameter.ParameterType == typeof(TimeSpan) || parameter.Name!.StartsWith("milliseconds", StringComparison.Ordinal))
+               where takes.Any(parameter =>
+                   parameter.ParameterType == typeof(TimeSpan) || parameter.Name!.StartsWith("milliseconds", StringComparison.Ordinal))
                where takes.All(parameter => parameter.ParameterType != typeof(TimeProvider))
                select used;
     }
@@ -303,9 +321,11 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
 
     // Source generators add types of their own in separate namespaces.
     private static bool IsOurs(Type type) =>
-        (type.Namespace is null or "Chat" || type.Namespace.StartsWith("Chat.", StringComparison.Ordinal)) && !type.Name.StartsWith('<') && !IsGenerated(type);
+        (type.Namespace is null or "Chat" || type.Namespace.StartsWith("Chat.", StringComparison.Ordinal))
+            && !type.Name.StartsWith('<') && !IsGenerated(type);
 
-    private static bool IsGenerated(Type type) => type.IsDefined(typeof(GeneratedCodeAttribute)) && !type.IsAssignableTo(typeof(JsonSerializerContext));
+    private static bool IsGenerated(Type type) =>
+        type.IsDefined(typeof(GeneratedCodeAttribute)) && !type.IsAssignableTo(typeof(JsonSerializerContext));
 
     private static bool IsCollectionThatChanges(Type type) =>
         !type.IsArray && type.IsAssignableTo(typeof(IEnumerable)) && type.GetMethod("Add") is not null
@@ -326,7 +346,9 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
 
     private static string Source(params ReadOnlySpan<string> names) => Path.Combine([Root, "src", "Chat", .. names]);
 
-    [GeneratedRegex(@"^(?:public |internal )(?:static |sealed |abstract |partial |readonly )*(?:class|interface|enum|struct|record(?: struct)?) (\w+)", RegexOptions.Multiline)]
+    [GeneratedRegex(
+        @"^(?:public |internal )(?:static |sealed |abstract |partial |readonly )*(?:class|interface|enum|struct|record(?: struct)?) (\w+)",
+        RegexOptions.Multiline)]
     private static partial Regex Declaration();
 
     private static class TimeInABody

@@ -21,7 +21,8 @@ public sealed class WireTests
         // Not as inline data: test arguments are transferred as UTF-8, which has no lone surrogates.
         var (high, low) = ('\ud83d', '\ude00');
         Assert.True(WireText.IsClean($"a{high}{low}b{high}{low}"));
-        Assert.All([$"{high}", $"{low}", $"a{high}b", $"{low}{high}", $"{high}{high}{low}", $"{high}{low}{low}"], text => Assert.False(WireText.IsClean(text)));
+        Assert.All([$"{high}", $"{low}", $"a{high}b", $"{low}{high}", $"{high}{high}{low}", $"{high}{low}{low}"],
+            text => Assert.False(WireText.IsClean(text)));
     }
 
     [Theory]

@@ -40,8 +40,10 @@ internal sealed class AdminGuard(AdminSettings settings, AuditLog audit, TimePro
         if (headers.Origin.Count > 0 || (headers.TryGetValue("Sec-Fetch-Site", out var site) && !OwnSites.Contains(site.ToString())))
             return (StatusCodes.Status403Forbidden, "Requests from web pages are not allowed on the admin port.");
         var hasToken = token is not null && Matches(headers.Authorization.ToString(), token);
-        // DNS rebinding: a name that resolves to the loopback makes our responses same-origin. A token rules out a page; probes use any name.
-        if (settings.IsLoopback && !hasToken && !LocalHosts.IsLocal(http.Request.Host.Host) && !http.Request.Path.StartsWithSegments("/health"))
+        // DNS rebinding: a name that resolves to the loopback makes our responses same-origin. A token rules out a page; probes use any
+        // name.
+        if (settings.IsLoopback
+            && !hasToken && !LocalHosts.IsLocal(http.Request.Host.Host) && !http.Request.Path.StartsWithSegments("/health"))
             return (StatusCodes.Status421MisdirectedRequest, "The admin port answers only to loopback host names.");
         if (hasToken || http.GetEndpoint()?.Metadata.GetMetadata<OpenToAll>() is not null)
             return null;
@@ -54,7 +56,8 @@ internal sealed class AdminGuard(AdminSettings settings, AuditLog audit, TimePro
 
     // Comparing hashes of equal length in constant time leaks nothing about the token.
     private static bool Matches(string authorization, byte[] expected) =>
-        BearerToken.In(authorization) is { } shown && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(shown)), expected);
+        BearerToken.In(authorization) is { } shown
+            && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(shown)), expected);
 
     private void Audit(HttpContext http, string reason)
     {

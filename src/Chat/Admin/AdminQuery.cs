@@ -42,24 +42,28 @@ internal sealed class AdminQuery
     /// <summary>Reads a whole number within a range.</summary>
     public int? Number(string name, int min, int max) => Read<int>(
         name, string.Create(CultureInfo.InvariantCulture, $"a whole number from {min} to {max}"),
-        text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max ? number : null);
+        text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
+            ? number : null);
 
     /// <summary>Reads a duration within a range, in the format of the settings. A bare number would mean days, and is rejected.</summary>
     public TimeSpan? Time(string name, TimeSpan min, TimeSpan max) => Read<TimeSpan>(
         name, $"a duration from {min:c} to {max:c}: hours:minutes:seconds",
-        text => text.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var time) && time >= min && time <= max ? time : null);
+        text => text.Contains(':', StringComparison.Ordinal)
+            && TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var time) && time >= min && time <= max ? time : null);
 
     /// <summary>Reads an address, or a network like 10.0.0.0/8.</summary>
     public IPNetwork? Network(string name) => Read<IPNetwork>(
         name, "an address, or a network like 10.0.0.0/8",
         text => IPNetwork.TryParse(text, out var network) ? network
-            : IPAddress.TryParse(text, out var address) && ClientAddress.Unmapped(address) is var unmapped ? new IPNetwork(unmapped, unmapped.GetAddressBytes().Length * 8) : null);
+            : IPAddress.TryParse(text, out var address) && ClientAddress.Unmapped(address) is var unmapped
+            ? new IPNetwork(unmapped, unmapped.GetAddressBytes().Length * 8) : null);
 
     /// <summary>Reads one of a few words.</summary>
     public TChoice? Choice<TChoice>(string name)
         where TChoice : struct, Enum => Read<TChoice>(
             name, $"one of {string.Join(", ", Enum.GetNames<TChoice>()).ToLowerInvariant()}",
-            text => Enum.TryParse<TChoice>(text, ignoreCase: true, out var choice) && Enum.IsDefined(choice) && char.IsAsciiLetter(text[0]) ? choice : null);
+            text => Enum.TryParse<TChoice>(text, ignoreCase: true, out var choice) && Enum.IsDefined(choice) && char.IsAsciiLetter(text[0])
+                ? choice : null);
 
     /// <summary>Rejects the call; only the first reason counts.</summary>
     public void Refuse(string? field, string message) => error ??= ChatError.Invalid(field, message);

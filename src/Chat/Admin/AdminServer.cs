@@ -19,7 +19,8 @@ namespace Chat.Admin;
 /// node on this machine), the node starts without it; a configured one that is taken fails the startup.
 /// </summary>
 internal sealed partial class AdminServer(
-    IEnumerable<IAdminModule> modules, AdminGuard guard, MeterProvider metrics, Readiness readiness, DependencyStates dependencies, AdminSettings settings, ILogger<AdminServer> log)
+    IEnumerable<IAdminModule> modules, AdminGuard guard, MeterProvider metrics, Readiness readiness, DependencyStates dependencies,
+    AdminSettings settings, ILogger<AdminServer> log)
     : IHostedService, IAsyncDisposable
 {
     private WebApplication? app;
@@ -75,7 +76,8 @@ internal sealed partial class AdminServer(
         built.Use(guard.CheckAsync);
         // Operators' calls are no load, and are kept out of the request metrics.
         var open = built.MapGroup("").DisableHttpMetrics().WithMetadata(OpenToAll.Instance);
-        open.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null).WithSummary("Metrics, for Prometheus.");
+        open.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null)
+            .WithSummary("Metrics, for Prometheus.");
         HealthSlice.Map(open);
         var guarded = built.MapGroup("").DisableHttpMetrics();
         foreach (var module in modules)
@@ -86,7 +88,8 @@ internal sealed partial class AdminServer(
     [LoggerMessage(320, LogLevel.Information, "The admin port listens at http://{Address}")]
     private partial void Serving(IPEndPoint address);
 
-    [LoggerMessage(321, LogLevel.Warning, "The admin port is unavailable, and no metrics are served: {Reason} Set Admin__Port to another port, or to 0")]
+    [LoggerMessage(321, LogLevel.Warning,
+        "The admin port is unavailable, and no metrics are served: {Reason} Set Admin__Port to another port, or to 0")]
     private partial void NotServing(string reason);
 
     [LoggerMessage(322, LogLevel.Information,

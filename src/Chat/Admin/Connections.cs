@@ -47,7 +47,8 @@ internal sealed class ConnectionsModule(Hub hub, AuditLog audit, TimeProvider ti
             _ => view.AgeSeconds,
         }).ThenBy(view => view.Id);
         return TypedResults.Json(
-            new ConnectionList(ConnectionTotals.Of(all), ConnectionTotals.Of(matching), [.. sorted.Take(limit ?? DefaultLimit)]), AdminJson.Wire.ConnectionList);
+            new ConnectionList(ConnectionTotals.Of(all), ConnectionTotals.Of(matching), [.. sorted.Take(limit ?? DefaultLimit)]),
+            AdminJson.Wire.ConnectionList);
     }
 
     private IResult DisconnectUser(HttpContext http)
@@ -118,7 +119,8 @@ internal sealed record ConnectionTotals(int Connections, int SignedIn, int Users
 /// <param name="QueueBytes">Their size in bytes.</param>
 /// <param name="IsClosing">Whether a close was sent and not answered yet.</param>
 internal sealed record ConnectionView(
-    Guid Id, Guid? UserId, string? Address, DateTimeOffset ConnectedAt, long AgeSeconds, long SilentSeconds, int QueueEvents, int QueueBytes, bool IsClosing)
+    Guid Id, Guid? UserId, string? Address, DateTimeOffset ConnectedAt, long AgeSeconds, long SilentSeconds, int QueueEvents,
+    int QueueBytes, bool IsClosing)
 {
     /// <summary>The address, for filters.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
@@ -126,7 +128,8 @@ internal sealed record ConnectionView(
 
     public static ConnectionView Of(Connection connection, DateTimeOffset now) => new(
         connection.Id, connection.Token?.Identity?.Id, connection.Address?.ToString(), connection.ConnectedAt,
-        (long)(now - connection.ConnectedAt).TotalSeconds, (long)connection.IdleTime.TotalSeconds, connection.QueueLength, connection.QueueBytes, connection.IsClosing)
+        (long)(now - connection.ConnectedAt).TotalSeconds, (long)connection.IdleTime.TotalSeconds, connection.QueueLength,
+        connection.QueueBytes, connection.IsClosing)
     {
         At = connection.Address,
     };

@@ -23,7 +23,8 @@ namespace Chat.Admin;
 /// content; its log contains ids and addresses.
 /// </summary>
 internal sealed class DebugBundleModule(
-    IConfiguration configuration, IHostEnvironment environment, Hub hub, Readiness readiness, MeterProvider metrics, RecentLog log, LevelOverrides levels,
+    IConfiguration configuration, IHostEnvironment environment, Hub hub, Readiness readiness, MeterProvider metrics, RecentLog log,
+    LevelOverrides levels,
     IDocumentStore store, DatabaseEpoch epoch, FileDescriptorBudget descriptors, AuditLog audit, TimeProvider time) : IAdminModule
 {
     // A hanging PostgreSQL must not hide the other parts.
@@ -34,9 +35,11 @@ internal sealed class DebugBundleModule(
     public void Map(IEndpointRouteBuilder admin)
     {
         var pipeline = admin.CreateApplicationBuilder();
-        pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(metrics, predicate: _ => true, path: null, configureBranchedPipeline: null, optionsName: null);
+        pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(
+            metrics, predicate: _ => true, path: null, configureBranchedPipeline: null, optionsName: null);
         var scrape = pipeline.Build();
-        admin.MapGet("/debug-bundle", (Delegate)(Func<HttpContext, Task<IResult>>)(http => MakeAsync(http, scrape))).WithSummary("Downloads this node's state as a zip, without secrets.");
+        admin.MapGet("/debug-bundle", (Delegate)(Func<HttpContext, Task<IResult>>)(http => MakeAsync(http, scrape)))
+            .WithSummary("Downloads this node's state as a zip, without secrets.");
     }
 
     private async Task<IResult> MakeAsync(HttpContext http, RequestDelegate scrape)
@@ -52,7 +55,8 @@ internal sealed class DebugBundleModule(
             [
                 ("about.json", () => Task.FromResult(Text(About(), AdminJson.Wire.BundleAbout))),
                 ("settings.txt", () => Task.FromResult(string.Join('\n', SettingsReport.Lines(configuration)))),
-                ("readiness.json", async () => Text(HealthSlice.AnswerTo(await readiness.CheckAsync([], http.RequestAborted)), FeatureJson.Wire.HealthAnswer)),
+                ("readiness.json", async () =>
+                    Text(HealthSlice.AnswerTo(await readiness.CheckAsync([], http.RequestAborted)), FeatureJson.Wire.HealthAnswer)),
                 ("connections.json", () => Task.FromResult(Text(Connections(), AdminJson.Wire.BundleConnections))),
                 ("log-levels.txt", () => Task.FromResult(string.Join('\n', levels.All))),
                 ("runtime.json", () => Task.FromResult(Text(Runtime(), AdminJson.Wire.BundleRuntime))),
@@ -97,7 +101,8 @@ internal sealed class DebugBundleModule(
 
     private BundleAbout About() => new(
         typeof(DebugBundleModule).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
-        RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription, $"{RuntimeInformation.ProcessArchitecture}", Environment.ProcessorCount,
+        RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription, $"{RuntimeInformation.ProcessArchitecture}",
+        Environment.ProcessorCount,
         NodeName.Own, environment.EnvironmentName, time.GetUtcNow(), (long)time.GetElapsedTime(startedAt).TotalSeconds, epoch.Epoch);
 
     private BundleConnections Connections()
@@ -106,7 +111,8 @@ internal sealed class DebugBundleModule(
         var all = hub.Connections.Select(connection => ConnectionView.Of(connection, now)).ToArray();
         return new(
             $"{hub.State}", ConnectionTotals.Of(all), all.Count(view => view.IsClosing),
-            all.Select(view => view.QueueEvents).DefaultIfEmpty().Max(), all.Select(view => view.AgeSeconds).DefaultIfEmpty().Max(), all.Select(view => view.SilentSeconds).DefaultIfEmpty().Max());
+            all.Select(view => view.QueueEvents).DefaultIfEmpty().Max(), all.Select(view => view.AgeSeconds).DefaultIfEmpty().Max(),
+            all.Select(view => view.SilentSeconds).DefaultIfEmpty().Max());
     }
 
     private BundleRuntime Runtime()
@@ -114,7 +120,8 @@ internal sealed class DebugBundleModule(
         using var process = Process.GetCurrentProcess();
         var memory = GC.GetGCMemoryInfo();
         return new(
-            process.WorkingSet64, memory.HeapSizeBytes, memory.TotalCommittedBytes, memory.FragmentedBytes, memory.TotalAvailableMemoryBytes,
+            process.WorkingSet64, memory.HeapSizeBytes, memory.TotalCommittedBytes, memory.FragmentedBytes,
+            memory.TotalAvailableMemoryBytes,
             [.. Enumerable.Range(0, GC.MaxGeneration + 1).Select(GC.CollectionCount)], (long)GC.GetTotalPauseDuration().TotalMilliseconds,
             process.Threads.Count, ThreadPool.ThreadCount, ThreadPool.PendingWorkItemCount, ThreadPool.CompletedWorkItemCount,
             (long)process.TotalProcessorTime.TotalMilliseconds, process.HandleCount, descriptors.Allowed);
@@ -139,7 +146,8 @@ internal sealed class DebugBundleModule(
 
 /// <summary>Identifies the program.</summary>
 internal sealed record BundleAbout(
-    string Version, string Runtime, string System, string Architecture, int Processors, string Node, string Environment, DateTimeOffset At, long UpSeconds, Guid Epoch);
+    string Version, string Runtime, string System, string Architecture, int Processors, string Node, string Environment, DateTimeOffset At,
+    long UpSeconds, Guid Epoch);
 
 /// <summary>The connections, without their users.</summary>
 internal sealed record BundleConnections(
@@ -147,5 +155,6 @@ internal sealed record BundleConnections(
 
 /// <summary>The process' resource usage.</summary>
 internal sealed record BundleRuntime(
-    long WorkingSetBytes, long HeapBytes, long CommittedBytes, long FragmentedBytes, long AvailableBytes, IReadOnlyList<int> Collections, long PauseMilliseconds,
+    long WorkingSetBytes, long HeapBytes, long CommittedBytes, long FragmentedBytes, long AvailableBytes, IReadOnlyList<int> Collections,
+    long PauseMilliseconds,
     int Threads, int PoolThreads, long PoolWaiting, long PoolDone, long ProcessorMilliseconds, int OpenFiles, long AllowedFiles);

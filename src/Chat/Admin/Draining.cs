@@ -12,7 +12,8 @@ internal sealed class DrainModule(Drain drain, Hub hub, AuditLog audit) : IAdmin
 {
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/drain", (HttpContext http) => new AdminQuery(http).Refusal ?? State(StatusCodes.Status200OK)).WithSummary("Shows whether the node is in service.");
+        admin.MapGet("/drain", (HttpContext http) => new AdminQuery(http).Refusal ?? State(StatusCodes.Status200OK))
+            .WithSummary("Shows whether the node is in service.");
         admin.MapPost("/drain", Begin).WithSummary("Closes all connections and rejects new ones.");
         admin.MapDelete("/drain", (Delegate)EndAsync).WithSummary("Puts the node back into service.");
     }
@@ -41,7 +42,8 @@ internal sealed class DrainModule(Drain drain, Hub hub, AuditLog audit) : IAdmin
         return State(StatusCodes.Status200OK);
     }
 
-    private static ProblemHttpResult Stopping() => TypedResults.Problem("The node is shutting down.", statusCode: StatusCodes.Status409Conflict);
+    private static ProblemHttpResult Stopping() =>
+        TypedResults.Problem("The node is shutting down.", statusCode: StatusCodes.Status409Conflict);
 
     private JsonHttpResult<DrainView> State(int status)
     {

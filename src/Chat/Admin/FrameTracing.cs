@@ -16,7 +16,8 @@ internal sealed class TraceModule(FrameTraces traces, AuditLog audit) : IAdminMo
 
     public void Map(IEndpointRouteBuilder admin)
     {
-        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal ?? TypedResults.Json(new TracesView(traces.All), AdminJson.Wire.TracesView)).WithSummary("Lists the traced users.");
+        admin.MapGet("/trace", (HttpContext http) => new AdminQuery(http).Refusal
+            ?? TypedResults.Json(new TracesView(traces.All), AdminJson.Wire.TracesView)).WithSummary("Lists the traced users.");
         admin.MapPut("/trace/{userId:guid}", Begin).WithSummary("Logs a user's frames, without their content. ?for=hours:minutes:seconds");
         admin.MapDelete("/trace/{userId:guid}", End).WithSummary("Stops a trace.");
     }

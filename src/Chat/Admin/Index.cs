@@ -6,7 +6,8 @@ namespace Chat.Admin;
 /// <summary><c>GET /</c>: lists the calls of this port.</summary>
 internal sealed class IndexModule : IAdminModule
 {
-    public void Map(IEndpointRouteBuilder admin) => admin.MapGet("/", (EndpointDataSource all) => TypedResults.Text(List(all))).WithSummary("Lists the calls of this port.");
+    public void Map(IEndpointRouteBuilder admin) =>
+        admin.MapGet("/", (EndpointDataSource all) => TypedResults.Text(List(all))).WithSummary("Lists the calls of this port.");
 
     private static string List(EndpointDataSource all)
     {
@@ -16,7 +17,8 @@ internal sealed class IndexModule : IAdminModule
                     where !HttpMethods.IsHead(method)
                     let route = $"/{endpoint.RoutePattern.RawText?.Trim('/')}"
                     orderby route, method
-                    select string.Create(CultureInfo.InvariantCulture, $"{method,-7}{route,-26}{endpoint.Metadata.GetMetadata<IEndpointSummaryMetadata>()?.Summary}").TrimEnd();
+                    select string.Create(CultureInfo.InvariantCulture,
+                        $"{method,-7}{route,-26}{endpoint.Metadata.GetMetadata<IEndpointSummaryMetadata>()?.Summary}").TrimEnd();
         return string.Join('\n', lines) + '\n';
     }
 }

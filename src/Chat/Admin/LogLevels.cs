@@ -25,7 +25,8 @@ internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfigur
     private IResult Set(HttpContext http)
     {
         var query = new AdminQuery(http, "category", "level", "for");
-        var (category, level, duration) = (query.Text("category"), query.Choice<LogLevel>("level"), query.Time("for", MinDuration, MaxDuration));
+        var (category, level, duration) =
+            (query.Text("category"), query.Choice<LogLevel>("level"), query.Time("for", MinDuration, MaxDuration));
         if (category is null || !Category().IsMatch(category))
             query.Refuse("category", "Must be a log category, such as Chat.Socket or Npgsql, or Default.");
         else if (category.Equals(LevelOverrides.Audit, StringComparison.OrdinalIgnoreCase))
@@ -50,14 +51,17 @@ internal sealed partial class LogLevelModule(LevelOverrides overrides, IConfigur
         var reset = names.Where(overrides.TryReset).ToArray();
         foreach (var name in reset)
             audit.LogLevelReset(http.OperatorAddress(), name);
-        return reset.Length == 0 && query.Text("category") is not null ? ChatError.NotFound("No level is set for this category.").ToProblem() : Levels();
+        return reset.Length == 0 && query.Text("category") is not null
+            ? ChatError.NotFound("No level is set for this category.").ToProblem() : Levels();
     }
 
     private JsonHttpResult<LogLevelsView> Levels()
     {
-        var configured = configuration.GetSection("Logging").GetSection("LogLevel").GetChildren().Where(level => level.Value is not null).ToDictionary(level => level.Key, level => level.Value!);
+        var configured = configuration.GetSection("Logging").GetSection("LogLevel").GetChildren().Where(level => level.Value is not null)
+            .ToDictionary(level => level.Key, level => level.Value!);
         return TypedResults.Json(
-            new LogLevelsView(configured, [.. overrides.All.Select(item => new LogLevelView(item.Category, $"{item.Level}", item.Until))]), AdminJson.Wire.LogLevelsView);
+            new LogLevelsView(configured, [.. overrides.All.Select(item => new LogLevelView(item.Category, $"{item.Level}", item.Until))]),
+            AdminJson.Wire.LogLevelsView);
     }
 
     private static string Until(LevelOverride set) => set.Until is { } end ? $"until {end:yyyy-MM-dd'T'HH:mm:ss'Z'}" : "until it is reset";

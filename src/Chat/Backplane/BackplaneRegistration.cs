@@ -12,7 +12,8 @@ internal static class BackplaneRegistration
     {
         services.AddSingleton<IJsonTypeInfoResolver>(BackplaneJson.Wire);
         services.AddSingleton(provider => new RedisConnection(
-            provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ServerMetrics>(), provider.GetRequiredService<DependencyStates>()));
+            provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ServerMetrics>(),
+            provider.GetRequiredService<DependencyStates>()));
         services.AddHostedService(provider => provider.GetRequiredService<RedisConnection>());
         services.AddHostedSingleton<RedisSubscriptions>();
         services.AddHostedSingleton<PeerDetector>();

@@ -8,7 +8,8 @@ namespace Chat.Backplane;
 /// heartbeats for a while, and no others, is alone and publishes nothing; while it does not receive its own, it cannot
 /// know, and publishes. What a new node misses until it is detected, its position check recovers.
 /// </summary>
-internal sealed class PeerDetector(RedisConnection redis, RedisSubscriptions channels, TimeProvider time, ILogger<PeerDetector> log) : SupervisedBackgroundService(time, log)
+internal sealed class PeerDetector(RedisConnection redis, RedisSubscriptions channels, TimeProvider time, ILogger<PeerDetector> log)
+    : SupervisedBackgroundService(time, log)
 {
     private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PeerTimeout = TimeSpan.FromSeconds(5);

@@ -25,7 +25,8 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     private readonly Dictionary<Guid, Subscription> subscriptions = [];
     private readonly Lock gate = new();
 
-    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, PeerDetector peers, Func<IEnumerable<NodeRoute>> routes, TimeProvider time, ILogger<RedisBackplane> log)
+    internal RedisBackplane(Hub hub, RedisConnection redis, RedisSubscriptions channels, PeerDetector peers,
+        Func<IEnumerable<NodeRoute>> routes, TimeProvider time, ILogger<RedisBackplane> log)
     {
         this.hub = hub;
         this.redis = redis;
@@ -138,7 +139,8 @@ public sealed partial class RedisBackplane : IHostedService, INodeHandler<Forwar
     // Under the lock, like unsubscribing: the library loses a handler that is added to a channel in the very moment in which
     // the last one is removed.
     private Subscription AddSubscription(Guid userId) =>
-        new(channels.Subscribe(redis.Keys.UserChannel(userId), received => Handle(userId, (byte[])received.Message!)), channels.FlushAsync());
+        new(channels.Subscribe(redis.Keys.UserChannel(userId), received => Handle(userId, (byte[])received.Message!)),
+            channels.FlushAsync());
 
     private async Task ReleaseAsync(Subscription subscription)
     {

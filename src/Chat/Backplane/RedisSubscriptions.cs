@@ -10,7 +10,8 @@ namespace Chat.Backplane;
 /// after a reconnect; so refused subscriptions are retried every second until granted. Until then the log and readiness
 /// report them, and the position check delivers.
 /// </summary>
-internal sealed partial class RedisSubscriptions(RedisConnection redis, DependencyStates dependencies, TimeProvider time, ILogger<RedisSubscriptions> log) : SupervisedBackgroundService(time, log)
+internal sealed partial class RedisSubscriptions(RedisConnection redis, DependencyStates dependencies, TimeProvider time,
+    ILogger<RedisSubscriptions> log) : SupervisedBackgroundService(time, log)
 {
     private static readonly TimeSpan RenewInterval = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<ChannelMessageQueue, RedisChannel> queues = new();
@@ -92,9 +93,11 @@ internal sealed partial class RedisSubscriptions(RedisConnection redis, Dependen
         return inactive.Count;
     }
 
-    private IEnumerable<ChannelMessageQueue> FindInactive() => queues.Where(subscription => !redis.IsSubscribed(subscription.Value)).Select(subscription => subscription.Key);
+    private IEnumerable<ChannelMessageQueue> FindInactive() =>
+        queues.Where(subscription => !redis.IsSubscribed(subscription.Value)).Select(subscription => subscription.Key);
 
-    [LoggerMessage(113, LogLevel.Warning, "Redis refuses {Count} of this node's subscriptions; events of other nodes are delayed until the position check")]
+    [LoggerMessage(113, LogLevel.Warning,
+        "Redis refuses {Count} of this node's subscriptions; events of other nodes are delayed until the position check")]
     private partial void SubscriptionsRefused(int count);
 
     [LoggerMessage(114, LogLevel.Warning, "Redis has granted all of this node's subscriptions")]

@@ -33,7 +33,8 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
     public async Task<int> RunAsync()
     {
         Print("settings", "ok");
-        (string Part, Func<Task<string>> Test)[] parts = [("files", Files), ("postgres", PostgresAsync), ("schema", SchemaAsync), ("clock", ClockAsync), ("redis", RedisAsync), ("issuer", IssuerAsync)];
+        (string Part, Func<Task<string>> Test)[] parts = [("files", Files), ("postgres", PostgresAsync), ("schema", SchemaAsync),
+            ("clock", ClockAsync), ("redis", RedisAsync), ("issuer", IssuerAsync)];
         var failed = 0;
         foreach (var (part, test) in parts)
         {
@@ -41,7 +42,8 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
             {
                 Print(part, await test().WaitAsync(Deadline, time));
             }
-            catch (Exception failure) when (failure is StartupException or NpgsqlException or RedisException or TimeoutException or InvalidOperationException)
+            catch (Exception failure) when (failure is StartupException or NpgsqlException or RedisException or TimeoutException
+                or InvalidOperationException)
             {
                 failed++;
                 var reason = failure switch
@@ -62,7 +64,8 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
     private Task<string> Files()
     {
         var descriptors = services.GetRequiredService<FileDescriptorBudget>();
-        return Task.FromResult(descriptors.Allowed == long.MaxValue ? "ok" : string.Create(CultureInfo.InvariantCulture, $"ok: {descriptors.Allowed:N0} open files allowed (ulimit -n)"));
+        return Task.FromResult(descriptors.Allowed == long.MaxValue
+            ? "ok" : string.Create(CultureInfo.InvariantCulture, $"ok: {descriptors.Allowed:N0} open files allowed (ulimit -n)"));
     }
 
     private async Task<string> PostgresAsync()
@@ -96,8 +99,10 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         await using var reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
         var ahead = startedAt + ((time.GetUtcNow() - startedAt) / 2) - reader.GetFieldValue<DateTimeOffset>(0);
-        var text = string.Create(CultureInfo.InvariantCulture, $"{ahead.Duration().TotalSeconds:0.0} s {(ahead < TimeSpan.Zero ? "behind" : "ahead of")} PostgreSQL's");
-        return ahead.Duration() <= JwtSettings.ClockSkew ? $"ok: {text}" : throw new StartupException($"{text}: new tokens could be refused, or expired ones accepted.");
+        var text = string.Create(CultureInfo.InvariantCulture,
+            $"{ahead.Duration().TotalSeconds:0.0} s {(ahead < TimeSpan.Zero ? "behind" : "ahead of")} PostgreSQL's");
+        return ahead.Duration() <= JwtSettings.ClockSkew
+            ? $"ok: {text}" : throw new StartupException($"{text}: new tokens could be refused, or expired ones accepted.");
     }
 
     private async Task<string> RedisAsync()
@@ -105,7 +110,8 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         var redis = services.GetRequiredService<RedisConnection>();
         await redis.StartAsync(CancellationToken.None);
         if (!redis.IsConnected)
-            throw new StartupException("it does not answer, or rejects the connection; check address, password and TLS in ConnectionStrings__Redis.");
+            throw new StartupException(
+                "it does not answer, or rejects the connection; check address, password and TLS in ConnectionStrings__Redis.");
         await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, Deadline);
         var channel = redis.Channel(redis.Keys.Node(redis.NodeId));
         var messages = await redis.Subscriber.SubscribeAsync(channel);
@@ -117,7 +123,8 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         }
         catch (OperationCanceledException)
         {
-            throw new StartupException("it executes commands, but does not deliver a message published to itself; check its ACL (+subscribe, channels chat:*).");
+            throw new StartupException(
+                "it executes commands, but does not deliver a message published to itself; check its ACL (+subscribe, channels chat:*).");
         }
 
         return "ok: accepts writes and delivers messages";
@@ -128,6 +135,7 @@ internal sealed class CheckCommand(IServiceProvider services, IHostEnvironment e
         var keys = services.GetRequiredService<IssuerKeys>();
         if (keys.AreSymmetric)
             return "ok: Jwt__Key is shared with it";
-        return await keys.FetchAsync() ? "ok: its keys are available" : throw new StartupException($"its keys cannot be fetched: {keys.Reason ?? "no answer"}");
+        return await keys.FetchAsync()
+            ? "ok: its keys are available" : throw new StartupException($"its keys cannot be fetched: {keys.Reason ?? "no answer"}");
     }
 }

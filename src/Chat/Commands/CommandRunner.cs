@@ -22,9 +22,11 @@ internal static class CommandRunner
                 return await HealthCommand.RunAsync(builder.Configuration, command.Operands.FirstOrDefault());
             case CommandArguments.Token:
                 DevKey.Configure(builder.Configuration, builder.Environment);
-                if (CheckCommand.PrintErrors((builder.Configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Validate(builder.Environment.IsDevelopment())))
+                if (CheckCommand.PrintErrors((builder.Configuration.GetSection("Jwt").Get<JwtSettings>() ?? new JwtSettings()).Validate(
+                    builder.Environment.IsDevelopment())))
                     return 1;
-                builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration)).AddSingleton<AuditLog>().AddSingleton<ServerMetrics>().AddTokens(builder.Configuration)
+                builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration)).AddSingleton<AuditLog>().AddSingleton<ServerMetrics>()
+                    .AddTokens(builder.Configuration)
                     .AddSingleton<ITokenRevocations, NoRevocations>().AddSingleton<TokenCommand>();
                 await using (var services = builder.Services.BuildServiceProvider())
                     return await services.GetRequiredService<TokenCommand>().RunAsync(command.Operands.FirstOrDefault());
@@ -53,7 +55,8 @@ internal static class CommandRunner
     /// <summary>Starts a new epoch; only after the schema has been checked.</summary>
     public static async Task<int> RenewEpochAsync(DatabaseEpoch epoch)
     {
-        Console.WriteLine($"The epoch is now {await epoch.RenewAsync()}. Running nodes notice within seconds, stop, and must be restarted.");
+        Console.WriteLine(
+            $"The epoch is now {await epoch.RenewAsync()}. Running nodes notice within seconds, stop, and must be restarted.");
         return 0;
     }
 }

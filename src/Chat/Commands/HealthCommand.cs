@@ -65,13 +65,15 @@ internal static class HealthCommand
         return new Uri($"{bound.Scheme}://{host}:{bound.Port}/health/{path}");
     }
 
-    private static Uri AddressOf(string text) => Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
+    private static Uri AddressOf(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
         ? address
         : throw new StartupException($"'{text}' is not an http or https address.");
 
     // Wildcard patterns are not usable as a name; without a list every name is allowed.
     private static string? AllowedHost(IConfiguration configuration) =>
-        (configuration["AllowedHosts"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) is { Length: > 0 } hosts && !hosts.Contains("*")
+        (configuration["AllowedHosts"] ?? "").Split(
+            ';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) is { Length: > 0 } hosts && !hosts.Contains("*")
             ? Array.Find(hosts, host => !host.Contains('*', StringComparison.Ordinal))
             : null;
 }

@@ -76,9 +76,11 @@ internal sealed class TokenCommand(TokenValidator reader, IssuerKeys keys, IOpti
             RefusalReason.BadIssuedAt => "its iat is in the future, or not a number",
             RefusalReason.WrongIssuer => $"its iss is not Jwt__Issuer ({settings.Value.Issuer})",
             RefusalReason.WrongAudience => $"its aud is not Jwt__Audience ({settings.Value.Audience})",
-            RefusalReason.WrongAlgorithm => $"its alg is not accepted: with {from} it is {(keys.AreSymmetric ? "HS256" : "RS256, PS256 or ES256")}",
+            RefusalReason.WrongAlgorithm =>
+                $"its alg is not accepted: with {from} it is {(keys.AreSymmetric ? "HS256" : "RS256, PS256 or ES256")}",
             RefusalReason.UnknownKey => "its kid names no key that Jwt__Authority publishes",
-            RefusalReason.BadSignature => $"it is not signed with {(keys.AreSymmetric ? "Jwt__Key or Jwt__PreviousKey" : "the key of Jwt__Authority that its kid names")}",
+            RefusalReason.BadSignature =>
+                $"it is not signed with {(keys.AreSymmetric ? "Jwt__Key or Jwt__PreviousKey" : "the key of Jwt__Authority that its kid names")}",
             RefusalReason.WrongType => "its typ is not that of an access token",
             RefusalReason.BadSubject => "its sub is not a UUID; Jwt__Subjects=any accepts others",
             _ => result.Failure?.Message.ReplaceLineEndings(" ") ?? $"{refusal.Reason}",
@@ -92,7 +94,8 @@ internal sealed class TokenCommand(TokenValidator reader, IssuerKeys keys, IOpti
         {
             return read() is { Length: > 0 } text ? text : "none";
         }
-        catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidOperationException or JsonException or SecurityTokenException)
+        catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidOperationException or JsonException
+            or SecurityTokenException)
         {
             return "unreadable";
         }

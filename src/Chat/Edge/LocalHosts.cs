@@ -30,7 +30,8 @@ internal static class LocalHosts
 
     /// <summary>Returns what is wrong with the list of names; null if it is valid.</summary>
     public static string? Validate(string hosts) =>
-        Array.Find(hosts.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), host => !IsName(host)) is { } wrong
+        Array.Find(
+            hosts.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), host => !IsName(host)) is { } wrong
             ? $"contains '{wrong}', which is not a host name: write chat.example or *.example, without scheme, port and path, separated by ';'."
             : null;
 

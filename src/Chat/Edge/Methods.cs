@@ -13,7 +13,8 @@ internal static class Methods
     {
         http.Response.OnStarting(() =>
         {
-            if (http.Response.Headers.Allow.ToString() is var allowed && allowed.Split(", ").Contains(HttpMethods.Get) && !allowed.Contains(HttpMethods.Head, StringComparison.Ordinal))
+            if (http.Response.Headers.Allow.ToString() is var allowed
+                && allowed.Split(", ").Contains(HttpMethods.Get) && !allowed.Contains(HttpMethods.Head, StringComparison.Ordinal))
                 http.Response.Headers.Allow = $"{allowed}, {HttpMethods.Head}";
             return Task.CompletedTask;
         });

@@ -19,7 +19,8 @@ internal sealed class Origins(string? allowed)
         if (!request.Headers.TryGetValue("Origin", out var origins))
             return true;
         // No browser sends two of them.
-        return origins is [{ } text] && Normalized(text) is { } origin && (Allowed.Contains(origin) || origin == Normalized(OwnOf(request)));
+        return origins is [{ } text]
+            && Normalized(text) is { } origin && (Allowed.Contains(origin) || origin == Normalized(OwnOf(request)));
     }
 
     /// <summary>Returns the origin of the server's own pages, as the request was addressed.</summary>
@@ -43,7 +44,8 @@ internal sealed class Origins(string? allowed)
     private static string? Normalized(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Host.Length > 0 && address.UserInfo.Length == 0
         && address.GetLeftPart(UriPartial.Authority) is var origin
-        && (text.Equals(origin, StringComparison.OrdinalIgnoreCase) || text.Equals($"{origin}:{address.Port}", StringComparison.OrdinalIgnoreCase))
+        && (text.Equals(origin, StringComparison.OrdinalIgnoreCase)
+        || text.Equals($"{origin}:{address.Port}", StringComparison.OrdinalIgnoreCase))
             ? origin
             : null;
 }

@@ -13,7 +13,8 @@ internal static partial class PathPrefix
 
     /// <summary>Returns what is wrong with a value of the setting; null if it is valid. It is embedded in the page.</summary>
     public static string? Validate(string value) =>
-        Form().IsMatch(value.TrimEnd('/')) ? null : "is not a path: write /team, with letters, digits, '-', '_', '.' and '~' between the slashes.";
+        Form().IsMatch(value.TrimEnd('/'))
+            ? null : "is not a path: write /team, with letters, digits, '-', '_', '.' and '~' between the slashes.";
 
     /// <summary>Returns the prefix, without a trailing slash; empty if there is none.</summary>
     public static string Of(IConfiguration configuration) => (configuration[Setting] ?? "").TrimEnd('/');

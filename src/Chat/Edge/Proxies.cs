@@ -33,7 +33,8 @@ internal static class Proxies
     }
 
     /// <summary>Returns the networks of the trusted proxies.</summary>
-    public static IPNetwork[] Networks(IConfiguration configuration) => [.. Split(configuration["Proxies:Known"]).Select(text => NetworkOf(text)!.Value)];
+    public static IPNetwork[] Networks(IConfiguration configuration) =>
+        [.. Split(configuration["Proxies:Known"]).Select(text => NetworkOf(text)!.Value)];
 
     /// <summary>Returns the forwarded headers to honour, and from whom; null if there is no proxy.</summary>
     public static ForwardedHeadersOptions? Options(IConfiguration configuration)
@@ -42,7 +43,8 @@ internal static class Proxies
         if (networks.Length == 0)
             return null;
         // Through any number of known proxies, and no further.
-        var options = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto, ForwardLimit = null };
+        var options = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto,
+            ForwardLimit = null };
         options.KnownProxies.Clear();
         options.KnownIPNetworks.Clear();
         foreach (var network in networks)
@@ -56,7 +58,8 @@ internal static class Proxies
     private static IPNetwork? NetworkOf(string text)
     {
         if (IPNetwork.TryParse(text, out var network))
-            return network.BaseAddress.IsIPv4MappedToIPv6 && network.PrefixLength >= Mapped ? new IPNetwork(network.BaseAddress.MapToIPv4(), network.PrefixLength - Mapped) : network;
+            return network.BaseAddress.IsIPv4MappedToIPv6 && network.PrefixLength >= Mapped
+                ? new IPNetwork(network.BaseAddress.MapToIPv4(), network.PrefixLength - Mapped) : network;
         if (!IPAddress.TryParse(text, out var address))
             return null;
         var unmapped = ClientAddress.Unmapped(address);

@@ -51,7 +51,8 @@ internal sealed class DataFolder : IDisposable
             ?? throw new StartupException(
                     $"PostgreSQL cannot run as root, and the account {account.Name} can use neither {configured} nor {fallback} for its data. " +
                     "Set Embedded__DataPath to a folder that it can access.");
-                options.Notice($"PostgreSQL cannot run as root, and the account {account.Name} cannot use {configured}; the data are kept in {fallback}.");
+                options.Notice(
+                    $"PostgreSQL cannot run as root, and the account {account.Name} cannot use {configured}; the data are kept in {fallback}.");
         return folder;
     }
 
@@ -95,7 +96,8 @@ internal sealed class DataFolder : IDisposable
             Secrets.Restrict(file);
             return held;
         }
-        catch (IOException held) when (held.HResult is 11 or 35 or unchecked((int)0x80070020)) // EAGAIN on Linux, on macOS; sharing violation
+        catch (IOException held) when (held.HResult is 11 or 35
+            or unchecked((int)0x80070020)) // EAGAIN on Linux, on macOS; sharing violation
         {
             throw new StartupException(
                 $"Another server process is using the data folder {path}. Stop it, or set Embedded__DataPath to another folder.", held);
@@ -121,7 +123,9 @@ internal sealed class DataFolder : IDisposable
             (await who.Run("/bin/sh", ["-c", script, path], cancellation: cancellation)).ExitCode == 0;
     }
 
-    /// <summary>Anyone may create folders in /var/tmp: an existing one must belong to root or the account, or it may be an attack.</summary>
+    /// <summary>
+    /// Anyone may create folders in /var/tmp: an existing one must belong to root or the account, or it may be an attack.
+    /// </summary>
     private static async Task RejectForeign(string path, ServiceAccount account, CancellationToken cancellation)
     {
         const string Look = """
@@ -129,6 +133,7 @@ internal sealed class DataFolder : IDisposable
             """;
         var (exitCode, _) = await Root.Run("/bin/sh", ["-c", Look, path, account.Name!], cancellation: cancellation);
         if (exitCode != 0)
-            throw new StartupException($"{path} cannot be used for the data, because it does not belong to root. Remove it, or set Embedded__DataPath.");
+            throw new StartupException(
+                $"{path} cannot be used for the data, because it does not belong to root. Remove it, or set Embedded__DataPath.");
     }
 }

@@ -66,7 +66,8 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or Win32Exception)
         {
-            throw new StartupException($"The embedded PostgreSQL cannot use its data folder {options.DataPath}: {failure.Message}", failure);
+            throw new StartupException(
+                $"The embedded PostgreSQL cannot use its data folder {options.DataPath}: {failure.Message}", failure);
         }
     }
 
@@ -111,7 +112,8 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
             var log = cluster.ReadLog();
             if (attempt == LoopbackPort.Attempts || !TransientErrors.Any(reason => log.Contains(reason, StringComparison.Ordinal)))
-                throw new StartupException($"PostgreSQL did not start. Last lines of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
+                throw new StartupException(
+                    $"PostgreSQL did not start. Last lines of its log {cluster.Log}: {PostgresCluster.LastLines(log)}");
         }
     }
 
@@ -134,7 +136,8 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         if (OperatingSystem.IsWindows())
         {
             // No watchdog there: the PostgreSQL of a killed server is stopped by the next start.
-            return await account.RunDetached(binaries.PgCtl, ["start", "-D", cluster.Data, "-l", cluster.Log, "-o", settings, "-s"], cancellation)
+            return await account.RunDetached(
+                binaries.PgCtl, ["start", "-D", cluster.Data, "-l", cluster.Log, "-o", settings, "-s"], cancellation)
                 ? () => cluster.FinishPrevious(binaries, CancellationToken.None)
                 : null;
         }

@@ -51,7 +51,8 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
             .Select(folder => Program(folder, "pg_ctl"))
             .Where(File.Exists)
             // A link on PATH rarely comes with links to the other programs: use the folder that it points to.
-            .Select(file => Path.GetDirectoryName(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(file))!);
+            .Select(
+                file => Path.GetDirectoryName(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(file))!);
 
     private static IEnumerable<string> UsualFolders() =>
         OperatingSystem.IsWindows()
@@ -66,7 +67,8 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
 
     private static IEnumerable<string> Versions(string folder, string pattern) =>
         !Directory.Exists(folder) ? [] : Directory.EnumerateDirectories(folder, pattern)
-            .OrderByDescending(path => int.TryParse(Digits().Match(Path.GetFileName(path)).Value, CultureInfo.InvariantCulture, out var major) ? major : 0)
+            .OrderByDescending(
+                path => int.TryParse(Digits().Match(Path.GetFileName(path)).Value, CultureInfo.InvariantCulture, out var major) ? major : 0)
             .Select(path => Path.Combine(path, "bin"));
 
     /// <summary>Returns the installation in a folder; null if a program is missing, or not executable by the account.</summary>

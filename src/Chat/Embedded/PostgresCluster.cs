@@ -78,7 +78,8 @@ internal sealed partial class PostgresCluster(string folder, ServiceAccount acco
         }
         else if (int.TryParse(lines[0], CultureInfo.InvariantCulture, out var pid) && IsOurPostmaster(pid))
         {
-            var (_, output) = await account.Run(binaries.PgCtl, ["stop", "-D", Data, "-m", "fast", "-s", "-t", "60"], cancellation: cancellation);
+            var (_, output) =
+                await account.Run(binaries.PgCtl, ["stop", "-D", Data, "-m", "fast", "-s", "-t", "60"], cancellation: cancellation);
             if (File.Exists(PidFile))
                 throw new StartupException($"A PostgreSQL of an earlier run still uses {Data} and does not stop: {LastLines(output)}");
         }
@@ -116,10 +117,12 @@ internal sealed partial class PostgresCluster(string folder, ServiceAccount acco
     /// Executes statements in single-user mode: no port, and nothing to stop. A failed statement is never shown, since it may
     /// contain the password.
     /// </summary>
-    private Task Execute(PostgresBinaries binaries, string data, bool durable, string[] statements, CancellationToken cancellation) => Check(
+    private Task Execute(PostgresBinaries binaries, string data, bool durable, string[] statements, CancellationToken cancellation) =>
+        Check(
         binaries.Postgres,
         [
-            "--single", "-D", data, "-c", "exit_on_error=on", "-c", $"fsync={(durable ? "on" : "off")}", "-c", "password_encryption=scram-sha-256",
+            "--single", "-D", data, "-c", "exit_on_error=on", "-c", $"fsync={(durable ? "on" : "off")}", "-c",
+                "password_encryption=scram-sha-256",
             "-c", "log_statement=none", "-c", "log_min_error_statement=panic", "postgres",
         ],
         cancellation,

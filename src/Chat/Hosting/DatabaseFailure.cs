@@ -36,7 +36,8 @@ internal static class DatabaseFailure
         var reported = ReportedBy(failure);
         var text = reported is not null
             ? $"{reported.MessageText} ({reported.SqlState})"
-            : failure.InnerException is { } inner && !failure.Message.Contains(inner.Message, StringComparison.Ordinal) ? $"{failure.Message}: {inner.Message}" : failure.Message;
+            : failure.InnerException is { } inner && !failure.Message.Contains(inner.Message, StringComparison.Ordinal)
+            ? $"{failure.Message}: {inner.Message}" : failure.Message;
         text = text.ReplaceLineEndings(" ");
         return text.Length <= MaxReason ? text : $"{text[..MaxReason]}…";
     }
@@ -46,7 +47,8 @@ internal static class DatabaseFailure
     /// connection limit.
     /// </summary>
     public static bool IsRefusal(Exception failure) =>
-        ReportedBy(failure) is { SqlState: var state } && (state[..2] is "28" or "3D" or "3F" or "53" or "F0" || state is "42501" or "25006");
+        ReportedBy(failure) is { SqlState: var state }
+            && (state[..2] is "28" or "3D" or "3F" or "53" or "F0" || state is "42501" or "25006");
 
     /// <summary>
     /// Whether an SQLSTATE is about PostgreSQL's state or administration, not about the statement (28 and 3D: login and database,
@@ -54,7 +56,8 @@ internal static class DatabaseFailure
     /// and F0: the system and its files).
     /// </summary>
     private static bool IsOperational(string state) =>
-        state[..2] is "08" or "25" or "28" or "3D" or "3F" or "53" or "55" or "57" or "58" or "F0" || state == PostgresErrorCodes.InsufficientPrivilege;
+        state[..2] is "08" or "25" or "28" or "3D" or "3F" or "53" or "55" or "57" or "58" or "F0"
+            || state == PostgresErrorCodes.InsufficientPrivilege;
 
     /// <summary>Returns the error that PostgreSQL reported, unwrapped; null if it was not PostgreSQL's.</summary>
     public static PostgresException? ReportedBy(Exception? failure)

@@ -21,11 +21,14 @@ public sealed class StartupException(string message, Exception? innerException =
     {
         StartupException => failure.Message,
         // Kestrel's own message names the address.
-        IOException { InnerException: AddressInUseException } => $"{failure.Message} Stop the process that uses it, or set ASPNETCORE_URLS.",
-        SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable or SocketError.AddressAlreadyInUse } =>
+        IOException { InnerException: AddressInUseException } =>
+            $"{failure.Message} Stop the process that uses it, or set ASPNETCORE_URLS.",
+        SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable
+            or SocketError.AddressAlreadyInUse } =>
             $"Cannot listen on the configured address: {failure.Message}. Set ASPNETCORE_URLS.",
         // A malformed address, or https without a certificate.
-        (InvalidOperationException or FormatException) and { Source: "Microsoft.AspNetCore.Server.Kestrel.Core" or "Microsoft.AspNetCore.Http" } =>
+        (InvalidOperationException or FormatException)
+            and { Source: "Microsoft.AspNetCore.Server.Kestrel.Core" or "Microsoft.AspNetCore.Http" } =>
             $"Cannot listen: {failure.Message.ReplaceLineEndings(" ")} Set ASPNETCORE_URLS.",
         OperationCanceledException => "Stopped during startup.",
         InvalidDataException => $"{failure.Message} {failure.InnerException?.Message}".Trim(),
@@ -38,7 +41,8 @@ public sealed class StartupException(string message, Exception? innerException =
     {
         for (; failure is not null; failure = failure.InnerException)
         {
-            if (failure is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets } || failure.Message.Contains("Too many open files", StringComparison.Ordinal))
+            if (failure is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets }
+                || failure.Message.Contains("Too many open files", StringComparison.Ordinal))
                 return true;
         }
 
@@ -47,7 +51,9 @@ public sealed class StartupException(string message, Exception? innerException =
 
     private static string DescribeUnknownFailure(Exception failure)
     {
-        var at = failure.StackTrace?.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Contains("Chat.", StringComparison.Ordinal));
-        return $"The server failed with an internal error: {failure.GetType().Name}: {failure.Message} {at}".ReplaceLineEndings(" ").TrimEnd();
+        var at = failure.StackTrace?.Split('\n').Select(line => line.Trim())
+            .FirstOrDefault(line => line.Contains("Chat.", StringComparison.Ordinal));
+        return $"The server failed with an internal error: {failure.GetType().Name}: {failure.Message} {at}".ReplaceLineEndings(" ")
+            .TrimEnd();
     }
 }

@@ -14,7 +14,8 @@ internal sealed class WireEncoder : JavaScriptEncoder
 {
     private const int MaxEscape = 6;
     private const string Hex = "0123456789abcdef";
-    private const string Escaped = "\0\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\v\f\r\u000e\u000f\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f\"\\";
+    private const string Escaped =
+        "\0\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\v\f\r\u000e\u000f\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f\"\\";
     private static readonly SearchValues<char> EscapedChars = SearchValues.Create(Escaped);
     private static readonly SearchValues<byte> EscapedBytes = SearchValues.Create(Encoding.ASCII.GetBytes(Escaped));
 
@@ -37,7 +38,8 @@ internal sealed class WireEncoder : JavaScriptEncoder
         return Utf8.IsValid(plain) ? first : FirstInvalid(plain);
     }
 
-    public override unsafe int FindFirstCharacterToEncode(char* text, int textLength) => FirstToEncode(new ReadOnlySpan<char>(text, textLength));
+    public override unsafe int FindFirstCharacterToEncode(char* text, int textLength) =>
+        FirstToEncode(new ReadOnlySpan<char>(text, textLength));
 
     public override unsafe bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten)
     {

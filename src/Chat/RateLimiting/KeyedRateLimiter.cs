@@ -42,13 +42,16 @@ internal abstract class KeyedRateLimiter<TKey>(int permits, TimeSpan period, Tim
 }
 
 /// <summary>Limits messages sent, over all connections and REST.</summary>
-internal sealed class SendRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.MessagesPerSecondPerUser, TimeSpan.FromSeconds(1), time);
+internal sealed class SendRateLimiter(Limits limits, TimeProvider time)
+    : KeyedRateLimiter<Guid>(limits.MessagesPerSecondPerUser, TimeSpan.FromSeconds(1), time);
 
 /// <summary>Limits REST requests.</summary>
-internal sealed class RequestRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.RequestsPerSecond, TimeSpan.FromSeconds(1), time);
+internal sealed class RequestRateLimiter(Limits limits, TimeProvider time)
+    : KeyedRateLimiter<Guid>(limits.RequestsPerSecond, TimeSpan.FromSeconds(1), time);
 
 /// <summary>Limits conversations opened, and attempts that fail.</summary>
-internal sealed class OpenConversationRateLimiter(Limits limits, TimeProvider time) : KeyedRateLimiter<Guid>(limits.ConversationsPerMinute, TimeSpan.FromMinutes(1), time);
+internal sealed class OpenConversationRateLimiter(Limits limits, TimeProvider time)
+    : KeyedRateLimiter<Guid>(limits.ConversationsPerMinute, TimeSpan.FromMinutes(1), time);
 
 /// <summary>Limits handshakes by address, separately with and without a token.</summary>
 internal sealed class HandshakeRateLimiter(Limits limits, TimeProvider time)

@@ -90,7 +90,9 @@ public sealed class Limits
     /// <summary>Bytes queued per connection; beyond it 4408.</summary>
     public int SendQueueBytes { get; set; } = 1024 * 1024;
 
-    /// <summary>Client errors within <see cref="ErrorWindow"/> after which a connection is closed with 4503; server errors do not count.</summary>
+    /// <summary>
+    /// Client errors within <see cref="ErrorWindow"/> after which a connection is closed with 4503; server errors do not count.
+    /// </summary>
     public int MaxErrors { get; set; } = 100;
 
     /// <summary>The window of <see cref="MaxErrors"/>.</summary>

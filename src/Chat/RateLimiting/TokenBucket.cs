@@ -20,7 +20,8 @@ internal sealed class TokenBucket(int permitsPerPeriod, TimeSpan period, TimePro
     public bool IsFull => PermitsAt(time.GetTimestamp()) >= permitsPerPeriod * 2.0;
 
     /// <summary>Zero, or the delay until the next permit.</summary>
-    public TimeSpan Wait => PermitsAt(time.GetTimestamp()) is var available && available < 1 ? TimeSpan.FromSeconds((1 - available) / perSecond) : TimeSpan.Zero;
+    public TimeSpan Wait => PermitsAt(time.GetTimestamp()) is var available && available < 1
+        ? TimeSpan.FromSeconds((1 - available) / perSecond) : TimeSpan.Zero;
 
     /// <summary>Takes a permit.</summary>
     /// <returns>Zero, or the delay until the next permit.</returns>
@@ -35,5 +36,6 @@ internal sealed class TokenBucket(int permitsPerPeriod, TimeSpan period, TimePro
         return TimeSpan.Zero;
     }
 
-    private double PermitsAt(long now) => Math.Min(permitsPerPeriod * 2.0, permits + (time.GetElapsedTime(filledAt, now).TotalSeconds * perSecond));
+    private double PermitsAt(long now) =>
+        Math.Min(permitsPerPeriod * 2.0, permits + (time.GetElapsedTime(filledAt, now).TotalSeconds * perSecond));
 }

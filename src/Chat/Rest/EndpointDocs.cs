@@ -47,11 +47,13 @@ internal static class EndpointDocs
 
     /// <summary>Weights a call by the number of rows requested by a query parameter; see <see cref="RequestCost"/>.</summary>
     public static RouteHandlerBuilder CostsByRows(this RouteHandlerBuilder endpoint, string parameter) =>
-        endpoint.WithMetadata(new RequestCost(http => int.TryParse(http.Request.Query[parameter], CultureInfo.InvariantCulture, out var rows) ? RequestCost.OfRows(rows) : 1));
+        endpoint.WithMetadata(new RequestCost(http =>
+            int.TryParse(http.Request.Query[parameter], CultureInfo.InvariantCulture, out var rows) ? RequestCost.OfRows(rows) : 1));
 
     /// <summary>Weights a call by the number of items in a comma-separated query parameter.</summary>
     public static RouteHandlerBuilder CostsByItems(this RouteHandlerBuilder endpoint, string parameter) =>
-        endpoint.WithMetadata(new RequestCost(http => RequestCost.OfRows(http.Request.Query[parameter].ToString().Count(character => character == ',') + 1)));
+        endpoint.WithMetadata(
+            new RequestCost(http => RequestCost.OfRows(http.Request.Query[parameter].ToString().Count(character => character == ',') + 1)));
 
     /// <summary>Documents the endpoint's own errors, besides the common ones.</summary>
     public static RouteHandlerBuilder Fails(this RouteHandlerBuilder endpoint, params ChatError[] errors) =>

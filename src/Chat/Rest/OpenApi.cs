@@ -89,7 +89,8 @@ internal static class OpenApi
     private static async Task<byte[]> UnpackAsync(string name)
     {
         var package = typeof(ScalarOptions).Assembly;
-        var resource = package.GetManifestResourceNames().Single(resource => resource.EndsWith($"ScalarStaticAssets.{name}", StringComparison.Ordinal));
+        var resource = package.GetManifestResourceNames()
+            .Single(resource => resource.EndsWith($"ScalarStaticAssets.{name}", StringComparison.Ordinal));
         await using var packed = new GZipStream(package.GetManifestResourceStream(resource)!, CompressionMode.Decompress);
         using var bytes = new MemoryStream();
         await packed.CopyToAsync(bytes);
@@ -107,7 +108,8 @@ internal static class OpenApi
             .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton();
     }
 
-    private static Task DescribeDocument(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellation)
+    private static Task DescribeDocument(
+        OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellation)
     {
         document.Info = new OpenApiInfo
         {
@@ -148,7 +150,8 @@ internal static class OpenApi
                 : [];
         }
 
-        foreach (var properties in document.Components!.Schemas!.Values.Select(schema => schema.Properties).OfType<IDictionary<string, IOpenApiSchema>>())
+        foreach (var properties in document.Components!.Schemas!.Values.Select(schema => schema.Properties)
+            .OfType<IDictionary<string, IOpenApiSchema>>())
         {
             foreach (var (name, schema) in properties.ToArray())
                 properties[name] = NeverNull(schema);
@@ -167,10 +170,12 @@ internal static class OpenApi
 
     private static string? SchemaNameOf(Type type) => type.GetCustomAttribute<SchemaNameAttribute>()?.Name;
 
-    private static async Task DescribeOperation(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellation)
+    private static async Task DescribeOperation(
+        OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellation)
     {
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
-        var json = context.ApplicationServices.GetRequiredService<IOptions<Microsoft.AspNetCore.Http.Json.JsonOptions>>().Value.SerializerOptions;
+        var json =
+            context.ApplicationServices.GetRequiredService<IOptions<Microsoft.AspNetCore.Http.Json.JsonOptions>>().Value.SerializerOptions;
         JsonNode ToJson(object example) => JsonSerializer.SerializeToNode(example, json.GetTypeInfo(example.GetType()))!;
 
         async Task<IOpenApiSchema> Component(Type type)
@@ -188,7 +193,8 @@ internal static class OpenApi
                 Required = true,
                 Content = new Dictionary<string, OpenApiMediaType>
                 {
-                    ["application/json"] = new OpenApiMediaType { Schema = await Component(accepted.Example.GetType()), Example = ToJson(accepted.Example) },
+                    ["application/json"] =
+                        new OpenApiMediaType { Schema = await Component(accepted.Example.GetType()), Example = ToJson(accepted.Example) },
                 },
             };
         }
@@ -201,15 +207,18 @@ internal static class OpenApi
                 content.Example = ToJson(documented.Example);
         }
 
-        foreach (var status in ProblemDocs.Of(context.Description, hasBody: operation.RequestBody is not null).GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
+        foreach (var status in ProblemDocs.Of(context.Description, hasBody: operation.RequestBody is not null)
+            .GroupBy(problem => problem.Status!.Value).OrderBy(status => status.Key))
         {
             operation.Responses![$"{status.Key}"] = new OpenApiResponse
             {
-                Description = $"{ReasonPhrases.GetReasonPhrase(status.Key)}: {string.Join(", ", status.Select(problem => $"`{problem.Extensions["code"]}`").Distinct())}",
+                Description =
+                    $"{ReasonPhrases.GetReasonPhrase(status.Key)}: {string.Join(", ", status.Select(problem => $"`{problem.Extensions["code"]}`").Distinct())}",
                 Headers = ProblemDocs.HeadersOf(status.Key),
                 Content = new Dictionary<string, OpenApiMediaType>
                 {
-                    ["application/problem+json"] = new OpenApiMediaType { Schema = await Component(typeof(ProblemDetails)), Example = ToJson(status.First()) },
+                    ["application/problem+json"] =
+                        new OpenApiMediaType { Schema = await Component(typeof(ProblemDetails)), Example = ToJson(status.First()) },
                 },
             };
         }
@@ -258,13 +267,18 @@ internal static class OpenApi
         {
             Type = JsonSchemaType.String,
             Description = "The machine-readable error code, the same as on the socket.",
-            Enum = [.. Enum.GetValues<ErrorCode>().Where(code => code is not ErrorCode.InvalidMessage and not ErrorCode.UnknownEvent).Select(code => (JsonNode)Problems.NameOf(code))],
+            Enum = [.. Enum.GetValues<ErrorCode>().Where(code => code is not ErrorCode.InvalidMessage and not ErrorCode.UnknownEvent)
+                .Select(code => (JsonNode)Problems.NameOf(code))],
         };
-        schema.Properties["retryable"] = new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Whether the same request may succeed later, unchanged." };
-        schema.Properties["retryAfterMs"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1", Description = "When to try again, in milliseconds." };
-        schema.Properties["field"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "What is wrong, as a path in camelCase." };
+        schema.Properties["retryable"] =
+            new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Whether the same request may succeed later, unchanged." };
+        schema.Properties["retryAfterMs"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1",
+            Description = "When to try again, in milliseconds." };
+        schema.Properties["field"] =
+            new OpenApiSchema { Type = JsonSchemaType.String, Description = "What is wrong, as a path in camelCase." };
         schema.Properties["tempId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "The refused send's." };
-        schema.Properties["traceId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "Finds the request in the server's log." };
+        schema.Properties["traceId"] =
+            new OpenApiSchema { Type = JsonSchemaType.String, Description = "Finds the request in the server's log." };
         schema.Required = new HashSet<string> { "type", "title", "status", "code", "retryable" };
     }
 }

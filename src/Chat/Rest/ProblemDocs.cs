@@ -28,7 +28,8 @@ internal static class ProblemDocs
         if (endpoint.ParameterDescriptions.Any(parameter => parameter.Source == BindingSource.Path))
             errors.Add(NotFound);
 
-        var problems = errors.Select(error => error.ToProblem()).OfType<ProblemHttpResult>().Select(result => result.ProblemDetails).ToList();
+        var problems =
+            errors.Select(error => error.ToProblem()).OfType<ProblemHttpResult>().Select(result => result.ProblemDetails).ToList();
         // Produced by the framework.
         problems.Add(Bare(StatusCodes.Status405MethodNotAllowed, ErrorCode.NotFound));
         if (metadata.OfType<AuthorizationPolicy>().Any())
@@ -45,7 +46,8 @@ internal static class ProblemDocs
     /// <summary>Returns the headers required with a status.</summary>
     public static Dictionary<string, IOpenApiHeader>? HeadersOf(int status) => status switch
     {
-        StatusCodes.Status401Unauthorized => Header("WWW-Authenticate", "The scheme `Bearer`, and what is wrong with the token.", JsonSchemaType.String),
+        StatusCodes.Status401Unauthorized =>
+            Header("WWW-Authenticate", "The scheme `Bearer`, and what is wrong with the token.", JsonSchemaType.String),
         StatusCodes.Status405MethodNotAllowed => Header("Allow", "The supported methods.", JsonSchemaType.String),
         StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable =>
             Header("Retry-After", "When to retry, in whole seconds; never sooner than `retryAfterMs`.", JsonSchemaType.Integer),

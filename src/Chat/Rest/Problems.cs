@@ -26,7 +26,8 @@ internal static class Problems
     public static IResult ToProblem(this ChatError error)
     {
         var shown = error.Code == ErrorCode.Forbidden ? ChatError.NotFound("Conversation not found.") : error;
-        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: Types.GetValueOrDefault(StatusOf(shown.Code)), extensions: Extensions(shown));
+        return TypedResults.Problem(shown.Message, statusCode: StatusOf(shown.Code), type: Types.GetValueOrDefault(StatusOf(shown.Code)),
+            extensions: Extensions(shown));
     }
 
     /// <summary>Gives every error the same form, including those of the framework: 401, 404, 405, 500 …</summary>

@@ -20,9 +20,11 @@ internal static class RequestLimit
         app.Use((http, next) => LimitRateAsync(http, next, rates, work, metrics));
     }
 
-    private static Task LimitRateAsync(HttpContext http, RequestDelegate next, RequestRateLimiter rates, WorkLimiter work, ServerMetrics metrics)
+    private static Task LimitRateAsync(
+        HttpContext http, RequestDelegate next, RequestRateLimiter rates, WorkLimiter work, ServerMetrics metrics)
     {
-        if (http.User.Identity?.IsAuthenticated != true || http.GetEndpoint()?.Metadata is not { } endpoint || endpoint.GetMetadata<IAuthorizeData>() is null)
+        if (http.User.Identity?.IsAuthenticated != true
+            || http.GetEndpoint()?.Metadata is not { } endpoint || endpoint.GetMetadata<IAuthorizeData>() is null)
             return next(http);
         if (rates.Take(http.User.UserId()) is var wait && wait == TimeSpan.Zero)
             return RunLimitedAsync(http, next, work, endpoint.GetMetadata<RequestCost>()?.Of(http) ?? 1);

@@ -61,7 +61,8 @@ internal sealed class StaticDocument(string contentType, Func<Task<byte[]>> make
         public Representation In(string coding)
         {
             using var compressed = new MemoryStream();
-            using (Stream compressor = coding == "br" ? new BrotliStream(compressed, CompressionLevel.Optimal) : new GZipStream(compressed, CompressionLevel.Optimal))
+            using (Stream compressor = coding == "br"
+                ? new BrotliStream(compressed, CompressionLevel.Optimal) : new GZipStream(compressed, CompressionLevel.Optimal))
                 compressor.Write(Bytes);
             return new Representation(compressed.ToArray(), coding, new EntityTagHeaderValue($"{Tag.Tag.AsSpan()[..^1]}-{coding}\""));
         }

@@ -19,7 +19,8 @@ internal static partial class ConnectionStringValidator
     private static readonly string[] RedisKeywords =
     [
         "abortConnect", "allowAdmin", "asyncTimeout", "channelPrefix", "checkCertificateRevocation", "configChannel", "configCheckSeconds",
-        "connectRetry", "connectTimeout", "defaultDatabase", "highIntegrity", "keepAlive", "name", "password", "protocol", "proxy", "resolveDns",
+        "connectRetry", "connectTimeout", "defaultDatabase", "highIntegrity", "keepAlive", "name", "password", "protocol", "proxy",
+        "resolveDns",
         "serviceName", "setlib", "ssl", "sslHost", "sslProtocols", "syncTimeout", "tiebreaker", "tunnel", "user", "version",
     ];
 
@@ -45,7 +46,8 @@ internal static partial class ConnectionStringValidator
             {
                 known[keyword] = given[keyword];
             }
-            catch (Exception malformed) when (malformed is ArgumentException or FormatException or OverflowException or InvalidCastException)
+            catch (Exception malformed) when (malformed is ArgumentException or FormatException or OverflowException
+                or InvalidCastException)
             {
                 return $"is malformed: the value of '{Shown(keyword)}' is invalid.";
             }
@@ -59,7 +61,8 @@ internal static partial class ConnectionStringValidator
             return "requires a 'Timeout' from 1 to 60 seconds; without one a hanging database would hang every client.";
         if (known.ShouldSerialize("Maximum Pool Size") && known.MaxPoolSize < MinPool)
             return $"requires a 'Maximum Pool Size' of at least {MinPool}.";
-        if (known.ShouldSerialize("Minimum Pool Size") && known.ShouldSerialize("Maximum Pool Size") && known.MinPoolSize > known.MaxPoolSize)
+        if (known.ShouldSerialize("Minimum Pool Size")
+            && known.ShouldSerialize("Maximum Pool Size") && known.MinPoolSize > known.MaxPoolSize)
             return "has a 'Minimum Pool Size' above its 'Maximum Pool Size'.";
         return null;
     }
@@ -68,7 +71,8 @@ internal static partial class ConnectionStringValidator
     public static string? ValidateRedis(string text)
     {
         // Each option by itself, because for the whole string the library reports only that it is invalid.
-        foreach (var option in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Where(part => part.Contains('=', StringComparison.Ordinal) && part[0] != '$'))
+        foreach (var option in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Where(part => part.Contains('=', StringComparison.Ordinal) && part[0] != '$'))
         {
             var keyword = option[..option.IndexOf('=', StringComparison.Ordinal)].Trim();
             if (!CanParse($"host:1,{option}"))

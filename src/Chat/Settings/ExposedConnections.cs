@@ -22,14 +22,18 @@ internal static partial class ExposedConnections
     {
         var postgres = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString("Postgres"));
         // A path is a Unix socket.
-        var hosts = (postgres.Host ?? "").Split(',').Where(host => !host.StartsWith('/') && !host.StartsWith('@') && !IsLoopback(HostOf(host))).ToArray();
-        var hasSecret = !string.IsNullOrEmpty(postgres.Password) || !string.IsNullOrEmpty(postgres.Passfile) || !string.IsNullOrEmpty(postgres.SslCertificate);
+        var hosts = (postgres.Host ?? "").Split(',')
+            .Where(host => !host.StartsWith('/') && !host.StartsWith('@') && !IsLoopback(HostOf(host))).ToArray();
+        var hasSecret = !string.IsNullOrEmpty(postgres.Password)
+            || !string.IsNullOrEmpty(postgres.Passfile) || !string.IsNullOrEmpty(postgres.SslCertificate);
         // Weaker modes fall back to plain text if the server, or someone in between, says that there is no TLS.
-        if (hosts.Length > 0 && Lacks(hasSecret, postgres.SslMode >= SslMode.Require, "TLS (SSL Mode=Require at least)") is { } postgresLacks)
+        if (hosts.Length > 0
+            && Lacks(hasSecret, postgres.SslMode >= SslMode.Require, "TLS (SSL Mode=Require at least)") is { } postgresLacks)
             yield return ("PostgreSQL", string.Join(", ", hosts), postgresLacks);
 
         var redis = ConfigurationOptions.Parse(configuration.GetConnectionString("Redis")!);
-        var addresses = redis.EndPoints.Where(endpoint => !IsLocal(endpoint)).Select(endpoint => endpoint is DnsEndPoint dns ? dns.Host : $"{endpoint}").ToArray();
+        var addresses = redis.EndPoints.Where(endpoint => !IsLocal(endpoint))
+            .Select(endpoint => endpoint is DnsEndPoint dns ? dns.Host : $"{endpoint}").ToArray();
         if (addresses.Length > 0 && Lacks(!string.IsNullOrEmpty(redis.Password), redis.Ssl, "TLS (ssl=true)") is { } redisLacks)
             yield return ("Redis", string.Join(", ", addresses), redisLacks);
     }
@@ -50,7 +54,8 @@ internal static partial class ExposedConnections
     };
 
     private static bool IsLoopback(string host) =>
-        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
 
     // Npgsql allows a port per host.
     private static string HostOf(string host) => IPEndPoint.TryParse(host, out var address) ? $"{address.Address}" : host.Split(':')[0];

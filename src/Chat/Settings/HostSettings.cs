@@ -14,8 +14,10 @@ internal static class HostSettings
     private const int MaxTypoDistance = 2;
     private const string HostPrefix = "ASPNETCORE_", TelemetryPrefix = "OTEL_";
 
-    private static readonly string[] Formatters = [TextLogFormat.FormatName, ConsoleFormatterNames.Json, ConsoleFormatterNames.Simple, ConsoleFormatterNames.Systemd];
-    private static readonly string[] Samplers = ["always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"];
+    private static readonly string[] Formatters =
+        [TextLogFormat.FormatName, ConsoleFormatterNames.Json, ConsoleFormatterNames.Simple, ConsoleFormatterNames.Systemd];
+    private static readonly string[] Samplers =
+        ["always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"];
     private static readonly string[] Signals = ["", "METRICS_", "TRACES_", "LOGS_"];
 
     // The sections that the framework reads, with their keys.
@@ -24,7 +26,8 @@ internal static class HostSettings
         ("Logging", ["LogLevel", "Console", "Debug", "EventSource", "EventLog", "OpenTelemetry"]),
         (ConfigurationPath.Combine("Logging", "Console"),
         [
-            "LogLevel", "FormatterName", "FormatterOptions", "LogToStandardErrorThreshold", "MaxQueueLength", "QueueFullMode", "IncludeScopes", "TimestampFormat",
+            "LogLevel", "FormatterName", "FormatterOptions", "LogToStandardErrorThreshold", "MaxQueueLength", "QueueFullMode",
+                "IncludeScopes", "TimestampFormat",
             "UseUtcTimestamp", "DisableColors", "Format",
         ]),
         ("Kestrel", ["Endpoints", "EndpointDefaults", "Certificates"]),
@@ -33,14 +36,16 @@ internal static class HostSettings
     private static readonly string[] TelemetryNames =
     [
         "SERVICE_NAME", "RESOURCE_ATTRIBUTES", "TRACES_SAMPLER", "TRACES_SAMPLER_ARG", "METRIC_EXPORT_INTERVAL", "METRIC_EXPORT_TIMEOUT",
-        .. Signals.SelectMany(signal => new[] { "ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT" }.Select(name => $"EXPORTER_OTLP_{signal}{name}")),
+        .. Signals.SelectMany(
+            signal => new[] { "ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT" }.Select(name => $"EXPORTER_OTLP_{signal}{name}")),
     ];
 
     /// <summary>Returns what is wrong, one line each.</summary>
     /// <param name="configuration">The whole configuration.</param>
     /// <param name="variables">The names of the environment variables.</param>
     public static IEnumerable<string> Validate(IConfiguration configuration, IEnumerable<string> variables) =>
-        [.. Unknown(configuration), .. Typos(variables), .. Addresses(configuration), .. Logging(configuration), .. Telemetry(configuration)];
+        [.. Unknown(configuration), .. Typos(variables), .. Addresses(configuration), .. Logging(configuration),
+            .. Telemetry(configuration)];
 
     private static IEnumerable<string> Unknown(IConfiguration configuration) =>
         from known in Sections
@@ -81,13 +86,15 @@ internal static class HostSettings
                 yield return $"{HostPrefix}URLS contains '{text}', which is not an address such as http://127.0.0.1:8080 or http://*:8080.";
         }
 
-        if (configuration["Admin:Port"] is { } admin && int.TryParse(admin, NumberStyles.None, CultureInfo.InvariantCulture, out var adminPort) && adminPort != 0 && usedPorts.Contains(adminPort))
+        if (configuration["Admin:Port"] is { } admin && int.TryParse(
+            admin, NumberStyles.None, CultureInfo.InvariantCulture, out var adminPort) && adminPort != 0 && usedPorts.Contains(adminPort))
             yield return "Admin__Port is already used by the server itself; choose another port.";
     }
 
     private static IEnumerable<string> Logging(IConfiguration configuration)
     {
-        if (configuration["Logging:Console:FormatterName"] is { Length: > 0 } formatter && !Formatters.Contains(formatter, StringComparer.OrdinalIgnoreCase))
+        if (configuration["Logging:Console:FormatterName"] is { Length: > 0 } formatter
+            && !Formatters.Contains(formatter, StringComparer.OrdinalIgnoreCase))
             yield return $"Logging__Console__FormatterName must be one of {string.Join(", ", Formatters)}.";
     }
 
@@ -95,14 +102,16 @@ internal static class HostSettings
     {
         foreach (var signal in Signals)
         {
-            if (configuration[$"OTEL_EXPORTER_OTLP_{signal}TIMEOUT"] is { Length: > 0 } timeout && !int.TryParse(timeout, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            if (configuration[$"OTEL_EXPORTER_OTLP_{signal}TIMEOUT"] is { Length: > 0 } timeout
+                && !int.TryParse(timeout, NumberStyles.None, CultureInfo.InvariantCulture, out _))
                 yield return $"OTEL_EXPORTER_OTLP_{signal}TIMEOUT is not a whole number of milliseconds.";
         }
 
         if (configuration["OTEL_TRACES_SAMPLER"] is { Length: > 0 } sampler && !Samplers.Contains(sampler))
             yield return $"OTEL_TRACES_SAMPLER must be one of {string.Join(", ", Samplers)}.";
         if (configuration["OTEL_TRACES_SAMPLER_ARG"] is { Length: > 0 } share
-            && !(double.TryParse(share, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number is >= 0 and <= 1))
+            && !(double.TryParse(share, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+            && number is >= 0 and <= 1))
             yield return "OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1.";
     }
 
@@ -118,9 +127,11 @@ internal static class HostSettings
         }
     }
 
-    private static string[] Parts(string? list) => (list ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    private static string[] Parts(string? list) =>
+        (list ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
-    private static string DidYouMean(string? nearest, Func<string, string> show) => nearest is null ? "." : $"; did you mean {show(nearest)}?";
+    private static string DidYouMean(string? nearest, Func<string, string> show) =>
+        nearest is null ? "." : $"; did you mean {show(nearest)}?";
 
     private static string Variable(string name) => name.Replace(":", "__", StringComparison.Ordinal);
 }

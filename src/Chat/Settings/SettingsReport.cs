@@ -12,11 +12,13 @@ internal static class SettingsReport
     private static readonly string[] Harmless = ["Host", "Port", "Database", "SSL Mode", "Maximum Pool Size", "Timeout", "Command Timeout"];
 
     /// <summary>Returns one line per setting.</summary>
-    public static IEnumerable<string> Lines(IConfiguration configuration) => SettingsCatalog.All.Select(setting => $"{setting.Name} = {Value(setting, configuration[setting.Name])}");
+    public static IEnumerable<string> Lines(IConfiguration configuration) =>
+        SettingsCatalog.All.Select(setting => $"{setting.Name} = {Value(setting, configuration[setting.Name])}");
 
     private static string Value(Setting setting, string? value) => setting switch
     {
-        _ when string.IsNullOrWhiteSpace(value) => setting.Default.Length == 0 ? "(not set)" : $"(default) {setting.Default.Replace("`", "", StringComparison.Ordinal)}",
+        _ when string.IsNullOrWhiteSpace(value) =>
+            setting.Default.Length == 0 ? "(not set)" : $"(default) {setting.Default.Replace("`", "", StringComparison.Ordinal)}",
         { Name: "ConnectionStrings:Postgres" } => Postgres(value),
         { Name: "ConnectionStrings:Redis" } => Redis(value),
         { IsSecret: true } => Hidden,
@@ -26,7 +28,8 @@ internal static class SettingsReport
     /// <summary>Removes the parts of a URL that may be secret: user, password and query.</summary>
     internal static string Shown(string value)
     {
-        if (!Uri.TryCreate(value, UriKind.Absolute, out var address) || address.Host.Length == 0 || (address.UserInfo.Length == 0 && address.Query.Length == 0))
+        if (!Uri.TryCreate(value, UriKind.Absolute, out var address)
+            || address.Host.Length == 0 || (address.UserInfo.Length == 0 && address.Query.Length == 0))
             return value;
         return $"{address.Scheme}://{(address.UserInfo.Length > 0 ? "…@" : "")}{address.Authority}{address.AbsolutePath}{(address.Query.Length > 0 ? "?…" : "")}";
     }

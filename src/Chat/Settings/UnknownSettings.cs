@@ -16,17 +16,22 @@ internal static class UnknownSettings
     // Bound by the framework itself; HostSettings validates them.
     private static readonly string[] OtherSections = ["Logging", "Kestrel"];
 
-    /// <summary>Names without a section that ASP.NET Core accepts on the command line, and as environment variables with its prefix.</summary>
+    /// <summary>
+    /// Names without a section that ASP.NET Core accepts on the command line, and as environment variables with its prefix.
+    /// </summary>
     public static readonly string[] HostNames =
     [
-        "urls", "http_ports", "https_ports", "https_port", "environment", "contentRoot", "applicationName", "webroot", "allowedHosts", "shutdownTimeoutSeconds",
-        "preferHostingUrls", "suppressStatusMessages", "hostingStartupAssemblies", "hostingStartupExcludeAssemblies", "preventHostingStartup",
+        "urls", "http_ports", "https_ports", "https_port", "environment", "contentRoot", "applicationName", "webroot", "allowedHosts",
+            "shutdownTimeoutSeconds",
+        "preferHostingUrls", "suppressStatusMessages", "hostingStartupAssemblies", "hostingStartupExcludeAssemblies",
+        "preventHostingStartup",
         "captureStartupErrors", "detailedErrors", "startupAssembly", "forwardedHeaders_Enabled",
     ];
 
     /// <summary>Returns the unknown settings, one line each.</summary>
     public static IEnumerable<string> Validate(IConfigurationRoot configuration) =>
-        configuration.Providers.SelectMany(provider => KeysOf(provider, null).Select(key => ErrorOf(key, provider)).OfType<string>()).Distinct();
+        configuration.Providers.SelectMany(provider => KeysOf(provider, null).Select(key => ErrorOf(key, provider)).OfType<string>())
+            .Distinct();
 
     private static string? ErrorOf(string key, IConfigurationProvider provider)
     {
@@ -38,13 +43,15 @@ internal static class UnknownSettings
         if (parts.Length == 1)
         {
             // In other sources a bare name may belong to another program.
-            return provider is not CommandLineConfigurationProvider || key.StartsWith("OTEL_", StringComparison.OrdinalIgnoreCase) || HostNames.Contains(key, StringComparer.OrdinalIgnoreCase)
+            return provider is not CommandLineConfigurationProvider
+                || key.StartsWith("OTEL_", StringComparison.OrdinalIgnoreCase) || HostNames.Contains(key, StringComparer.OrdinalIgnoreCase)
                 ? null
                 : Message(key, Nearest.Of(key, HostNames.Concat(Names())), isVariable);
         }
 
         var isOurs = Sections().Any(ours => Is(section, ours));
-        var isMeant = isOurs || !isVariable || Sections().Any(ours => section.Length > NearSection && Nearest.DistanceOf(section, ours) <= NearSection);
+        var isMeant = isOurs
+            || !isVariable || Sections().Any(ours => section.Length > NearSection && Nearest.DistanceOf(section, ours) <= NearSection);
         return isMeant ? Message(key, Nearest.Of(key, Names()), isVariable) : null;
     }
 
@@ -71,7 +78,8 @@ internal static class UnknownSettings
     private static IEnumerable<string> Names() => SettingsCatalog.All.Select(setting => setting.Name);
 
     private static IEnumerable<string> Sections() =>
-        SettingsCatalog.All.Where(setting => setting.Name.Contains(':', StringComparison.Ordinal)).Select(setting => setting.Section).Distinct();
+        SettingsCatalog.All.Where(setting => setting.Name.Contains(':', StringComparison.Ordinal)).Select(setting => setting.Section)
+            .Distinct();
 
     private static bool Is(string text, string other) => text.Equals(other, StringComparison.OrdinalIgnoreCase);
 }

@@ -25,7 +25,8 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
     }
 
     /// <summary>Registers a client event and its handler.</summary>
-    /// <param name="hasOwnRate">Whether the handler limits the event's rate itself; else <see cref="Limits.EventsPerSecond"/> applies.</param>
+    /// <param name="hasOwnRate">Whether the handler limits the event's rate itself; else <see cref="Limits.EventsPerSecond"/>
+    /// applies.</param>
     /// <param name="takesTurn">
     /// Whether it counts as concurrent work of its user (<see cref="Limits.UserConcurrency"/>). False if it queries nothing, or
     /// the handler takes its permits itself.
@@ -35,7 +36,8 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         where THandler : class, IHandler<TEvent>
     {
         services.AddSingleton<THandler>();
-        services.AddSingleton<SocketRoute>(provider => new SocketRoute<TEvent>(provider.GetRequiredService<THandler>()) { HasOwnRateLimit = hasOwnRate, IsLimited = takesTurn });
+        services.AddSingleton<SocketRoute>(provider =>
+            new SocketRoute<TEvent>(provider.GetRequiredService<THandler>()) { HasOwnRateLimit = hasOwnRate, IsLimited = takesTurn });
         return this;
     }
 

@@ -93,7 +93,8 @@ public sealed record ChatError(
     internal static ChatError NotFound(string message) => new(ErrorCode.NotFound, message);
 
     internal static ChatError RateLimited(TimeSpan wait) =>
-        new(ErrorCode.RateLimited, "Too many requests.", Retryable: true, RetryAfterMs: Math.Max(1, (int)Math.Ceiling(wait.TotalMilliseconds)));
+        new(ErrorCode.RateLimited, "Too many requests.", Retryable: true,
+            RetryAfterMs: Math.Max(1, (int)Math.Ceiling(wait.TotalMilliseconds)));
 
     /// <summary>Returns the error for a payload that does not match its type; the JSON path becomes the field.</summary>
     internal static ChatError Malformed(JsonException failure) =>

@@ -32,7 +32,8 @@ public sealed class Connection
     private bool isOverdue;
     private long pingedAt;
 
-    internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time, ActivityTracker activity, Admission.ConnectionSlot? slot)
+    internal Connection(WebSocket socket, Transport transport, Limits limits, ServerMetrics metrics, TimeProvider time,
+        ActivityTracker activity, Admission.ConnectionSlot? slot)
     {
         this.socket = socket;
         this.transport = transport;
@@ -194,7 +195,8 @@ public sealed class Connection
         {
             // Closed without a close frame, or aborted by the heartbeat: expected, not logged.
             IsFaulted = failure is WebSocketException { WebSocketErrorCode: WebSocketError.Faulted };
-            End(queue.CloseReason is { } reason && reason != Disconnect.NormalClosure ? reason : IsFaulted ? Disconnect.ProtocolError : AbnormalClosure);
+            End(queue.CloseReason is { } reason && reason != Disconnect.NormalClosure
+                ? reason : IsFaulted ? Disconnect.ProtocolError : AbnormalClosure);
             queue.Close(Disconnect.NormalClosure, discard: true);
         }
     }

@@ -24,7 +24,8 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     public bool IsOn => isOn;
 
     /// <summary>The traced users, and when each trace ends.</summary>
-    public IReadOnlyList<FrameTrace> All => [.. traces.Values.Select(trace => new FrameTrace(trace.UserId, trace.Until)).OrderBy(trace => trace.UserId)];
+    public IReadOnlyList<FrameTrace> All =>
+        [.. traces.Values.Select(trace => new FrameTrace(trace.UserId, trace.Until)).OrderBy(trace => trace.UserId)];
 
     /// <summary>Starts tracing a user's frames, or extends a running trace.</summary>
     /// <param name="userId">The user.</param>
@@ -119,10 +120,12 @@ internal sealed partial class FrameTraces(TimeProvider time, ILogger<FrameTraces
     [GeneratedRegex("^[A-Za-z0-9_-]{1,40}$")]
     private static partial Regex Id();
 
-    [LoggerMessage(340, LogLevel.Information, "Traced user {UserId}, connection {ConnectionId}: received {Event}, id {Id}, {Bytes} bytes: {Outcome} in {Milliseconds} ms")]
+    [LoggerMessage(340, LogLevel.Information,
+        "Traced user {UserId}, connection {ConnectionId}: received {Event}, id {Id}, {Bytes} bytes: {Outcome} in {Milliseconds} ms")]
     private partial void Received(Guid userId, Guid connectionId, string @event, string id, int bytes, string outcome, long milliseconds);
 
-    [LoggerMessage(341, LogLevel.Information, "Traced user {UserId}, connection {ConnectionId}: sent {Event}, id {Id}, {Bytes} bytes: {Outcome}")]
+    [LoggerMessage(
+        341, LogLevel.Information, "Traced user {UserId}, connection {ConnectionId}: sent {Event}, id {Id}, {Bytes} bytes: {Outcome}")]
     private partial void Sent(Guid userId, Guid connectionId, string @event, string id, int bytes, string outcome);
 
     private sealed class Trace(Guid userId, DateTimeOffset until, TokenBucket lines) : IDisposable

@@ -17,7 +17,8 @@ internal static class Handshake
             return null;
         var headers = http.Request.Headers;
         var isConnect = http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true };
-        var wantsUpgrade = isConnect || (!isOld && Has(headers, HeaderNames.Upgrade, WebSocket) && Has(headers, HeaderNames.Connection, HeaderNames.Upgrade));
+        var wantsUpgrade = isConnect
+            || (!isOld && Has(headers, HeaderNames.Upgrade, WebSocket) && Has(headers, HeaderNames.Connection, HeaderNames.Upgrade));
         if (wantsUpgrade && headers.SecWebSocketVersion.ToString() == Version)
         {
             return TypedResults.Problem(
@@ -29,7 +30,8 @@ internal static class Handshake
         http.Response.Headers.SecWebSocketVersion = Version;
         if (HttpProtocol.IsHttp11(http.Request.Protocol))
             (http.Response.Headers.Upgrade, http.Response.Headers.Connection) = (WebSocket, "keep-alive, Upgrade");
-        return TypedResults.Problem("This endpoint requires WebSocket version 13 over HTTP/1.1 or HTTP/2.", statusCode: StatusCodes.Status426UpgradeRequired);
+        return TypedResults.Problem(
+            "This endpoint requires WebSocket version 13 over HTTP/1.1 or HTTP/2.", statusCode: StatusCodes.Status426UpgradeRequired);
     }
 
     private static bool Has(IHeaderDictionary headers, string name, string value) =>

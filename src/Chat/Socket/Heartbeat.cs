@@ -9,7 +9,8 @@ namespace Chat.Socket;
 /// sweeps the rate limiters of idle users.
 /// </summary>
 internal sealed class Heartbeat(
-    Hub hub, HttpConnectionLimiter http, SendRateLimiter rates, RequestRateLimiter requests, HandshakeRateLimiter handshakes, OpenConversationRateLimiter openings, ServerMetrics metrics, TimeProvider time)
+    Hub hub, HttpConnectionLimiter http, SendRateLimiter rates, RequestRateLimiter requests, HandshakeRateLimiter handshakes,
+    OpenConversationRateLimiter openings, ServerMetrics metrics, TimeProvider time)
     : BackgroundService
 {
     /// <summary>The time between two checks.</summary>

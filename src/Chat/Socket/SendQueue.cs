@@ -9,7 +9,8 @@ namespace Chat.Socket;
 /// thread pool, and only while the queue is not empty, so that an idle socket costs no task. Nobody ever waits for a
 /// reader: when the queue is full, its connection is closed as a slow consumer.
 /// </summary>
-internal sealed class SendQueue(WebSocket socket, Transport transport, Action abort, Limits limits, ServerMetrics metrics, TimeProvider time) : IThreadPoolWorkItem
+internal sealed class SendQueue(
+    WebSocket socket, Transport transport, Action abort, Limits limits, ServerMetrics metrics, TimeProvider time) : IThreadPoolWorkItem
 {
     private readonly Lock gate = new();
     private readonly Queue<Frame> frames = new();
@@ -178,7 +179,8 @@ internal sealed class SendQueue(WebSocket socket, Transport transport, Action ab
                 {
                     // A client's close is answered with its own code, or with none if it gave none.
                     if (last == Disconnect.NormalClosure)
-                        await socket.CloseOutputAsync(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+                        await socket.CloseOutputAsync(
+                            socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
                     else
                         await socket.CloseOutputAsync((WebSocketCloseStatus)last!.Code, last.Reason, CancellationToken.None);
                     ended.TrySetResult();

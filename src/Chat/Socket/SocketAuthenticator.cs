@@ -44,7 +44,8 @@ internal sealed class SocketAuthenticator(
         if (result.Identity is not { } identity)
         {
             if (result.Refusal is { } refusal)
-                Refuse(connection, id, refusal, refusal.Reason == RefusalReason.Expired ? "The token has expired." : "The token is invalid.");
+                Refuse(
+                    connection, id, refusal, refusal.Reason == RefusalReason.Expired ? "The token has expired." : "The token is invalid.");
             else
                 connection.Close(Disconnect.IssuerUnavailable);
             return;
@@ -133,5 +134,6 @@ internal sealed class SocketAuthenticator(
         connection.ConnectedAt,
         epoch.Epoch,
         new AuthSuccess.Beat((int)limits.PingInterval.TotalSeconds, (int)limits.PingTimeout.TotalSeconds),
-        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength, Math.Min(limits.MessagesPerSecond, limits.MessagesPerSecondPerUser), limits.SendQueueEvents));
+        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength,
+        Math.Min(limits.MessagesPerSecond, limits.MessagesPerSecondPerUser), limits.SendQueueEvents));
 }

@@ -20,7 +20,8 @@ public sealed partial class SocketDispatcher
     private readonly TimeProvider time;
     private readonly ILogger<SocketDispatcher> log;
 
-    internal SocketDispatcher(IEnumerable<SocketRoute> routes, WorkLimiter work, ServerMetrics metrics, DependencyStates dependencies, TimeProvider time, ILogger<SocketDispatcher> log)
+    internal SocketDispatcher(IEnumerable<SocketRoute> routes, WorkLimiter work, ServerMetrics metrics, DependencyStates dependencies,
+        TimeProvider time, ILogger<SocketDispatcher> log)
     {
         this.work = work;
         this.metrics = metrics;

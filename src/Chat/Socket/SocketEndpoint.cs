@@ -38,7 +38,8 @@ internal sealed partial class SocketEndpoint(
         if (http.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgrade)
             http.Features.Set<IHttpUpgradeFeature>(new WatchedUpgrade(upgrade, http.Features.Get<TcpConnection>(), transport, activity));
         if (http.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
-            http.Features.Set<IHttpExtendedConnectFeature>(new WatchedConnect(connect, http.Features.Get<TcpConnection>(), transport, activity));
+            http.Features.Set<IHttpExtendedConnectFeature>(
+                new WatchedConnect(connect, http.Features.Get<TcpConnection>(), transport, activity));
         return next(http);
     }
 
@@ -75,7 +76,8 @@ internal sealed partial class SocketEndpoint(
         WebSocket accepted;
         try
         {
-            accepted = await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
+            accepted =
+                await http.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = Timeout.InfiniteTimeSpan });
         }
         catch
         {
@@ -97,7 +99,8 @@ internal sealed partial class SocketEndpoint(
     }
 
     /// <summary>Runs a connection from its acceptance to its end. Takes nothing of the request, which it may outlive.</summary>
-    private async Task RunConnectionAsync(WebSocket? ready, Transport transport, ActivityTracker activity, Admission.ConnectionSlot? slot, IPAddress? address, string? token)
+    private async Task RunConnectionAsync(
+        WebSocket? ready, Transport transport, ActivityTracker activity, Admission.ConnectionSlot? slot, IPAddress? address, string? token)
     {
         using var ended = transport;
         using var left = slot;
@@ -140,7 +143,8 @@ internal sealed partial class SocketEndpoint(
         {
             var reason = connection.EndReason ?? Connection.AbnormalClosure;
             audit.Disconnected(
-                connection.Token?.Identity?.Id, connection.Address, connection.Id, reason.Code, reason.Reason, time.GetUtcNow() - connection.ConnectedAt);
+                connection.Token?.Identity?.Id, connection.Address, connection.Id, reason.Code, reason.Reason,
+                time.GetUtcNow() - connection.ConnectedAt);
             hub.Release();
         }
     }

@@ -27,12 +27,14 @@ internal static class SocketRegistration
         services.AddSingleton<RequestRateLimiter>();
         services.AddSingleton<HandshakeRateLimiter>();
         services.AddSingleton<HttpConnectionLimiter>();
-        services.AddOptions<KestrelServerOptions>().Configure<Limits>((kestrel, limits) => kestrel.Limits.RequestHeadersTimeout = limits.RequestHeadersTimeout);
+        services.AddOptions<KestrelServerOptions>()
+            .Configure<Limits>((kestrel, limits) => kestrel.Limits.RequestHeadersTimeout = limits.RequestHeadersTimeout);
         services.AddSingleton<OpenConversationRateLimiter>();
         services.AddSingleton<WorkLimiter>();
         services.AddSingleton<SignInLimiter>();
         services.AddSingleton<SocketAuthenticator>();
-        services.AddSingleton<SocketRoute>(provider => new SocketRoute<Authenticate>(provider.GetRequiredService<SocketAuthenticator>()) { AllowsAnonymous = true });
+        services.AddSingleton<SocketRoute>(
+            provider => new SocketRoute<Authenticate>(provider.GetRequiredService<SocketAuthenticator>()) { AllowsAnonymous = true });
         services.AddSingleton(provider => new SocketDispatcher(
             provider.GetServices<SocketRoute>(),
             provider.GetRequiredService<WorkLimiter>(),
@@ -51,10 +53,12 @@ internal static class SocketRegistration
     {
         var endpoint = app.Services.GetRequiredService<SocketEndpoint>();
         var (limits, descriptors) = (app.Services.GetRequiredService<Limits>(), app.Services.GetRequiredService<FileDescriptorBudget>());
-        app.Services.GetRequiredService<ServerMetrics>().ObserveConnectionLimit(() => Math.Min(limits.MaxConnections, descriptors.Available));
+        app.Services.GetRequiredService<ServerMetrics>()
+            .ObserveConnectionLimit(() => Math.Min(limits.MaxConnections, descriptors.Available));
         app.Use(endpoint.TrackUpgradeAsync);
         app.UseWebSockets();
         // A WebSocket over HTTP/2 opens with CONNECT.
-        app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous().ExcludeFromDescription().DisableHttpMetrics();
+        app.MapMethods(SocketEndpoint.Path, [HttpMethods.Get, HttpMethods.Connect], (Delegate)endpoint.HandleAsync).AllowAnonymous()
+            .ExcludeFromDescription().DisableHttpMetrics();
     }
 }

@@ -25,14 +25,16 @@ internal static class Defaults
 
         // The host logs a failed start with its stack trace and rethrows; Program.cs prints it in one line. A failed background
         // service is also logged as critical.
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Information && level != LogLevel.Error);
+        builder.Logging.AddFilter(
+            "Microsoft.Extensions.Hosting.Internal.Host", level => level >= LogLevel.Information && level != LogLevel.Error);
 
         // At Debug Kestrel quotes malformed request lines, which may contain a token. Last, and for every provider: of two rules for
         // a category the later one wins.
         builder.Services.PostConfigure<LoggerFilterOptions>(log =>
         {
             foreach (var provider in log.Rules.Select(rule => rule.ProviderName).Append(null).Distinct().ToArray())
-                log.Rules.Add(new LoggerFilterRule(provider, "Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.Information, filter: null));
+                log.Rules.Add(
+                    new LoggerFilterRule(provider, "Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.Information, filter: null));
         });
 
         // No effect unless systemd is the parent: then it is notified when the server is up (Type=notify) and when it stops, and the

@@ -65,8 +65,10 @@ internal static class StartupValidator
         var limits = new Limits();
         foreach (var property in typeof(Limits).GetProperties())
         {
-            if (configuration[$"Limits:{property.Name}"] is { } text && SettingsCatalog.Find($"Limits:{property.Name}")?.Validate(text) is null)
-                property.SetValue(limits, property.PropertyType == typeof(int) ? int.Parse(text, CultureInfo.InvariantCulture) : TimeSpan.Parse(text, CultureInfo.InvariantCulture));
+            if (configuration[$"Limits:{property.Name}"] is { } text
+                && SettingsCatalog.Find($"Limits:{property.Name}")?.Validate(text) is null)
+                property.SetValue(limits, property.PropertyType == typeof(int)
+                    ? int.Parse(text, CultureInfo.InvariantCulture) : TimeSpan.Parse(text, CultureInfo.InvariantCulture));
         }
 
         // The heartbeat runs once a second, and a pong takes its time.
@@ -105,18 +107,21 @@ internal static class StartupValidator
         if (!EnvironmentNames.Contains(environment.EnvironmentName, StringComparer.OrdinalIgnoreCase))
         {
             var suggestion = Nearest.Of(environment.EnvironmentName, EnvironmentNames)
-                ?? EnvironmentNames.FirstOrDefault(name => environment.EnvironmentName.Length > 2 && name.StartsWith(environment.EnvironmentName, StringComparison.OrdinalIgnoreCase));
+                ?? EnvironmentNames.FirstOrDefault(name => environment.EnvironmentName.Length > 2
+                && name.StartsWith(environment.EnvironmentName, StringComparison.OrdinalIgnoreCase));
             yield return $"ASPNETCORE_ENVIRONMENT must be one of {string.Join(", ", EnvironmentNames)}{(suggestion is null ? "." : $"; did you mean {suggestion}?")}";
         }
 
-        if (configuration["shutdownTimeoutSeconds"] is { Length: > 0 } timeout && !int.TryParse(timeout, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        if (configuration["shutdownTimeoutSeconds"] is { Length: > 0 } timeout
+            && !int.TryParse(timeout, NumberStyles.None, CultureInfo.InvariantCulture, out _))
             yield return "ASPNETCORE_SHUTDOWNTIMEOUTSECONDS is not a whole number.";
     }
 
     private static IEnumerable<string> ValidateLogging(IConfigurationSection section)
     {
         var levels = section.GetSection("LogLevel").GetChildren()
-            .Concat(section.GetChildren().Where(provider => provider.Key != "LogLevel").SelectMany(provider => provider.GetSection("LogLevel").GetChildren()));
+            .Concat(section.GetChildren().Where(provider => provider.Key != "LogLevel")
+            .SelectMany(provider => provider.GetSection("LogLevel").GetChildren()));
         foreach (var level in levels)
         {
             if (!Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out var value) || !Enum.IsDefined(value))
@@ -129,9 +134,11 @@ internal static class StartupValidator
         foreach (var signal in (string[])["", "METRICS_", "TRACES_", "LOGS_"])
         {
             if (configuration[$"OTEL_EXPORTER_OTLP_{signal}ENDPOINT"] is { Length: > 0 } endpoint
-                && !(Uri.TryCreate(endpoint, UriKind.Absolute, out var address) && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps)))
+                && !(Uri.TryCreate(endpoint, UriKind.Absolute, out var address)
+                && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps)))
                 yield return $"OTEL_EXPORTER_OTLP_{signal}ENDPOINT is not an http or https address, such as http://collector:4317.";
-            if (configuration[$"OTEL_EXPORTER_OTLP_{signal}PROTOCOL"] is { Length: > 0 } protocol && protocol is not ("grpc" or "http/protobuf"))
+            if (configuration[$"OTEL_EXPORTER_OTLP_{signal}PROTOCOL"] is { Length: > 0 } protocol
+                && protocol is not ("grpc" or "http/protobuf"))
                 yield return $"OTEL_EXPORTER_OTLP_{signal}PROTOCOL is neither grpc nor http/protobuf.";
         }
     }

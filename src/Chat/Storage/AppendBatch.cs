@@ -10,7 +10,10 @@ namespace Chat.Storage;
 /// <param name="Blocks">The ids of the <see cref="Block"/>s that would reject it.</param>
 internal readonly record struct AppendCandidate(Message Message, IReadOnlyList<Guid> Blocks);
 
-/// <summary>The parameters of <see cref="AppendFunction"/>'s functions: a column for each field of the messages, and one for each of their conversations.</summary>
+/// <summary>
+/// The parameters of <see cref="AppendFunction"/>'s functions: a column for each field of the messages, and one for each of their
+/// conversations.
+/// </summary>
 internal sealed class AppendBatch
 {
     private readonly IReadOnlyList<AppendCandidate> candidates;
@@ -74,7 +77,8 @@ internal sealed class AppendBatch
     }
 
     // The document without its closing brace; the database appends the numbers.
-    private static ReadOnlyMemory<byte> OpenDocument(Message message) => JsonSerializer.SerializeToUtf8Bytes(message, StorageJson.Wire.Message).AsMemory()[..^1];
+    private static ReadOnlyMemory<byte> OpenDocument(Message message) =>
+        JsonSerializer.SerializeToUtf8Bytes(message, StorageJson.Wire.Message).AsMemory()[..^1];
 
     private static TValue[] Column<TItem, TValue>(IReadOnlyList<TItem> items, Func<TItem, TValue> value)
     {

@@ -138,7 +138,8 @@ internal static class AppendFunction
     /// <param name="cancellation">Cancels the append.</param>
     /// <returns>The outcome of each message, in the same order.</returns>
     public static async Task<Appended[]> CallAsync(
-        NpgsqlConnection connection, TableNames tables, IReadOnlyList<AppendCandidate> candidates, bool optimistic, CancellationToken cancellation)
+        NpgsqlConnection connection, TableNames tables, IReadOnlyList<AppendCandidate> candidates, bool optimistic,
+        CancellationToken cancellation)
     {
         var outcomes = new Appended[candidates.Count];
         if (optimistic)
@@ -170,7 +171,8 @@ internal static class AppendFunction
     }
 
     /// <returns>The conversations' counters before the batch; null if it was rolled back because not all of it can be stored.</returns>
-    private static async Task<long[]?> TryNewAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken cancellation)
+    private static async Task<long[]?> TryNewAsync(
+        NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken cancellation)
     {
         await using var call = await PrepareAsync(connection, tables, NameOfNew, batch, cancellation);
         try
@@ -183,7 +185,8 @@ internal static class AppendFunction
         }
     }
 
-    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken cancellation)
+    private static async Task<(bool IsStored, List<Verdict> Verdicts)> TryAsync(
+        NpgsqlConnection connection, TableNames tables, AppendBatch batch, CancellationToken cancellation)
     {
         await using var call = await PrepareAsync(connection, tables, Name, batch, cancellation);
         var isStored = false;
@@ -201,7 +204,8 @@ internal static class AppendFunction
         return (isStored, verdicts);
     }
 
-    private static async Task<NpgsqlCommand> PrepareAsync(NpgsqlConnection connection, TableNames tables, string name, AppendBatch batch, CancellationToken cancellation)
+    private static async Task<NpgsqlCommand> PrepareAsync(
+        NpgsqlConnection connection, TableNames tables, string name, AppendBatch batch, CancellationToken cancellation)
     {
         var call = new NpgsqlCommand($"select * from {tables.Schema}.{name}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", connection);
         // Only the caller's deadline applies: aborting a slow commit earlier and repeating it would only make it slower.

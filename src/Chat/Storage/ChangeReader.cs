@@ -15,7 +15,8 @@ internal sealed class ChangeReader(NpgsqlDataSource database, TableNames tables)
     /// <param name="maxBytes">
     /// The size per conversation, in bytes as stored, after which reading stops; the message that exceeds it is included.
     /// </param>
-    public async Task<List<Message>> ReadAfterAsync(IReadOnlyList<(Guid ConversationId, long After)> positions, int maxMessages, int maxBytes)
+    public async Task<List<Message>> ReadAfterAsync(
+        IReadOnlyList<(Guid ConversationId, long After)> positions, int maxMessages, int maxBytes)
     {
         await using var command = database.CreateCommand($"""
             select x.document

@@ -52,7 +52,8 @@ internal sealed partial class ConversationLog : IHostedService
     private long rejectedAt;
 
     /// <summary>Creates the node's log; <see cref="StartAsync"/> starts its loops.</summary>
-    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, TableNames tables, Limits limits, ServerMetrics metrics, DependencyStates dependencies, TimeProvider time, ILogger<ConversationLog> log)
+    public ConversationLog([FromKeyedServices(Connections)] NpgsqlDataSource database, TableNames tables, Limits limits,
+        ServerMetrics metrics, DependencyStates dependencies, TimeProvider time, ILogger<ConversationLog> log)
     {
         this.database = database;
         this.tables = tables;
@@ -90,7 +91,8 @@ internal sealed partial class ConversationLog : IHostedService
     /// Executes an append, <paramref name="committed"/> included, in a transaction that the caller rolls back.
     /// </summary>
     internal Task WarmUpAsync(NpgsqlConnection connection, MessageDraft draft, Action<Message> committed) =>
-        TransactAsync(connection, [new Entry(draft, committed, time.GetTimestamp())], optimistic: true, isRetry: false, CancellationToken.None);
+        TransactAsync(
+            connection, [new Entry(draft, committed, time.GetTimestamp())], optimistic: true, isRetry: false, CancellationToken.None);
 
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)

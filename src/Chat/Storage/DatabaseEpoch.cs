@@ -16,7 +16,8 @@ namespace Chat.Storage;
 /// <c>db-new-epoch</c>.
 /// </remarks>
 internal sealed partial class DatabaseEpoch(
-    IDocumentStore store, NpgsqlDataSource database, TableNames tables, IHostApplicationLifetime host, TimeProvider time, ILogger<DatabaseEpoch> log) : SupervisedBackgroundService(time, log)
+    IDocumentStore store, NpgsqlDataSource database, TableNames tables, IHostApplicationLifetime host, TimeProvider time,
+    ILogger<DatabaseEpoch> log) : SupervisedBackgroundService(time, log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
@@ -92,7 +93,8 @@ internal sealed partial class DatabaseEpoch(
             command.Parameters.Add(new() { Value = tables.Lineage });
             return await command.ExecuteScalarAsync(cancellationToken) as string;
         }
-        catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.UndefinedFunction or PostgresErrorCodes.FeatureNotSupported)
+        catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InsufficientPrivilege
+            or PostgresErrorCodes.UndefinedFunction or PostgresErrorCodes.FeatureNotSupported)
         {
             CannotCheck(refused.MessageText);
             return null;

@@ -8,7 +8,8 @@ namespace Chat.Storage;
 /// Probes every other second whether PostgreSQL can store a message, so that outages and recoveries are noticed without
 /// traffic, and compares its clock.
 /// </summary>
-internal sealed class DatabaseMonitor(NpgsqlDataSource database, TableNames tables, DependencyStates dependencies, ServerMetrics metrics, TimeProvider time, ILogger<DatabaseMonitor> log)
+internal sealed class DatabaseMonitor(NpgsqlDataSource database, TableNames tables, DependencyStates dependencies, ServerMetrics metrics,
+    TimeProvider time, ILogger<DatabaseMonitor> log)
     : SupervisedBackgroundService(time, log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);

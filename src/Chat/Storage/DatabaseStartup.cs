@@ -10,7 +10,8 @@ namespace Chat.Storage;
 /// Checks the database before the server starts: reachable, accepting our login, and with this version's schema. Containers
 /// start in any order, so it waits for a PostgreSQL that is not up yet.
 /// </summary>
-internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, TimeProvider time, ILogger<DatabaseStartup> log)
+internal sealed partial class DatabaseStartup(
+    NpgsqlDataSource database, IDocumentStore store, IConfiguration configuration, TimeProvider time, ILogger<DatabaseStartup> log)
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
     private readonly TimeSpan timeout = configuration.GetValue("Storage:StartTimeout", TimeSpan.FromSeconds(30));
@@ -26,18 +27,21 @@ internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocume
             {
                 await using var connection = await database.OpenConnectionAsync();
                 if (await SessionPooling.IsByTransactionAsync(connection, database))
-                    throw new StartupException($"The pooler at {Address} uses transaction pooling, with which most statements would fail. Set pool_mode = session in PgBouncer, or connect to PostgreSQL directly.");
+                    throw new StartupException(
+                        $"The pooler at {Address} uses transaction pooling, with which most statements would fail. Set pool_mode = session in PgBouncer, or connect to PostgreSQL directly.");
                 return;
             }
             catch (NpgsqlException rejected) when (!rejected.IsTransient)
             {
-                throw new StartupException($"PostgreSQL at {Address} rejects the connection: {OneLine(rejected)} Check ConnectionStrings__Postgres.", rejected);
+                throw new StartupException(
+                    $"PostgreSQL at {Address} rejects the connection: {OneLine(rejected)} Check ConnectionStrings__Postgres.", rejected);
             }
             catch (Exception unavailable) when (unavailable is NpgsqlException or SocketException or TimeoutException)
             {
                 var elapsed = time.GetElapsedTime(startedAt);
                 if (elapsed >= timeout)
-                    throw new StartupException($"PostgreSQL at {Address} did not answer within {timeout.TotalSeconds:0} s: {OneLine(unavailable)} Check ConnectionStrings__Postgres.", unavailable);
+                    throw new StartupException(
+                        $"PostgreSQL at {Address} did not answer within {timeout.TotalSeconds:0} s: {OneLine(unavailable)} Check ConnectionStrings__Postgres.", unavailable);
                 if (!isLogged)
                     Waiting(Address, OneLine(unavailable), timeout.TotalSeconds);
                 isLogged = true;
@@ -55,7 +59,8 @@ internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocume
         }
         catch (DatabaseValidationException stale)
         {
-            throw new StartupException($"The schema {store.Options.DatabaseSchemaName} is missing or not of this version: run \"dotnet Chat.dll db-apply\" with the same settings, then start again.", stale);
+            throw new StartupException(
+                $"The schema {store.Options.DatabaseSchemaName} is missing or not of this version: run \"dotnet Chat.dll db-apply\" with the same settings, then start again.", stale);
         }
     }
 
@@ -66,7 +71,9 @@ internal sealed partial class DatabaseStartup(NpgsqlDataSource database, IDocume
             LosesCommits(setting);
     }
 
-    /// <summary>Returns the settings with which PostgreSQL may lose acknowledged messages in a power failure; null if there are none.</summary>
+    /// <summary>
+    /// Returns the settings with which PostgreSQL may lose acknowledged messages in a power failure; null if there are none.
+    /// </summary>
     public static async Task<string?> UnsafeSettingsAsync(NpgsqlDataSource database, CancellationToken cancellationToken = default)
     {
         await using var command = database.CreateCommand(

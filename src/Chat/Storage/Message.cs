@@ -15,7 +15,9 @@ public sealed record Message
     /// <summary>The message's conversation.</summary>
     public required Guid ConversationId { get; init; }
 
-    /// <summary>Its sequence number in the conversation: from 1, without gaps, immutable. Omitted from the document until assigned.</summary>
+    /// <summary>
+    /// Its sequence number in the conversation: from 1, without gaps, immutable. Omitted from the document until assigned.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public required long Seq { get; init; }
 

@@ -13,7 +13,8 @@ internal static class SchemaState
     {
         var migration = await store.Storage.Database.CreateMigrationAsync(cancellationToken);
         var missing = NamesOf(migration, SchemaPatchDifference.Create);
-        var different = NamesOf(migration, SchemaPatchDifference.Update).Concat(NamesOf(migration, SchemaPatchDifference.Invalid)).ToArray();
+        var different =
+            NamesOf(migration, SchemaPatchDifference.Update).Concat(NamesOf(migration, SchemaPatchDifference.Invalid)).ToArray();
         string?[] parts = [Part(missing, "missing"), Part(different, "of another version")];
         return missing.Length + different.Length == 0
             ? null

@@ -13,13 +13,15 @@ namespace Chat.Storage;
 /// <summary>Configures Marten and the documents of the message path; the slices add their own.</summary>
 internal static class StorageRegistration
 {
-    public static IServiceCollection AddStorage(this IServiceCollection services, IConfiguration configuration, bool isDevelopment, bool forCommand)
+    public static IServiceCollection AddStorage(
+        this IServiceCollection services, IConfiguration configuration, bool isDevelopment, bool forCommand)
     {
         var connectionString = Tune(configuration.GetConnectionString("Postgres")!, forCommand);
         services.AddSingleton(provider => Open(provider, connectionString));
         // A pool rotates its connections, thirty PostgreSQL sessions with a cache each. The log has a few of its own, so that its
         // hot statements stay cached, and never wait behind other work.
-        services.AddKeyedSingleton(ConversationLog.Connections, (provider, _) => Open(provider, $"{connectionString};Maximum Pool Size={ConversationLog.MaxConnections}"));
+        services.AddKeyedSingleton(ConversationLog.Connections,
+            (provider, _) => Open(provider, $"{connectionString};Maximum Pool Size={ConversationLog.MaxConnections}"));
         var tables = new TableNames(configuration["Storage:Schema"] ?? "chat");
         services.AddSingleton(tables);
         services.AddSingleton<IJsonTypeInfoResolver>(StorageJson.Wire);
@@ -29,7 +31,8 @@ internal static class StorageRegistration
             options.DatabaseSchemaName = tables.Schema;
             options.Storage.ExtendedSchemaObjects.AddRange(AppendFunction.FunctionsFor(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
-            options.UseSystemTextJsonForSerialization(WireJson.ForDocuments(provider.GetServices<IJsonTypeInfoResolver>()), EnumStorage.AsString, Casing.CamelCase);
+            options.UseSystemTextJsonForSerialization(
+                WireJson.ForDocuments(provider.GetServices<IJsonTypeInfoResolver>()), EnumStorage.AsString, Casing.CamelCase);
             options.Policies.DisableInformationalFields();
             // Retries are decided by the callers; see ConversationLog.
             options.ConfigurePolly(_ => { });
@@ -55,7 +58,8 @@ internal static class StorageRegistration
         new NpgsqlDataSourceBuilder(connectionString)
             .UseLoggerFactory(provider.GetRequiredService<ILoggerFactory>())
             // Polls in the background belong to no trace.
-            .ConfigureTracing(tracing => tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
+            .ConfigureTracing(tracing =>
+                tracing.ConfigureCommandFilter(_ => Activity.Current is not null).ConfigureBatchFilter(_ => Activity.Current is not null))
             .Build();
 
     /// <summary>Duplicates a member into a column, without the index that Marten's Duplicate adds.</summary>
@@ -120,7 +124,8 @@ internal static class StorageRegistration
         // startup options, because those survive the pool's reset.
         var serverTimeout = tuned.CommandTimeout * 2;
         if (!tuned.ShouldSerialize("Options"))
-            tuned.Options = string.Create(CultureInfo.InvariantCulture, $"-c statement_timeout={serverTimeout}s -c idle_in_transaction_session_timeout={serverTimeout}s -c jit=off");
+            tuned.Options = string.Create(CultureInfo.InvariantCulture,
+                $"-c statement_timeout={serverTimeout}s -c idle_in_transaction_session_timeout={serverTimeout}s -c jit=off");
         return tuned.ConnectionString;
     }
 }

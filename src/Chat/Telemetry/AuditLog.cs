@@ -22,7 +22,8 @@ internal sealed partial class AuditLog(IConfiguration configuration, ILoggerFact
             Disconnected(userId, address, connectionId, code, reason, (long)duration.TotalSeconds);
     }
 
-    [LoggerMessage(20, LogLevel.Information, "Disconnected: user {UserId} from {Address} on connection {ConnectionId}: {Code} ({Reason}) after {Seconds} s")]
+    [LoggerMessage(20, LogLevel.Information,
+        "Disconnected: user {UserId} from {Address} on connection {ConnectionId}: {Code} ({Reason}) after {Seconds} s")]
     private partial void Disconnected(Guid? userId, IPAddress? address, Guid connectionId, int code, string reason, long seconds);
 
     /// <summary>Records a token accepted on a connection. REST requests present theirs each time and are not recorded.</summary>
@@ -30,7 +31,8 @@ internal sealed partial class AuditLog(IConfiguration configuration, ILoggerFact
     public partial void SignedIn(Guid userId, Guid connectionId, IPAddress? address);
 
     /// <summary>Records a token refused on a connection. The token's own claims are truncated and unverified.</summary>
-    [LoggerMessage(2, LogLevel.Information, "Sign-in refused: {Fault} on connection {ConnectionId} from {Address}: {Reason} (iss {Issuer}, kid {KeyId})")]
+    [LoggerMessage(2, LogLevel.Information,
+        "Sign-in refused: {Fault} on connection {ConnectionId} from {Address}: {Reason} (iss {Issuer}, kid {KeyId})")]
     public partial void SignInRefused(string fault, Guid connectionId, string address, string reason, string issuer, string keyId);
 
     /// <summary>Records a token refused over REST. The route is the endpoint's pattern, not the requested path.</summary>
@@ -110,7 +112,8 @@ internal sealed partial class AuditLog(IConfiguration configuration, ILoggerFact
     public partial void TraceBegan(IPAddress? address, Guid userId, DateTimeOffset until);
 
     /// <summary>Records that an operator stopped a trace.</summary>
-    [LoggerMessage(38, LogLevel.Information, "Operator at {Address} ended the trace of user {UserId}: {Told} frames logged, {LeftOut} omitted")]
+    [LoggerMessage(
+        38, LogLevel.Information, "Operator at {Address} ended the trace of user {UserId}: {Told} frames logged, {LeftOut} omitted")]
     public partial void TraceEnded(IPAddress? address, Guid userId, long told, long leftOut);
 
     /// <summary>Records that a trace expired.</summary>
@@ -121,7 +124,9 @@ internal sealed partial class AuditLog(IConfiguration configuration, ILoggerFact
     [LoggerMessage(41, LogLevel.Information, "Operator at {Address} took a debug bundle")]
     public partial void DebugBundleTaken(IPAddress? address);
 
-    /// <summary>Records a refused call of the admin port; at most one line a second. The route is a pattern, not the requested path.</summary>
+    /// <summary>
+    /// Records a refused call of the admin port; at most one line a second. The route is a pattern, not the requested path.
+    /// </summary>
     [LoggerMessage(39, LogLevel.Warning, "Admin call refused: {Method} {Route} from {Address}: {Reason}")]
     public partial void AdminCallRefused(string method, string route, IPAddress? address, string reason);
 }

@@ -7,7 +7,8 @@ namespace Chat.Telemetry;
 /// Log levels set by an operator at run time, which override the configured ones until they expire or are reset. The audit
 /// log keeps its configured level: it cannot be switched off by a call.
 /// </summary>
-internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<LoggerFilterOptions>, IOptionsChangeTokenSource<LoggerFilterOptions>, IDisposable
+internal sealed class LevelOverrides(TimeProvider time)
+    : IPostConfigureOptions<LoggerFilterOptions>, IOptionsChangeTokenSource<LoggerFilterOptions>, IDisposable
 {
     /// <summary>The maximum number of overrides.</summary>
     public const int MaxOverrides = 20;
@@ -95,7 +96,8 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
                 options.Rules.Add(new LoggerFilterRule(provider, rule.CategoryName, rule.LogLevel, rule.Filter));
             foreach (var one in set)
                 options.Rules.Add(new LoggerFilterRule(provider, CategoryOf(one), one.Level, filter: null));
-            options.Rules.Add(new LoggerFilterRule(provider, Audit, LevelOf(Audit, provider, configured) ?? options.MinLevel, filter: null));
+            options.Rules.Add(
+                new LoggerFilterRule(provider, Audit, LevelOf(Audit, provider, configured) ?? options.MinLevel, filter: null));
         }
     }
 
@@ -116,16 +118,19 @@ internal sealed class LevelOverrides(TimeProvider time) : IPostConfigureOptions<
         .LastOrDefault()?.LogLevel;
 
     // Configured for all providers and more specific than an override: they applied to this provider, and still must.
-    private static IEnumerable<LoggerFilterRule> MoreSpecificRules(string provider, IReadOnlyCollection<LoggerFilterRule> rules, IReadOnlyList<LevelOverride> set) =>
+    private static IEnumerable<LoggerFilterRule> MoreSpecificRules(
+        string provider, IReadOnlyCollection<LoggerFilterRule> rules, IReadOnlyList<LevelOverride> set) =>
         from rule in rules
         where rule.ProviderName is null && rule.CategoryName is not null
         where set.Any(one => Matches(CategoryOf(one), rule.CategoryName!))
         where !rules.Any(own => own.ProviderName == provider && Matches(own.CategoryName, rule.CategoryName!))
         select rule;
 
-    private static bool Matches(string? rule, string category) => rule is null || category.StartsWith(rule, StringComparison.OrdinalIgnoreCase);
+    private static bool Matches(string? rule, string category) =>
+        rule is null || category.StartsWith(rule, StringComparison.OrdinalIgnoreCase);
 
-    private static string? CategoryOf(LevelOverride one) => one.Category.Equals(Default, StringComparison.OrdinalIgnoreCase) ? null : one.Category;
+    private static string? CategoryOf(LevelOverride one) =>
+        one.Category.Equals(Default, StringComparison.OrdinalIgnoreCase) ? null : one.Category;
 
     private void Expire(string category, Entry entry, Action expired)
     {

@@ -52,7 +52,8 @@ internal sealed class RecentLog(TimeProvider time) : ILoggerProvider
         // The factory has applied the level rules already.
         public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             var body = TextLogFormat.Body(formatter(state, exception), exception);
             recent.Add(logLevel, category, eventId, body.Length > MaxEntryLength ? $"{body.AsSpan(0, MaxEntryLength)} …" : body);

@@ -20,7 +20,8 @@ public sealed class ServerMetrics
     public const string UnknownEvent = "unknown";
 
     // From well below a fast commit to the 5 s within which everything is answered.
-    private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] };
+    private static readonly InstrumentAdvice<double> Seconds =
+        new() { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] };
     private static readonly InstrumentAdvice<int> Batches = new() { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256] };
     private readonly Meter meter;
     private readonly Counter<int> closes;
@@ -49,19 +50,24 @@ public sealed class ServerMetrics
         closes = meter.CreateCounter<int>("chat.connections.closed", "{connection}", "Closed connections, by close code.");
         refusedHandshakes = meter.CreateCounter<int>("chat.handshakes.refused", "{handshake}", "Handshakes refused, by reason.");
         limits = meter.CreateCounter<int>("chat.limits.hit", "{hit}", "Times that a limit was enforced, by setting.");
-        refusedTokens = meter.CreateCounter<int>("chat.tokens.refused", "{token}", "Tokens refused, on the socket and over REST, by reason.");
-        events = meter.CreateHistogram("chat.event.duration", "s", "Time to handle a client's event, by event and outcome.", advice: Seconds);
+        refusedTokens =
+            meter.CreateCounter<int>("chat.tokens.refused", "{token}", "Tokens refused, on the socket and over REST, by reason.");
+        events =
+            meter.CreateHistogram("chat.event.duration", "s", "Time to handle a client's event, by event and outcome.", advice: Seconds);
         committed = meter.CreateCounter<int>("chat.messages.committed", "{message}", "Messages stored.");
         repeated = meter.CreateCounter<int>("chat.messages.repeated", "{message}", "Duplicate sends, answered with the stored message.");
         unavailable = meter.CreateCounter<int>("chat.messages.unavailable", "{message}", "Sends answered with UNAVAILABLE.");
-        commits = meter.CreateHistogram("chat.log.commit.duration", "s", "Time of a batch's transaction, from begin to commit.", advice: Seconds);
+        commits =
+            meter.CreateHistogram("chat.log.commit.duration", "s", "Time of a batch's transaction, from begin to commit.", advice: Seconds);
         batches = meter.CreateHistogram("chat.log.batch.size", "{message}", "Messages per transaction.", advice: Batches);
         sendQueues = meter.CreateGauge<int>("chat.send_queue.length", "{event}", "Events queued, over all connections.");
         longestSendQueue = meter.CreateGauge<int>("chat.send_queue.longest", "{event}", "Events queued on the connection with the most.");
         dropped = meter.CreateCounter<int>("chat.send_queue.dropped", "{event}", "Typing and presence events dropped for slow readers.");
-        repairs = meter.CreateCounter<int>("chat.delivery.repaired", "{change}", "Changes missed by live delivery and read from the database, by the check that found them.");
+        repairs = meter.CreateCounter<int>("chat.delivery.repaired", "{change}",
+            "Changes missed by live delivery and read from the database, by the check that found them.");
         interruptions = meter.CreateCounter<int>("chat.redis.interruptions", "{interruption}", "Lost connections to Redis.");
-        transitions = meter.CreateCounter<int>("chat.presence.transitions", "{transition}", "Users who went online or offline, as first noticed by this node.");
+        transitions = meter.CreateCounter<int>(
+            "chat.presence.transitions", "{transition}", "Users who went online or offline, as first noticed by this node.");
         health = meter.CreateGauge<double>("chat.health", "{state}", "State of a readiness check: 1 healthy, 0.5 degraded, 0 unhealthy.");
         clock = meter.CreateGauge<double>("chat.clock.difference", "s", "How far this node's clock is ahead of PostgreSQL's.");
     }
@@ -75,7 +81,8 @@ public sealed class ServerMetrics
         () =>
         {
             var (authenticated, unauthenticated) = count();
-            return (Measurement<int>[])[new(authenticated, new KeyValuePair<string, object?>("state", "authenticated")), new(unauthenticated, new KeyValuePair<string, object?>("state", "unauthenticated"))];
+            return (Measurement<int>[])[new(authenticated, new KeyValuePair<string, object?>("state", "authenticated")),
+                new(unauthenticated, new KeyValuePair<string, object?>("state", "unauthenticated"))];
         },
         "{connection}",
         "Open connections, by authentication.");
@@ -86,18 +93,21 @@ public sealed class ServerMetrics
 
     /// <summary>Observes the number of connections that fit: the setting, or what the file descriptors allow.</summary>
     public void ObserveConnectionLimit(Func<long> limit) =>
-        meter.CreateObservableGauge("chat.connections.limit", limit, "{connection}", "Maximum number of connections, by setting and file descriptors.");
+        meter.CreateObservableGauge(
+            "chat.connections.limit", limit, "{connection}", "Maximum number of connections, by setting and file descriptors.");
 
     /// <summary>Observes how long PostgreSQL and Redis have been unavailable.</summary>
     public void ObserveOutages(Func<TimeSpan> postgres, Func<TimeSpan> redis) => meter.CreateObservableGauge(
         "chat.outage.duration",
-        () => (Measurement<double>[])[new(postgres().TotalSeconds, new KeyValuePair<string, object?>("dependency", "postgres")), new(redis().TotalSeconds, new KeyValuePair<string, object?>("dependency", "redis"))],
+        () => (Measurement<double>[])[new(postgres().TotalSeconds, new KeyValuePair<string, object?>("dependency", "postgres")),
+        new(redis().TotalSeconds, new KeyValuePair<string, object?>("dependency", "redis"))],
         "s",
         "How long a dependency has been unavailable; 0 while it is available.");
 
     /// <summary>Observes the amount of work waiting for a permit of its user.</summary>
     public void ObserveQueuedWork(Func<int> count) =>
-        meter.CreateObservableUpDownCounter("chat.work.waiting", count, "{call}", "REST calls and events waiting for others of the same user.");
+        meter.CreateObservableUpDownCounter(
+            "chat.work.waiting", count, "{call}", "REST calls and events waiting for others of the same user.");
 
     /// <summary>Observes the number of users that this node delivers to.</summary>
     public void ObserveFeeds(Func<int> count) =>
@@ -163,7 +173,8 @@ public sealed class ServerMetrics
     public void RedisConnectionLost() => interruptions.Add(1);
 
     /// <summary>Counts a user who went online or offline.</summary>
-    public void PresenceChanged(bool isOnline) => transitions.Add(1, new KeyValuePair<string, object?>("to", isOnline ? "online" : "offline"));
+    public void PresenceChanged(bool isOnline) =>
+        transitions.Add(1, new KeyValuePair<string, object?>("to", isOnline ? "online" : "offline"));
 
     /// <summary>Records the difference between this node's clock and PostgreSQL's.</summary>
     public void RecordClockDifference(TimeSpan ahead) => clock.Record(ahead.TotalSeconds);

@@ -21,15 +21,18 @@ internal static class TelemetryRegistration
         builder.AddLogFormats();
         var admin = AdminSettings.Of(builder.Configuration.GetSection("Admin"), builder.Environment.IsDevelopment());
         // The environment variables override our service name.
-        var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(Service, serviceInstanceId: NodeName.Own).AddEnvironmentVariableDetector());
+        var telemetry = builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService(Service, serviceInstanceId: NodeName.Own).AddEnvironmentVariableDetector());
         if (admin.Port != 0)
         {
             telemetry.WithMetrics(metrics => Collect(metrics).AddPrometheusExporter());
             builder.Services.AddSingleton<RecentLog>().AddSingleton<ILoggerProvider>(provider => provider.GetRequiredService<RecentLog>());
             builder.Services.AddSingleton<LevelOverrides>();
-            builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(provider => provider.GetRequiredService<LevelOverrides>());
+            builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(
+                provider => provider.GetRequiredService<LevelOverrides>());
             // First, so that the rules added by Defaults, for what must never be logged, still come last.
-            builder.Services.Insert(0, ServiceDescriptor.Singleton<IPostConfigureOptions<LoggerFilterOptions>>(provider => provider.GetRequiredService<LevelOverrides>()));
+            builder.Services.Insert(0, ServiceDescriptor.Singleton<IPostConfigureOptions<LoggerFilterOptions>>(
+                provider => provider.GetRequiredService<LevelOverrides>()));
         }
 
         if (HasEndpoint("METRICS"))
@@ -40,7 +43,8 @@ internal static class TelemetryRegistration
                 .AddSource(Tracing.Name)
                 .AddNpgsql()
                 // A socket's request lasts as long as the socket; its events are traced individually.
-                .AddAspNetCoreInstrumentation(requests => requests.Filter = http => !http.WebSockets.IsWebSocketRequest && !http.Request.Path.StartsWithSegments("/health"))
+                .AddAspNetCoreInstrumentation(requests =>
+                    requests.Filter = http => !http.WebSockets.IsWebSocketRequest && !http.Request.Path.StartsWithSegments("/health"))
                 .AddOtlpExporter());
         }
 
@@ -48,9 +52,11 @@ internal static class TelemetryRegistration
             telemetry.WithLogging(logs => logs.AddOtlpExporter(), options => options.IncludeFormattedMessage = true);
 
         bool HasEndpoint(string signal) =>
-            !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]) || !string.IsNullOrEmpty(builder.Configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"]);
+            !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"])
+                || !string.IsNullOrEmpty(builder.Configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"]);
     }
 
     private static MeterProviderBuilder Collect(MeterProviderBuilder metrics) => metrics
-        .AddMeter(ServerMetrics.MeterName, "Npgsql", "System.Runtime", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel");
+        .AddMeter(
+            ServerMetrics.MeterName, "Npgsql", "System.Runtime", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel");
 }

@@ -28,7 +28,8 @@ internal static class Tracing
         if (!Source.HasListeners())
             return null;
         var all = spans.OfType<Activity>().Select(span => span.Context).ToArray();
-        return all.Length == 0 ? null : Source.StartActivity("log.batch", ActivityKind.Internal, all[0], links: all.Skip(1).Select(context => new ActivityLink(context)));
+        return all.Length == 0 ? null : Source.StartActivity(
+            "log.batch", ActivityKind.Internal, all[0], links: all.Skip(1).Select(context => new ActivityLink(context)));
     }
 
     /// <summary>Starts the span of one message's part of the current transaction, including what follows the commit.</summary>
@@ -42,5 +43,6 @@ internal static class Tracing
     /// <summary>Starts the span of a delivery caused by another node.</summary>
     /// <param name="origin">The other node's span (W3C's traceparent), if any.</param>
     public static Activity? Push(string? origin) =>
-        origin is not null && ActivityContext.TryParse(origin, null, isRemote: true, out var parent) ? Source.StartActivity("message.push", ActivityKind.Consumer, parent) : null;
+        origin is not null && ActivityContext.TryParse(origin, null, isRemote: true, out var parent)
+            ? Source.StartActivity("message.push", ActivityKind.Consumer, parent) : null;
 }

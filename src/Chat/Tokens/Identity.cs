@@ -18,11 +18,13 @@ public sealed record Identity(Guid Id, string? Username, string? DisplayName, st
 
     /// <summary>Reads the claims of a validated token.</summary>
     internal static Identity From(Guid user, ClaimsPrincipal principal, DateTimeOffset issuedAt) =>
-        new(user, Text(principal, "preferred_username", MaxUsername), Text(principal, "name", MaxText), PictureOf(principal)) { IssuedAt = issuedAt };
+        new(user, Text(principal, "preferred_username", MaxUsername), Text(principal, "name", MaxText),
+            PictureOf(principal)) { IssuedAt = issuedAt };
 
     // Claims are untrusted text: what a database or a screen cannot handle counts as absent.
     private static string? Text(ClaimsPrincipal principal, string claim, int maxLength) =>
-        principal.FindFirstValue(claim)?.Trim() is { Length: > 0 } text && text.Length <= maxLength && WireText.IsClean(text) && !HasControls(text) ? text : null;
+        principal.FindFirstValue(claim)?.Trim() is { Length: > 0 } text
+            && text.Length <= maxLength && WireText.IsClean(text) && !HasControls(text) ? text : null;
 
     // Other users' browsers load it: https only, and never a script or data URL.
     private static string? PictureOf(ClaimsPrincipal principal) =>
@@ -35,5 +37,6 @@ public sealed record Identity(Guid Id, string? Username, string? DisplayName, st
 
     // Control characters, and those that change the direction of surrounding text (Unicode's Bidi_Control, 202A–202E and
     // 2066–2069): one user's name must not rearrange another one's screen.
-    private static bool HasControls(string text) => text.Any(unit => char.IsControl(unit) || unit is (>= '\u202A' and <= '\u202E') or (>= '\u2066' and <= '\u2069'));
+    private static bool HasControls(string text) =>
+        text.Any(unit => char.IsControl(unit) || unit is (>= '\u202A' and <= '\u202E') or (>= '\u2066' and <= '\u2069'));
 }

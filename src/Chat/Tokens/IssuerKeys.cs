@@ -31,7 +31,8 @@ internal sealed partial class IssuerKeys : IDisposable
     private readonly IHostEnvironment environment;
     private readonly TimeProvider time;
     private readonly ILogger<IssuerKeys> log;
-    private readonly HttpClient http = new() { MaxResponseContentBufferSize = MaxDocumentBytes, Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+    private readonly HttpClient http =
+        new() { MaxResponseContentBufferSize = MaxDocumentBytes, Timeout = System.Threading.Timeout.InfiniteTimeSpan };
     private readonly Lock gate = new();
     private volatile Published? published;
     private Request? latest;
@@ -73,7 +74,8 @@ internal sealed partial class IssuerKeys : IDisposable
     }
 
     /// <summary>Whether a key with this id is known.</summary>
-    public bool Has(string? keyId) => AreSymmetric || (!string.IsNullOrEmpty(keyId) && published?.Keys.Any(key => key.KeyId == keyId) == true);
+    public bool Has(string? keyId) =>
+        AreSymmetric || (!string.IsNullOrEmpty(keyId) && published?.Keys.Any(key => key.KeyId == keyId) == true);
 
     /// <summary>Fetches the keys, unless that has succeeded before.</summary>
     /// <returns>Whether keys are available.</returns>
@@ -110,7 +112,8 @@ internal sealed partial class IssuerKeys : IDisposable
         {
             if (latest is null || latest.Answer.IsCompleted)
             {
-                var delay = latest is null ? TimeSpan.Zero : (backOff > TimeSpan.Zero ? backOff : RetryDelay) - time.GetElapsedTime(endedAt);
+                var delay = latest is null
+                    ? TimeSpan.Zero : (backOff > TimeSpan.Zero ? backOff : RetryDelay) - time.GetElapsedTime(endedAt);
                 latest = new Request();
                 latest.Answer = FetchOnceAsync(latest, delay);
             }
@@ -130,7 +133,8 @@ internal sealed partial class IssuerKeys : IDisposable
         {
             using var deadline = new CancellationTokenSource(Timeout, time);
             var metadata = $"{settings.Authority!.TrimEnd('/')}/.well-known/openid-configuration";
-            var configuration = await OpenIdConnectConfigurationRetriever.GetAsync(metadata, new Documents(http, environment), deadline.Token);
+            var configuration =
+                await OpenIdConnectConfigurationRetriever.GetAsync(metadata, new Documents(http, environment), deadline.Token);
             if (configuration.SigningKeys.Count > 0)
                 published = new Published([.. configuration.SigningKeys], time.GetTimestamp());
             else
@@ -206,7 +210,9 @@ internal sealed partial class IssuerKeys : IDisposable
         public long StartedAt { get; set; }
     }
 
-    /// <summary>Fetches the issuer's documents, over a connection that cannot be tampered with; the metadata names the keys' address.</summary>
+    /// <summary>
+    /// Fetches the issuer's documents, over a connection that cannot be tampered with; the metadata names the keys' address.
+    /// </summary>
     private sealed class Documents(HttpClient http, IHostEnvironment environment) : IDocumentRetriever
     {
         public async Task<string> GetDocumentAsync(string address, CancellationToken cancel) =>

@@ -30,7 +30,9 @@ public sealed class JwtSettings
     /// <summary>The required <c>aud</c>.</summary>
     public string? Audience { get; set; }
 
-    /// <summary>Which <c>sub</c> claims are accepted: <c>uuid</c>, the default, or <c>any</c>; see <see cref="Tokens.SubjectMapper"/>.</summary>
+    /// <summary>
+    /// Which <c>sub</c> claims are accepted: <c>uuid</c>, the default, or <c>any</c>; see <see cref="Tokens.SubjectMapper"/>.
+    /// </summary>
     public string? Subjects { get; set; }
 
     /// <summary>The namespace of name-based user ids, a UUID; by default derived from <see cref="Issuer"/>.</summary>
@@ -41,7 +43,8 @@ public sealed class JwtSettings
     internal SymmetricSecurityKey SigningKey => KeyOf(Key!);
 
     /// <summary>The shared keys, the current one first; empty if an authority publishes its own.</summary>
-    internal IReadOnlyList<SecurityKey> SharedKeys => [.. new[] { Key, PreviousKey }.Where(key => !string.IsNullOrEmpty(key)).Select(key => KeyOf(key!))];
+    internal IReadOnlyList<SecurityKey> SharedKeys =>
+        [.. new[] { Key, PreviousKey }.Where(key => !string.IsNullOrEmpty(key)).Select(key => KeyOf(key!))];
 
     /// <summary>Returns the missing or weak settings, one line each; empty if valid.</summary>
     /// <param name="isDevelopment">Whether an issuer may be reached without encryption at any address.</param>

@@ -23,7 +23,8 @@ internal sealed class SubjectMapper(IOptions<JwtSettings> settings)
 
     // RFC 9562, 6.6: the namespace of URLs.
     private static readonly Guid Urls = new("6ba7b811-9dad-11d1-80b4-00c04fd430c8");
-    private readonly Guid installation = Guid.TryParse(settings.Value.SubjectNamespace, out var space) ? space : NameIn(Urls, settings.Value.Issuer ?? "");
+    private readonly Guid installation = Guid.TryParse(settings.Value.SubjectNamespace, out var space)
+        ? space : NameIn(Urls, settings.Value.Issuer ?? "");
 
     /// <summary>Returns the user named by a token's claims; null if there is none.</summary>
     public Guid? UserOf(ClaimsPrincipal principal)
@@ -40,7 +41,8 @@ internal sealed class SubjectMapper(IOptions<JwtSettings> settings)
             return isUuid ? id : null;
         if (isUuid && id.Version != NameBased)
             return id;
-        return !string.IsNullOrWhiteSpace(subject) && subject.Length <= MaxLength && WireText.IsClean(subject) ? NameIn(installation, subject) : null;
+        return !string.IsNullOrWhiteSpace(subject) && subject.Length <= MaxLength && WireText.IsClean(subject)
+            ? NameIn(installation, subject) : null;
     }
 
     /// <summary>Returns the name-based UUID of a name in a namespace.</summary>

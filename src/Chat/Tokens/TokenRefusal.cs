@@ -76,7 +76,8 @@ public sealed record TokenRefusal(RefusalReason Reason, string Issuer, string Ke
     private const int MaxShown = 64;
     private const string None = "-";
 
-    internal static TokenRefusal Of(RefusalReason reason, JsonWebToken? token) => new(reason, Shown(token, read => read.Issuer), Shown(token, read => read.Kid));
+    internal static TokenRefusal Of(RefusalReason reason, JsonWebToken? token) =>
+        new(reason, Shown(token, read => read.Issuer), Shown(token, read => read.Kid));
 
     /// <summary>The reason as reported to clients.</summary>
     internal TokenFault Fault => Reason == RefusalReason.Expired ? TokenFault.TokenExpired : TokenFault.TokenInvalid;
@@ -89,7 +90,8 @@ public sealed record TokenRefusal(RefusalReason Reason, string Issuer, string Ke
         {
             text = token is null ? null : field(token);
         }
-        catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidOperationException or JsonException or SecurityTokenException)
+        catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidOperationException or JsonException
+            or SecurityTokenException)
         {
             // The field's type is not the one that the library expects.
         }

@@ -19,7 +19,8 @@ internal static class TokenRegistration
         // AddAuthentication().AddJwtBearer() without data protection: no keys on disk are needed.
         services.AddWebEncoders();
         services.AddAuthenticationCore(options => options.DefaultScheme = JwtBearerDefaults.AuthenticationScheme);
-        new AuthenticationBuilder(services).AddScheme<JwtBearerOptions, JwtBearerHandler>(JwtBearerDefaults.AuthenticationScheme, null, _ => { });
+        new AuthenticationBuilder(services).AddScheme<JwtBearerOptions, JwtBearerHandler>(
+            JwtBearerDefaults.AuthenticationScheme, null, _ => { });
         services.AddSingleton<IPostConfigureOptions<JwtBearerOptions>, JwtBearerPostConfigureOptions>();
         services.AddAuthorization();
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
@@ -71,7 +72,8 @@ internal static class TokenRegistration
             context.Fail(result.Failure!);
             // An unneeded token refuses nothing; the socket audits its own.
             if (isRequired)
-                audit.RequestRefused($"{refusal.Fault}", RouteOf(http), $"{http.Connection.RemoteIpAddress}", $"{refusal.Reason}", refusal.Issuer, refusal.KeyId);
+                audit.RequestRefused($"{refusal.Fault}", RouteOf(http), $"{http.Connection.RemoteIpAddress}", $"{refusal.Reason}",
+                    refusal.Issuer, refusal.KeyId);
         }
         else
             context.Fail(new IssuerUnavailableException());

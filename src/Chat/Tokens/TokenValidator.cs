@@ -39,7 +39,8 @@ internal sealed class TokenValidator
     private readonly ServerMetrics metrics;
     private readonly TimeProvider time;
 
-    public TokenValidator(IOptions<JwtSettings> settings, IssuerKeys keys, SubjectMapper subjects, ITokenRevocations revocations, IssuerClock clock, ServerMetrics metrics, TimeProvider time)
+    public TokenValidator(IOptions<JwtSettings> settings, IssuerKeys keys, SubjectMapper subjects, ITokenRevocations revocations,
+        IssuerClock clock, ServerMetrics metrics, TimeProvider time)
     {
         this.keys = keys;
         this.subjects = subjects;
@@ -83,7 +84,8 @@ internal sealed class TokenValidator
         var read = (JsonWebToken)result.SecurityToken;
         var claims = result.ClaimsIdentity;
         if (subjects.UserOf(new ClaimsPrincipal(claims)) is not { } userId)
-            return Refused(RefusalReason.BadSubject, read, new TokenRefusedException(RefusalReason.BadSubject, "The sub claim is missing or invalid."));
+            return Refused(RefusalReason.BadSubject, read,
+                new TokenRefusedException(RefusalReason.BadSubject, "The sub claim is missing or invalid."));
         var issuedAt = IssuedAtOf(read) ?? default;
         if (revocations.IsRevoked(userId, issuedAt))
             return Refused(RefusalReason.Revoked, read, new TokenRefusedException(RefusalReason.Revoked, "The token was revoked."));
@@ -93,7 +95,8 @@ internal sealed class TokenValidator
         claims.TryRemoveClaim(claims.FindFirst("sub"));
         claims.AddClaim(new Claim("sub", userId.ToString()));
         var principal = new ClaimsPrincipal(claims);
-        return new TokenReadResult(Identity.From(userId, principal, issuedAt), issuedAt, ExpiryOf(read), null) { ShownAt = time.GetUtcNow(), Principal = principal };
+        return new TokenReadResult(Identity.From(userId, principal, issuedAt), issuedAt, ExpiryOf(read), null) { ShownAt = time.GetUtcNow(),
+            Principal = principal };
     }
 
     /// <summary>Whether a token has been revoked since it was accepted.</summary>
@@ -119,7 +122,8 @@ internal sealed class TokenValidator
         SecurityTokenInvalidAudienceException => RefusalReason.WrongAudience,
         SecurityTokenInvalidTypeException => RefusalReason.WrongType,
         // The library tries every key and reports only that none matched.
-        SecurityTokenInvalidAlgorithmException or SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException => result.TokenOnFailedValidation switch
+        SecurityTokenInvalidAlgorithmException or SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException =>
+            result.TokenOnFailedValidation switch
         {
             JsonWebToken token when !rules.ValidAlgorithms.Contains(token.Alg) => RefusalReason.WrongAlgorithm,
             JsonWebToken token when !keys.Has(token.Kid) => RefusalReason.UnknownKey,
@@ -163,7 +167,8 @@ internal sealed class TokenValidator
     private static DateTimeOffset? IssuedAtOf(JsonWebToken token)
     {
         if (!token.TryGetClaim("iat", out var claim)
-            || claim.ValueType is not (ClaimValueTypes.Integer or ClaimValueTypes.Integer32 or ClaimValueTypes.Integer64 or ClaimValueTypes.Double)
+            || claim.ValueType is not (ClaimValueTypes.Integer or ClaimValueTypes.Integer32 or ClaimValueTypes.Integer64
+                or ClaimValueTypes.Double)
             || !double.TryParse(claim.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds))
             return null;
         return seconds <= 0 ? DateTimeOffset.UnixEpoch

@@ -32,7 +32,8 @@ internal sealed class Attack : IDisposable
         http = new HttpClient(new SocketsHttpHandler
         {
             UseProxy = false,
-            ConnectCallback = async (_, cancellation) => new NetworkStream(await RawSocket.ConnectAsync(node.Port, Home, cancellation: cancellation), ownsSocket: true),
+            ConnectCallback = async (_, cancellation) =>
+                new NetworkStream(await RawSocket.ConnectAsync(node.Port, Home, cancellation: cancellation), ownsSocket: true),
         })
         {
             BaseAddress = node.Address,
@@ -45,15 +46,18 @@ internal sealed class Attack : IDisposable
     public string Token { get; }
 
     /// <summary>The worker of each outcome.</summary>
-    public string Outcome => string.Join(", ", counts.OrderBy(count => count.Key, StringComparer.Ordinal).Select(count => $"{count.Value} {count.Key}"));
+    public string Outcome =>
+        string.Join(", ", counts.OrderBy(count => count.Key, StringComparer.Ordinal).Select(count => $"{count.Value} {count.Key}"));
 
     /// <summary>Opens conversations with users who do not exist.</summary>
     public async Task<IReadOnlyList<Guid>> OpenConversationsAsync(int people)
     {
         var opened = new ConcurrentBag<Guid>();
-        await Parallel.ForEachAsync(Enumerable.Range(0, people), new ParallelOptions { MaxDegreeOfParallelism = Openers }, async (_, cancellation) =>
+        await Parallel.ForEachAsync(
+            Enumerable.Range(0, people), new ParallelOptions { MaxDegreeOfParallelism = Openers }, async (_, cancellation) =>
         {
-            using var answer = await http.PostAsJsonAsync(new Uri("/chat/conversations", UriKind.Relative), new { userId = Guid.NewGuid() }, cancellation);
+            using var answer =
+                await http.PostAsJsonAsync(new Uri("/chat/conversations", UriKind.Relative), new { userId = Guid.NewGuid() }, cancellation);
             answer.EnsureSuccessStatusCode();
             opened.Add((await answer.Content.ReadFromJsonAsync<JsonElement>(cancellation)).GetProperty("id").GetGuid());
         });
@@ -62,11 +66,14 @@ internal sealed class Attack : IDisposable
 
     /// <summary>Sends this many messages to each conversation.</summary>
     public Task FillAsync(IReadOnlyList<Guid> conversations, int messages, string content) => Parallel.ForEachAsync(
-        conversations.SelectMany(conversation => Enumerable.Repeat(conversation, messages)), new ParallelOptions { MaxDegreeOfParallelism = Openers }, async (conversation, cancellation) =>
+        conversations.SelectMany(conversation => Enumerable.Repeat(conversation, messages)),
+        new ParallelOptions { MaxDegreeOfParallelism = Openers }, async (conversation, cancellation) =>
         {
             // Written by hand: escaped JSON would exceed the body limit.
-            using var body = new StringContent($$"""{"content":"{{content}}","tempId":"{{Guid.NewGuid()}}"}""", Encoding.UTF8, "application/json");
-            using var answer = await http.PostAsync(new Uri($"/chat/conversations/{conversation}/messages", UriKind.Relative), body, cancellation);
+            using var body =
+                new StringContent($$"""{"content":"{{content}}","tempId":"{{Guid.NewGuid()}}"}""", Encoding.UTF8, "application/json");
+            using var answer =
+                await http.PostAsync(new Uri($"/chat/conversations/{conversation}/messages", UriKind.Relative), body, cancellation);
             answer.EnsureSuccessStatusCode();
         });
 
@@ -75,7 +82,8 @@ internal sealed class Attack : IDisposable
     /// <param name="interval">The minimum duration of one iteration.</param>
     /// <param name="actAsync">The action of the worker with this index; returns the outcome to count.</param>
     /// <param name="stop">Ends the attack.</param>
-    public Task RepeatAsync(int concurrency, TimeSpan interval, Func<int, CancellationToken, Task<string>> actAsync, CancellationToken stop) =>
+    public Task RepeatAsync(
+        int concurrency, TimeSpan interval, Func<int, CancellationToken, Task<string>> actAsync, CancellationToken stop) =>
         Task.WhenAll(Enumerable.Range(0, concurrency).Select(worker => Task.Run(async () =>
         {
             while (!stop.IsCancellationRequested)
@@ -90,7 +98,8 @@ internal sealed class Attack : IDisposable
                     Count("running at the end");
                     return;
                 }
-                catch (Exception failure) when (failure is SocketException or IOException or HttpRequestException or OperationCanceledException)
+                catch (Exception failure) when (failure is SocketException or IOException or HttpRequestException
+                    or OperationCanceledException)
                 {
                     Count("connection lost");
                 }
@@ -112,7 +121,8 @@ internal sealed class Attack : IDisposable
     {
         using var timeout = Within(Timeout, stop);
         using var socket = await OpenAsync(Token, timeout.Token);
-        return socket is null ? "rejected" : await RawSocket.ReadUntilAsync(socket, ["auth_success"], timeout.Token) is null ? "closed by the node" : "signed in";
+        return socket is null ? "rejected"
+            : await RawSocket.ReadUntilAsync(socket, ["auth_success"], timeout.Token) is null ? "closed by the node" : "signed in";
     }
 
     /// <summary>Signs in, sends, and reads a little at a time for as long as the node tolerates it.</summary>

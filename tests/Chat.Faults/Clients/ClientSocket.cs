@@ -54,7 +54,8 @@ internal sealed class ClientSocket : IDisposable
 
     /// <summary>Opens a socket; null if the node rejects it.</summary>
     public static async Task<ClientSocket?> OpenAsync(
-        ChatNode node, HttpMessageInvoker http, string name, User user, string token, IReadOnlyDictionary<Guid, long> start, long began, Action<Message, TimeSpan> taken, TimeSpan timeout)
+        ChatNode node, HttpMessageInvoker http, string name, User user, string token, IReadOnlyDictionary<Guid, long> start, long began,
+        Action<Message, TimeSpan> taken, TimeSpan timeout)
     {
         var opening = Stopwatch.GetElapsedTime(began);
         var socket = new ClientWebSocket();
@@ -96,7 +97,8 @@ internal sealed class ClientSocket : IDisposable
     }
 
     /// <summary>Sends a request and waits for all parts of the reply; returns those received if it stays incomplete.</summary>
-    public async Task<IReadOnlyList<ReceivedFrame>> CollectAsync(string type, object payload, Func<ReceivedFrame, bool> isLast, TimeSpan timeout)
+    public async Task<IReadOnlyList<ReceivedFrame>> CollectAsync(
+        string type, object payload, Func<ReceivedFrame, bool> isLast, TimeSpan timeout)
     {
         var id = $"q{Interlocked.Increment(ref lastId)}";
         var parts = new ConcurrentQueue<ReceivedFrame>();
@@ -123,7 +125,8 @@ internal sealed class ClientSocket : IDisposable
             var parts = await CollectAsync("sync", new { conversations = seen }, frame => frame.Type != "sync.conversation", timeout);
             if (parts is not [.., { Type: "sync.done" }])
                 return false;
-            var found = parts.SkipLast(1).SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).ToArray();
+            var found =
+                parts.SkipLast(1).SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).ToArray();
             lock (gate)
                 CaughtUp.AddRange(found);
             foreach (var message in found)
@@ -146,7 +149,8 @@ internal sealed class ClientSocket : IDisposable
             await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
             await Ended.WaitAsync(TimeSpan.FromSeconds(10));
         }
-        catch (Exception gone) when (gone is WebSocketException or TimeoutException or ObjectDisposedException or InvalidOperationException or IOException)
+        catch (Exception gone) when (gone is WebSocketException or TimeoutException or ObjectDisposedException or InvalidOperationException
+            or IOException)
         {
             socket.Abort();
         }
@@ -193,7 +197,8 @@ internal sealed class ClientSocket : IDisposable
         {
             await socket.SendAsync(bytes, WebSocketMessageType.Text, true, CancellationToken.None);
         }
-        catch (Exception broken) when (broken is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
+        catch (Exception broken) when (broken is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException
+            or OperationCanceledException)
         {
             // Callers that wait for a reply get the close of the socket instead.
             socket.Abort();
@@ -233,7 +238,8 @@ internal sealed class ClientSocket : IDisposable
             if (socket.State == WebSocketState.CloseReceived)
                 await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
         }
-        catch (Exception broken) when (broken is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
+        catch (Exception broken) when (broken is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException
+            or OperationCanceledException)
         {
             Close(Now - Notice);
         }

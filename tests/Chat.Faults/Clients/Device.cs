@@ -110,7 +110,8 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
 
         while (!load.HasGivenUp)
         {
-            var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now, ConversationId = person.Conversation.Id, Content = content, TempId = saying.TempId };
+            var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now,
+                ConversationId = person.Conversation.Id, Content = content, TempId = saying.TempId };
             var done = mayCall && random.Next(25) == 0 ? await CallAsync(asked) : await AskAsync(asked);
             if (done?.Acked is { } message)
             {
@@ -131,7 +132,8 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
     /// <summary>Makes one attempt to send, under the caller's tempId.</summary>
     public Task<Operation?> TryAsync(string content, string tempId, bool overRest)
     {
-        var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now, ConversationId = person.Conversation.Id, Content = content, TempId = tempId };
+        var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now,
+            ConversationId = person.Conversation.Id, Content = content, TempId = tempId };
         return overRest ? CallAsync(asked) : AskAsync(asked);
     }
 
@@ -146,7 +148,8 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         Dictionary<Guid, long> start;
         lock (gate)
             start = new(held) { [person.Conversation.Id] = held.GetValueOrDefault(person.Conversation.Id) };
-        var socket = await ClientSocket.OpenAsync(load.Nodes[node], load.Handshakes, $"{name}#{++lastLine}@{node}", person.User, person.Token, start, load.Began, Take, Timeout);
+        var socket = await ClientSocket.OpenAsync(
+            load.Nodes[node], load.Handshakes, $"{name}#{++lastLine}@{node}", person.User, person.Token, start, load.Began, Take, Timeout);
         if (socket is not null)
             Sockets.Add(socket);
         return socket;
@@ -175,11 +178,13 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
     {
         if (await SocketAsync() is not { } socket)
             return null;
-        var (answer, start) = await socket.AskAsync("message.send", new { conversationId = asked.ConversationId, content = asked.Content, tempId = asked.TempId }, Timeout);
+        var (answer, start) = await socket.AskAsync(
+            "message.send", new { conversationId = asked.ConversationId, content = asked.Content, tempId = asked.TempId }, Timeout);
         // Like a real client: an unresponsive connection is dropped.
         if (answer is null && socket.Closing is null)
             socket.Cut();
-        return load.Note(asked with { Connection = socket.Name, Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
+        return load.Note(asked with { Connection = socket.Name, Start = start,
+            Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
     }
 
     private async Task<Operation?> CallAsync(Operation asked)
@@ -187,12 +192,14 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         try
         {
             var path = $"/chat/conversations/{person.Conversation.Id}/messages";
-            using var response = await load.CallAsync(person, load.Nodes[random.Next(load.Nodes.Count)], HttpMethod.Post, path, new { content = asked.Content, tempId = asked.TempId });
+            using var response = await load.CallAsync(person, load.Nodes[random.Next(load.Nodes.Count)], HttpMethod.Post, path,
+                new { content = asked.Content, tempId = asked.TempId });
             var body = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync()).RootElement;
             return load.Note(asked with
             {
                 Response = response.IsSuccessStatusCode
-                    ? new Response(load.Now, "message.sent", JsonSerializer.SerializeToElement(new { tempId = asked.TempId, message = body }))
+                    ? new Response(
+                        load.Now, "message.sent", JsonSerializer.SerializeToElement(new { tempId = asked.TempId, message = body }))
                     : new Response(load.Now, "error", body),
             });
         }
@@ -210,7 +217,8 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         var upTo = HeldUpTo;
         if (upTo == 0 || await SocketAsync() is not { } socket)
             return;
-        var asked = new Operation { Request = Request.Read, UserId = person.User.Id, Connection = socket.Name, Start = default, ConversationId = person.Conversation.Id, UpTo = upTo };
+        var asked = new Operation { Request = Request.Read, UserId = person.User.Id, Connection = socket.Name, Start = default,
+            ConversationId = person.Conversation.Id, UpTo = upTo };
         var (answer, start) = await socket.AskAsync("message.read", new { conversationId = asked.ConversationId, upTo }, Timeout);
         load.Note(asked with { Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
     }
@@ -241,7 +249,8 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         return null;
     }
 
-    private Task PauseAsync(TimeSpan about) => Task.Delay(TimeSpan.FromTicks(Math.Min(LongestPause.Ticks, (long)(about.Ticks * (0.5 + Random.Shared.NextDouble())))));
+    private Task PauseAsync(TimeSpan about) =>
+        Task.Delay(TimeSpan.FromTicks(Math.Min(LongestPause.Ticks, (long)(about.Ticks * (0.5 + Random.Shared.NextDouble())))));
 
     private void Take(Message message, TimeSpan at)
     {

@@ -16,7 +16,8 @@ internal static class RawSocket
     /// <param name="from">The client's address, any of 127.0.0.0/8.</param>
     /// <param name="receiveBuffer">The receive buffer in bytes, for a client that does not read; null for the system default.</param>
     /// <param name="cancellation">Cancels the attempt.</param>
-    public static async Task<TcpSocket> ConnectAsync(int port, IPAddress? from = null, int? receiveBuffer = null, CancellationToken cancellation = default)
+    public static async Task<TcpSocket> ConnectAsync(
+        int port, IPAddress? from = null, int? receiveBuffer = null, CancellationToken cancellation = default)
     {
         var socket = new TcpSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
@@ -44,7 +45,8 @@ internal static class RawSocket
 
     /// <summary>Reads until one of these texts has arrived.</summary>
     /// <returns>The text; null if the node closed the connection first.</returns>
-    public static async Task<string?> ReadUntilAsync(TcpSocket socket, IReadOnlyList<string> texts, CancellationToken cancellation = default)
+    public static async Task<string?> ReadUntilAsync(
+        TcpSocket socket, IReadOnlyList<string> texts, CancellationToken cancellation = default)
     {
         var buffer = new byte[Part];
         var read = "";

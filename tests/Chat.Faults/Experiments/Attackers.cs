@@ -33,15 +33,18 @@ internal static class Attackers
             run,
             new Plan { Nodes = 1, Node = Openings },
             attack => attack.OpenConversationsAsync(run.Sized(2000, 20_000)),
-            (attack, enough) => attack.RepeatAsync(64, TimeSpan.Zero, (number, stop) => attack.CallAsync(calls[number % calls.Length], stop), enough));
+            (attack, enough) =>
+                attack.RepeatAsync(64, TimeSpan.Zero, (number, stop) => attack.CallAsync(calls[number % calls.Length], stop), enough));
     }
 
     /// <summary>A user requests more than fits in memory on many sockets, and hardly reads it.</summary>
     public static Task SyncsAsync(ExperimentRun run) => AttackAsync(
         run,
         new Plan { Nodes = 1, Node = Openings },
-        async attack => await attack.FillAsync(await attack.OpenConversationsAsync(run.Sized(8, 20)), 201, string.Concat(Enumerable.Repeat("😀", Longest))),
-        (attack, enough) => attack.RepeatAsync(30, TimeSpan.FromSeconds(1), (_, stop) => attack.ReadSlowlyAsync("""{"type":"sync","payload":{"conversations":{}}}""", stop), enough));
+        async attack => await attack.FillAsync(
+            await attack.OpenConversationsAsync(run.Sized(8, 20)), 201, string.Concat(Enumerable.Repeat("😀", Longest))),
+        (attack, enough) => attack.RepeatAsync(30, TimeSpan.FromSeconds(1),
+        (_, stop) => attack.ReadSlowlyAsync("""{"type":"sync","payload":{"conversations":{}}}""", stop), enough));
 
     /// <summary>An unauthenticated client sends frames that close its socket, and does not answer the close.</summary>
     public static Task FramesAsync(ExperimentRun run)
@@ -52,7 +55,8 @@ internal static class Attackers
             run,
             new Plan { Nodes = 1 },
             _ => Task.CompletedTask,
-            (attack, enough) => attack.RepeatAsync(150, TimeSpan.FromSeconds(1), (number, stop) => attack.SendAndWaitAsync(null, frames[number % frames.Length], stop), enough),
+            (attack, enough) => attack.RepeatAsync(150, TimeSpan.FromSeconds(1),
+            (number, stop) => attack.SendAndWaitAsync(null, frames[number % frames.Length], stop), enough),
             mostCores: 0.5);
     }
 
@@ -63,9 +67,11 @@ internal static class Attackers
         _ => Task.CompletedTask,
         (attack, enough) => Task.WhenAll(
             attack.RepeatAsync(1300, TimeSpan.FromSeconds(1), (_, stop) => attack.StaySilentAsync(stop), enough),
-            attack.RepeatAsync(320, TimeSpan.FromSeconds(1), (number, stop) => attack.SendAndWaitAsync(number % 2 == 0 ? null : "no.token.at.all", [], stop), enough)));
+            attack.RepeatAsync(320, TimeSpan.FromSeconds(1),
+            (number, stop) => attack.SendAndWaitAsync(number % 2 == 0 ? null : "no.token.at.all", [], stop), enough)));
 
-    private static async Task AttackAsync(ExperimentRun run, Plan plan, Func<Attack, Task> prepareAsync, Func<Attack, CancellationToken, Task> attackAsync, double? mostCores = null)
+    private static async Task AttackAsync(ExperimentRun run, Plan plan, Func<Attack, Task> prepareAsync,
+        Func<Attack, CancellationToken, Task> attackAsync, double? mostCores = null)
     {
         await using var cluster = await run.StartAsync(plan);
         using var attack = new Attack(cluster.Nodes[0]);
@@ -107,13 +113,16 @@ internal static class Attackers
 
         var (slowestBefore, _, _) = newcomers.Seen(calm.From, calm.To);
         var (slowest, tries, refused) = newcomers.Seen(attacked.From, attacked.To);
-        run.Note("their sign-ins", string.Create(CultureInfo.InvariantCulture, $"{slowestBefore.TotalMilliseconds:0} ms before, {slowest.TotalMilliseconds:0} ms meanwhile"));
+        run.Note("their sign-ins", string.Create(
+            CultureInfo.InvariantCulture, $"{slowestBefore.TotalMilliseconds:0} ms before, {slowest.TotalMilliseconds:0} ms meanwhile"));
         run.Expect(slowest < Bearable(SignIn, slowestBefore), $"another user's sign-in took {slowest.TotalSeconds:0.0} s");
         run.Expect(tries > 0 && refused == 0, $"{refused} of {tries} sign-ins of others were refused");
 
-        run.Note("processor", string.Create(CultureInfo.InvariantCulture, $"{calm.Cores:0.00} cores before, {attacked.Cores:0.00} meanwhile"));
+        run.Note(
+            "processor", string.Create(CultureInfo.InvariantCulture, $"{calm.Cores:0.00} cores before, {attacked.Cores:0.00} meanwhile"));
         if (mostCores is { } most)
-            run.Expect(attacked.Cores - calm.Cores < most, string.Create(CultureInfo.InvariantCulture, $"the attacker kept {attacked.Cores - calm.Cores:0.0} cores busy"));
+            run.Expect(attacked.Cores - calm.Cores < most,
+                string.Create(CultureInfo.InvariantCulture, $"the attacker kept {attacked.Cores - calm.Cores:0.0} cores busy"));
     }
 
     // On a busy machine they have waited before.

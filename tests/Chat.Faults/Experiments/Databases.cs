@@ -190,7 +190,8 @@ internal static class Databases
         await run.JudgeAsync(cluster, load, watcher, recoversWithin: Back);
         run.ExpectCalm(watcher, load);
         run.ExpectUnready(watcher, "postgres");
-        run.Expect(run.Figures.LatestBeyondFaultsSeconds <= Back.TotalSeconds, $"something arrived {run.Figures.LatestBeyondFaultsSeconds:0.0} s after its ack and the end of the fault");
+        run.Expect(run.Figures.LatestBeyondFaultsSeconds <= Back.TotalSeconds,
+            $"something arrived {run.Figures.LatestBeyondFaultsSeconds:0.0} s after its ack and the end of the fault");
         run.Expect(load.Refused > 0, "nothing was answered UNAVAILABLE: the database was available");
     }
 }

@@ -24,7 +24,8 @@ internal static class Failpoints
             run.Heal(load);
             var tries = load.Tries(saying.TempId);
             run.Expect(saying.Acked is not null, "the last words never got an answer");
-            run.Expect(isAnswered ? tries.Count == 1 : tries.Count > 1 && tries[0].Response is null, $"the node crashed at another point: {string.Join("; ", tries)}");
+            run.Expect(isAnswered ? tries.Count == 1 : tries.Count > 1 && tries[0].Response is null,
+                $"the node crashed at another point: {string.Join("; ", tries)}");
             await run.GoOnAsync(1, 3);
 
             // Fetched by sequence number, within five seconds of the commit, on every other device that stayed connected.
@@ -36,7 +37,8 @@ internal static class Failpoints
             {
                 await Task.Delay(TimeSpan.FromSeconds(5));
                 late = load.Devices.Where(other => other.Person.Conversation == device.Person.Conversation)
-                    .Select(other => other.Arrivals.TryGetValue(saying.MessageId ?? Guid.Empty, out var at) ? at - asked : TimeSpan.MaxValue).Max();
+                    .Select(other =>
+                        other.Arrivals.TryGetValue(saying.MessageId ?? Guid.Empty, out var at) ? at - asked : TimeSpan.MaxValue).Max();
             }
 
             run.Note("last words arrived after", late == TimeSpan.MaxValue ? TimeSpan.FromSeconds(999) : late);

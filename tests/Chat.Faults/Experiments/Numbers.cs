@@ -63,22 +63,28 @@ internal static class Numbers
 
         async Task Expect(ChatNode node, string what, string conversations, string end, long messages)
         {
-            using var socket = await ClientSocket.OpenAsync(node, load.Handshakes, what, person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
+            using var socket = await ClientSocket.OpenAsync(
+                node, load.Handshakes, what, person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
                 ?? throw new InvalidOperationException($"{node.Name} takes no connection.");
             var (found, last) = (0, "nothing");
             for (var seen = conversations; ;)
             {
-                var parts = await socket.CollectAsync("sync", JsonDocument.Parse($$"""{"conversations":{{seen}}}""").RootElement, frame => frame.Type != "sync.conversation", Timeout);
+                var parts = await socket.CollectAsync("sync", JsonDocument.Parse($$"""{"conversations":{{seen}}}""").RootElement,
+                    frame => frame.Type != "sync.conversation", Timeout);
                 var all = parts.Where(part => part.Type == "sync.conversation").ToArray();
                 found += all.Sum(part => part.Payload.GetProperty("messages").GetArrayLength());
-                last = parts is [.., { } final] ? final.Type == "error" ? final.Payload.GetProperty("code").GetString()! : final.Type : "nothing";
-                run.Expect(!all.SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read).Any(message => message.ConversationId != conversation), $"sync ({what}) showed what is somebody else's");
+                last = parts is [.., { } final]
+                    ? final.Type == "error" ? final.Payload.GetProperty("code").GetString()! : final.Type : "nothing";
+                run.Expect(!all.SelectMany(part => part.Payload.GetProperty("messages").EnumerateArray()).Select(Message.Read)
+                    .Any(message => message.ConversationId != conversation), $"sync ({what}) showed what is somebody else's");
                 if (!all.Any(part => part.Payload.GetProperty("hasMore").GetBoolean()))
                     break;
-                seen = Seen(conversation, $"{all[^1].Payload.GetProperty("messages").EnumerateArray().Last().GetProperty("changedSeq").GetInt64()}");
+                seen = Seen(conversation,
+                    $"{all[^1].Payload.GetProperty("messages").EnumerateArray().Last().GetProperty("changedSeq").GetInt64()}");
             }
 
-            run.Expect(last == end && found == messages, $"sync ({what}, {node.Name}) gave {found} messages and {last}, not {messages} and {end}");
+            run.Expect(
+                last == end && found == messages, $"sync ({what}, {node.Name}) gave {found} messages and {last}, not {messages} and {end}");
             await socket.LeaveAsync();
         }
     }
@@ -105,7 +111,8 @@ internal static class Numbers
         }
 
         await run.JudgeAsync(cluster, load);
-        run.Expect(load.Closes.Keys.All(code => code is 1012 or 1006), $"a wrong clock closed connections: {string.Join(", ", load.Closes)}");
+        run.Expect(
+            load.Closes.Keys.All(code => code is 1012 or 1006), $"a wrong clock closed connections: {string.Join(", ", load.Closes)}");
     }
 
     private static string Seen(Guid conversation, string number) => $$"""{"{{conversation}}":{{number}}}""";

@@ -37,10 +37,12 @@ internal static class Peers
                 await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(i => talking.SayAsync($"{text} {talking.Said.Count} {i}")));
             run.Note("closed after", Stopwatch.GetElapsedTime(stopped));
             var left = await Wait.HoldsAsync(TimeSpan.FromSeconds(20), () => Task.FromResult(ports.TrueForAll(IsCut)));
-            run.Expect(left is not null, $"{ports.Count(port => !IsCut(port))} of {readers.Count} devices that do not read were not closed");
+            run.Expect(
+                left is not null, $"{ports.Count(port => !IsCut(port))} of {readers.Count} devices that do not read were not closed");
             var after = cluster.Nodes[0].Footprint;
             run.Note("memory", $"+{after.ResidentMegabytes - before.ResidentMegabytes} MB");
-            run.Expect(after.ResidentMegabytes - before.ResidentMegabytes < 150 + (readers.Count * 2), $"{readers.Count} slow readers cost {after.ResidentMegabytes - before.ResidentMegabytes} MB");
+            run.Expect(after.ResidentMegabytes - before.ResidentMegabytes < 150 + (readers.Count * 2),
+                $"{readers.Count} slow readers cost {after.ResidentMegabytes - before.ResidentMegabytes} MB");
         }
         finally
         {
@@ -64,7 +66,8 @@ internal static class Peers
     public static async Task HalfOpenAsync(ExperimentRun run)
     {
         var (ping, timeout) = (TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4));
-        await using var cluster = await run.StartAsync(new Plan { Nodes = 1, Node = { ["Limits__PingInterval"] = $"{ping}", ["Limits__PingTimeout"] = $"{timeout}", ["Limits__CloseTimeout"] = "00:00:02" } });
+        await using var cluster = await run.StartAsync(new Plan { Nodes = 1, Node =
+            { ["Limits__PingInterval"] = $"{ping}", ["Limits__PingTimeout"] = $"{timeout}", ["Limits__CloseTimeout"] = "00:00:02" } });
         await using var load = await run.TalkAsync(cluster);
         await using var network = new FaultProxy(run.Environment.Ports.Next(), cluster.Nodes[0].Port);
         var silent = new List<TcpSocket>();
@@ -73,7 +76,8 @@ internal static class Peers
         var ports = network.Ports;
         run.Expect(ports.Count == silent.Count, "the devices are not connected");
         network.Set(Way.Stalled);
-        var took = await Wait.HoldsAsync(TimeSpan.FromSeconds(30), () => Task.FromResult(!ports.Any(port => Cluster.IsEstablished(cluster.Nodes[0].Port, port))));
+        var took = await Wait.HoldsAsync(
+            TimeSpan.FromSeconds(30), () => Task.FromResult(!ports.Any(port => Cluster.IsEstablished(cluster.Nodes[0].Port, port))));
         run.Expect(took is not null, "half-open connections were kept");
         if (took is { } after)
         {
@@ -103,10 +107,12 @@ internal static class Peers
             network.CutAfter(run.Random.Next(200, 4000));
             for (var i = 0; i < 10; i++)
             {
-                using var peer = await OpenAsync(network.Port, load.People[run.Random.Next(load.People.Count)], receiveBuffer: 64 * 1024, isPatient: false);
+                using var peer = await OpenAsync(
+                    network.Port, load.People[run.Random.Next(load.People.Count)], receiveBuffer: 64 * 1024, isPatient: false);
                 try
                 {
-                    await peer.SendAsync((byte[])[0x81, 0xFE, 0x10, 0x00, 1, 2, 3, 4, .. RandomNumberGenerator.GetBytes(run.Random.Next(1, 3000))]);
+                    await peer.SendAsync(
+                        (byte[])[0x81, 0xFE, 0x10, 0x00, 1, 2, 3, 4, .. RandomNumberGenerator.GetBytes(run.Random.Next(1, 3000))]);
                 }
                 catch (SocketException)
                 {

@@ -60,7 +60,8 @@ internal static class Redises
             await run.GoOnAsync(3, 5);
         }
 
-        await run.JudgeAsync(cluster, load, watcher, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(20));
+        await run.JudgeAsync(
+            cluster, load, watcher, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(20));
         run.ExpectCalm(watcher, load);
         if (isMissed)
             run.ExpectUnready(watcher, "redis");

@@ -21,7 +21,9 @@ internal static class Restores
             person = load.People[0];
             await run.GoOnAsync(2, 5);
             before = await EpochAsync(load, node, person);
-            await run.Environment.Files.RunAsync(program, "-d", $"postgresql://{PostgresFiles.Name}:{PostgresServer.Password}@127.0.0.1:{cluster.Postgres.Port}", "-D", backup, "-c", "fast", "--no-sync");
+            await run.Environment.Files.RunAsync(
+                program, "-d", $"postgresql://{PostgresFiles.Name}:{PostgresServer.Password}@127.0.0.1:{cluster.Postgres.Port}", "-D",
+                backup, "-c", "fast", "--no-sync");
             kept = await SeqAsync(load, node, person);
             await run.GoOnAsync(2, 5);
             await load.QuiesceAsync(Timeout);
@@ -48,9 +50,13 @@ internal static class Restores
             run.Expect(there < lost, "the restored database holds what was said after the backup");
             run.Note("numbers", $"{lost} before, {there} after");
             // A client that sees another epoch reloads everything, and gets exactly what exists.
-            using var socket = await ClientSocket.OpenAsync(node, later.Handshakes, "afresh", person.User, person.Token, new Dictionary<Guid, long> { [person.Conversation.Id] = 0 }, later.Began, (_, _) => { }, Timeout)
+            using var socket = await ClientSocket.OpenAsync(node, later.Handshakes, "afresh", person.User, person.Token,
+                new Dictionary<Guid, long> { [person.Conversation.Id] = 0 }, later.Began, (_, _) => { }, Timeout)
                 ?? throw new InvalidOperationException("The restored node takes no connection.");
-            run.Expect(await socket.SynchronizeAsync(Timeout) && socket.CaughtUp.Select(message => message.Seq).Order().SequenceEqual(Enumerable.Range(1, (int)there).Select(number => (long)number)), $"loading afresh gave {socket.CaughtUp.Count} messages, and there are {there}");
+            run.Expect(
+                await socket.SynchronizeAsync(Timeout)
+                    && socket.CaughtUp.Select(message => message.Seq).Order().SequenceEqual(Enumerable.Range(1, (int)there)
+                    .Select(number => (long)number)), $"loading afresh gave {socket.CaughtUp.Count} messages, and there are {there}");
             await socket.LeaveAsync();
             await run.GoOnAsync(1, 5);
             await run.JudgeAsync(cluster, later);
@@ -59,7 +65,8 @@ internal static class Restores
 
     private static async Task<Guid> EpochAsync(Load load, ChatNode node, Person person)
     {
-        using var socket = await ClientSocket.OpenAsync(node, load.Handshakes, "epoch", person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
+        using var socket = await ClientSocket.OpenAsync(
+            node, load.Handshakes, "epoch", person.User, person.Token, new Dictionary<Guid, long>(), load.Began, (_, _) => { }, Timeout)
             ?? throw new InvalidOperationException($"{node.Name} takes no connection.");
         await socket.AskAsync("ping", new { }, Timeout);
         var epoch = socket.Record().Frames.First(frame => frame.Type == "auth_success").GetGuid("epoch");

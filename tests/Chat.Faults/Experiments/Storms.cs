@@ -35,7 +35,8 @@ internal static class Storms
             run.Heal(load);
             var (back, within) = await ComeAsync(jitter);
             run.Note("back", $"{back} of {count}, 95 of 100 within {within.TotalSeconds:0.0} s");
-            run.Expect(back >= 0.95 * count && within < TimeSpan.FromSeconds(30), $"{back} of {count} came back within {within.TotalSeconds:0} s");
+            run.Expect(
+                back >= 0.95 * count && within < TimeSpan.FromSeconds(30), $"{back} of {count} came back within {within.TotalSeconds:0} s");
         }
         finally
         {
@@ -57,7 +58,8 @@ internal static class Storms
                 await Task.Delay(spread * Random.Shared.NextDouble());
                 for (var tries = 0; Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(60); tries++)
                 {
-                    var socket = await ClientSocket.OpenAsync(cluster.Nodes[0], handshakes, user.Name, user, tokens[i], new Dictionary<Guid, long>(), load.Began, (_, _) => { }, TimeSpan.FromSeconds(20));
+                    var socket = await ClientSocket.OpenAsync(cluster.Nodes[0], handshakes, user.Name, user, tokens[i],
+                        new Dictionary<Guid, long>(), load.Began, (_, _) => { }, TimeSpan.FromSeconds(20));
                     if (socket is not null)
                     {
                         sockets.Add(socket);
@@ -80,6 +82,7 @@ internal static class Storms
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var address = new IPAddress([127, 0, 0, (byte)(2 + Random.Shared.Next(Addresses))]);
-        return new NetworkStream(await RawSocket.ConnectAsync(context.DnsEndPoint.Port, address, cancellation: cancellationToken), ownsSocket: true);
+        return new NetworkStream(
+            await RawSocket.ConnectAsync(context.DnsEndPoint.Port, address, cancellation: cancellationToken), ownsSocket: true);
     }
 }

@@ -28,16 +28,19 @@ internal static class Upgrades
     {
         cluster.Redis.Pause();
         foreach (var node in cluster.Nodes)
-            await Wait.UntilAsync($"{node.Name} is not ready", TimeSpan.FromSeconds(20), async () => !(await node.HealthAsync("ready")).IsOk);
+            await Wait.UntilAsync(
+                $"{node.Name} is not ready", TimeSpan.FromSeconds(20), async () => !(await node.HealthAsync("ready")).IsOk);
         // The load balancer probes every second and acts on the second result.
         await run.GoOnAsync(4, 10);
         run.Expect((await front.HealthAsync("live")).IsOk, "no client reaches a node any more");
         cluster.Redis.Resume();
         foreach (var node in cluster.Nodes)
-            await Wait.UntilAsync($"{node.Name} is ready again", TimeSpan.FromSeconds(20), async () => (await node.HealthAsync("ready")).IsOk);
+            await Wait.UntilAsync(
+                $"{node.Name} is ready again", TimeSpan.FromSeconds(20), async () => (await node.HealthAsync("ready")).IsOk);
         run.Heal(load);
         await run.GoOnAsync(2, 5);
-        await run.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(20), whenLeft: () => haproxy.Send(Signal.Kill));
+        await run.JudgeAsync(cluster, load, recoversWithin: TimeSpan.FromSeconds(5), presenceSettlesWithin: TimeSpan.FromSeconds(20),
+            whenLeft: () => haproxy.Send(Signal.Kill));
         run.Expect(load.Closes.Count == 0, "sockets did not stay");
     });
 
@@ -47,8 +50,10 @@ internal static class Upgrades
         var port = run.Environment.Ports.Next();
         await using var haproxy = StartHaproxy(run, cluster, port);
         // Stands in for the load balancer where a node is expected; never started itself.
-        await using var front = new ChatNode("front", "", port, new Dictionary<string, string>(), run.Environment.Log("front"), run.Environment.Reaper);
-        await Wait.UntilAsync("the load balancer sends people on", TimeSpan.FromSeconds(20), async () => (await front.HealthAsync("ready")).IsOk);
+        await using var front =
+            new ChatNode("front", "", port, new Dictionary<string, string>(), run.Environment.Log("front"), run.Environment.Reaper);
+        await Wait.UntilAsync(
+            "the load balancer sends people on", TimeSpan.FromSeconds(20), async () => (await front.HealthAsync("ready")).IsOk);
         // The same servers behind another entry point.
         var installation = new Cluster([front], cluster.Postgres, cluster.Redis, cluster.ToPostgres, cluster.ToRedis);
         await using var load = await run.TalkAsync(installation);
@@ -85,13 +90,15 @@ internal static class Upgrades
     /// </summary>
     private static async Task<string> BuildAsync(ExperimentRun run, string commit)
     {
-        const string Build = "git archive \"$0\" | tar -x -C \"$1\" && cd \"$1\" && exec nice -n 5 dotnet publish src/Chat -c Release -o \"$1/out\" -nodeReuse:false -p:UseSharedCompilation=false";
+        const string Build =
+            "git archive \"$0\" | tar -x -C \"$1\" && cd \"$1\" && exec nice -n 5 dotnet publish src/Chat -c Release -o \"$1/out\" -nodeReuse:false -p:UseSharedCompilation=false";
         var began = Stopwatch.GetTimestamp();
         if (!await RunAsync("exec git cat-file -e \"$0^{commit}\"", commit))
             throw new CannotException($"git does not know {commit} here");
         var folder = Directory.CreateDirectory(Path.Combine(run.Environment.Folder, "old")).FullName;
         if (!await RunAsync(Build, commit, folder))
-            throw new InvalidOperationException($"{commit} does not build: {await File.ReadAllTextAsync(run.Environment.Log("old-build"))}");
+            throw new InvalidOperationException(
+                $"{commit} does not build: {await File.ReadAllTextAsync(run.Environment.Log("old-build"))}");
         run.Note("old version", commit[..Math.Min(commit.Length, 12)]);
         run.Note("its build", Stopwatch.GetElapsedTime(began));
         return Path.Combine(folder, "out", "Chat.dll");
@@ -131,7 +138,8 @@ internal static class Upgrades
 
     private static Child StartHaproxy(ExperimentRun run, Cluster cluster, int port)
     {
-        var program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/sbin").Select(folder => Path.Combine(folder, "haproxy")).FirstOrDefault(File.Exists)
+        var program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/sbin")
+            .Select(folder => Path.Combine(folder, "haproxy")).FirstOrDefault(File.Exists)
             ?? throw new CannotException("HAProxy is not installed");
         var command = new ProcessStartInfo(program, ["-db", "-f", Path.Combine(Checkout(), "deploy", "haproxy", "haproxy.cfg")]);
         command.Environment["PORT"] = port.ToString(CultureInfo.InvariantCulture);

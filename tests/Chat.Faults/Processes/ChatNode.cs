@@ -4,13 +4,15 @@ using System.Globalization;
 namespace Chat.Faults;
 
 /// <summary>A server process. It restarts on the same address, as behind a load balancer.</summary>
-internal sealed class ChatNode(string name, string assembly, int port, IReadOnlyDictionary<string, string> settings, string logFile, Reaper reaper, int? files = null) : IAsyncDisposable
+internal sealed class ChatNode(string name, string assembly, int port, IReadOnlyDictionary<string, string> settings, string logFile,
+    Reaper reaper, int? files = null) : IAsyncDisposable
 {
     /// <summary>The setting for the port of <c>/metrics</c>.</summary>
     public const string AdminPort = "Admin__Port";
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
-    private readonly HttpClient http = new(new SocketsHttpHandler { UseProxy = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) })
+    private readonly HttpClient http =
+        new(new SocketsHttpHandler { UseProxy = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) })
     {
         BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")),
         Timeout = TimeSpan.FromSeconds(10),
@@ -101,10 +103,12 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
     public async Task<int> MetricAsync(string metric)
     {
         var all = await http.GetStringAsync(new Uri($"http://127.0.0.1:{settings[AdminPort]}/metrics"));
-        var lines = all.Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal) && line[metric.Length] is '{' or ' ').ToArray();
+        var lines =
+            all.Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal) && line[metric.Length] is '{' or ' ').ToArray();
         // Name, labels, value and timestamp.
         return lines.Length > 0
-            ? lines.Sum(line => int.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], CultureInfo.InvariantCulture))
+            ? lines.Sum(line => int.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Split(
+                ' ', StringSplitOptions.RemoveEmptyEntries)[0], CultureInfo.InvariantCulture))
             : throw new InvalidOperationException($"{name} has no {metric}.");
     }
 
@@ -118,7 +122,8 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
     private ProcessStartInfo Command(IEnumerable<string> arguments)
     {
         string[] program = ["dotnet", Assembly, .. arguments];
-        string[] bounded = files is { } most ? ["sh", "-c", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {most}; exec \"$@\""), "sh", .. program] : program;
+        string[] bounded = files is { } most
+            ? ["sh", "-c", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {most}; exec \"$@\""), "sh", .. program] : program;
         var command = new ProcessStartInfo(bounded[0], bounded[1..]) { WorkingDirectory = Path.GetDirectoryName(Assembly) };
         foreach (var (key, value) in settings.Concat(Special))
             command.Environment[key] = value;

@@ -75,7 +75,8 @@ internal sealed class Child : IAsyncDisposable
 
     public Footprint Footprint()
     {
-        var lines = File.ReadLines($"/proc/{Id}/status").Select(line => line.Split(':', 2)).Where(parts => parts.Length == 2).ToDictionary(parts => parts[0], parts => parts[1]);
+        var lines = File.ReadLines($"/proc/{Id}/status").Select(line => line.Split(':', 2)).Where(parts => parts.Length == 2)
+            .ToDictionary(parts => parts[0], parts => parts[1]);
         return new Footprint(
             long.Parse(lines["VmRSS"].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / 1024,
             int.Parse(lines["Threads"], CultureInfo.InvariantCulture));

@@ -22,7 +22,8 @@ internal sealed class PostgresServer(PostgresFiles files, string folder, int por
     public string Data { get; set; } = folder;
 
     public static string ConnectionTo(int port, int poolSize = 40) => string.Create(
-        CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={port};Username={PostgresFiles.Name};Password={Password};Database={PostgresFiles.Name};SSL Mode=Disable;Maximum Pool Size={poolSize}");
+        CultureInfo.InvariantCulture,
+        $"Host=127.0.0.1;Port={port};Username={PostgresFiles.Name};Password={Password};Database={PostgresFiles.Name};SSL Mode=Disable;Maximum Pool Size={poolSize}");
 
     /// <summary>Connects directly, not through a proxy, with a pool of its own.</summary>
     public string Direct => $"{ConnectionTo(port)};Pooling=false;Timeout=5";
@@ -35,15 +36,18 @@ internal sealed class PostgresServer(PostgresFiles files, string folder, int por
 
     public async Task StartAsync()
     {
-        string[] settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=128MB", "timezone=UTC", "log_timezone=UTC", .. Settings];
+        string[] settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=128MB", "timezone=UTC",
+            "log_timezone=UTC", .. Settings];
         child = Child.Start(
-            files.Account.Command(files.Binaries.Postgres, ["-D", Data, "-p", port.ToString(CultureInfo.InvariantCulture), .. settings.SelectMany(setting => (string[])["-c", setting])]),
+            files.Account.Command(files.Binaries.Postgres, ["-D", Data, "-p", port.ToString(CultureInfo.InvariantCulture),
+            .. settings.SelectMany(setting => (string[])["-c", setting])]),
             logFile,
             reaper);
         await Wait.UntilAsync("PostgreSQL lets us in", StartLimit, async () =>
         {
             if (!child.IsRunning)
-                throw new InvalidOperationException($"PostgreSQL did not start: {PostgresCluster.LastLines(await File.ReadAllTextAsync(logFile))}");
+                throw new InvalidOperationException(
+                    $"PostgreSQL did not start: {PostgresCluster.LastLines(await File.ReadAllTextAsync(logFile))}");
             await using var connection = new NpgsqlConnection(Direct);
             try
             {
@@ -133,7 +137,8 @@ internal sealed class PostgresFiles(ServiceAccount account, PostgresBinaries bin
         Directory.CreateDirectory(Path.Combine(folder, "made"));
         if (account.Name is not null)
             await Check(ServiceAccount.Ours, "/bin/sh", "-c", $"chown {account.Name} '{folder}/made'");
-        await new PostgresCluster(Path.Combine(folder, "made"), account).Create(binaries, PostgresServer.Password, durable: false, CancellationToken.None);
+        await new PostgresCluster(Path.Combine(folder, "made"), account).Create(
+            binaries, PostgresServer.Password, durable: false, CancellationToken.None);
         await files.RunAsync("mv", Path.Combine(folder, "made", "data"), files.Template);
         return files;
     }
@@ -150,7 +155,8 @@ internal sealed class PostgresFiles(ServiceAccount account, PostgresBinaries bin
     public string Open() => Template;
 
     /// <summary>Runs a program under PostgreSQL's account.</summary>
-    public Task RunAsync(string program, params string[] arguments) => Check(account, "/bin/sh", ["-c", "exec \"$0\" \"$@\"", program, .. arguments]);
+    public Task RunAsync(string program, params string[] arguments) =>
+        Check(account, "/bin/sh", ["-c", "exec \"$0\" \"$@\"", program, .. arguments]);
 
     private static async Task Check(ServiceAccount who, string program, params string[] arguments)
     {

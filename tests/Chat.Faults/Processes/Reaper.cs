@@ -33,7 +33,8 @@ internal sealed class Reaper : IDisposable
         Folder = Directory.CreateTempSubdirectory("chat-faults-").FullName;
         // PostgreSQL's account must be able to reach its own subfolder.
         File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101);
-        shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Watch, Folder]) { RedirectStandardInput = true, WorkingDirectory = "/" })!;
+        shell =
+            Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Watch, Folder]) { RedirectStandardInput = true, WorkingDirectory = "/" })!;
     }
 
     /// <summary>The folder of this run, removed with all of its contents.</summary>

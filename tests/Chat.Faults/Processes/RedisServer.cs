@@ -17,7 +17,8 @@ internal sealed class RedisServer(int port, string logFile, Reaper reaper) : IAs
 
     public async Task StartAsync()
     {
-        string[] arguments = ["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", .. Settings];
+        string[] arguments =
+            ["--port", port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", .. Settings];
         child = Child.Start(new ProcessStartInfo("redis-server", arguments), logFile, reaper);
         await Wait.UntilAsync("Redis answers", StartLimit, async () =>
         {
@@ -46,7 +47,8 @@ internal sealed class RedisServer(int port, string logFile, Reaper reaper) : IAs
     /// <summary>Connects directly, not through a proxy.</summary>
     public async Task<T> AskAsync<T>(Func<IDatabase, Task<T>> ask)
     {
-        await using var connection = await ConnectionMultiplexer.ConnectAsync(string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port},connectRetry=1,connectTimeout=1000,allowAdmin=true"));
+        await using var connection = await ConnectionMultiplexer.ConnectAsync(
+            string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port},connectRetry=1,connectTimeout=1000,allowAdmin=true"));
         return await ask(connection.GetDatabase());
     }
 

@@ -19,7 +19,8 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         ["GET /chat/conversations"] = new("/chat/conversations", "200", "200", "200", "200"),
         ["GET /chat/conversations/{id:guid}"] = new("/chat/conversations/<conversation>", "200", "200", "404", "404"),
         ["GET /chat/conversations/{id:guid}/messages"] = new("/chat/conversations/<conversation>/messages", "200", "200", "404", "404"),
-        ["POST /chat/conversations/{id:guid}/messages"] = new("/chat/conversations/<conversation>/messages", "201", "403", "404", "404", Body: """{"content":"third"}"""),
+        ["POST /chat/conversations/{id:guid}/messages"] =
+            new("/chat/conversations/<conversation>/messages", "201", "403", "404", "404", Body: """{"content":"third"}"""),
         ["POST /chat/conversations/{id:guid}/read"] = new("/chat/conversations/<conversation>/read", "200", "200", "404", "404"),
         ["GET /chat/unread"] = new("/chat/unread", "200", "200", "200", "200"),
         ["GET /chat/blocks"] = new("/chat/blocks", "200", "200", "200", "200"),
@@ -29,7 +30,8 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         ["DELETE /chat/sessions"] = new("/chat/sessions", "204", "204", "204", "204"),
         ["POST /admin/users/{id:guid}/revoke"] = new("/admin/users/<other>/revoke", "403", "403", "403", "204"),
         ["POST /admin/usernames/release"] = new("/admin/usernames/release", "403", "403", "403", "404", Body: """{"username":"<new>"}"""),
-        ["POST /admin/usernames/move"] = new("/admin/usernames/move", "403", "403", "403", "204", Body: """{"username":"<new>","userId":"<other>"}"""),
+        ["POST /admin/usernames/move"] =
+            new("/admin/usernames/move", "403", "403", "403", "204", Body: """{"username":"<new>","userId":"<other>"}"""),
         // The events are in the other matrix; without an upgrade the endpoint rejects everyone.
         ["GET /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
         ["CONNECT /chat/ws"] = new("/chat/ws", "426", "426", "426", "426", "426", "426"),
@@ -81,7 +83,8 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         using var response = await client.SendAsync(request);
 
         var text = await response.Content.ReadAsStringAsync();
-        Assert.True(row.For(who).Split(" or ").Contains($"{(int)response.StatusCode}"), $"{endpoint} for {who}: {(int)response.StatusCode} instead of {row.For(who)}. {text}");
+        Assert.True(row.For(who).Split(" or ").Contains($"{(int)response.StatusCode}"),
+            $"{endpoint} for {who}: {(int)response.StatusCode} instead of {row.For(who)}. {text}");
         if (who is not (Who.Member or Who.Blocked))
             Assert.All(Secrets, secret => Assert.DoesNotContain($"\"{secret}\"", text, StringComparison.Ordinal));
     }
@@ -98,7 +101,8 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         {
             async Task<string> Ask(Guid conversation)
             {
-                using var request = new HttpRequestMessage(MethodOf(endpoint), row.Address.Replace("<conversation>", $"{conversation}", StringComparison.Ordinal));
+                using var request = new HttpRequestMessage(
+                    MethodOf(endpoint), row.Address.Replace("<conversation>", $"{conversation}", StringComparison.Ordinal));
                 if (row.Body is { } body)
                     request.Content = new StringContent(body, Encoding.UTF8, "application/json");
                 using var response = await client.SendAsync(request);
@@ -110,7 +114,8 @@ public sealed class EndpointMatrixTests(SharedApp shared) : IClassFixture<Shared
         }
     }
 
-    private static HttpMethod MethodOf(string endpoint) => endpoint.Split(' ')[0] is var method && method == "CONNECT" ? HttpMethod.Get : new HttpMethod(method);
+    private static HttpMethod MethodOf(string endpoint) =>
+        endpoint.Split(' ')[0] is var method && method == "CONNECT" ? HttpMethod.Get : new HttpMethod(method);
 
     private static string Fill(string text, Cast cast) => text
         .Replace("<conversation>", $"{cast.Conversation}", StringComparison.Ordinal)

@@ -51,8 +51,10 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
             Blocked: new("sync.conversation"),
             Stranger: new("sync.done")),
         // The blocked user is not notified.
-        ["block.add"] = new("""{"userId":"<other>"}""", Member: new("block.added"), Blocked: new("block.added"), Stranger: new("block.added")),
-        ["block.remove"] = new("""{"userId":"<other>"}""", Member: new("block.removed"), Blocked: new("block.removed"), Stranger: new("block.removed")),
+        ["block.add"] =
+            new("""{"userId":"<other>"}""", Member: new("block.added"), Blocked: new("block.added"), Stranger: new("block.added")),
+        ["block.remove"] =
+            new("""{"userId":"<other>"}""", Member: new("block.removed"), Blocked: new("block.removed"), Stranger: new("block.removed")),
         ["auth"] = new(
             """{"token":"<token>"}""",
             Member: new("auth_success"),

@@ -52,8 +52,10 @@ public sealed class AdminGuardTests
         var list = (await admin.Http.GetStringAsync("/")).TrimEnd().Split('\n');
 
         Assert.All(list, line => Assert.Matches(@"^(GET|PUT|POST|DELETE) +/\S* +[A-Z].*", line));
-        var routes = list.Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is var words ? $"{words[0]} {System.Text.RegularExpressions.Regex.Replace(words[1], @"\{\w+:guid\}", SomeId)}" : "");
-        Assert.Equal(routes.Order(), Calls.Where(call => call.Address != "/no-such-call").Select(call => $"{call.Method} {call.Address.Split('?')[0]}").Order());
+        var routes = list.Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is var words
+            ? $"{words[0]} {System.Text.RegularExpressions.Regex.Replace(words[1], @"\{\w+:guid\}", SomeId)}" : "");
+        Assert.Equal(routes.Order(),
+            Calls.Where(call => call.Address != "/no-such-call").Select(call => $"{call.Method} {call.Address.Split('?')[0]}").Order());
     }
 
     [Fact]
@@ -64,7 +66,8 @@ public sealed class AdminGuardTests
         foreach (var (method, address, isOpen) in Calls)
         {
             Assert.Equal(!isOpen, await Status(admin, method, address) == HttpStatusCode.Unauthorized);
-            Assert.Equal(!isOpen, await Status(admin, method, address, ("Authorization", $"Bearer {AdminPort.Token}x")) == HttpStatusCode.Unauthorized);
+            Assert.Equal(!isOpen,
+                await Status(admin, method, address, ("Authorization", $"Bearer {AdminPort.Token}x")) == HttpStatusCode.Unauthorized);
             Assert.NotEqual(HttpStatusCode.Unauthorized, await Status(admin, method, address, ByToken));
         }
 
@@ -93,7 +96,8 @@ public sealed class AdminGuardTests
         foreach (var (method, address, isOpen) in Calls)
         {
             Assert.Equal(!isOpen, await Status(admin, method, address, ("Host", "chat-1.example:9464")) == HttpStatusCode.Unauthorized);
-            Assert.DoesNotContain((int)await Status(admin, method, address, ByToken, ("Host", "chat-1.example:9464")), (int[])[401, 403, 421]);
+            Assert.DoesNotContain(
+                (int)await Status(admin, method, address, ByToken, ("Host", "chat-1.example:9464")), (int[])[401, 403, 421]);
         }
     }
 
@@ -118,7 +122,8 @@ public sealed class AdminGuardTests
         await using var admin = await AdminPort.Start();
 
         foreach (var (method, address, _) in Calls)
-            Assert.Equal(!address.StartsWith("/health", StringComparison.Ordinal), await Status(admin, method, address, ("Host", "evil.example")) == HttpStatusCode.MisdirectedRequest);
+            Assert.Equal(!address.StartsWith("/health", StringComparison.Ordinal),
+                await Status(admin, method, address, ("Host", "evil.example")) == HttpStatusCode.MisdirectedRequest);
         Assert.Equal(HttpStatusCode.OK, await Status(admin, HttpMethod.Get, "/connections", ("Host", "localhost:9464")));
     }
 
@@ -132,7 +137,8 @@ public sealed class AdminGuardTests
             await Status(admin, HttpMethod.Get, $"/connections?secret-{i}", ("Authorization", $"Bearer guess-{i}"));
 
         Assert.Equal(2, log.Of(AuditLog.Category).Count);
-        Assert.All(log.Of(AuditLog.Category), line => Assert.Equal("Admin call refused: GET /connections from 127.0.0.1: Admin__Token is required: Authorization: Bearer <token>.", line));
+        Assert.All(log.Of(AuditLog.Category), line => Assert.Equal(
+            "Admin call refused: GET /connections from 127.0.0.1: Admin__Token is required: Authorization: Bearer <token>.", line));
     }
 
     [Fact]
@@ -147,7 +153,8 @@ public sealed class AdminGuardTests
             return answer.StatusCode == HttpStatusCode.OK ? null : own.GetRawText();
         });
 
-        Assert.Equal("""{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""", own.GetRawText());
+        Assert.Equal(
+            """{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""", own.GetRawText());
         Assert.Equal("""{"status":"ok","checks":{}}""", (await admin.Get("/health/live")).GetRawText());
     }
 
@@ -165,7 +172,8 @@ public sealed class AdminGuardTests
         Assert.Equal(["nosniff"], missing.Headers.GetValues("X-Content-Type-Options"));
     }
 
-    private static async Task<HttpStatusCode> Status(AdminPort admin, HttpMethod method, string address, params (string Name, string Value)[] headers)
+    private static async Task<HttpStatusCode> Status(
+        AdminPort admin, HttpMethod method, string address, params (string Name, string Value)[] headers)
     {
         using var answer = await admin.Send(method, address, headers);
         return answer.StatusCode;

@@ -31,13 +31,16 @@ public sealed class ConnectionsTests
         var rows = list.GetProperty("connections").EnumerateArray().ToArray();
         Assert.Equal(3, rows.Length);
         Assert.Equal((alice.Id, "127.0.0.1", 20, 0), Told(rows[0]));
-        Assert.Equal((bob.Id, "127.0.0.1", 0, 0), Told(rows.Single(row => row.TryGetProperty("userId", out var user) && user.GetGuid() == bob.Id)));
+        Assert.Equal(
+            (bob.Id, "127.0.0.1", 0, 0), Told(rows.Single(row => row.TryGetProperty("userId", out var user) && user.GetGuid() == bob.Id)));
         Assert.Single(rows, row => !row.TryGetProperty("userId", out _));
-        Assert.Equal(early.All("auth_success").Count == 1 ? early.All("auth_success")[0]["connectionId"].GetGuid() : default, rows[0].GetProperty("id").GetGuid());
+        Assert.Equal(early.All("auth_success").Count == 1 ? early.All("auth_success")[0]["connectionId"].GetGuid() : default,
+            rows[0].GetProperty("id").GetGuid());
         Assert.DoesNotContain(alice.Username, list.GetRawText(), StringComparison.Ordinal);
 
         static (Guid, string?, long, long) Told(JsonElement row) => (
-            row.GetProperty("userId").GetGuid(), row.GetProperty("address").GetString(), row.GetProperty("ageSeconds").GetInt64(), row.GetProperty("silentSeconds").GetInt64());
+            row.GetProperty("userId").GetGuid(), row.GetProperty("address").GetString(), row.GetProperty("ageSeconds").GetInt64(),
+            row.GetProperty("silentSeconds").GetInt64());
     }
 
     [Fact]
@@ -61,7 +64,8 @@ public sealed class ConnectionsTests
         Assert.Equal(0, await Count("?minQueue=1"));
         var cut = await admin.Get("/connections?limit=1&sort=silent");
         Assert.Equal(1, cut.GetProperty("connections").GetArrayLength());
-        Assert.Equal((3, 3), (cut.GetProperty("total").GetProperty("connections").GetInt32(), cut.GetProperty("matching").GetProperty("connections").GetInt32()));
+        Assert.Equal((3, 3), (cut.GetProperty("total").GetProperty("connections").GetInt32(),
+            cut.GetProperty("matching").GetProperty("connections").GetInt32()));
 
         async Task<int> Count(string query) => (await admin.Get($"/connections{query}")).GetProperty("connections").GetArrayLength();
     }
@@ -126,7 +130,8 @@ public sealed class ConnectionsTests
         await Eventually.Until("it is gone", () => admin.App.Hub().Find(id) is null);
         await admin.Answer(HttpMethod.Delete, $"/connections/{id}", HttpStatusCode.NotFound);
         Assert.Single(log.Of(AuditLog.Category), $"Operator at 127.0.0.1 disconnected: connection {id} of user {alice.Id}");
-        await Eventually.Until("its end is told", () => log.Of(AuditLog.Category).Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
+        await Eventually.Until("its end is told", () => log.Of(AuditLog.Category)
+            .Any(line => line.Contains($"on connection {id}: 1012 (closed by an operator) after ", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -138,7 +143,8 @@ public sealed class ConnectionsTests
         await using var desk = await admin.App.Connect(alice);
         await using var other = await admin.App.Connect(bob);
 
-        Assert.Equal(2, (await admin.Answer(HttpMethod.Delete, $"/connections?user={alice.Id}", HttpStatusCode.OK)).GetProperty("disconnected").GetInt32());
+        Assert.Equal(2, (await admin.Answer(HttpMethod.Delete, $"/connections?user={alice.Id}", HttpStatusCode.OK)).GetProperty(
+            "disconnected").GetInt32());
 
         Assert.Equal((1012, 1012), (await phone.Closed(), await desk.Closed()));
         await other.Settle();
@@ -170,9 +176,13 @@ public sealed class ConnectionsTests
         await leaves.Leave();
         breaks.Cut();
 
-        await Eventually.Until("both ends are told", () => log.Of(AuditLog.Category).Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
-        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Signed in: user {alice.Id} on connection ", StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
-        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
-        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ", StringComparison.Ordinal) && line.Contains(": 1006 (closed without a close frame) after ", StringComparison.Ordinal));
+        await Eventually.Until("both ends are told",
+            () => log.Of(AuditLog.Category).Count(line => line.StartsWith("Disconnected: ", StringComparison.Ordinal)) == 2);
+        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Signed in: user {alice.Id} on connection ",
+            StringComparison.Ordinal) && line.EndsWith(" from 127.0.0.1", StringComparison.Ordinal));
+        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Disconnected: user {alice.Id} from 127.0.0.1 ",
+            StringComparison.Ordinal) && line.Contains(": 1000 (closed by the client) after ", StringComparison.Ordinal));
+        Assert.Single(log.Of(AuditLog.Category), line => line.StartsWith($"Disconnected: user {bob.Id} from 127.0.0.1 ",
+            StringComparison.Ordinal) && line.Contains(": 1006 (closed without a close frame) after ", StringComparison.Ordinal));
     }
 }

@@ -15,7 +15,8 @@ namespace Chat.Tests.Admin;
 /// <summary>The debug bundle: one file with a node's state and without secrets.</summary>
 public sealed class DebugBundleTests
 {
-    private static readonly string[] Parts = ["about.json", "settings.txt", "readiness.json", "connections.json", "log-levels.txt", "runtime.json", "schema.txt", "metrics.txt", "log.txt"];
+    private static readonly string[] Parts = ["about.json", "settings.txt", "readiness.json", "connections.json", "log-levels.txt",
+        "runtime.json", "schema.txt", "metrics.txt", "log.txt"];
 
     [Fact]
     public async Task The_bundle_contains_the_nodes_state()
@@ -29,10 +30,12 @@ public sealed class DebugBundleTests
         var bundle = await Read(admin);
 
         Assert.Equal(Parts, bundle.Keys);
-        Assert.Equal(admin.App.Services.GetRequiredService<DatabaseEpoch>().Epoch, Json(bundle["about.json"]).GetProperty("epoch").GetGuid());
+        Assert.Equal(
+            admin.App.Services.GetRequiredService<DatabaseEpoch>().Epoch, Json(bundle["about.json"]).GetProperty("epoch").GetGuid());
         Assert.Contains("Limits:MaxErrors = 77\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Limits:LogQueue = (default) 8192", bundle["settings.txt"], StringComparison.Ordinal);
-        Assert.Matches(@"(?m)^ConnectionStrings:Postgres = Host=[^;]+;(.*;)?Maximum Pool Size=20;… \(set, not shown\)$", bundle["settings.txt"]);
+        Assert.Matches(
+            @"(?m)^ConnectionStrings:Postgres = Host=[^;]+;(.*;)?Maximum Pool Size=20;… \(set, not shown\)$", bundle["settings.txt"]);
         Assert.DoesNotContain("Command Timeout", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Jwt:Key = (set, not shown)\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Jwt:PreviousKey = (not set)\n", bundle["settings.txt"], StringComparison.Ordinal);
@@ -49,7 +52,9 @@ public sealed class DebugBundleTests
     public async Task The_bundle_contains_no_secret_token_name_or_content()
     {
         var previous = $"previous-key-{Guid.NewGuid():N}";
-        await using var admin = await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token, ["Jwt:PreviousKey"] = previous, ["Logging:LogLevel:Default"] = "Trace", ["Logging:Console:LogLevel:Default"] = "None", ["Logging:Debug:LogLevel:Default"] = "None" });
+        await using var admin =
+            await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token, ["Jwt:PreviousKey"] = previous, ["Logging:LogLevel:Default"] =
+                "Trace", ["Logging:Console:LogLevel:Default"] = "None", ["Logging:Debug:LogLevel:Default"] = "None" });
         admin.Http.DefaultRequestHeaders.Authorization = new("Bearer", AdminPort.Token);
         var (alice, bob) = (ChatApp.NewUser($"alice-{Guid.NewGuid():N}"), ChatApp.NewUser());
         var (content, token) = ($"content-{Guid.NewGuid():N}", admin.App.TokenFor(alice));
@@ -68,10 +73,12 @@ public sealed class DebugBundleTests
         string?[] secrets =
         [
             AdminPort.Token, previous, ChatApp.Key, content, token.Split('.')[^1], alice.Username,
-            new NpgsqlConnectionStringBuilder(servers.Postgres).Password, StackExchange.Redis.ConfigurationOptions.Parse(servers.Redis).Password,
+            new NpgsqlConnectionStringBuilder(servers.Postgres).Password,
+            StackExchange.Redis.ConfigurationOptions.Parse(servers.Redis).Password,
         ];
         Assert.True(secrets.Count(secret => secret?.Length > 0) >= 6);
-        Assert.All(bundle, part => Assert.All(secrets.OfType<string>().Where(secret => secret.Length > 8), secret => Assert.DoesNotContain(secret, part.Value, StringComparison.Ordinal)));
+        Assert.All(bundle, part => Assert.All(secrets.OfType<string>().Where(secret => secret.Length > 8),
+            secret => Assert.DoesNotContain(secret, part.Value, StringComparison.Ordinal)));
         Assert.Contains(Lines(bundle["log.txt"]), line => line.Contains("Traced user", StringComparison.Ordinal));
     }
 
@@ -79,7 +86,8 @@ public sealed class DebugBundleTests
     public async Task A_check_that_times_out_is_reported_without_failing_the_bundle()
     {
         var servers = await TestServers.Get();
-        await using var admin = await AdminPort.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size=6;Timeout=60" }, fakeClock: true);
+        await using var admin = await AdminPort.Start(
+            new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size=6;Timeout=60" }, fakeClock: true);
         var log = LogCapture.Of(admin.App, LogLevel.Information);
         var pool = admin.App.Services.GetRequiredService<NpgsqlDataSource>();
         var held = new List<NpgsqlConnection>();
@@ -122,7 +130,8 @@ public sealed class DebugBundleTests
     [Fact]
     public async Task The_bundled_log_is_limited()
     {
-        await using var admin = await AdminPort.Start(new() { ["Logging:LogLevel:Chat.Noise"] = "Information", ["Logging:Console:LogLevel:Chat.Noise"] = "None" });
+        await using var admin = await AdminPort.Start(
+            new() { ["Logging:LogLevel:Chat.Noise"] = "Information", ["Logging:Console:LogLevel:Chat.Noise"] = "None" });
         var noise = admin.App.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Chat.Noise");
         for (var i = 0; i < 700; i++)
             Told(noise, i, null);
@@ -134,7 +143,8 @@ public sealed class DebugBundleTests
         Assert.DoesNotContain(lines, line => line.EndsWith("Line 100", StringComparison.Ordinal));
     }
 
-    private static readonly Action<ILogger, int, Exception?> Told = LoggerMessage.Define<int>(LogLevel.Information, new EventId(1), "Line {Number}");
+    private static readonly Action<ILogger, int, Exception?> Told =
+        LoggerMessage.Define<int>(LogLevel.Information, new EventId(1), "Line {Number}");
 
     private static async Task<Dictionary<string, string>> Read(AdminPort admin)
     {

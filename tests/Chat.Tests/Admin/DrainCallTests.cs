@@ -26,12 +26,15 @@ public sealed class DrainCallTests
         Assert.StartsWith("drain", begun.GetProperty("state").GetString(), StringComparison.Ordinal);
         Assert.Equal(1012, await client.Closed());
         await Assert.ThrowsAsync<InvalidOperationException>(() => admin.App.Open());
-        await Eventually.UntilNoError(async () => (await admin.Get("/drain")).GetProperty("state").GetString() is "drained" ? null : "not drained");
+        await Eventually.UntilNoError(
+            async () => (await admin.Get("/drain")).GetProperty("state").GetString() is "drained" ? null : "not drained");
         Assert.Equal("draining", (await admin.App.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("server").GetString());
         // Idempotent: done once and logged once.
-        Assert.Equal(begun.GetProperty("since").GetString(), (await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted)).GetProperty("since").GetString());
+        Assert.Equal(begun.GetProperty("since").GetString(),
+            (await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted)).GetProperty("since").GetString());
 
-        Assert.Equal("""{"state":"serving","connections":0}""", (await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK)).GetRawText());
+        Assert.Equal(
+            """{"state":"serving","connections":0}""", (await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK)).GetRawText());
         await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK);
 
         await admin.App.Ready(HttpStatusCode.OK);

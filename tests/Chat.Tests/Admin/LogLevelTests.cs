@@ -25,12 +25,14 @@ public sealed class LogLevelTests
         Assert.True(Logger(admin, "Chat.Loud.Later").IsEnabled(LogLevel.Debug));
         Assert.False(Logger(admin, "Chat.Quiet").IsEnabled(LogLevel.Debug));
 
-        Assert.Equal("[]", (await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.OK)).GetProperty("set").GetRawText());
+        Assert.Equal("[]",
+            (await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.OK)).GetProperty("set").GetRawText());
 
         Assert.False(loud.IsEnabled(LogLevel.Debug));
         await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.NotFound);
         Assert.Equal(
-            ["Operator at 127.0.0.1 set the log level of Chat.Loud to Debug until it is reset", "Operator at 127.0.0.1 reset the log level of Chat.Loud to the configured one"],
+            ["Operator at 127.0.0.1 set the log level of Chat.Loud to Debug until it is reset",
+            "Operator at 127.0.0.1 reset the log level of Chat.Loud to the configured one"],
             audit.Of(AuditLog.Category));
     }
 
@@ -81,13 +83,15 @@ public sealed class LogLevelTests
     public async Task The_audit_log_and_categories_that_log_tokens_keep_their_levels()
     {
         await using var admin = await AdminPort.Start();
-        var (audit, requests) = (Logger(admin, typeof(AuditLog).FullName!), Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests"));
+        var (audit, requests) =
+            (Logger(admin, typeof(AuditLog).FullName!), Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests"));
 
         await admin.Answer(HttpMethod.Put, "/log-level?category=Default&level=none", HttpStatusCode.OK);
         await admin.Answer(HttpMethod.Put, "/log-level?category=Chat&level=none", HttpStatusCode.OK);
         using (var refused = await admin.Send(HttpMethod.Put, "/log-level?category=chat.audit&level=none"))
             await refused.IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "category");
-        await admin.Answer(HttpMethod.Put, "/log-level?category=Microsoft.AspNetCore.Server.Kestrel.BadRequests&level=trace", HttpStatusCode.OK);
+        await admin.Answer(
+            HttpMethod.Put, "/log-level?category=Microsoft.AspNetCore.Server.Kestrel.BadRequests&level=trace", HttpStatusCode.OK);
 
         Assert.True(audit.IsEnabled(LogLevel.Information));
         Assert.False(Logger(admin, "Chat.Socket").IsEnabled(LogLevel.Critical));
@@ -125,5 +129,6 @@ public sealed class LogLevelTests
         await admin.Answer(HttpMethod.Put, "/log-level?category=Chat.Part1&level=trace", HttpStatusCode.OK);
     }
 
-    private static ILogger Logger(AdminPort admin, string category) => admin.App.Services.GetRequiredService<ILoggerFactory>().CreateLogger(category);
+    private static ILogger Logger(AdminPort admin, string category) =>
+        admin.App.Services.GetRequiredService<ILoggerFactory>().CreateLogger(category);
 }

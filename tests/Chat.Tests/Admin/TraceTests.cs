@@ -10,7 +10,8 @@ namespace Chat.Tests.Admin;
 /// <summary>Temporary tracing of a user's frames in the log.</summary>
 public sealed class TraceTests
 {
-    private static readonly Dictionary<string, string?> Told = new() { ["Logging:LogLevel:Chat.Socket.FrameTraces"] = "Information", ["Logging:Console:LogLevel:Chat.Socket.FrameTraces"] = "None" };
+    private static readonly Dictionary<string, string?> Told = new() { ["Logging:LogLevel:Chat.Socket.FrameTraces"] = "Information",
+        ["Logging:Console:LogLevel:Chat.Socket.FrameTraces"] = "None" };
     private readonly TestUser alice = ChatApp.NewUser("alice-whose-name-is-not-shown");
     private readonly TestUser bob = ChatApp.NewUser();
 
@@ -51,12 +52,14 @@ public sealed class TraceTests
         Assert.Contains(lines, line => Matches(line, "sent error, id s2, ", @"\d+ bytes: queued"));
         Assert.Contains(lines, line => Matches(line, "received unknown, id \\(not shown\\), ", @"\d+ bytes: UNKNOWN_EVENT in \d+ ms"));
         Assert.Contains(lines, line => Matches(line, "sent message.new, id -, ", @"\d+ bytes: queued"));
-        Assert.DoesNotContain(log.All, line => line.Contains(secret, StringComparison.Ordinal) || line.Contains(token.Split('.')[^1], StringComparison.Ordinal) || line.Contains(alice.Username, StringComparison.Ordinal));
+        Assert.DoesNotContain(log.All, line => line.Contains(secret, StringComparison.Ordinal)
+            || line.Contains(token.Split('.')[^1], StringComparison.Ordinal) || line.Contains(alice.Username, StringComparison.Ordinal));
         var audit = log.Of(AuditLog.Category);
         Assert.Single(audit, line => line.StartsWith($"Operator at 127.0.0.1 traces user {alice.Id} until ", StringComparison.Ordinal));
         Assert.Single(audit, $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: {lines.Count} frames logged, 0 omitted");
 
-        bool Matches(string line, string what, string rest) => System.Text.RegularExpressions.Regex.IsMatch(line, $"^{System.Text.RegularExpressions.Regex.Escape(start)}{what}{rest}$");
+        bool Matches(string line, string what, string rest) =>
+            System.Text.RegularExpressions.Regex.IsMatch(line, $"^{System.Text.RegularExpressions.Regex.Escape(start)}{what}{rest}$");
     }
 
     [Fact]
@@ -94,7 +97,8 @@ public sealed class TraceTests
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NoContent);
 
         Assert.Equal(200, log.Of<FrameTraces>().Count);
-        Assert.Single(log.Of(AuditLog.Category), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames logged, 100 omitted");
+        Assert.Single(
+            log.Of(AuditLog.Category), $"Operator at 127.0.0.1 ended the trace of user {alice.Id}: 200 frames logged, 100 omitted");
     }
 
     [Fact]

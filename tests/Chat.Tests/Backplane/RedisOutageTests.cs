@@ -62,7 +62,8 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
             await pair.Ends(nodes.Two);
         Assert.InRange(Stopwatch.GetElapsedTime(startedAt).TotalSeconds, 0, 15);
 
-        foreach (var (name, own) in ((string, Pair[])[])[("same node", [.. pairs.Where((_, i) => i % 2 == 0)]), ("cross-node", [.. pairs.Where((pair, i) => i % 2 == 1 && !pair.IsOneWay)]), ("cross-node, one way", [.. pairs.Where(pair => pair.IsOneWay)])])
+        foreach (var (name, own) in ((string, Pair[])[])[("same node", [.. pairs.Where((_, i) => i % 2 == 0)]), ("cross-node",
+            [.. pairs.Where((pair, i) => i % 2 == 1 && !pair.IsOneWay)]), ("cross-node, one way", [.. pairs.Where(pair => pair.IsOneWay)])])
         {
             var before = Latencies.Of(own.SelectMany(pair => pair.Delivered(0, killedAt)));
             var during = Latencies.Of(own.SelectMany(pair => pair.Delivered(killedAt, startedAt)));
@@ -75,7 +76,8 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
                 Assert.InRange(during.P99.TotalSeconds, 0, 1);
         }
 
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"presence right {presenceAfter.TotalSeconds:F1} s after Redis was back"));
+        output.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"presence right {presenceAfter.TotalSeconds:F1} s after Redis was back"));
         foreach (var pair in pairs)
             await pair.DisposeAsync();
         await atLeaver.DisposeAsync();
@@ -123,7 +125,8 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
 
         output.WriteLine($"before: {Latencies.Of(pairs.SelectMany(pair => pair.Delivered(0, cutAt)))}");
         output.WriteLine($"while {crowd.Length} came back: {Latencies.Of(pairs.SelectMany(pair => pair.Delivered(cutAt, backAt)))}");
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"all back after {Stopwatch.GetElapsedTime(cutAt, backAt).TotalSeconds:F1} s"));
+        output.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"all back after {Stopwatch.GetElapsedTime(cutAt, backAt).TotalSeconds:F1} s"));
         foreach (var client in (SocketClient[])[.. clients, .. back])
             await client.DisposeAsync();
         foreach (var pair in pairs)
@@ -180,14 +183,18 @@ internal sealed class Pair : IAsyncDisposable
     {
         await Eventually.Until("everything has arrived", () => Arrived(atAlice).Count() >= fromBob && Arrived(atBob).Count() >= fromAlice);
         await Task.WhenAll(atAlice.Settle(), atBob.Settle());
-        Assert.Equal(Enumerable.Range(0, fromBob).Select(i => $"bob-{i}"), Arrived(atAlice).Select(frame => frame["message.content"].GetString()));
-        Assert.Equal(Enumerable.Range(0, fromAlice).Select(i => $"alice-{i}"), Arrived(atBob).Select(frame => frame["message.content"].GetString()));
+        Assert.Equal(
+            Enumerable.Range(0, fromBob).Select(i => $"bob-{i}"), Arrived(atAlice).Select(frame => frame["message.content"].GetString()));
+        Assert.Equal(
+            Enumerable.Range(0, fromAlice).Select(i => $"alice-{i}"), Arrived(atBob).Select(frame => frame["message.content"].GetString()));
         foreach (var client in (SocketClient[])[atAlice, atBob])
-            Assert.Equal(Enumerable.Range(1, fromAlice + fromBob).Select(seq => (long)seq), client.Frames.Where(frame => frame.Type == "conversation.updated").Select(frame => frame["seq"].GetInt64()));
+            Assert.Equal(Enumerable.Range(1, fromAlice + fromBob).Select(seq => (long)seq),
+                client.Frames.Where(frame => frame.Type == "conversation.updated").Select(frame => frame["seq"].GetInt64()));
         foreach (var (user, client, unread) in ((TestUser, SocketClient, long)[])[(Alice, atAlice, fromBob), (Bob, atBob, fromAlice)])
         {
             Assert.Equal(unread, client.Frames.LastOrDefault(frame => frame.Type == "notification.unread")?["totalUnread"].GetInt64() ?? 0);
-            Assert.Equal(unread, (await node.Http(user).GetFromJsonAsync<JsonElement>("/chat/unread")).GetProperty("totalUnread").GetInt64());
+            Assert.Equal(
+                unread, (await node.Http(user).GetFromJsonAsync<JsonElement>("/chat/unread")).GetProperty("totalUnread").GetInt64());
         }
 
         Assert.Equal(fromAlice + fromBob, (await node.History(Alice, conversation)).Count);
@@ -220,9 +227,12 @@ internal sealed record Latencies(int Count, TimeSpan P50, TimeSpan P99, TimeSpan
     public static Latencies Of(IEnumerable<TimeSpan> measured)
     {
         var sorted = measured.Order().ToArray();
-        return sorted.Length == 0 ? new(0, default, default, default) : new(sorted.Length, sorted[sorted.Length / 2], sorted[sorted.Length * 99 / 100], sorted[^1]);
+        return sorted.Length == 0 ? new(0, default, default, default)
+            : new(sorted.Length, sorted[sorted.Length / 2], sorted[sorted.Length * 99 / 100], sorted[^1]);
     }
 
     public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"{Count} messages, p50 {P50.TotalMilliseconds:F1} ms, p99 {P99.TotalMilliseconds:F1} ms, latest {Max.TotalMilliseconds:F0} ms");
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Count} messages, p50 {P50.TotalMilliseconds:F1} ms, p99 {P99.TotalMilliseconds:F1} ms, latest {Max.TotalMilliseconds:F0} ms");
 }

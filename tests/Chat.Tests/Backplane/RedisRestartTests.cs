@@ -39,7 +39,8 @@ public sealed class RedisRestartTests
             await atPassing.Leave();
         await redis.StartAgain();
 
-        await Eventually.Until("the node listens for all three", () => Restored(nodes) && Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1 && Listeners(nodes, carol) == 1);
+        await Eventually.Until("the node listens for all three",
+            () => Restored(nodes) && Listeners(nodes, alice) == 1 && Listeners(nodes, bob) == 1 && Listeners(nodes, carol) == 1);
         await Eventually.Until("and for nobody else", () => Listeners(nodes, passing) == 0);
         // Only pub/sub delivers this to the other node.
         await atAlice.StartTyping(withBob);
@@ -87,7 +88,8 @@ public sealed class RedisRestartTests
     {
         await using var redis = await RedisServer.Start();
         // So that the client library does not time out by its own clock.
-        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = $"{redis.ConnectionString},asyncTimeout=60000" }, fakeClock: true);
+        await using var app =
+            await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = $"{redis.ConnectionString},asyncTimeout=60000" }, fakeClock: true);
         using var http = app.Http();
         await redis.Execute("CLIENT", "PAUSE", "60000");
 
@@ -102,7 +104,8 @@ public sealed class RedisRestartTests
             app.Clock!.Advance(RedisConnection.Timeout);
             return ready.IsCompleted && connecting.IsCompleted;
         });
-        Assert.Equal("does not answer", (await (await ready).Is(HttpStatusCode.ServiceUnavailable)).GetProperty("checks").GetProperty("redis").GetString());
+        Assert.Equal("does not answer",
+            (await (await ready).Is(HttpStatusCode.ServiceUnavailable)).GetProperty("checks").GetProperty("redis").GetString());
         await using var client = await connecting;
         await redis.Kill();
     }
@@ -132,7 +135,8 @@ public sealed class RedisRestartTests
         await nodes.Settle((alice, atAlice), (carol, atCarol));
         Assert.Equal(3, atAlice.Frames.Count(frame => frame.Type.StartsWith("user.", StringComparison.Ordinal)));
         // Her status.bulk could not know that alice is online.
-        Assert.Equal(alice.Id, Assert.Single(atCarol.Frames, frame => frame.Type.StartsWith("user.", StringComparison.Ordinal))["userId"].GetGuid());
+        Assert.Equal(
+            alice.Id, Assert.Single(atCarol.Frames, frame => frame.Type.StartsWith("user.", StringComparison.Ordinal))["userId"].GetGuid());
         await atBob.DisposeAsync();
     }
 
@@ -169,7 +173,8 @@ public sealed class RedisRestartTests
         await using var services = new ServiceCollection().AddMetrics().AddLogging().BuildServiceProvider();
         var metrics = new ServerMetrics(services.GetRequiredService<IMeterFactory>());
         var dependencies = new DependencyStates(TimeProvider.System, metrics, NullLogger<DependencyStates>.Instance);
-        var settings = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Redis", $"{silent.LocalEndpoint}{options}")]).Build();
+        var settings =
+            new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:Redis", $"{silent.LocalEndpoint}{options}")]).Build();
         await using var redis = new RedisConnection(settings, metrics, dependencies);
 
         var began = Stopwatch.GetTimestamp();
@@ -201,7 +206,8 @@ public sealed class RedisRestartTests
             await node.Redis().WaitForReconnectAsync(returns, CancellationToken.None).WaitAsync(Eventually.Timeout);
             // Nothing reports it. The command connection may be restored after the subscription connection.
             await Eventually.UntilNoError(async () => (await Record.ExceptionAsync(() => node.HoldLease(bob)))?.Message);
-            await Eventually.Until("the look has failed", () => logs.Of<PresenceViews>().Any(line => line.Contains("presence hints", StringComparison.Ordinal)));
+            await Eventually.Until("the look has failed",
+                () => logs.Of<PresenceViews>().Any(line => line.Contains("presence hints", StringComparison.Ordinal)));
             await held.Release();
         }
 

@@ -25,7 +25,8 @@ public sealed class RedisRightsTests
         await redis.Execute("ACL", "SETUSER", "chat", "-subscribe");
         await using var atBob = await nodes.Two.Connect(bob);
         Assert.Equal(0, BackplaneTests.Listeners(nodes.Two, bob));
-        Assert.Equal("Redis rejects subscriptions", (await nodes.Two.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("pubsub").GetString());
+        Assert.Equal(
+            "Redis rejects subscriptions", (await nodes.Two.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("pubsub").GetString());
         await atAlice.SendMessage(conversation, "late");
         Assert.Equal("late", (await atBob.NextMessage())["message.content"].GetString());
 

@@ -34,7 +34,8 @@ public sealed class RedisUnwritableTests
         var ends = await RunOutSoon(nodes.One);
         await Say(redis, spoil);
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
-            Assert.Equal($"rejects writes ({reason})", (await node.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("redis").GetString());
+            Assert.Equal(
+                $"rejects writes ({reason})", (await node.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("redis").GetString());
         await Eventually.Until("every lease has run out", () => nodes.One.Leases().RedisTime > ends);
         // New connections now see leases that could not be renewed.
         await using var second = await nodes.Two.Connect(bob);
@@ -45,12 +46,14 @@ public sealed class RedisUnwritableTests
         Assert.Equal("still here", (await atBob.NextMessage())["message.content"].GetString());
 
         // It is not an outage, so nothing else reports it.
-        await Eventually.Until("the log says why", () => log.Of<HealthMetrics>().Contains($"Readiness of redis: rejects writes ({reason})"));
+        await Eventually.Until(
+            "the log says why", () => log.Of<HealthMetrics>().Contains($"Readiness of redis: rejects writes ({reason})"));
         await Say(redis, mend);
 
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
             await node.Ready(HttpStatusCode.OK);
-        await Eventually.UntilNoError(async () => (await nodes.One.Presence(alice, bob))[bob.Id].IsOnline() && nodes.Two.HeldLeases(bob) == 2 ? null : "not yet back");
+        await Eventually.UntilNoError(async () =>
+            (await nodes.One.Presence(alice, bob))[bob.Id].IsOnline() && nodes.Two.HeldLeases(bob) == 2 ? null : "not yet back");
         await nodes.Settle((alice, atAlice), (bob, atBob));
         foreach (var client in (SocketClient[])[atAlice, atBob, second])
             Assert.DoesNotContain(client.Frames, frame => frame.Type == "user.offline");

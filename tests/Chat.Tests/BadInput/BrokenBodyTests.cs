@@ -36,7 +36,8 @@ public sealed class BrokenBodyTests : IAsyncLifetime
         var logs = LogCapture.Of(app, LogLevel.Information);
         using (var tcp = await Ask("Content-Length: 100", "{"))
         {
-            await Eventually.Until("the request begins", () => logs.All.Any(line => line.Contains("Request starting", StringComparison.Ordinal)));
+            await Eventually.Until(
+                "the request begins", () => logs.All.Any(line => line.Contains("Request starting", StringComparison.Ordinal)));
             tcp.LingerState = new LingerOption(enable: true, seconds: 0);
         }
 

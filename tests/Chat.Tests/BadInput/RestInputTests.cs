@@ -61,7 +61,8 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
             var cases = new TheoryData<string, string>();
             foreach (var address in Bodies.Keys)
             {
-                foreach (var body in (string[])["null", "[]", "1", "\"a\"", "true", "{", "}", "x", "{}{}", "{\"a\":}", "{'a':1}", "\uFEFF{}", " ", "\0", "a=b&c=d"])
+                foreach (var body in (string[])[
+                    "null", "[]", "1", "\"a\"", "true", "{", "}", "x", "{}{}", "{\"a\":}", "{'a':1}", "\uFEFF{}", " ", "\0", "a=b&c=d"])
                     cases.Add(address, body);
             }
 
@@ -77,7 +78,8 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     {
         var poison = Poison.All[poisonName];
         // A username must be the only field; the rest of the body is valid.
-        var fields = Bodies[address].Where(other => !(field == "username" && other.Key == "userId")).ToDictionary(other => other.Key, other => Fill(other.Value));
+        var fields = Bodies[address].Where(other => !(field == "username" && other.Key == "userId"))
+            .ToDictionary(other => other.Key, other => Fill(other.Value));
         var before = await app.History(scene.Alice, scene.Conversation);
         // Unusual names are valid once a user has them.
         if (field == "username" && poison.Harm == Harm.Strange)
@@ -195,7 +197,8 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
 
     [Fact]
     public async Task An_empty_body_needs_no_content_type() =>
-        Assert.Equal(HttpStatusCode.OK, (await Post("/chat/conversations/<conversation>/read", [], "application/x-www-form-urlencoded")).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.OK, (await Post("/chat/conversations/<conversation>/read", [], "application/x-www-form-urlencoded")).StatusCode);
 
     [Theory]
     [InlineData("1.0", true)]
@@ -255,9 +258,11 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     [Fact]
     public async Task Unusual_text_is_stored_and_shown_unchanged()
     {
-        foreach (var text in (string[])[Poison.BidiText, Poison.MarkedText, "\uFFFE\uFFFF\U0010FFFF", "a\u0001\u001B[31m\u007F\u2028b", "👩‍👩‍👧‍👦 e\u0301 \u00E9"])
+        foreach (var text in (string[])[
+            Poison.BidiText, Poison.MarkedText, "\uFFFE\uFFFF\U0010FFFF", "a\u0001\u001B[31m\u007F\u2028b", "👩‍👩‍👧‍👦 e\u0301 \u00E9"])
         {
-            var sent = await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = text }));
+            var sent =
+                await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = text }));
             Assert.Equal(HttpStatusCode.Created, sent.StatusCode);
             Assert.Equal(text, (await sent.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("content").GetString());
             Assert.Equal(text, (await app.History(scene.Bob, scene.Conversation))[^1].GetProperty("content").GetString());
@@ -268,12 +273,14 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     public async Task The_content_limit_counts_characters_not_bytes()
     {
         var longest = string.Concat(Enumerable.Repeat("🙂", 4000));
-        var sent = await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = $"\n{longest}  " }));
+        var sent = await Post(
+            "/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = $"\n{longest}  " }));
         Assert.Equal(HttpStatusCode.Created, sent.StatusCode);
         Assert.Equal(longest, (await sent.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("content").GetString());
 
         var before = await app.History(scene.Alice, scene.Conversation);
-        var more = await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = longest + "x" }));
+        var more =
+            await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = longest + "x" }));
         await AssertProblem(more, Validation);
         await AssertStored(more, before);
     }
@@ -281,8 +288,10 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     private static IEnumerable<string> Queries()
     {
         const string Page = "/chat/conversations?", Messages = "/chat/conversations/<conversation>/messages?";
-        string[] noNumber = ["x", "1.5", "1e2", "0x10", "99999999999999999999", "%00", "%FF", "%E2%80%AE1", "%D9%A1", "--1", "NaN", "1,2", "[1]"];
-        foreach (var (address, name) in ((string, string)[])[(Page, "limit"), (Messages, "limit"), (Messages, "before"), (Messages, "after")])
+        string[] noNumber =
+            ["x", "1.5", "1e2", "0x10", "99999999999999999999", "%00", "%FF", "%E2%80%AE1", "%D9%A1", "--1", "NaN", "1,2", "[1]"];
+        foreach (var (address, name) in ((string, string)[])[
+            (Page, "limit"), (Messages, "limit"), (Messages, "before"), (Messages, "after")])
         {
             foreach (var value in noNumber)
                 yield return $"{address}{name}={value}";
@@ -299,7 +308,10 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
         foreach (var value in (string[])["-1", "-9223372036854775808", "9223372036854775808"])
             yield return $"{Messages}after={value}";
         yield return $"{Messages}before=1&after=1";
-        foreach (var value in (string[])["x", "_", "1_", "_1", "1_1", "%00", "%FF", "-1_00000000000000000000000000000000", "999999999999999999_00000000000000000000000000000000", "253402300800000_00000000000000000000000000000000", "1_{0}", "1_2_3", "%E2%80%AE"])
+        foreach (var value in (string[])[
+            "x", "_", "1_", "_1", "1_1", "%00", "%FF", "-1_00000000000000000000000000000000",
+                "999999999999999999_00000000000000000000000000000000", "253402300800000_00000000000000000000000000000000", "1_{0}", "1_2_3",
+                "%E2%80%AE"])
             yield return $"{Page}cursor={value}";
     }
 
@@ -314,7 +326,8 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
             (_, "username") when poison.Harm == Harm.Strange && poison.Name is not ("U+202E" or "noncharacters") => null,
             ("/chat/conversations", "username") => poison.Harm is Harm.Long or Harm.Nul or Harm.Strange ? "NOT_FOUND" : Validation,
             (_, "content") => poison.Harm == Harm.Strange ? null : Validation,
-            (_, "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name is "empty" or "blanks of many kinds" ? null : Validation,
+            (_, "tempId") =>
+                poison.Harm is Harm.Strange or Harm.Absent || poison.Name is "empty" or "blanks of many kinds" ? null : Validation,
             // Already in the path; its absence is valid.
             (_, "conversationId" or "type" or "replyTo" or "attachments" or "upTo") => poison.Harm == Harm.Absent ? null : Validation,
             _ => Validation,
@@ -333,7 +346,8 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
     private async Task AssertStored(HttpResponseMessage response, IReadOnlyList<JsonElement> before)
     {
         var stored = (await app.History(scene.Alice, scene.Conversation)).Skip(before.Count).Select(message => message.GetRawText());
-        var acknowledged = response.StatusCode == HttpStatusCode.Created && response.RequestMessage!.RequestUri!.AbsolutePath.EndsWith("/messages", StringComparison.Ordinal)
+        var acknowledged = response.StatusCode == HttpStatusCode.Created
+            && response.RequestMessage!.RequestUri!.AbsolutePath.EndsWith("/messages", StringComparison.Ordinal)
             ? new[] { await response.Content.ReadAsStringAsync() }
             : [];
         Assert.Equal(acknowledged, stored);

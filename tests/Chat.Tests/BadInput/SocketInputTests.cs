@@ -96,7 +96,8 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
     {
         var poison = Poison.All[poisonName];
         // A username must be the only field; the rest of the event is valid.
-        var fields = Events[type].Where(other => !(field == "username" && other.Key == "userId")).ToDictionary(other => other.Key, other => Fill(other.Value));
+        var fields = Events[type].Where(other => !(field == "username" && other.Key == "userId"))
+            .ToDictionary(other => other.Key, other => Fill(other.Value));
         var before = await app.History(scene.Alice, scene.Conversation);
         await using var client = await app.Connect(scene.Alice);
 
@@ -180,7 +181,8 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
             // With duplicate or unreadable names the reader cannot always locate the id.
             var named = answer.Payload.TryGetProperty("field", out var name) ? name.GetString() : null;
             if (poison.Harm != Harm.Twice && !poison.Name.StartsWith("an object with", StringComparison.Ordinal))
-                Assert.Equal((type, field, poison.Harm) is ("block.add" or "block.remove", "username", Harm.Absent) ? "userId" : field, named);
+                Assert.Equal(
+                    (type, field, poison.Harm) is ("block.add" or "block.remove", "username", Harm.Absent) ? "userId" : field, named);
         }
     }
 
@@ -201,10 +203,12 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
         return (type, field) switch
         {
             // Any value is echoed.
-            ("ping", _) => poison.Harm == Harm.NoText || poison.Name.StartsWith("an object with", StringComparison.Ordinal) ? Validation : "pong",
+            ("ping", _) =>
+                poison.Harm == Harm.NoText || poison.Name.StartsWith("an object with", StringComparison.Ordinal) ? Validation : "pong",
 
             ("message.send", "content") => poison.Harm == Harm.Strange ? "message.sent" : Validation,
-            ("message.send", "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name is "empty" or "blanks of many kinds" ? "message.sent" : Validation,
+            ("message.send", "tempId") => poison.Harm is Harm.Strange or Harm.Absent || poison.Name is "empty" or "blanks of many kinds"
+                ? "message.sent" : Validation,
             ("message.send", "type" or "replyTo" or "attachments") => poison.Harm == Harm.Absent ? "message.sent" : Validation,
 
             ("message.read", "upTo") => poison.Harm == Harm.Absent ? "message.read_ack" : Validation,
@@ -228,7 +232,8 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
         var acknowledged = client.Frames.Where(frame => frame.Type == "message.sent").Select(frame => frame["message"].GetRawText());
         var after = await app.History(scene.Alice, scene.Conversation);
         Assert.Equal(acknowledged, after.Skip(before.Count).Select(message => message.GetRawText()));
-        Assert.DoesNotContain(client.Frames, frame => frame.Type == "error" && frame["code"].GetString() is "INTERNAL_ERROR" or "UNAVAILABLE");
+        Assert.DoesNotContain(
+            client.Frames, frame => frame.Type == "error" && frame["code"].GetString() is "INTERNAL_ERROR" or "UNAVAILABLE");
     }
 
     private string Fill(string text) => text

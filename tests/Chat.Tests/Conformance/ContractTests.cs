@@ -16,7 +16,8 @@ namespace Chat.Tests.Conformance;
 /// </summary>
 public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
 {
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static TheoryData<string> EventNames => [.. Messages().Select(message => message.Key)];
 
@@ -38,21 +39,24 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         var fromClients = shared.App.Services.GetRequiredService<SocketDispatcher>().Names.ToHashSet();
         var wire = typeof(Program).Assembly.GetExportedTypes()
-            .Where(type => type.GetInterfaces().Any(contract => contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IEvent<>)))
+            .Where(type =>
+                type.GetInterfaces().Any(contract => contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IEvent<>)))
             .Select(type => (string)type.GetProperty("Name")!.GetValue(null)!)
             .ToHashSet();
 
         Assert.Equal(fromClients.Order(), Contracts.Events.FromClients.Order());
         Assert.Equal(wire.Except(fromClients).Order(), Contracts.Events.FromServer.Order());
         Assert.Equal(wire.Order(), Messages().Select(message => message.Key).Order());
-        Assert.Equal(wire.Order(), Contracts.AsyncApi["channels"]!["socket"]!["messages"]!.AsObject().Select(message => message.Key).Order());
+        Assert.Equal(
+            wire.Order(), Contracts.AsyncApi["channels"]!["socket"]!["messages"]!.AsObject().Select(message => message.Key).Order());
     }
 
     [Fact]
     public void The_OpenAPI_file_has_exactly_the_servers_routes()
     {
         string[] others = ["/chat/ws", "/docs"];
-        var served = from endpoint in shared.App.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+        var served = from endpoint in shared.App.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints)
+            .OfType<RouteEndpoint>()
                      let path = $"/{endpoint.RoutePattern.RawText!.Trim('/').Replace(":guid", "", StringComparison.Ordinal)}"
                      where !others.Any(other => path == other || path.StartsWith($"{other}/", StringComparison.Ordinal))
                      where endpoint.Metadata.GetMetadata<IExcludeFromDescriptionMetadata>()?.ExcludeFromDescription != true
@@ -70,7 +74,8 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
     public void The_lists_of_errors_and_close_codes_match_the_server()
     {
         var schemas = Contracts.AsyncApi["components"]!["schemas"]!;
-        var closes = typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>().DistinctBy(close => close.Code);
+        var closes =
+            typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>().DistinctBy(close => close.Code);
 
         Assert.Equal(Enum.GetValues<ErrorCode>().Select(Wire), Texts(schemas["ErrorCode"]!["enum"]!));
         Assert.Equal(Enum.GetValues<TokenFault>().Select(Wire), Texts(schemas["AuthFailed"]!["properties"]!["code"]!["enum"]!));
@@ -130,13 +135,17 @@ public sealed class ContractTests(SharedApp shared) : IClassFixture<SharedApp>
             foreach (var (method, operation) in operations!.AsObject())
             {
                 var what = $"{method} {path}";
-                Assert.All(["operationId", "summary", "description"], field => Assert.True(!string.IsNullOrWhiteSpace((string?)operation![field]), $"{what} has no {field}."));
-                Assert.All(operation!["parameters"]?.AsArray() ?? [], parameter => Assert.True(parameter!["description"] is not null, $"{what}: {parameter["name"]} has no description."));
+                Assert.All(["operationId", "summary", "description"],
+                    field => Assert.True(!string.IsNullOrWhiteSpace((string?)operation![field]), $"{what} has no {field}."));
+                Assert.All(operation!["parameters"]?.AsArray() ?? [],
+                    parameter => Assert.True(parameter!["description"] is not null, $"{what}: {parameter["name"]} has no description."));
                 // Empty where no token is required, and never absent.
-                Assert.Equal(!open.Any(start => path.StartsWith(start, StringComparison.Ordinal)), operation["security"]!.AsArray().Count > 0);
+                Assert.Equal(
+                    !open.Any(start => path.StartsWith(start, StringComparison.Ordinal)), operation["security"]!.AsArray().Count > 0);
                 var responses = operation["responses"]!.AsObject();
                 Assert.NotNull(responses["405"]?["headers"]?["Allow"]);
-                Assert.All(["429", "503"], status => Assert.True(responses[status] is null || path == "/health/ready" || responses[status]!["headers"]?["Retry-After"] is not null, $"{what}: {status}"));
+                Assert.All(["429", "503"], status => Assert.True(responses[status] is null
+                    || path == "/health/ready" || responses[status]!["headers"]?["Retry-After"] is not null, $"{what}: {status}"));
                 Assert.True(!path.Contains('{', StringComparison.Ordinal) || responses["404"] is not null, what);
                 Assert.Equal(operation["requestBody"] is not null, responses["415"] is not null && responses["408"] is not null);
             }

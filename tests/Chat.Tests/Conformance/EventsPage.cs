@@ -10,7 +10,8 @@ internal static class EventsPage
     {
         var page = new StringBuilder();
         page.Append("# The events of the socket\n\n");
-        page.Append("Generated from [asyncapi.yaml](asyncapi.yaml), which is the contract; edit that file. [protocol.md](protocol.md) explains the protocol in prose.\n\n");
+        page.Append(
+            "Generated from [asyncapi.yaml](asyncapi.yaml), which is the contract; edit that file. [protocol.md](protocol.md) explains the protocol in prose.\n\n");
         page.Append(document["info"]!["description"]).Append('\n');
         foreach (var tag in document["info"]!["tags"]!.AsArray())
         {
@@ -28,7 +29,8 @@ internal static class EventsPage
         foreach (var (name, message) in document["components"]!["messages"]!.AsObject())
             Event(page, name, message!, document);
         page.Append("## Shared types\n\n");
-        var payloads = document["components"]!["messages"]!.AsObject().Select(message => Last(message.Value!["payload"]!["properties"]!["payload"]!)).ToHashSet();
+        var payloads = document["components"]!["messages"]!.AsObject()
+            .Select(message => Last(message.Value!["payload"]!["properties"]!["payload"]!)).ToHashSet();
         foreach (var (name, schema) in document["components"]!["schemas"]!.AsObject().Where(schema => !payloads.Contains(schema.Key)))
         {
             page.Append($"### {name}\n\n{Text(schema!["description"])}\n\n");
@@ -45,9 +47,11 @@ internal static class EventsPage
     {
         var events = string.Join(", ", operation["messages"]!.AsArray().Select(message => Link(Last(message!))));
         var answers = string.Join(", ", operation["reply"]?["messages"]!.AsArray().Select(message => Link(Last(message!))) ?? []);
-        page.Append((string)operation["action"]! == "receive" ? $"- You send {events}, and get {answers}. " : $"- The server pushes {events}. ");
+        page.Append(
+            (string)operation["action"]! == "receive" ? $"- You send {events}, and get {answers}. " : $"- The server pushes {events}. ");
         page.Append($"{operation["summary"]} {Text(operation["description"])}".TrimEnd()).Append('\n');
-        if (operation == document["operations"]!.AsObject().Last(entry => (string)entry.Value!["tags"]![0]!["name"]! == (string)operation["tags"]![0]!["name"]!).Value)
+        if (operation == document["operations"]!.AsObject()
+            .Last(entry => (string)entry.Value!["tags"]![0]!["name"]! == (string)operation["tags"]![0]!["name"]!).Value)
             page.Append('\n');
     }
 
@@ -90,7 +94,8 @@ internal static class EventsPage
 
     private static string Bounds(JsonNode schema)
     {
-        (string Key, string Words)[] bounds = [("minimum", "from"), ("maximum", "to"), ("minLength", "at least"), ("maxLength", "at most"), ("maxItems", "at most")];
+        (string Key, string Words)[] bounds =
+            [("minimum", "from"), ("maximum", "to"), ("minLength", "at least"), ("maxLength", "at most"), ("maxItems", "at most")];
         return string.Concat(bounds.Where(bound => schema[bound.Key] is not null).Select(bound => $", {bound.Words} {schema[bound.Key]}"));
     }
 

@@ -63,7 +63,8 @@ public sealed class PinnedNamesTests(SharedApp shared) : IClassFixture<SharedApp
     private static IEnumerable<string> RedisNames()
     {
         var keys = new RedisKeys("prefix:");
-        string[] names = [keys.UserChannel(One), keys.AllNodesChannel, keys.HeartbeatChannel, keys.Node(One), $"{keys.Ready(One)}", $"{keys.Online(One)}", $"{keys.Leases}"];
+        string[] names = [keys.UserChannel(One), keys.AllNodesChannel, keys.HeartbeatChannel, keys.Node(One), $"{keys.Ready(One)}",
+            $"{keys.Online(One)}", $"{keys.Leases}"];
         return names.Select(name => $"redis {name}");
     }
 

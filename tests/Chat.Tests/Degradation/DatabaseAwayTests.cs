@@ -48,7 +48,8 @@ public sealed class DatabaseAwayTests
         ("GET /chat/conversations", (_, _) => ("/chat/conversations", null)),
         ("GET /chat/conversations/{id:guid}", (conversation, _) => ($"/chat/conversations/{conversation}", null)),
         ("GET /chat/conversations/{id:guid}/messages", (conversation, _) => ($"/chat/conversations/{conversation}/messages", null)),
-        ("POST /chat/conversations/{id:guid}/messages", (conversation, _) => ($"/chat/conversations/{conversation}/messages", new { content = "hi", tempId = "t2" })),
+        ("POST /chat/conversations/{id:guid}/messages",
+        (conversation, _) => ($"/chat/conversations/{conversation}/messages", new { content = "hi", tempId = "t2" })),
         ("POST /chat/conversations/{id:guid}/read", (conversation, _) => ($"/chat/conversations/{conversation}/read", new { })),
         ("GET /chat/unread", (_, _) => ("/chat/unread", null)),
         ("GET /chat/blocks", (_, _) => ("/chat/blocks", null)),
@@ -66,10 +67,12 @@ public sealed class DatabaseAwayTests
     public async Task Every_event_and_every_endpoint_is_covered()
     {
         await using var app = await ChatApp.Start();
-        var routes = Routes.Of(app).Where(route => !WithoutDatabaseOrToTellOfIt.Any(other => route.Split(' ')[1].StartsWith(other, StringComparison.Ordinal)));
+        var routes = Routes.Of(app)
+            .Where(route => !WithoutDatabaseOrToTellOfIt.Any(other => route.Split(' ')[1].StartsWith(other, StringComparison.Ordinal)));
 
         Assert.Equal(routes, Calls.Select(call => call.Route).Order());
-        Assert.Equal(app.Services.GetRequiredService<SocketDispatcher>().Names.Except(WithoutDatabase).Order(), Events.Select(one => one.Type).Distinct().Order());
+        Assert.Equal(app.Services.GetRequiredService<SocketDispatcher>().Names.Except(WithoutDatabase).Order(),
+            Events.Select(one => one.Type).Distinct().Order());
     }
 
     [Theory]
@@ -78,7 +81,8 @@ public sealed class DatabaseAwayTests
     public async Task Whatever_needs_the_database_is_answered_UNAVAILABLE_within_five_seconds(bool isPoolExhausted)
     {
         var servers = await TestServers.Get();
-        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={(isPoolExhausted ? SmallPool : LargePool)}" });
+        await using var app = await ChatApp.Start(
+            new() { ["ConnectionStrings:Postgres"] = $"{servers.Postgres};Maximum Pool Size={(isPoolExhausted ? SmallPool : LargePool)}" });
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         var conversation = await app.OpenDirect(alice, bob);
         await using var talking = await app.Connect(alice);
@@ -88,7 +92,8 @@ public sealed class DatabaseAwayTests
             clients.Add(await app.Connect(alice));
         await using var outage = isPoolExhausted ? await Outage.OfThePool(app) : await Outage.OfTheTables(app, servers);
 
-        var answers = await Task.WhenAll(Events.Zip(clients, (one, client) => Timed(one.Type, () => client.Ask(one.Type, one.Payload(conversation, Guid.NewGuid())))));
+        var answers = await Task.WhenAll(
+            Events.Zip(clients, (one, client) => Timed(one.Type, () => client.Ask(one.Type, one.Payload(conversation, Guid.NewGuid())))));
         Assert.All(answers.Zip(Events), one =>
         {
             var ((answer, took), (type, _)) = one;
@@ -100,7 +105,8 @@ public sealed class DatabaseAwayTests
         // Nor by a user whom the directory does not know yet.
         foreach (var caller in (TestUser[])[alice, ChatApp.NewUser()])
         {
-            var responses = await Task.WhenAll(Calls.Select(call => Timed(call.Route, () => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
+            var responses = await Task.WhenAll(
+                Calls.Select(call => Timed(call.Route, () => Send(app, caller, call.Route, call.Request(conversation, Guid.NewGuid())))));
             foreach (var ((response, took), (route, _)) in responses.Zip(Calls))
             {
                 // A non-member of the conversation, whose membership must be queried.
@@ -121,13 +127,15 @@ public sealed class DatabaseAwayTests
             await Eventually.UntilNoError(async () =>
             {
                 var checks = await app.Ready(HttpStatusCode.ServiceUnavailable);
-                return (checks.GetProperty("postgres").GetString(), checks.GetProperty("redis").GetString()) == ("does not answer", "ok") ? null : $"{checks}";
+                return (checks.GetProperty("postgres").GetString(), checks.GetProperty("redis").GetString()) == ("does not answer", "ok")
+                    ? null : $"{checks}";
             });
         }
 
         await outage.End();
         var endedAt = Stopwatch.GetTimestamp();
-        await Eventually.UntilNoError(async () => (await talking.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null, Soon);
+        await Eventually.UntilNoError(async () => (await talking.SendMessage(
+            conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null, Soon);
         Assert.InRange(Stopwatch.GetElapsedTime(endedAt), TimeSpan.Zero, Soon);
         await app.Ready(HttpStatusCode.OK);
         foreach (var client in clients)
@@ -176,7 +184,10 @@ public sealed class DatabaseAwayTests
             var connection = await source.OpenConnectionAsync();
             await new NpgsqlCommand("begin", connection).ExecuteNonQueryAsync();
             var schema = app.Services.GetRequiredService<TableNames>().Message.Split('.')[0];
-            await using var all = new NpgsqlCommand($"select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables where schemaname = '{schema}'", connection);
+            await using var all =
+                new NpgsqlCommand(
+                    $"select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables where schemaname = '{schema}'",
+                    connection);
             var tables = (string)(await all.ExecuteScalarAsync())!;
             await new NpgsqlCommand($"lock table {tables} in access exclusive mode", connection).ExecuteNonQueryAsync();
             return new Outage([connection], source);

@@ -16,10 +16,12 @@ public sealed class OperatorFaultTests
     private const int Sends = 6;
 
     [Theory]
-    [InlineData("alter role {0} password 'rotated'", "alter role {0} password '{0}'", "password authentication failed for user \"{0}\" (28P01)")]
+    [InlineData(
+        "alter role {0} password 'rotated'", "alter role {0} password '{0}'", "password authentication failed for user \"{0}\" (28P01)")]
     [InlineData("alter role {0} connection limit 0", "alter role {0} connection limit -1", "too many connections for role \"{0}\" (53300)")]
     [InlineData("alter role {0} nologin", "alter role {0} login", "is not permitted to log in (28000)")]
-    [InlineData("revoke insert on {0}.mt_doc_message from {0}", "grant insert on {0}.mt_doc_message to {0}", "permission denied for table mt_doc_message (42501)")]
+    [InlineData("revoke insert on {0}.mt_doc_message from {0}", "grant insert on {0}.mt_doc_message to {0}",
+        "permission denied for table mt_doc_message (42501)")]
     [InlineData("revoke usage on schema {0} from {0}", "grant usage on schema {0} to {0}", "permission denied for schema {0} (42501)")]
     [InlineData("alter role {0} set default_transaction_read_only = on", "alter role {0} reset all", "in a read-only transaction (25006)")]
     public async Task Is_answered_UNAVAILABLE_and_logged_with_PostgreSQLs_message(string fault, string repair, string said)
@@ -52,14 +54,17 @@ public sealed class OperatorFaultTests
             Assert.True(refused["retryable"].GetBoolean());
         }
 
-        await Eventually.UntilNoError(async () => (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("postgres").GetString() is var now && now!.Contains(Of(said), StringComparison.Ordinal) ? null : now);
+        await Eventually.UntilNoError(async () => (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("postgres")
+            .GetString() is var now && now!.Contains(Of(said), StringComparison.Ordinal) ? null : now);
         await Run(admin, Of(repair));
         await Run(admin, $"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{name}'");
         // On the same connection: none of this counted as the client's errors.
-        await Eventually.UntilNoError(async () => (await client.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null);
+        await Eventually.UntilNoError(async () =>
+            (await client.SendMessage(conversation, "after", "t9")) is { Type: not "message.sent" } refused ? $"{refused["code"]}" : null);
         await app.Ready(HttpStatusCode.OK);
 
-        await Eventually.Until("the log has the end", () => log.Of<DependencyStates>().Any(line => line.StartsWith("PostgreSQL has recovered after", StringComparison.Ordinal)));
+        await Eventually.Until("the log has the end",
+            () => log.Of<DependencyStates>().Any(line => line.StartsWith("PostgreSQL has recovered after", StringComparison.Ordinal)));
         var lines = log.Of<DependencyStates>();
         Assert.StartsWith("PostgreSQL is unavailable (", lines[0], StringComparison.Ordinal);
         Assert.Contains(lines, line => line.Contains(Of(said), StringComparison.Ordinal));

@@ -30,7 +30,8 @@ public sealed class WrongClockTests
         });
 
         // Minutes may pass until the next probe, while the clock stands still.
-        Assert.Matches($@"^clock is 3[56]\d\d s {direction} PostgreSQL's; fresh tokens are rejected or expired ones accepted$", said.GetProperty("server").GetString());
+        Assert.Matches($@"^clock is 3[56]\d\d s {direction} PostgreSQL's; fresh tokens are rejected or expired ones accepted$",
+            said.GetProperty("server").GetString());
         Assert.Equal("ok", said.GetProperty("postgres").GetString());
         Assert.InRange(difference.LastMeasurement!.Value, off.TotalSeconds - 300, off.TotalSeconds + 300);
         Assert.Equal("ok", (await right.Ready(HttpStatusCode.OK)).GetProperty("server").GetString());

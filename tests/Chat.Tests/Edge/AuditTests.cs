@@ -12,7 +12,8 @@ public sealed class AuditTests
     [Fact]
     public async Task Sign_ins_rejections_and_revocations_are_audited()
     {
-        await using var app = await ChatApp.Start(new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
+        await using var app = await ChatApp.Start(
+            new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
         var log = LogCapture.Of(app, LogLevel.Information);
         var (alice, bob, admin) = (ChatApp.NewUser("alice-who-is-not-logged"), ChatApp.NewUser(), ChatApp.NewUser());
         var expired = app.TokenFor(alice, TimeSpan.FromMinutes(-5));
@@ -34,7 +35,8 @@ public sealed class AuditTests
 
         // The reason: the end of each connection has its own entry, whenever the server processes it.
         await Eventually.Until("the ends are told", () => log.Of(AuditLog.Category).Count(IsEnd) >= 2);
-        Assert.All(log.Of(AuditLog.Category).Where(IsEnd), line => Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
+        Assert.All(log.Of(AuditLog.Category).Where(IsEnd), line =>
+            Assert.Matches(@"^Disconnected: user .* from .* on connection [0-9a-f-]{36}: 4501 \(not authorised\) after \d+ s$", line));
         var lines = log.Of(AuditLog.Category).Where(line => !IsEnd(line)).ToArray();
         bool IsEnd(string line) => line.StartsWith("Disconnected: ", StringComparison.Ordinal);
         string[] expected =
@@ -54,10 +56,12 @@ public sealed class AuditTests
         Assert.EndsWith($": Expired (iss {ChatApp.Issuer}, kid -)", lines[3], StringComparison.Ordinal);
         Assert.EndsWith(": Malformed (iss -, kid -)", lines[4], StringComparison.Ordinal);
         Assert.All(expected.Zip(lines), pair => Assert.StartsWith(pair.First, pair.Second, StringComparison.Ordinal));
-        Assert.DoesNotContain(lines, line => line.Contains(alice.Username, StringComparison.Ordinal) || line.Contains(expired, StringComparison.Ordinal) || line.Contains("a.b.c", StringComparison.Ordinal));
+        Assert.DoesNotContain(lines, line => line.Contains(alice.Username, StringComparison.Ordinal)
+            || line.Contains(expired, StringComparison.Ordinal) || line.Contains("a.b.c", StringComparison.Ordinal));
     }
 
-    private static Task<HttpStatusCode> Get(ChatApp app, string token) => Send(app, token, new HttpRequestMessage(HttpMethod.Get, "/chat/unread"));
+    private static Task<HttpStatusCode> Get(ChatApp app, string token) =>
+        Send(app, token, new HttpRequestMessage(HttpMethod.Get, "/chat/unread"));
 
     private static Task<HttpStatusCode> Revoke(ChatApp app, string token, TestUser user) =>
         Send(app, token, new HttpRequestMessage(HttpMethod.Post, $"/admin/users/{user.Id}/revoke"));

@@ -40,7 +40,8 @@ public sealed class HeaderTests(SharedApp shared) : IClassFixture<SharedApp>
         await using var app = await ChatApp.Start();
         using var client = app.Http(ChatApp.NewUser());
         // A missing service: the only 500 that needs no faulty code.
-        await using (var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand($"drop table {app.Services.GetRequiredService<TableNames>().Block}"))
+        await using (var command = app.Services.GetRequiredService<NpgsqlDataSource>()
+            .CreateCommand($"drop table {app.Services.GetRequiredService<TableNames>().Block}"))
             await command.ExecuteNonQueryAsync();
 
         using var response = await client.GetAsync("/chat/blocks");

@@ -36,7 +36,8 @@ public sealed class LocalHostTests(LocalHostTests.Listening shared) : IClassFixt
     {
         foreach (var address in (string[])["/", "/client.json", "/dev/token", "/chat/ws"])
         {
-            using var request = new HttpRequestMessage(address == "/dev/token" ? HttpMethod.Post : HttpMethod.Get, address) { Headers = { Host = host } };
+            using var request =
+                new HttpRequestMessage(address == "/dev/token" ? HttpMethod.Post : HttpMethod.Get, address) { Headers = { Host = host } };
             if (address == "/dev/token")
                 request.Content = JsonContent.Create(new { username = $"user-{Guid.NewGuid():N}" });
             using var http = new HttpClient { BaseAddress = shared.App.Address };

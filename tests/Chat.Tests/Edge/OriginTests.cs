@@ -15,7 +15,8 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     {
         public ChatApp App { get; private set; } = null!;
 
-        public async Task InitializeAsync() => App = await ChatApp.Start(new() { ["Origins:Allowed"] = $"{Listed}, {Other}" }, onKestrel: true);
+        public async Task InitializeAsync() =>
+            App = await ChatApp.Start(new() { ["Origins:Allowed"] = $"{Listed}, {Other}" }, onKestrel: true);
 
         public async Task DisposeAsync() => await App.DisposeAsync();
     }
@@ -116,7 +117,8 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
     {
         using var client = Bare();
         // Only the headers: after them the connection is no longer HTTP.
-        using var response = await client.SendAsync(Handshake(origin is null ? null : Fill(origin)), HttpCompletionOption.ResponseHeadersRead);
+        using var response =
+            await client.SendAsync(Handshake(origin is null ? null : Fill(origin)), HttpCompletionOption.ResponseHeadersRead);
         return response.StatusCode;
     }
 
@@ -130,7 +132,8 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
         {
             Headers =
             {
-                { "Connection", "Upgrade" }, { "Upgrade", "websocket" }, { "Sec-WebSocket-Version", "13" }, { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" },
+                { "Connection", "Upgrade" }, { "Upgrade", "websocket" }, { "Sec-WebSocket-Version", "13" },
+                    { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" },
             },
         };
         if (origin is not null)

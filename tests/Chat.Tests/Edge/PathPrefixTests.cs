@@ -54,7 +54,8 @@ public sealed partial class PathPrefixTests
 
         using var socket = new ClientWebSocket();
         socket.Options.SetRequestHeader("Origin", $"http://{nginx.Address.Authority}");
-        await socket.ConnectAsync(new Uri($"ws://{nginx.Address.Authority}/team/chat/ws?token={app.TokenFor(alice)}"), CancellationToken.None);
+        await socket.ConnectAsync(
+            new Uri($"ws://{nginx.Address.Authority}/team/chat/ws?token={app.TokenFor(alice)}"), CancellationToken.None);
         await using var client = new SocketClient(socket);
         await client.Next("auth_success");
     }
@@ -77,7 +78,8 @@ public sealed partial class PathPrefixTests
     [InlineData("/a?b")]
     [InlineData("/%2e")]
     [InlineData("https://example.org/team")]
-    public void An_invalid_path_is_rejected(string value) => Assert.StartsWith("is no path", PathPrefix.Validate(value), StringComparison.Ordinal);
+    public void An_invalid_path_is_rejected(string value) =>
+        Assert.StartsWith("is no path", PathPrefix.Validate(value), StringComparison.Ordinal);
 
     [GeneratedRegex("(?:src|href)=\"([^\"]+)\"")]
     private static partial Regex Loaded();

@@ -49,7 +49,8 @@ public sealed class ProxyTests
     [InlineData("0.0.0.0/0", false)]
     [InlineData("10.0.0.1, 128.0.0.0/1", false)]
     [InlineData("::/0", false)]
-    public void An_invalid_proxy_list_is_rejected_at_startup(string known, bool isGood) => Assert.Equal(isGood, Proxies.Validate(known) is null);
+    public void An_invalid_proxy_list_is_rejected_at_startup(string known, bool isGood) =>
+        Assert.Equal(isGood, Proxies.Validate(known) is null);
 
     private static Task<ChatApp> Start(string known) =>
         ChatApp.Start(new() { ["Proxies:Known"] = known, ["Limits:MaxConnectionsPerAddress"] = "1" }, onKestrel: true);

@@ -30,7 +30,8 @@ public sealed class DevKeyTests : IDisposable
         if (OperatingSystem.IsWindows())
             return;
         File.SetUnixFileMode(KeyFile, File.GetUnixFileMode(KeyFile) | UnixFileMode.OtherRead);
-        File.SetUnixFileMode(temp.Below(".data"), File.GetUnixFileMode(temp.Below(".data")) | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+        File.SetUnixFileMode(
+            temp.Below(".data"), File.GetUnixFileMode(temp.Below(".data")) | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
 
         Assert.Equal(key, Configured());
 

@@ -66,7 +66,8 @@ public sealed class EmbeddedPostgresTests : IDisposable
             await Query(postgres, "create table kept as select 'still here' as word; alter role chat password null");
         // As in an earlier version: trust authentication and readable files.
         var rules = temp.Below("data", "postgres", "data", "pg_hba.conf");
-        await File.WriteAllTextAsync(rules, (await File.ReadAllTextAsync(rules)).Replace("scram-sha-256", "trust", StringComparison.Ordinal));
+        await File.WriteAllTextAsync(
+            rules, (await File.ReadAllTextAsync(rules)).Replace("scram-sha-256", "trust", StringComparison.Ordinal));
         File.Delete(temp.Below("data", "postgres-password"));
         Open(Options.DataPath, UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
         Open(temp.Below("data", "chat.lock"), UnixFileMode.OtherRead);

@@ -39,9 +39,11 @@ public sealed class EmbeddedRedisTests
         using (var tcp = new TcpClient())
         {
             await tcp.ConnectAsync((System.Net.IPEndPoint)options.EndPoints[0]);
-            await tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(string.Format(CultureInfo.InvariantCulture, request, Commands.Length, Commands)));
+            await tcp.GetStream()
+                .WriteAsync(Encoding.ASCII.GetBytes(string.Format(CultureInfo.InvariantCulture, request, Commands.Length, Commands)));
             // Once it has replied, whatever the reply, it has read the command.
-            await Record.ExceptionAsync(async () => await tcp.GetStream().ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(2)));
+            await Record.ExceptionAsync(
+                async () => await tcp.GetStream().ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(2)));
         }
 
         await using var own = await ConnectionMultiplexer.ConnectAsync(options);

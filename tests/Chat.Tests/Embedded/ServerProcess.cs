@@ -14,7 +14,8 @@ internal sealed class ServerProcess : IDisposable
     private readonly StringBuilder output = new();
     private readonly StringBuilder errors = new();
 
-    private ServerProcess(IReadOnlyDictionary<string, string> settings, IEnumerable<string> arguments, (string Program, string Script)? shell = null)
+    private ServerProcess(
+        IReadOnlyDictionary<string, string> settings, IEnumerable<string> arguments, (string Program, string Script)? shell = null)
     {
         var command = new ProcessStartInfo("dotnet", arguments)
         {
@@ -73,7 +74,8 @@ internal sealed class ServerProcess : IDisposable
 
     /// <summary>Starts it with a limit of open files.</summary>
     public static ServerProcess LaunchWithin(int files, IReadOnlyDictionary<string, string> settings) =>
-        new(settings, [typeof(EmbeddedServers).Assembly.Location], ("/bin/sh", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {files}; exec \"$@\"")));
+        new(settings, [typeof(EmbeddedServers).Assembly.Location],
+            ("/bin/sh", string.Create(CultureInfo.InvariantCulture, $"ulimit -n {files}; exec \"$@\"")));
 
     /// <summary>
     /// Starts it below a process named systemd, by which a server detects that it is a unit. That process forwards SIGTERM.
@@ -81,7 +83,8 @@ internal sealed class ServerProcess : IDisposable
     /// <param name="systemd">A link of that name to the shell.</param>
     /// <param name="settings">Environment variables.</param>
     public static ServerProcess LaunchAsUnit(string systemd, IReadOnlyDictionary<string, string> settings) =>
-        new(settings, [typeof(EmbeddedServers).Assembly.Location], (systemd, "\"$@\" & unit=$!; trap 'kill -TERM $unit' TERM; wait $unit || wait $unit"));
+        new(settings, [typeof(EmbeddedServers).Assembly.Location],
+            (systemd, "\"$@\" & unit=$!; trap 'kill -TERM $unit' TERM; wait $unit || wait $unit"));
 
     /// <summary>Starts it through <c>dotnet run</c>.</summary>
     public static ServerProcess LaunchBySdk(IReadOnlyDictionary<string, string> settings, params IEnumerable<string> arguments) =>
@@ -93,7 +96,8 @@ internal sealed class ServerProcess : IDisposable
 
     public static async Task<ServerProcess> Listening(ServerProcess server)
     {
-        await Eventually.Until("the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited);
+        await Eventually.Until(
+            "the server listens", () => server.Output.Contains("istening on", StringComparison.Ordinal) || server.process.HasExited);
         Assert.False(server.process.HasExited, server.Errors);
         return server;
     }

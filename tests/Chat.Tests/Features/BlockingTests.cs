@@ -186,7 +186,8 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         }
 
         (await atAlice.Block(alice)).IsError("VALIDATION_ERROR", "userId");
-        await (await app.Http(alice).PutAsync($"/chat/blocks/{alice.Id}", null)).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "userId");
+        await (await app.Http(alice).PutAsync($"/chat/blocks/{alice.Id}", null)).IsProblem(
+            HttpStatusCode.BadRequest, "VALIDATION_ERROR", "userId");
         Assert.Empty(await app.Blocks(alice));
     }
 
@@ -233,5 +234,6 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         }
     }
 
-    private static IEnumerable<string> FieldsOf(Received frame) => frame.Payload.EnumerateObject().Select(field => field.Name).Prepend(frame.Type);
+    private static IEnumerable<string> FieldsOf(Received frame) =>
+        frame.Payload.EnumerateObject().Select(field => field.Name).Prepend(frame.Type);
 }

@@ -49,7 +49,8 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal(["id", "kind", "members", "seq", "updatedAt", "unread"], conversation.EnumerateObject().Select(field => field.Name));
         Assert.Equal("direct", conversation.GetProperty("kind").GetString());
         Assert.Equal((0, 0), (conversation.GetProperty("seq").GetInt64(), conversation.GetProperty("unread").GetInt64()));
-        Assert.Equal(["userId", "username", "readUpTo", "deliveredUpTo"], conversation.Member(alice).EnumerateObject().Select(field => field.Name));
+        Assert.Equal(
+            ["userId", "username", "readUpTo", "deliveredUpTo"], conversation.Member(alice).EnumerateObject().Select(field => field.Name));
         Assert.Equal(alice.Username, conversation.Member(alice).GetProperty("username").GetString());
         Assert.Equal($"/chat/conversations/{conversation.GetProperty("id").GetGuid()}", response.Headers.Location?.ToString());
         Assert.Equal(conversation.GetRawText(), (await app.Conversation(alice, conversation.GetProperty("id").GetGuid())).GetRawText());
@@ -62,7 +63,8 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         await using var atBob = await app.Connect(bob);
 
         var created = await (await app.AskForDirect(alice, new { username = bob.Username.ToUpperInvariant() })).Is(HttpStatusCode.Created);
-        var again = await (await cluster.Second.AskForDirect(alice, new { username = bob.Username.ToLowerInvariant() })).Is(HttpStatusCode.OK);
+        var again =
+            await (await cluster.Second.AskForDirect(alice, new { username = bob.Username.ToLowerInvariant() })).Is(HttpStatusCode.OK);
         var byId = await app.OpenDirect(bob, alice);
 
         Assert.Equal(byId, created.GetProperty("id").GetGuid());
@@ -87,10 +89,13 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
 
         await (await app.AskForDirect(alice, new { userId = alice.Id })).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "userId");
         await (await app.AskForDirect(alice, new { username = alice.Username })).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR");
-        await (await app.AskForDirect(alice, new { username = $"nobody-{Guid.NewGuid():N}" })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        await (await app.AskForDirect(alice, new { username = $"nobody-{Guid.NewGuid():N}" })).IsProblem(
+            HttpStatusCode.NotFound, "NOT_FOUND");
         await (await app.AskForDirect(alice, new { username = " " })).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
-        await (await app.AskForDirect(alice, new { userId = Guid.NewGuid(), username = "both" })).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
-        await (await app.AskForDirect(alice, new { userId = Guid.Empty })).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "userId");
+        await (await app.AskForDirect(alice, new { userId = Guid.NewGuid(), username = "both" })).IsProblem(
+            HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
+        await (await app.AskForDirect(alice, new { userId = Guid.Empty })).IsProblem(
+            HttpStatusCode.BadRequest, "VALIDATION_ERROR", "userId");
         await (await app.AskForDirect(alice, new { userId = "nobody" })).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "userId");
         await (await app.AskForDirect(alice, new { })).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "userId");
     }
@@ -146,7 +151,8 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal("m3", forBob.GetProperty("lastMessage").GetProperty("content").GetString());
         Assert.False(forBob.GetProperty("lastMessage").TryGetProperty("tempId", out _));
         Assert.Equal(forBob.GetProperty("lastMessage").GetProperty("sentAt").GetString(), forBob.GetProperty("updatedAt").GetString());
-        Assert.Equal((1, 2), (forAlice.Member(bob).GetProperty("readUpTo").GetInt64(), forAlice.Member(bob).GetProperty("deliveredUpTo").GetInt64()));
+        Assert.Equal((1, 2),
+            (forAlice.Member(bob).GetProperty("readUpTo").GetInt64(), forAlice.Member(bob).GetProperty("deliveredUpTo").GetInt64()));
         Assert.Equal(bob.Username, forAlice.Member(bob).GetProperty("username").GetString());
     }
 
@@ -253,7 +259,8 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
     [InlineData("limit=many", null)]
     [InlineData("limit=99999999999", null)]
     public async Task Invalid_paging_parameters_are_rejected(string query, string? field) =>
-        await (await app.Http(ChatApp.NewUser()).GetAsync($"/chat/conversations?{query}")).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
+        await (await app.Http(ChatApp.NewUser()).GetAsync($"/chat/conversations?{query}")).IsProblem(
+            HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
 
     private static IReadOnlyList<Guid> IdsOf(JsonElement page) =>
         [.. page.GetProperty("conversations").EnumerateArray().Select(conversation => conversation.GetProperty("id").GetGuid())];

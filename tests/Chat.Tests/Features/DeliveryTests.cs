@@ -272,7 +272,8 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
             await First.SendOverRest(alice, conversation, "one more");
             total++;
             await atBob.NextMessage();
-            await Eventually.Until("2 are unread", () => atBob.All("notification.unread").Count > 0 && atBob.UnreadOf(conversation) == (2, 2));
+            await Eventually.Until(
+                "2 are unread", () => atBob.All("notification.unread").Count > 0 && atBob.UnreadOf(conversation) == (2, 2));
         }
     }
 
@@ -283,10 +284,12 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         var pairs = await Task.WhenAll(Enumerable.Range(0, 50).Select(async i =>
         {
             var (one, other) = (ChatApp.NewUser(), ChatApp.NewUser());
-            return (Id: await First.OpenDirect(one, other), One: await First.Connect(one), Other: await (i % 2 == 0 ? First : Second).Connect(other), Reader: one);
+            return (Id: await First.OpenDirect(one, other), One: await First.Connect(one),
+                Other: await (i % 2 == 0 ? First : Second).Connect(other), Reader: one);
         }));
 
-        await Task.WhenAll(pairs.SelectMany(pair => new[] { Converse(pair.One, pair.Other, pair.Id), Converse(pair.Other, pair.One, pair.Id) }))
+        await Task.WhenAll(
+            pairs.SelectMany(pair => new[] { Converse(pair.One, pair.Other, pair.Id), Converse(pair.Other, pair.One, pair.Id) }))
             .WaitAsync(Eventually.Timeout);
 
         foreach (var (id, one, other, reader) in pairs)

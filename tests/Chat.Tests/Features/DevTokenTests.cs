@@ -29,7 +29,8 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
         await using var client = await app.Open(bearer: first.GetProperty("token").GetString());
         Assert.Equal(first.GetProperty("userId").GetGuid(), (await client.Next("auth_success"))["userId"].GetGuid());
         var found = await (await app.AskForDirect(ChatApp.NewUser(), new { username })).Is(HttpStatusCode.Created);
-        Assert.Contains(found.GetProperty("members").EnumerateArray(), member => member.GetProperty("userId").GetGuid() == first.GetProperty("userId").GetGuid());
+        Assert.Contains(found.GetProperty("members").EnumerateArray(),
+            member => member.GetProperty("userId").GetGuid() == first.GetProperty("userId").GetGuid());
     }
 
     [Fact]
@@ -37,7 +38,8 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         var username = $"Dev-{Guid.NewGuid():N}";
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, 10).Select(async _ => await (await Ask(new { username })).Is(HttpStatusCode.OK)));
+        var answers =
+            await Task.WhenAll(Enumerable.Range(0, 10).Select(async _ => await (await Ask(new { username })).Is(HttpStatusCode.OK)));
 
         Assert.Single(answers.Select(answer => answer.GetProperty("userId").GetGuid()).Distinct());
         await (await app.AskForDirect(ChatApp.NewUser(), new { username })).Is(HttpStatusCode.Created);
@@ -51,7 +53,8 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("""{"username":"12345678901234567890123456789012345678901234567890123456789012345"}""")]
     [InlineData("""{"username":5}""")]
     public async Task A_username_is_required(string body) =>
-        await (await Ask(JsonSerializer.Deserialize<JsonElement>(body))).IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
+        await (await Ask(JsonSerializer.Deserialize<JsonElement>(body))).IsProblem(
+            HttpStatusCode.BadRequest, "VALIDATION_ERROR", "username");
 
     [Theory]
     [InlineData("http://localhost:5000", "http://[::]:5000")]
@@ -81,7 +84,8 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
     public async Task Tokens_are_only_issued_in_Development(string environment, string? key, int routes)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = environment });
-        builder.Services.AddSingleton(TimeProvider.System).AddSingleton<UserDirectory>(_ => throw new NotSupportedException()).AddOptions<JwtSettings>().Configure(jwt => jwt.Key = key);
+        builder.Services.AddSingleton(TimeProvider.System).AddSingleton<UserDirectory>(_ => throw new NotSupportedException())
+            .AddOptions<JwtSettings>().Configure(jwt => jwt.Key = key);
         await using var bare = builder.Build();
 
         new DevTokenModule().AddRoutes(bare);

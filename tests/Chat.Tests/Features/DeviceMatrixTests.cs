@@ -167,7 +167,8 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         foreach (var device in scene.Alice)
         {
             var bulk = await scene.Expect(device, "status.bulk", "auth_success");
-            var online = bulk["users"].EnumerateArray().ToDictionary(status => status.GetProperty("userId").GetGuid(), status => status.IsOnline());
+            var online =
+                bulk["users"].EnumerateArray().ToDictionary(status => status.GetProperty("userId").GetGuid(), status => status.IsOnline());
             Assert.True(online[scene.BobUser.Id]);
             Assert.False(online[scene.Blocked.Id]);
             Assert.False(online.ContainsKey(scene.Stranger.Id));
@@ -194,7 +195,8 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
 public sealed class MatrixNodes : IAsyncLifetime
 {
     private readonly Lazy<Task<TwoNodes>> onGarnet = new(() => TwoNodes.Start(fakeClock: true));
-    private readonly Lazy<Task<TwoNodes>> onRedis = new(async () => await TwoNodes.Start((await RedisServer.Shared()).ConnectionString, fakeClock: true));
+    private readonly Lazy<Task<TwoNodes>> onRedis =
+        new(async () => await TwoNodes.Start((await RedisServer.Shared()).ConnectionString, fakeClock: true));
 
     public Task<TwoNodes> OnGarnet() => onGarnet.Value;
 
@@ -272,7 +274,8 @@ internal sealed class Scene : IAsyncDisposable
         foreach (var (user, client) in All)
         {
             var come = client.Frames.Select(frame => frame.Type).Where(type => type != "pong").Order(StringComparer.Ordinal);
-            Assert.Equal($"{NameOf(client)}: {string.Join(", ", expected.GetValueOrDefault(client, []).Order(StringComparer.Ordinal))}", $"{NameOf(client)}: {string.Join(", ", come)}");
+            Assert.Equal($"{NameOf(client)}: {string.Join(", ", expected.GetValueOrDefault(client, []).Order(StringComparer.Ordinal))}",
+                $"{NameOf(client)}: {string.Join(", ", come)}");
         }
     }
 
@@ -309,7 +312,8 @@ internal sealed class Scene : IAsyncDisposable
     }
 
     private IEnumerable<(TestUser User, SocketClient Client)> All =>
-        [.. Alice.Select(device => (AliceUser, device)), .. Bob.Select(device => (BobUser, device)), (Blocked, dave), (Stranger, carol), (WitnessUser, Witness)];
+        [.. Alice.Select(device => (AliceUser, device)), .. Bob.Select(device => (BobUser, device)), (Blocked, dave), (Stranger, carol),
+            (WitnessUser, Witness)];
 
     private string NameOf(SocketClient client) =>
         client == dave ? "Dave" : client == carol ? "Carol" : client == Witness ? "Wendy" : Alice.Contains(client) ? "Alice" : "Bob";
@@ -331,7 +335,8 @@ internal sealed class Scene : IAsyncDisposable
         Assert.Equal(BobUser.Id, (await Witness.Next("user.online"))["userId"].GetGuid());
         foreach (var device in Alice)
             await device.Next("user.online");
-        await Eventually.Until("all devices hold a lease", () => nodes.One.HeldLeases(AliceUser) == Alice.Length && nodes.One.HeldLeases(BobUser) == Bob.Length);
+        await Eventually.Until("all devices hold a lease",
+            () => nodes.One.HeldLeases(AliceUser) == Alice.Length && nodes.One.HeldLeases(BobUser) == Bob.Length);
         await nodes.Settle(All);
         Forget();
     }

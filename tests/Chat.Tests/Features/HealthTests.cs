@@ -12,12 +12,15 @@ public sealed class HealthTests
     {
         await using var app = await ChatApp.Start();
 
-        await Says(app, HttpStatusCode.OK, """{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""");
-        Assert.Equal("""{"status":"ok","checks":{}}""", (await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK)).GetRawText());
+        await Says(app, HttpStatusCode.OK,
+            """{"status":"ok","checks":{"server":"ok","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""");
+        Assert.Equal(
+            """{"status":"ok","checks":{}}""", (await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK)).GetRawText());
 
         app.Services.GetRequiredService<Hub>().TryTransition(NodeState.Stopping);
 
-        await Says(app, HttpStatusCode.ServiceUnavailable, """{"status":"unavailable","checks":{"server":"stopping","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""");
+        await Says(app, HttpStatusCode.ServiceUnavailable,
+            """{"status":"unavailable","checks":{"server":"stopping","postgres":"ok","redis":"ok","pubsub":"ok","issuer":"ok"}}""");
         await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
     }
 
@@ -27,7 +30,9 @@ public sealed class HealthTests
         // Nothing listens on port 1: the connection is refused at once.
         await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Redis"] = "127.0.0.1:1,connectTimeout=100,connectRetry=0" });
 
-        await Says(app, HttpStatusCode.ServiceUnavailable, """{"status":"unavailable","checks":{"server":"ok","postgres":"ok","redis":"does not answer","pubsub":"published messages do not arrive","issuer":"ok"}}""");
+        await Says(
+            app, HttpStatusCode.ServiceUnavailable,
+            """{"status":"unavailable","checks":{"server":"ok","postgres":"ok","redis":"does not answer","pubsub":"published messages do not arrive","issuer":"ok"}}""");
         await (await app.Http().GetAsync("/health/live")).Is(HttpStatusCode.OK);
 
         // For deployments without another node: it is operational.

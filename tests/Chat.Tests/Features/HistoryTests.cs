@@ -95,8 +95,10 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     {
         var stranger = ChatApp.NewUser();
         foreach (var id in new[] { talk.Id, Guid.NewGuid() })
-            await (await talk.App.Http(stranger).GetAsync($"/chat/conversations/{id}/messages")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
-        await (await talk.App.Http().GetAsync($"/chat/conversations/{talk.Id}/messages")).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");
+            await (await talk.App.Http(stranger).GetAsync($"/chat/conversations/{id}/messages")).IsProblem(
+                HttpStatusCode.NotFound, "NOT_FOUND");
+        await (await talk.App.Http().GetAsync($"/chat/conversations/{talk.Id}/messages")).IsProblem(
+            HttpStatusCode.Unauthorized, "UNAUTHORIZED");
     }
 
     [Fact]
@@ -121,7 +123,8 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
         for (var i = 1; i <= 20; i++)
         {
             var sent = await atAlice.SendMessage(conversation, $"m{i}", $"t{i}");
-            var latest = (await second.Http(alice).GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?limit=1")).GetProperty("messages")[0];
+            var latest = (await second.Http(alice)
+                .GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?limit=1")).GetProperty("messages")[0];
             Assert.Equal(sent["message"].GetRawText(), latest.GetRawText());
         }
     }

@@ -323,7 +323,8 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
             Assert.Equal(1, came.Count(transition => transition == Transition.CameOnline));
             Assert.Equal(15, came.Count(transition => transition == Transition.None));
 
-            var went = await Task.WhenAll(connections.Select((id, i) => Task.Run(() => (i % 2 == 0 ? leases : others).RemoveAsync(user, id))));
+            var went =
+                await Task.WhenAll(connections.Select((id, i) => Task.Run(() => (i % 2 == 0 ? leases : others).RemoveAsync(user, id))));
             Assert.Equal(1, went.Count(transition => transition == Transition.WentOffline));
             Assert.Equal(15, went.Count(transition => transition == Transition.None));
         }
@@ -335,7 +336,8 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         // Of an installation without a node, which would sweep as well.
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(
             [new("ConnectionStrings:Redis", (await TestServers.Get()).Redis), new("Redis:Prefix", $"t{Guid.NewGuid():N}:")]).Build();
-        await using var redis = new RedisConnection(configuration, app.Services.GetRequiredService<ServerMetrics>(), app.Services.GetRequiredService<DependencyStates>());
+        await using var redis = new RedisConnection(
+            configuration, app.Services.GetRequiredService<ServerMetrics>(), app.Services.GetRequiredService<DependencyStates>());
         await redis.StartAsync(CancellationToken.None);
         PresenceLeases[] leases = [new(redis, TimeProvider.System), new(redis, TimeProvider.System)];
         // More than one batch for each sweeper: all of them have expired already.

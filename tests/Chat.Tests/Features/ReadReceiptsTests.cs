@@ -29,7 +29,8 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.Equal((withCarol, carol.Id, 1), (read["conversationId"].GetGuid(), read["readBy"].GetGuid(), read["upTo"].GetInt64()));
         Assert.Single(read["messageIds"].EnumerateArray());
         var delivered = await atAlice.Next("message.delivered_update");
-        Assert.Equal((withCarol, carol.Id, 3), (delivered["conversationId"].GetGuid(), delivered["userId"].GetGuid(), delivered["upTo"].GetInt64()));
+        Assert.Equal(
+            (withCarol, carol.Id, 3), (delivered["conversationId"].GetGuid(), delivered["userId"].GetGuid(), delivered["upTo"].GetInt64()));
 
         await atAlice.Unblock(bob);
         read = await atAlice.Next("message.read_update");
@@ -57,7 +58,8 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         var again = await talk.AtBob.Read(talk.Id);
 
         Assert.Equal("message.read_ack", ack.Type);
-        Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"], ack.Payload.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"],
+            ack.Payload.EnumerateObject().Select(field => field.Name));
         Assert.Equal(talk.Id, ack["conversationId"].GetGuid());
         Assert.Equal((3, 3, 2, 4), NumbersOf(ack));
         Assert.Equal((2, 5, 0, 2), NumbersOf(rest));
@@ -78,9 +80,11 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         foreach (var atAlice in new[] { talk.AtAlice, talk.AliceElsewhere })
         {
             var update = await atAlice.Next("message.read_update");
-            Assert.Equal(["conversationId", "messageIds", "upTo", "readBy", "readAt"], update.Payload.EnumerateObject().Select(field => field.Name));
+            Assert.Equal(
+                ["conversationId", "messageIds", "upTo", "readBy", "readAt"], update.Payload.EnumerateObject().Select(field => field.Name));
             Assert.Equal(talk.Messages.Take(3), update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
-            Assert.Equal((talk.Id, 3, talk.Bob.Id), (update["conversationId"].GetGuid(), update["upTo"].GetInt64(), update["readBy"].GetGuid()));
+            Assert.Equal(
+                (talk.Id, 3, talk.Bob.Id), (update["conversationId"].GetGuid(), update["upTo"].GetInt64(), update["readBy"].GetGuid()));
             Assert.Equal(ack["readAt"].GetString(), update["readAt"].GetString());
         }
 
@@ -136,7 +140,8 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.All(acks, ack => Assert.InRange(ack["unread"].GetInt64(), 0, 40 - ack["upTo"].GetInt64()));
         Assert.Equal(40, acks.Sum(ack => ack["markedCount"].GetInt32()));
         var view = await app.Conversation(talk.Alice, talk.Id);
-        Assert.Equal((40, 40), (view.Member(talk.Bob).GetProperty("readUpTo").GetInt64(), view.Member(talk.Bob).GetProperty("deliveredUpTo").GetInt64()));
+        Assert.Equal((40, 40),
+            (view.Member(talk.Bob).GetProperty("readUpTo").GetInt64(), view.Member(talk.Bob).GetProperty("deliveredUpTo").GetInt64()));
         Assert.Equal(0, (await app.Unread(talk.Bob)).Total);
         await Eventually.Until("every message is told once", () => MarkedIds(talk.AtAlice).Count >= 40);
         Assert.Equal(talk.Messages.Order(), MarkedIds(talk.AtAlice).Order());
@@ -156,7 +161,8 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         {
             var first = await atAlice.Next("message.delivered_update");
             Assert.Equal(["conversationId", "upTo", "userId", "deliveredAt"], first.Payload.EnumerateObject().Select(field => field.Name));
-            Assert.Equal((talk.Id, 3, talk.Bob.Id), (first["conversationId"].GetGuid(), first["upTo"].GetInt64(), first["userId"].GetGuid()));
+            Assert.Equal(
+                (talk.Id, 3, talk.Bob.Id), (first["conversationId"].GetGuid(), first["upTo"].GetInt64(), first["userId"].GetGuid()));
             Assert.Equal(4, (await atAlice.Next("message.delivered_update"))["upTo"].GetInt64());
         }
 
@@ -243,11 +249,13 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
 
         var ack = await (await cluster.Second.ReadOverRest(talk.Bob, talk.Id, 2)).Is(HttpStatusCode.OK);
 
-        Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"], ack.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"],
+            ack.EnumerateObject().Select(field => field.Name));
         Assert.Equal((2, 2, 1, 2), NumbersOf(new Received("", null, ack)));
         Assert.Equal(2, (await talk.AtAlice.Next("message.read_update"))["upTo"].GetInt64());
         foreach (var device in new[] { talk.AtBob, talk.BobsOther })
-            await Eventually.Until("the reader is told", () => device.All("notification.unread").Count > 0 && device.UnreadOf(talk.Id) == (1, 2));
+            await Eventually.Until(
+                "the reader is told", () => device.All("notification.unread").Count > 0 && device.UnreadOf(talk.Id) == (1, 2));
 
         var everything = await (await app.Http(talk.Bob).PostAsync($"/chat/conversations/{talk.Id}/read", null)).Is(HttpStatusCode.OK);
         Assert.Equal((1, 3, 0, 1), NumbersOf(new Received("", null, everything)));

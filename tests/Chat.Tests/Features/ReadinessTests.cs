@@ -22,7 +22,8 @@ public sealed class ReadinessTests : IDisposable
             .AddCheck("free", free, tags: [Readiness.Tag, Readiness.FreeTag])
             .AddCheck("other", new Counting());
         services = collection.BuildServiceProvider();
-        readiness = new Readiness(services.GetRequiredService<HealthCheckService>(), services.GetRequiredService<IOptions<HealthCheckServiceOptions>>(), clock);
+        readiness = new Readiness(
+            services.GetRequiredService<HealthCheckService>(), services.GetRequiredService<IOptions<HealthCheckServiceOptions>>(), clock);
     }
 
     public void Dispose() => services.Dispose();

@@ -112,7 +112,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
             Assert.Equal(sent["message.id"].GetGuid(), arrived["message.id"].GetGuid());
             Assert.False(arrived["message"].TryGetProperty("tempId", out _));
             var unread = Assert.Single(receiving.All("notification.unread"));
-            Assert.Equal((conversation, 1, 1), (unread["conversationId"].GetGuid(), unread["unread"].GetInt64(), unread["totalUnread"].GetInt64()));
+            Assert.Equal(
+                (conversation, 1, 1), (unread["conversationId"].GetGuid(), unread["unread"].GetInt64(), unread["totalUnread"].GetInt64()));
         }
 
         foreach (var member in new[] { sending, other, phone, laptop })
@@ -164,7 +165,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.Equal(first.Payload.GetRawText(), again.Payload.GetRawText());
         Assert.Equal(first.Payload.GetRawText(), different.Payload.GetRawText());
         Assert.Equal(2, between["message.seq"].GetInt64());
-        Assert.Equal(["hello", "another"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
+        Assert.Equal(
+            ["hello", "another"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
         Assert.Equal(2, (await atBob.AllSettled("message.new")).Count);
         Assert.Equal(2, (await atAlice.AllSettled("conversation.updated")).Count);
     }
@@ -199,8 +201,10 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await using var bobHere = await app.Connect(bob);
         await using var bobThere = await cluster.Second.Connect(bob);
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, 30).Select(i => new[] { here, alsoHere, there }[i % 3].SendMessage(conversation, "once", "t1")));
-        var overRest = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => (i % 2 == 0 ? app : cluster.Second).SendOverRest(alice, conversation, "once", "t1")));
+        var answers = await Task.WhenAll(
+            Enumerable.Range(0, 30).Select(i => new[] { here, alsoHere, there }[i % 3].SendMessage(conversation, "once", "t1")));
+        var overRest = await Task.WhenAll(
+            Enumerable.Range(0, 10).Select(i => (i % 2 == 0 ? app : cluster.Second).SendOverRest(alice, conversation, "once", "t1")));
 
         Assert.All(answers, answer => Assert.Equal("message.sent", answer.Type));
         Assert.Single(answers.Select(answer => answer["message"].GetRawText()).Distinct());
@@ -296,7 +300,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
             _ => [$"s{i}"],
         });
         Assert.Equal(expected, atAlice.Frames.Where(frame => frame.Id is not null && frame.Id[0] != 'q').Select(frame => frame.Id));
-        Assert.Equal(Enumerable.Range(1, 50).Select(i => (long)i), (await atBob.AllSettled("message.new")).Select(frame => frame["message.seq"].GetInt64()));
+        Assert.Equal(Enumerable.Range(1, 50).Select(i => (long)i),
+            (await atBob.AllSettled("message.new")).Select(frame => frame["message.seq"].GetInt64()));
     }
 
     [Fact]
@@ -309,8 +314,10 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
 
         var foreign = (await atStranger.SendMessage(conversation, "let me in", "t1")).IsError("FORBIDDEN");
         var missing = (await atStranger.SendMessage(Guid.NewGuid(), "let me in", "t1")).IsError("FORBIDDEN");
-        var foreignRest = await (await app.SendOverRest(stranger, conversation, "let me in", "t1")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
-        var missingRest = await (await app.SendOverRest(stranger, Guid.NewGuid(), "let me in", "t1")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        var foreignRest =
+            await (await app.SendOverRest(stranger, conversation, "let me in", "t1")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        var missingRest =
+            await (await app.SendOverRest(stranger, Guid.NewGuid(), "let me in", "t1")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
 
         Assert.Equal(foreign.Payload.GetRawText(), missing.Payload.GetRawText());
         Assert.Equal("t1", foreign["tempId"].GetString());
@@ -343,7 +350,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await atAlice.Unblock(bob);
         Assert.Equal(2, (await atBob.SendMessage(conversation, "after", "b2"))["message.seq"].GetInt64());
         Assert.Equal("after", (await atAlice.NextMessage())["message.content"].GetString());
-        Assert.Equal(["before", "after"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
+        Assert.Equal(
+            ["before", "after"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
         Assert.Empty(await atBob.AllSettled("message.new"));
 
         // A rejection is not final: the tempId can still be used.
@@ -428,7 +436,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await using var atAlice = await app.Connect(alice);
         var tempId = string.Concat(Enumerable.Repeat("😀", 64));
 
-        var sent = await atAlice.Ask("message.send", new { conversationId = conversation, content = "a", type = "text", tempId, replyTo = (string?)null });
+        var sent = await atAlice.Ask(
+            "message.send", new { conversationId = conversation, content = "a", type = "text", tempId, replyTo = (string?)null });
 
         Assert.Equal(tempId, sent["tempId"].GetString());
     }
@@ -452,7 +461,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.Equal("message.sent", (await other.SendMessage(conversation, "the bound is a connection's", "t5")).Type);
 
         own.Clock!.Advance(TimeSpan.FromMilliseconds(499));
-        Assert.InRange((await atAlice.SendMessage(conversation, "too early", "t4")).IsError("RATE_LIMITED")["retryAfterMs"].GetInt32(), 1, 2);
+        Assert.InRange(
+            (await atAlice.SendMessage(conversation, "too early", "t4")).IsError("RATE_LIMITED")["retryAfterMs"].GetInt32(), 1, 2);
         own.Clock.Advance(TimeSpan.FromMilliseconds(2));
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "as told", "t4")).Type);
         Assert.Equal(6, (await own.History(bob, conversation)).Count);
@@ -477,7 +487,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var response = await own.SendOverRest(alice, conversation, "too much", "t4");
         Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
         var problem = await response.IsProblem(HttpStatusCode.TooManyRequests, "RATE_LIMITED");
-        Assert.Equal((500, true, "t4"), (problem.GetProperty("retryAfterMs").GetInt32(), problem.GetProperty("retryable").GetBoolean(), problem.GetProperty("tempId").GetString()));
+        Assert.Equal((500, true, "t4"), (problem.GetProperty("retryAfterMs").GetInt32(), problem.GetProperty("retryable").GetBoolean(),
+            problem.GetProperty("tempId").GetString()));
         Assert.Equal("message.sent", (await atBob.SendMessage(conversation, "the bound is a user's", "t5")).Type);
 
         own.Clock!.Advance(TimeSpan.FromMilliseconds(501));

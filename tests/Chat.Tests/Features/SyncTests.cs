@@ -143,13 +143,15 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
         var synced = new List<long>();
         while (!saying.IsCompleted)
         {
-            foreach (var part in (await atBob.Sync(new Dictionary<Guid, long> { [conversation] = Contiguous(synced.Concat(Pushed(atBob))) })).SkipLast(1))
+            foreach (var part in (await atBob.Sync(
+                new Dictionary<Guid, long> { [conversation] = Contiguous(synced.Concat(Pushed(atBob))) })).SkipLast(1))
                 synced.AddRange(part.Numbers());
         }
 
         await saying;
         await atBob.Settle();
-        foreach (var part in (await atBob.Sync(new Dictionary<Guid, long> { [conversation] = Contiguous(synced.Concat(Pushed(atBob))) })).SkipLast(1))
+        foreach (var part in (await atBob.Sync(
+            new Dictionary<Guid, long> { [conversation] = Contiguous(synced.Concat(Pushed(atBob))) })).SkipLast(1))
             synced.AddRange(part.Numbers());
         Assert.Equal(Enumerable.Range(1, 300).Select(number => (long)number), synced.Concat(Pushed(atBob)).Order());
     }

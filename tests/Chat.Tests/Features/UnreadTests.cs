@@ -12,8 +12,10 @@ public sealed class UnreadTests(SharedApp shared) : IClassFixture<SharedApp>
     public async Task Only_messages_by_others_past_the_cursor_are_unread()
     {
         var (alice, bob, carol) = (ChatApp.NewUser(), ChatApp.NewUser(), ChatApp.NewUser());
-        var (withAlice, withCarol, empty) = (await app.OpenDirect(bob, alice), await app.OpenDirect(carol, bob), await app.OpenDirect(bob, ChatApp.NewUser()));
-        foreach (var (sender, conversation) in new[] { (alice, withAlice), (bob, withAlice), (alice, withAlice), (carol, withCarol), (bob, withCarol), (bob, empty) })
+        var (withAlice, withCarol, empty) =
+            (await app.OpenDirect(bob, alice), await app.OpenDirect(carol, bob), await app.OpenDirect(bob, ChatApp.NewUser()));
+        foreach (var (sender, conversation) in new[] { (alice, withAlice), (bob, withAlice), (alice, withAlice), (carol, withCarol),
+            (bob, withCarol), (bob, empty) })
             await app.SendOverRest(sender, conversation, "hello");
 
         var before = await app.Unread(bob);

@@ -17,7 +17,8 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     [Fact]
     public async Task A_token_identifies_its_user()
     {
-        await app.SignIn(user, ("preferred_username", $" {username} "), ("name", "Alice Ällgood 😀"), ("picture", "https://example.org/a.png"));
+        await app.SignIn(
+            user, ("preferred_username", $" {username} "), ("name", "Alice Ällgood 😀"), ("picture", "https://example.org/a.png"));
 
         Assert.Equal((username, "Alice Ällgood 😀", "https://example.org/a.png"), await cluster.Second.Seen(user));
     }
@@ -68,7 +69,8 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         await Task.WhenAll(SeeCrowd()).WaitAsync(Eventually.Timeout);
 
         Task[] SeeCrowd() =>
-            [.. Enumerable.Range(0, UserDirectory.MaxConcurrency * 2).Select(_ => directory.OnSignedInAsync(new Identity(Guid.NewGuid(), null, "Somebody", null)).AsTask())];
+            [.. Enumerable.Range(0, UserDirectory.MaxConcurrency * 2)
+                .Select(_ => directory.OnSignedInAsync(new Identity(Guid.NewGuid(), null, "Somebody", null)).AsTask())];
     }
 
     [Fact]
@@ -248,7 +250,8 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     public async Task An_older_token_from_another_device_changes_nothing_on_any_node()
     {
         var (before, after) = (DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10), DateTimeOffset.UtcNow - TimeSpan.FromMinutes(1));
-        var (older, newer) = (new Identity(user, username, "Before", null) { IssuedAt = before }, new Identity(user, $"{username}-2", "After", null) { IssuedAt = after });
+        var (older, newer) = (new Identity(user, username, "Before", null) { IssuedAt = before },
+            new Identity(user, $"{username}-2", "After", null) { IssuedAt = after });
         foreach (var identity in new[] { older, newer, older })
             await Directory(app).OnSignedInAsync(identity);
         await Directory(cluster.Second).OnSignedInAsync(older);
@@ -262,7 +265,8 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     public async Task A_newer_token_with_the_same_claims_wins_over_one_issued_in_between()
     {
         var start = DateTimeOffset.UtcNow - TimeSpan.FromMinutes(10);
-        var (first, between) = (new Identity(user, username, "Ann", null) { IssuedAt = start }, new Identity(user, $"{username}-2", "Between", null) { IssuedAt = start + TimeSpan.FromMinutes(1) });
+        var (first, between) = (new Identity(user, username, "Ann", null) { IssuedAt = start },
+            new Identity(user, $"{username}-2", "Between", null) { IssuedAt = start + TimeSpan.FromMinutes(1) });
         await Directory(app).OnSignedInAsync(first);
         await Directory(app).OnSignedInAsync(first with { IssuedAt = start + TimeSpan.FromMinutes(2) });
 
@@ -344,7 +348,8 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         {
             var (id, name) = (Guid.NewGuid(), $"Name-{Guid.NewGuid():N}");
 
-            await Task.WhenAll(Enumerable.Range(0, 20).Select(i => directories[i % 2].OnSignedInAsync(new Identity(id, name, null, null)).AsTask()));
+            await Task.WhenAll(
+                Enumerable.Range(0, 20).Select(i => directories[i % 2].OnSignedInAsync(new Identity(id, name, null, null)).AsTask()));
 
             Assert.Equal((name, null, null), await app.Seen(id));
         }
@@ -366,5 +371,6 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
     private static async Task See(ChatApp node, Guid id, string name, DateTimeOffset? issuedAt = null) =>
         await Directory(node).OnSignedInAsync(new Identity(id, name, null, null) { IssuedAt = issuedAt ?? node.Clock!.GetUtcNow() });
 
-    private static async Task<(string? One, string? Other)> Names(ChatApp node, Guid one, Guid other) => ((await node.Seen(one)).Username, (await node.Seen(other)).Username);
+    private static async Task<(string? One, string? Other)> Names(ChatApp node, Guid one, Guid other) =>
+        ((await node.Seen(one)).Username, (await node.Seen(other)).Username);
 }

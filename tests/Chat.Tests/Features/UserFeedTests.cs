@@ -481,8 +481,10 @@ public sealed class UserFeedTests : IDisposable
     {
         var limits = new Limits();
         var metrics = new ServerMetrics(meters.GetRequiredService<IMeterFactory>());
-        var place = new Admission(hub, limits, new HandshakeRateLimiter(limits, clock), metrics, clock).TryEnter(System.Net.IPAddress.None, hasToken: true);
-        var joined = new Connection(fake, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
+        var place = new Admission(hub, limits, new HandshakeRateLimiter(limits, clock), metrics, clock).TryEnter(
+            System.Net.IPAddress.None, hasToken: true);
+        var joined = new Connection(
+            fake, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
         joined.TrySignIn(new TokenReadResult(new Identity(me, null, null, null), clock.GetUtcNow(), DateTimeOffset.MaxValue, null));
         hub.Add(joined);
         hub.Join(joined);
@@ -505,15 +507,18 @@ public sealed class UserFeedTests : IDisposable
 
     private static async Task AllIsDelivered(FakeWebSocket fake, Connection over)
     {
-        await Eventually.UntilNoError(async () => await DeliveredTo(fake, over) is { Count: < Far and var count } ? $"{count} of {Far}" : null, TimeSpan.FromSeconds(15));
+        await Eventually.UntilNoError(async () =>
+            await DeliveredTo(fake, over) is { Count: < Far and var count } ? $"{count} of {Far}" : null, TimeSpan.FromSeconds(15));
         Assert.Equal(Numbers(1, Far), await DeliveredTo(fake, over));
     }
 
     private static IEnumerable<long> Numbers(int first, int count) => Enumerable.Range(first, count).Select(number => (long)number);
 
-    private static MemberPosition Row(Guid conversation, long seq, long readUpTo, long unread) => new(conversation, seq, readUpTo, unread, []);
+    private static MemberPosition Row(Guid conversation, long seq, long readUpTo, long unread) =>
+        new(conversation, seq, readUpTo, unread, []);
 
-    private bool Offer(long number, Guid? sender = null, Guid? within = null) => feed.Offer(new Change(Message(number, sender ?? other, within)));
+    private bool Offer(long number, Guid? sender = null, Guid? within = null) =>
+        feed.Offer(new Change(Message(number, sender ?? other, within)));
 
     private PendingReply ReplyTo(Message message) => new(connection, message.Id, change => change.Answer<MessageSent>("q1"));
 
@@ -535,7 +540,8 @@ public sealed class UserFeedTests : IDisposable
         [.. (await Frames(fake, over)).Where(frame => frame.Type == "message.new").Select(frame => frame["message.seq"].GetInt64())];
 
     private async Task<IReadOnlyList<(long Unread, long Total)>> Unread() =>
-        [.. (await Frames()).Where(frame => frame.Type == "notification.unread").Select(frame => (frame["unread"].GetInt64(), frame["totalUnread"].GetInt64()))];
+        [.. (await Frames()).Where(frame => frame.Type == "notification.unread")
+            .Select(frame => (frame["unread"].GetInt64(), frame["totalUnread"].GetInt64()))];
 
     private Task<IReadOnlyList<Received>> Frames() => Frames(socket, connection);
 

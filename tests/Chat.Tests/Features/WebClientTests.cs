@@ -23,7 +23,8 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
         Assert.Equal("no-cache", $"{page.Headers.CacheControl}");
         Assert.NotNull(page.Headers.ETag);
         Assert.Contains("<div id=\"root\">", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.NotModified, (await Get(address, request => request.Headers.IfNoneMatch.Add(page.Headers.ETag))).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.NotModified, (await Get(address, request => request.Headers.IfNoneMatch.Add(page.Headers.ETag))).StatusCode);
     }
 
     [Theory]
@@ -34,7 +35,8 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
     [InlineData("/chat/nothing")]
     [InlineData("/../appsettings.json")]
     [InlineData("/%2e%2e/appsettings.json")]
-    public async Task Other_requests_do_not_get_the_page(string address) => await (await Get(address)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+    public async Task Other_requests_do_not_get_the_page(string address) =>
+        await (await Get(address)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
 
     [Theory]
     [InlineData("/c")]
@@ -74,7 +76,8 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
         {
             var answer = await Get(address);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-            Assert.Equal(address.StartsWith("/assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache", $"{answer.Headers.CacheControl}");
+            Assert.Equal(address.StartsWith("/assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache",
+                $"{answer.Headers.CacheControl}");
             HasSecurityHeaders(answer);
         }
     }
@@ -131,7 +134,8 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
         });
 
         var told = await (await issued.Http().GetAsync("/client.json")).Is(HttpStatusCode.OK);
-        Assert.Equal("""{"devSignIn":false,"oidc":{"authority":"https://issuer.example:8443/realms/chat","clientId":"chat-page","scope":"openid profile"}}""", told.GetRawText());
+        Assert.Equal(
+            """{"devSignIn":false,"oidc":{"authority":"https://issuer.example:8443/realms/chat","clientId":"chat-page","scope":"openid profile"}}""", told.GetRawText());
         var policy = (await PageOf(issued).GetAsync("/")).Headers.GetValues("Content-Security-Policy").Single();
         Assert.Contains("; connect-src 'self' https://issuer.example:8443; ", policy, StringComparison.Ordinal);
     }
@@ -143,7 +147,8 @@ public sealed partial class WebClientTests(SharedApp shared) : IClassFixture<Sha
 
         var told = await (await issued.Http().GetAsync("/client.json")).Is(HttpStatusCode.OK);
         Assert.Equal("""{"devSignIn":false}""", told.GetRawText());
-        Assert.Contains("; connect-src 'self'; ", (await PageOf(issued).GetAsync("/")).Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+        Assert.Contains("; connect-src 'self'; ",
+            (await PageOf(issued).GetAsync("/")).Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
     }
 
     private static void HasSecurityHeaders(HttpResponseMessage answer)

@@ -17,7 +17,8 @@ internal static class Answers
     }
 
     /// <summary>Asserts that the response is problem details with this status and code.</summary>
-    public static async Task<JsonElement> IsProblem(this HttpResponseMessage response, HttpStatusCode status, string code, string? field = null)
+    public static async Task<JsonElement> IsProblem(
+        this HttpResponseMessage response, HttpStatusCode status, string code, string? field = null)
     {
         Assert.Equal(status, response.StatusCode);
         Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
@@ -36,7 +37,8 @@ internal static class Answers
     }
 
     /// <summary>Returns all frames of this type received so far.</summary>
-    public static IReadOnlyList<Received> All(this SocketClient client, string type) => [.. client.Frames.Where(frame => frame.Type == type)];
+    public static IReadOnlyList<Received> All(this SocketClient client, string type) =>
+        [.. client.Frames.Where(frame => frame.Type == type)];
 
     /// <summary>Returns all frames of this type after a round trip, which proves that none is in flight.</summary>
     public static async Task<IReadOnlyList<Received>> AllSettled(this SocketClient client, string type)

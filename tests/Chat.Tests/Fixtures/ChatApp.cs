@@ -26,7 +26,8 @@ public sealed class ChatApp : IAsyncDisposable
     private readonly WebApplicationFactory<Program>? kestrel;
     private readonly Dictionary<string, string?> settings;
 
-    private ChatApp(string name, Dictionary<string, string?> settings, FakeTimeProvider? clock, IAlbaHost? alba, WebApplicationFactory<Program>? kestrel)
+    private ChatApp(string name, Dictionary<string, string?> settings, FakeTimeProvider? clock, IAlbaHost? alba,
+        WebApplicationFactory<Program>? kestrel)
     {
         this.name = name;
         this.settings = settings;
@@ -74,14 +75,16 @@ public sealed class ChatApp : IAsyncDisposable
             IssuedAt = now,
             Expires = now + (lifetime ?? TimeSpan.FromHours(1)),
             Claims = claims,
-            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(Key)), SecurityAlgorithms.HmacSha256),
+            SigningCredentials =
+                new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(Key)), SecurityAlgorithms.HmacSha256),
         });
     }
 
     /// <summary>Creates an HTTP client with the user's token; without a user, with none.</summary>
     public HttpClient Http(TestUser? user = null)
     {
-        var client = new HttpClient(new ConformingHandler(alba?.Server.CreateHandler() ?? new SocketsHttpHandler { AllowAutoRedirect = false }))
+        var client =
+            new HttpClient(new ConformingHandler(alba?.Server.CreateHandler() ?? new SocketsHttpHandler { AllowAutoRedirect = false }))
         {
             BaseAddress = alba?.Server.BaseAddress ?? Address,
         };

@@ -29,7 +29,8 @@ internal static class Contracts
     public static string? FaultOf(JsonElement frame)
     {
         var type = frame.TryGetProperty("type", out var name) ? name.GetString()! : "";
-        return Events.FromServer.Contains(type) ? ErrorIn($"event {type}", frame) : $"The contract knows no event '{type}' of the server's.";
+        return Events.FromServer.Contains(type)
+            ? ErrorIn($"event {type}", frame) : $"The contract knows no event '{type}' of the server's.";
     }
 
     /// <summary>Returns what is wrong with a REST response; null if it is valid.</summary>
@@ -56,7 +57,8 @@ internal static class Contracts
     private static string? ErrorIn(string schema, JsonElement json)
     {
         var faults = All.Value.Definitions[schema].Validate(Token(json));
-        return faults.Count == 0 ? null : $"{schema}: {string.Join("; ", faults.Select(fault => fault.ToString().Trim()))} in {json.GetRawText()}";
+        return faults.Count == 0
+            ? null : $"{schema}: {string.Join("; ", faults.Select(fault => fault.ToString().Trim()))} in {json.GetRawText()}";
     }
 
     // The validator's own reader fails on numbers of arbitrary length, which a pong may echo.
@@ -85,13 +87,15 @@ internal static class Contracts
         return OpenApi["paths"]!.AsObject().Select(entry => entry.Key).FirstOrDefault(template =>
         {
             var wanted = template.Split('/');
-            return wanted.Length == parts.Length && wanted.Zip(parts).All(pair => pair.First == pair.Second || (pair.First is ['{', ..] && Guid.TryParse(pair.Second, out _)));
+            return wanted.Length == parts.Length && wanted.Zip(parts)
+                .All(pair => pair.First == pair.Second || (pair.First is ['{', ..] && Guid.TryParse(pair.Second, out _)));
         });
     }
 
     private static (IReadOnlySet<string> FromClients, IReadOnlySet<string> FromServer) ReadEvents()
     {
-        var operations = AsyncApi["operations"]!.AsObject().Select(entry => entry.Value!).ToLookup(operation => (string)operation["action"]!);
+        var operations =
+            AsyncApi["operations"]!.AsObject().Select(entry => entry.Value!).ToLookup(operation => (string)operation["action"]!);
         IEnumerable<string> Named(JsonNode? messages) => messages!.AsArray().Select(message => ((string)message!["$ref"]!).Split('/')[^1]);
         return (
             operations["receive"].SelectMany(operation => Named(operation["messages"])).ToHashSet(),
@@ -161,7 +165,8 @@ internal static class Contracts
 
     private static JsonNode ReadYaml(string path)
     {
-        var yaml = new DeserializerBuilder().WithAttemptingUnquotedStringTypeDeserialization().Build().Deserialize<object>(File.ReadAllText(path));
+        var yaml =
+            new DeserializerBuilder().WithAttemptingUnquotedStringTypeDeserialization().Build().Deserialize<object>(File.ReadAllText(path));
         return JsonNode.Parse(new SerializerBuilder().JsonCompatible().Build().Serialize(yaml))!;
     }
 }

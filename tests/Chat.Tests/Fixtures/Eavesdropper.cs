@@ -11,7 +11,8 @@ internal sealed class Eavesdropper : ILoggerProvider, ILogger
 {
     private readonly ConcurrentQueue<string> lines = new();
     private readonly ActivityListener spans;
-    private readonly MeterListener meters = new() { InstrumentPublished = (instrument, listener) => listener.EnableMeasurementEvents(instrument) };
+    private readonly MeterListener meters =
+        new() { InstrumentPublished = (instrument, listener) => listener.EnableMeasurementEvents(instrument) };
 
     public Eavesdropper()
     {
@@ -19,7 +20,9 @@ internal sealed class Eavesdropper : ILoggerProvider, ILogger
         {
             ShouldListenTo = _ => true,
             Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
-            ActivityStopped = span => Add($"trace {span.DisplayName} {span.StatusDescription} {string.Join(' ', span.TagObjects)} {string.Join(' ', span.Events.SelectMany(one => one.Tags))}"),
+            ActivityStopped =
+                span =>
+                    Add($"trace {span.DisplayName} {span.StatusDescription} {string.Join(' ', span.TagObjects)} {string.Join(' ', span.Events.SelectMany(one => one.Tags))}"),
         };
         meters.SetMeasurementEventCallback<int>(Measured);
         meters.SetMeasurementEventCallback<long>(Measured);
@@ -61,7 +64,8 @@ internal sealed class Eavesdropper : ILoggerProvider, ILogger
         return null;
     }
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
         Add($"{logLevel} {formatter(state, exception)} {Fields(state)} {exception}");
 
     public void Dispose()

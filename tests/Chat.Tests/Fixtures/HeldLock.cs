@@ -36,7 +36,8 @@ public sealed class HeldLock : IAsyncDisposable
         var connection = await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
         var transaction = await connection.BeginTransactionAsync();
         // Unlike the server's transactions, a test's may take long.
-        await using (var command = new NpgsqlCommand("set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0", connection, transaction))
+        await using (var command = new NpgsqlCommand(
+            "set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0", connection, transaction))
             await command.ExecuteNonQueryAsync();
         return new HeldLock(app, connection, transaction);
     }
@@ -60,7 +61,8 @@ public sealed class HeldLock : IAsyncDisposable
     public async Task LockHead(Guid conversation)
     {
         await using var command = new NpgsqlCommand(
-            $"select id from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update", connection) { CommandTimeout = Timeout };
+            $"select id from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update",
+            connection) { CommandTimeout = Timeout };
         command.Parameters.Add(new() { Value = conversation });
         Assert.NotNull(await command.ExecuteScalarAsync());
     }
@@ -91,7 +93,8 @@ public sealed class HeldLock : IAsyncDisposable
     /// <summary>Terminates the connections of the waiters.</summary>
     public void BreakWaiting()
     {
-        using var command = app.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand("select bool_and(pg_terminate_backend(pid)) from unnest($1) pid");
+        using var command = app.Services.GetRequiredService<NpgsqlDataSource>()
+            .CreateCommand("select bool_and(pg_terminate_backend(pid)) from unnest($1) pid");
         command.Parameters.Add(new() { Value = Waiting().ToArray() });
         Assert.Equal(true, command.ExecuteScalar());
     }

@@ -5,7 +5,8 @@ namespace Chat.Tests.Fixtures;
 /// <summary>A real nginx in front of a server under test, with a folder of its own.</summary>
 internal sealed class Nginx : IAsyncDisposable
 {
-    private static readonly string? Binary = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Append("/usr/sbin")
+    private static readonly string? Binary =
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Append("/usr/sbin")
         .Select(folder => Path.Combine(folder, "nginx"))
         .FirstOrDefault(File.Exists);
 
@@ -36,7 +37,8 @@ internal sealed class Nginx : IAsyncDisposable
               }
             }
             """);
-        process = Process.Start(new ProcessStartInfo(Binary!, ["-p", folder.Path, "-e", "stderr", "-c", folder.Below("nginx.conf")]) { RedirectStandardError = true })!;
+        process = Process.Start(new ProcessStartInfo(
+            Binary!, ["-p", folder.Path, "-e", "stderr", "-c", folder.Below("nginx.conf")]) { RedirectStandardError = true })!;
     }
 
     /// <summary>Why nginx is not available; null if it is.</summary>

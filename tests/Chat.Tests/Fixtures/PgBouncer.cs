@@ -7,7 +7,8 @@ namespace Chat.Tests.Fixtures;
 /// <summary>A real PgBouncer in front of the run's PostgreSQL.</summary>
 internal sealed class PgBouncer : IAsyncDisposable
 {
-    private static readonly string? Binary = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Append("/usr/sbin")
+    private static readonly string? Binary =
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Append("/usr/sbin")
         .Select(folder => Path.Combine(folder, "pgbouncer"))
         .FirstOrDefault(File.Exists);
 
@@ -29,7 +30,8 @@ internal sealed class PgBouncer : IAsyncDisposable
             ignore_startup_parameters = options,extra_float_digits
             """);
         process = Process.Start(ServiceAccount.Find().Command(Binary!, folder.Below("pgbouncer.ini")))!;
-        ConnectionString = new NpgsqlConnectionStringBuilder(postgres.ConnectionString) { Host = "127.0.0.1", Port = port }.ConnectionString;
+        ConnectionString =
+            new NpgsqlConnectionStringBuilder(postgres.ConnectionString) { Host = "127.0.0.1", Port = port }.ConnectionString;
     }
 
     /// <summary>Why PgBouncer is not available; null if it is.</summary>

@@ -65,7 +65,8 @@ public sealed class RedisServer : IAsyncDisposable
     /// <summary>Restarts it, empty.</summary>
     public async Task StartAgain()
     {
-        shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Watch, Binary!, port.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardInput = true })!;
+        shell = Process.Start(new ProcessStartInfo(
+            "/bin/sh", ["-c", Watch, Binary!, port.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardInput = true })!;
         await Eventually.UntilNoError(RefusalAsync);
     }
 

@@ -13,7 +13,8 @@ internal static class Routes
     public static IEnumerable<string> Of(ChatApp app)
     {
         var folder = Path.Combine(AppContext.BaseDirectory, "wwwroot");
-        var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/'));
+        var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/'));
         HashSet<string> page = ["", "c/{id}", .. files];
         var routes = from endpoint in app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
                      let pattern = (endpoint.RoutePattern.RawText ?? "").Trim('/')

@@ -167,7 +167,8 @@ public sealed class SocketClient : IAsyncDisposable
                 length = 0;
             }
         }
-        catch (Exception failure) when (failure is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception failure) when (failure is WebSocketException or IOException or OperationCanceledException
+            or ObjectDisposedException or InvalidOperationException)
         {
             // Aborted by either side: Closed() returns 1006.
         }

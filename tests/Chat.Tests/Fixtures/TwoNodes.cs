@@ -38,7 +38,8 @@ public sealed class TwoNodes : IAsyncDisposable
             // After everything this node has published so far, on every user's channel.
             var marker = $"settled-{Interlocked.Increment(ref lastMarker)}";
             foreach (var user in all.Select(own => own.User).Distinct())
-                node.Services.GetRequiredService<RedisBackplane>().Send(user.Id, Frame.Of(new Pong(System.Text.Json.JsonSerializer.SerializeToElement(1), DateTimeOffset.UtcNow), marker));
+                node.Services.GetRequiredService<RedisBackplane>().Send(
+                    user.Id, Frame.Of(new Pong(System.Text.Json.JsonSerializer.SerializeToElement(1), DateTimeOffset.UtcNow), marker));
             await Task.WhenAll(all.Select(own => own.Client.ReplyTo(marker)));
         }
     }

@@ -21,17 +21,20 @@ internal static class Mutants
 
     private static readonly byte[][] Pieces = [.. new[]
     {
-        "\"", "\\", "\\u0000", "\\ud800", "\\udc00", "{", "}", "[", "]", ",", ":", "null", "true", "-", "1e999", "9223372036854775808", "0.1",
+        "\"", "\\", "\\u0000", "\\ud800", "\\udc00", "{", "}", "[", "]", ",", ":", "null", "true", "-", "1e999", "9223372036854775808",
+            "0.1",
         "\"type\":", "\"id\":", "\"payload\":", "{}", "\"\"", "\u202E", "\uFEFF", " ", "\n", "/*", "//", "'", "\0",
     }.Select(Encoding.UTF8.GetBytes), [0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF0, 0x9F]];
 
-    private static readonly Gen<(int Kind, int At, int What)> Edit = Gen.Select(Gen.Int[0, 5], Gen.Int[0, 1_000_000], Gen.Int[0, 1_000_000]);
+    private static readonly Gen<(int Kind, int At, int What)> Edit =
+        Gen.Select(Gen.Int[0, 5], Gen.Int[0, 1_000_000], Gen.Int[0, 1_000_000]);
 
     /// <summary>Mutated frames, some of which are still valid.</summary>
     public static readonly Gen<byte[]> Bytes = Of(Frames);
 
     public static Gen<byte[]> Of(params string[] good) =>
-        Gen.Select(Gen.Int[0, good.Length - 1], Edit.Array[0, 8], (which, edits) => edits.Aggregate(Encoding.UTF8.GetBytes(good[which]), Apply));
+        Gen.Select(
+            Gen.Int[0, good.Length - 1], Edit.Array[0, 8], (which, edits) => edits.Aggregate(Encoding.UTF8.GetBytes(good[which]), Apply));
 
     private static byte[] Apply(byte[] bytes, (int Kind, int At, int What) edit)
     {

@@ -34,7 +34,8 @@ public sealed class ReaderFuzzTests
         Gen.Int[0, Pieces.Length - 1].Array[0, 4].Select(which => string.Concat(which.Select(i => Pieces[i]))));
 
     [Fact]
-    public void An_envelope_is_accepted_exactly_when_a_reference_reader_accepts_it() => Mutants.Bytes.Where(frame => Utf8.IsValid(frame)).Sample(
+    public void An_envelope_is_accepted_exactly_when_a_reference_reader_accepts_it() =>
+        Mutants.Bytes.Where(frame => Utf8.IsValid(frame)).Sample(
         frame =>
         {
             var isRead = Envelope.TryRead(frame, out var envelope);
@@ -56,7 +57,8 @@ public sealed class ReaderFuzzTests
     public void A_payload_is_accepted_or_rejected_exactly_as_JSON_defines()
     {
         var types = typeof(Program).Assembly.GetTypes()
-            .Where(type => Array.Exists(type.GetInterfaces(), contract => contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IEvent<>)))
+            .Where(type => Array.Exists(
+                type.GetInterfaces(), contract => contract.IsGenericType && contract.GetGenericTypeDefinition() == typeof(IEvent<>)))
             .Select(type => (JsonTypeInfo)type.GetProperty("Json", BindingFlags.Static | BindingFlags.Public)!.GetValue(null)!)
             .ToArray();
         Assert.True(types.Length > 20);
@@ -97,7 +99,8 @@ public sealed class ReaderFuzzTests
             var limits = new Limits { MaxFrameBytes = 150, MaxEmptyFragments = 3 };
             using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
             using var socket = new Fragments(bytes, cuts);
-            using var reader = new FrameReader(socket, limits, new ActivityTracker(TimeProvider.System), services.GetRequiredService<ServerMetrics>());
+            using var reader =
+                new FrameReader(socket, limits, new ActivityTracker(TimeProvider.System), services.GetRequiredService<ServerMetrics>());
 
             // The socket completes synchronously, so there is nothing to await.
             var reading = reader.ReadAsync();
@@ -126,7 +129,8 @@ public sealed class ReaderFuzzTests
                 _ = Proxies.Options(Settings(text));
             if (ConversationCursor.TryRead(text, out var cursor) && text.Length > 0)
                 Assert.True(ConversationCursor.TryRead(cursor.ToString(), out var again) && again == cursor);
-            var claims = new ClaimsPrincipal(new ClaimsIdentity([new("sub", text), new("name", text), new("preferred_username", text), new("picture", text)]));
+            var claims = new ClaimsPrincipal(
+                new ClaimsIdentity([new("sub", text), new("name", text), new("preferred_username", text), new("picture", text)]));
             _ = new SubjectMapper(Options.Create(new JwtSettings { Subjects = "any" })).UserOf(claims);
             var named = Identity.From(Guid.NewGuid(), claims, default);
             Assert.True(named.Username is null || WireText.IsClean(named.Username));
@@ -134,7 +138,8 @@ public sealed class ReaderFuzzTests
         },
         iter: Runs);
 
-    private static IConfigurationRoot Settings(string proxies) => new ConfigurationBuilder().AddInMemoryCollection([new("Proxies:Known", proxies)]).Build();
+    private static IConfigurationRoot Settings(string proxies) =>
+        new ConfigurationBuilder().AddInMemoryCollection([new("Proxies:Known", proxies)]).Build();
 
     /// <summary>The envelope according to a reader of the whole document.</summary>
     private static (string Type, string? Id, string Payload)? Expected(byte[] frame)
@@ -144,7 +149,8 @@ public sealed class ReaderFuzzTests
             using var document = JsonDocument.Parse(frame, new JsonDocumentOptions { MaxDepth = 32 });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 return null;
-            var fields = document.RootElement.EnumerateObject().Select(field => (field.Name, field.Value)).Where(field => field.Name is "type" or "id" or "payload").ToArray();
+            var fields = document.RootElement.EnumerateObject().Select(field => (field.Name, field.Value))
+                .Where(field => field.Name is "type" or "id" or "payload").ToArray();
             if (fields.DistinctBy(field => field.Name).Count() != fields.Length)
                 return null;
             JsonElement? Find(string name, JsonValueKind kind) =>
@@ -154,8 +160,10 @@ public sealed class ReaderFuzzTests
             if (fields.Any(field => field.Name == "payload" && field.Value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Null)))
                 return null;
             // An absent or null payload counts as empty.
-            var payload = Find("payload", JsonValueKind.Object) is { } given ? Encoding.UTF8.GetString(JsonMarshal.GetRawUtf8Value(given)) : "{}";
-            return Find("type", JsonValueKind.String) is { } type ? (type.GetString()!, Find("id", JsonValueKind.String)?.GetString(), payload) : null;
+            var payload = Find("payload", JsonValueKind.Object) is { } given
+                ? Encoding.UTF8.GetString(JsonMarshal.GetRawUtf8Value(given)) : "{}";
+            return Find("type", JsonValueKind.String) is { } type
+                ? (type.GetString()!, Find("id", JsonValueKind.String)?.GetString(), payload) : null;
         }
         catch (Exception refused) when (refused is JsonException or InvalidOperationException)
         {
@@ -206,12 +214,16 @@ public sealed class ReaderFuzzTests
         {
         }
 
-        public override Task CloseAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken) => Task.CompletedTask;
+        public override Task CloseAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken) =>
+            Task.CompletedTask;
 
-        public override Task CloseOutputAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken) => Task.CompletedTask;
+        public override Task CloseOutputAsync(
+            WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken) => Task.CompletedTask;
 
-        public override Task<WebSocketReceiveResult> ReceiveAsync(ArraySegment<byte> buffer, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public override Task<WebSocketReceiveResult> ReceiveAsync(ArraySegment<byte> buffer, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
 
-        public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage,
+            CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 }

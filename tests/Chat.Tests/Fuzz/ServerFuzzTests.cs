@@ -42,12 +42,15 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
                 {
                     await client.Settle();
                 }
-                catch (Exception closed) when (closed is Xunit.Sdk.XunitException or ObjectDisposedException or InvalidOperationException or System.Net.WebSockets.WebSocketException or IOException && client.IsClosed)
+                catch (Exception closed) when (closed is Xunit.Sdk.XunitException or ObjectDisposedException or InvalidOperationException
+                    or System.Net.WebSockets.WebSocketException or IOException && client.IsClosed)
                 {
-                    Assert.True(await client.Closed() is 1007 or 1009 or 4501 or 4503, $"{Encoding.UTF8.GetString(frame)} closed with {await client.Closed()}");
+                    Assert.True(await client.Closed() is 1007 or 1009 or 4501 or 4503,
+                        $"{Encoding.UTF8.GetString(frame)} closed with {await client.Closed()}");
                 }
 
-                Assert.DoesNotContain(client.Frames, answer => answer.Type == "error" && answer["code"].GetString() is "INTERNAL_ERROR" or "UNAVAILABLE");
+                Assert.DoesNotContain(
+                    client.Frames, answer => answer.Type == "error" && answer["code"].GetString() is "INTERNAL_ERROR" or "UNAVAILABLE");
             }
         }
         finally
@@ -64,7 +67,8 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
         {
             if (client is null)
                 return;
-            acknowledged.AddRange(client.Frames.Where(frame => frame.Type == "message.sent").Select(frame => frame["message"].GetRawText()));
+            acknowledged.AddRange(
+                client.Frames.Where(frame => frame.Type == "message.sent").Select(frame => frame["message"].GetRawText()));
             await client.DisposeAsync();
             client = null;
         }
@@ -88,7 +92,8 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
             {
                 using var content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } };
                 using var response = await client.PostAsync(address, content);
-                Assert.True(response.StatusCode < HttpStatusCode.InternalServerError, $"{address} {Encoding.UTF8.GetString(body)}: {(int)response.StatusCode}");
+                Assert.True(response.StatusCode < HttpStatusCode.InternalServerError,
+                    $"{address} {Encoding.UTF8.GetString(body)}: {(int)response.StatusCode}");
             }
         }
     }
@@ -96,10 +101,12 @@ public sealed class ServerFuzzTests(Scene scene, ITestOutputHelper output) : ICl
     // One seed for all of them: the handling of a frame may depend on those before it.
     private List<byte[]> Generate(Gen<byte[]> mutants, int count)
     {
-        var seed = Environment.GetEnvironmentVariable("CsCheck_Seed") is { Length: > 0 } given ? PCG.Parse(given) : new PCG((uint)Random.Shared.Next());
+        var seed = Environment.GetEnvironmentVariable("CsCheck_Seed") is { Length: > 0 } given
+            ? PCG.Parse(given) : new PCG((uint)Random.Shared.Next());
         output.WriteLine($"CsCheck_Seed={seed}");
         return [.. Enumerable.Range(0, count).Select(_ => mutants.Generate(seed, null, out Size _))];
     }
 
-    private string Fill(string frame) => frame.Replace("66cf1f13-2b7e-4c53-8a51-9a0f4a6f3c11", $"{scene.Conversation}", StringComparison.Ordinal);
+    private string Fill(string frame) =>
+        frame.Replace("66cf1f13-2b7e-4c53-8a51-9a0f4a6f3c11", $"{scene.Conversation}", StringComparison.Ordinal);
 }

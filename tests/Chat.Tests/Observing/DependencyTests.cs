@@ -25,7 +25,8 @@ public sealed class DependencyTests
         postgres.Succeeded();
         postgres.Succeeded();
 
-        Assert.Equal(["unavailable: refused", "still after 10 s: refused, 880", "still after 20 s: refused, 1680", "back after 23 s, 1800"], lines.All);
+        Assert.Equal(["unavailable: refused", "still after 10 s: refused, 880", "still after 20 s: refused, 1680", "back after 23 s, 1800"],
+            lines.All);
         Assert.Equal((false, TimeSpan.Zero), (postgres.IsUnavailable, postgres.OutageDuration));
     }
 
@@ -69,7 +70,8 @@ public sealed class DependencyTests
 
         public override void Unavailable(string reason) => All.Add($"unavailable: {reason}");
 
-        public override void StillUnavailable(long seconds, string reason, long sends, long others) => All.Add($"still after {seconds} s: {reason}, {sends + others}");
+        public override void StillUnavailable(long seconds, string reason, long sends, long others) =>
+            All.Add($"still after {seconds} s: {reason}, {sends + others}");
 
         public override void Recovered(long seconds, long sends, long others) => All.Add($"back after {seconds} s, {sends + others}");
     }

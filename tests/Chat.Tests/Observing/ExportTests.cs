@@ -35,11 +35,13 @@ public sealed partial class ExportTests
         using var server = await ServerProcess.StartListening(settings);
         await using var app = await ChatApp.Start();
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
-        using var http = new HttpClient { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        using var http = new HttpClient { BaseAddress = server.Address,
+            DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
         var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
         using var socket = new ClientWebSocket();
-        await socket.ConnectAsync(new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
+        await socket.ConnectAsync(
+            new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
         await using var atAlice = new SocketClient(socket);
         await atAlice.SendMessage(conversation, "hi", "t1");
         await atAlice.SendMessage(conversation, "hi", "t1");
@@ -47,7 +49,8 @@ public sealed partial class ExportTests
         using var admin = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
 
         // Metrics of failures do not exist yet; all others do, under exactly the names that the rule gives.
-        string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped", "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
+        string[] notYet = ["chat.handshakes.refused", "chat.limits.hit", "chat.messages.unavailable", "chat.send_queue.dropped",
+            "chat.delivery.repaired", "chat.redis.interruptions", "chat.presence.transitions", "chat.connections.closed"];
         var names = app.Instruments().Where(instrument => !notYet.Contains(instrument.Name)).SelectMany(PrometheusNames).ToArray();
         // The gauges appear with the first heartbeat and the first readiness check, and responses are cached for a moment.
         var text = "";
@@ -91,15 +94,18 @@ public sealed partial class ExportTests
         await using var client = await app.Connect(ChatApp.NewUser());
         await client.SendMessage(Guid.NewGuid(), "hi");
 
-        await Eventually.Until("all three have come", () => collector.Paths.ToHashSet().SetEquals(["/v1/metrics", "/v1/traces", "/v1/logs"]));
+        await Eventually.Until(
+            "all three have come", () => collector.Paths.ToHashSet().SetEquals(["/v1/metrics", "/v1/traces", "/v1/logs"]));
         Assert.All(collector.Bodies, body => Assert.Contains("a-name-of-its-own", body, StringComparison.Ordinal));
-        await Eventually.Until("the event is in the trace", () => collector.Bodies.Any(body => body.Contains("message.send", StringComparison.Ordinal)));
+        await Eventually.Until(
+            "the event is in the trace", () => collector.Bodies.Any(body => body.Contains("message.send", StringComparison.Ordinal)));
     }
 
     [Fact]
     public async Task OTLP_exports_one_signal_if_only_that_one_has_an_endpoint()
     {
-        await using var app = await ChatApp.Start(new() { ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://127.0.0.1:1/v1/traces", ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf" });
+        await using var app = await ChatApp.Start(new() { ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://127.0.0.1:1/v1/traces",
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf" });
 
         Assert.NotNull(app.Services.GetService<TracerProvider>());
         Assert.Null(app.Services.GetService<MeterProvider>());

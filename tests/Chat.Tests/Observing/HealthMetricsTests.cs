@@ -10,7 +10,8 @@ namespace Chat.Tests.Observing;
 /// <summary>Readiness published as a metric and in the log.</summary>
 public sealed class HealthMetricsTests : IDisposable
 {
-    private readonly ServiceProvider services = new ServiceCollection().AddMetrics().AddLogging(log => log.AddFakeLogging()).BuildServiceProvider();
+    private readonly ServiceProvider services =
+        new ServiceCollection().AddMetrics().AddLogging(log => log.AddFakeLogging()).BuildServiceProvider();
     private readonly DependencyStates dependencies;
     private readonly HealthMetrics metrics;
 
@@ -30,7 +31,8 @@ public sealed class HealthMetricsTests : IDisposable
 
         await Publish(("server", HealthStatus.Healthy), ("postgres", HealthStatus.Degraded), ("redis", HealthStatus.Unhealthy));
 
-        Assert.Equal([("server", 1.0), ("postgres", 0.5), ("redis", 0.0)], health.GetMeasurementSnapshot().Select(one => ((string)one.Tags["check"]!, one.Value)));
+        Assert.Equal([("server", 1.0), ("postgres", 0.5), ("redis", 0.0)],
+            health.GetMeasurementSnapshot().Select(one => ((string)one.Tags["check"]!, one.Value)));
     }
 
     [Fact]
@@ -41,7 +43,8 @@ public sealed class HealthMetricsTests : IDisposable
         await Publish(("redis", HealthStatus.Healthy), ("postgres", HealthStatus.Healthy));
 
         Assert.Equal(
-            ["Readiness of redis: redis is not well", "Readiness of postgres: postgres is not well", "Readiness of redis: ok", "Readiness of postgres: ok"],
+            ["Readiness of redis: redis is not well", "Readiness of postgres: postgres is not well", "Readiness of redis: ok",
+            "Readiness of postgres: ok"],
             Lines<HealthMetrics>());
     }
 
@@ -58,8 +61,10 @@ public sealed class HealthMetricsTests : IDisposable
     }
 
     private Task Publish(params (string Part, HealthStatus State)[] parts) => metrics.PublishAsync(
-        new HealthReport(parts.ToDictionary(part => part.Part, part => new HealthReportEntry(part.State, $"{part.Part} is not well", TimeSpan.Zero, null, null)), TimeSpan.Zero),
+        new HealthReport(parts.ToDictionary(part => part.Part,
+        part => new HealthReportEntry(part.State, $"{part.Part} is not well", TimeSpan.Zero, null, null)), TimeSpan.Zero),
         CancellationToken.None);
 
-    private string[] Lines<T>() => [.. services.GetFakeLogCollector().GetSnapshot().Where(line => line.Category == typeof(T).FullName).Select(line => line.Message)];
+    private string[] Lines<T>() =>
+        [.. services.GetFakeLogCollector().GetSnapshot().Where(line => line.Category == typeof(T).FullName).Select(line => line.Message)];
 }

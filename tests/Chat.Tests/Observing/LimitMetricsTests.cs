@@ -17,7 +17,8 @@ namespace Chat.Tests.Observing;
 public sealed class LimitMetricsTests
 {
     /// <summary>Settings that are not limits themselves: durations, intervals, spreads, and concurrency where excess work waits.</summary>
-    private static readonly string[] NoLimits = [nameof(Limits.ErrorWindow), nameof(Limits.PingInterval), nameof(Limits.DrainSpread), nameof(Limits.UserConcurrency)];
+    private static readonly string[] NoLimits =
+        [nameof(Limits.ErrorWindow), nameof(Limits.PingInterval), nameof(Limits.DrainSpread), nameof(Limits.UserConcurrency)];
 
     /// <summary>Each limit with the value it is set to, and what a client does to hit it once.</summary>
     private static readonly Dictionary<string, (string Value, Func<ChatApp, Task> Hit)> OnANode = new()
@@ -111,10 +112,12 @@ public sealed class LimitMetricsTests
                 Assert.True((await client.GetAsync("/chat/unread")).IsSuccessStatusCode);
             var refused = await client.GetAsync("/chat/unread");
             Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
-            Assert.True((await refused.IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED")).GetProperty("retryAfterMs").GetInt32() > 0);
+            Assert.True((await refused.IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED")).GetProperty("retryAfterMs")
+                .GetInt32() > 0);
             // Not of other users, nor of health probes.
             Assert.True((await app.Http(ChatApp.NewUser()).GetAsync("/chat/unread")).IsSuccessStatusCode);
-            Assert.All(await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => app.Http().GetAsync("/health/live"))), answer => Assert.True(answer.IsSuccessStatusCode));
+            Assert.All(await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => app.Http().GetAsync("/health/live"))),
+                answer => Assert.True(answer.IsSuccessStatusCode));
             app.Clock!.Advance(TimeSpan.FromSeconds(1));
             Assert.True((await client.GetAsync("/chat/unread")).IsSuccessStatusCode);
         }),
@@ -137,7 +140,8 @@ public sealed class LimitMetricsTests
             var known = ChatApp.NewUser();
             await app.OpenDirect(alice, known);
             await app.OpenDirect(alice, ChatApp.NewUser());
-            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED");
+            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(
+                System.Net.HttpStatusCode.TooManyRequests, "RATE_LIMITED");
             await app.OpenDirect(alice, known);
             app.Clock!.Advance(TimeSpan.FromMinutes(1));
             await app.OpenDirect(alice, ChatApp.NewUser());
@@ -147,7 +151,8 @@ public sealed class LimitMetricsTests
             var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
             await app.OpenDirect(alice, bob);
             await app.OpenDirect(alice, ChatApp.NewUser());
-            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(System.Net.HttpStatusCode.Conflict, "LIMIT_REACHED", "conversations");
+            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(
+                System.Net.HttpStatusCode.Conflict, "LIMIT_REACHED", "conversations");
             // Existing conversations are found, and others may still open one with the user.
             await app.OpenDirect(alice, bob);
             await app.OpenDirect(ChatApp.NewUser(), alice);
@@ -156,7 +161,8 @@ public sealed class LimitMetricsTests
         {
             var alice = ChatApp.NewUser();
             await app.OpenDirect(alice, ChatApp.NewUser());
-            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(System.Net.HttpStatusCode.NotFound, "NOT_FOUND");
+            await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(
+                System.Net.HttpStatusCode.NotFound, "NOT_FOUND");
         }),
         [nameof(Limits.MaxBlocks)] = ("1", async app =>
         {
@@ -175,7 +181,8 @@ public sealed class LimitMetricsTests
             await using var held = await HeldLock.OfHead(app, conversation);
             var inHand = app.SendOverRest(alice, conversation, "in hand");
             await held.IsWaitedFor();
-            Task<HttpResponseMessage>[] both = [app.SendOverRest(alice, conversation, "waiting"), app.SendOverRest(alice, conversation, "waiting")];
+            Task<HttpResponseMessage>[] both =
+                [app.SendOverRest(alice, conversation, "waiting"), app.SendOverRest(alice, conversation, "waiting")];
             await (await await Task.WhenAny(both)).IsProblem(System.Net.HttpStatusCode.ServiceUnavailable, "UNAVAILABLE");
             await held.Release();
             await Task.WhenAll([inHand, .. both]);
@@ -230,7 +237,8 @@ public sealed class LimitMetricsTests
     public async Task A_limit_hit_is_counted_on_a_node(string limit)
     {
         var (value, hit) = OnANode[limit];
-        await using var app = await ChatApp.Start(new() { [$"Limits:{nameof(Limits.AddressShare)}"] = "100", [$"Limits:{limit}"] = value }, fakeClock: true, onKestrel: true);
+        await using var app = await ChatApp.Start(
+            new() { [$"Limits:{nameof(Limits.AddressShare)}"] = "100", [$"Limits:{limit}"] = value }, fakeClock: true, onKestrel: true);
         using var hits = app.Measure<int>("chat.limits.hit");
 
         await hit(app);
@@ -247,8 +255,10 @@ public sealed class LimitMetricsTests
         var clock = new FakeTimeProvider();
         var limits = new Limits { SendQueueEvents = 10, SendQueueBytes = 1000 };
         using var socket = new Deaf();
-        using var place = new Admission(new Hub(), limits, new HandshakeRateLimiter(limits, clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
-        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
+        using var place = new Admission(new Hub(), limits, new HandshakeRateLimiter(limits, clock), metrics, clock).TryEnter(
+            IPAddress.None, hasToken: false);
+        var connection = new Connection(
+            socket, new Transport(new HttpRequestLifetimeFeature()), limits, metrics, clock, new ActivityTracker(clock), place);
         using var hits = services.Measure<int>("chat.limits.hit");
 
         OnAConnection[limit](connection, socket, clock);
@@ -265,8 +275,10 @@ public sealed class LimitMetricsTests
         var metrics = services.GetRequiredService<ServerMetrics>();
         var clock = new FakeTimeProvider();
         using var socket = new Deaf();
-        using var place = new Admission(new Hub(), new Limits(), new HandshakeRateLimiter(new Limits(), clock), metrics, clock).TryEnter(IPAddress.None, hasToken: false);
-        var connection = new Connection(socket, new Transport(new HttpRequestLifetimeFeature()), new Limits(), metrics, clock, new ActivityTracker(clock), place);
+        using var place = new Admission(new Hub(), new Limits(), new HandshakeRateLimiter(new Limits(), clock), metrics, clock).TryEnter(
+            IPAddress.None, hasToken: false);
+        var connection = new Connection(
+            socket, new Transport(new HttpRequestLifetimeFeature()), new Limits(), metrics, clock, new ActivityTracker(clock), place);
         var isTooLate = false;
         using var listener = new MeterListener
         {
@@ -292,7 +304,8 @@ public sealed class LimitMetricsTests
         await using var services = new ServiceCollection().AddMetrics().AddSingleton<ServerMetrics>().BuildServiceProvider();
         using var dropped = services.Measure<int>("chat.send_queue.dropped");
         using var socket = new Deaf();
-        var queue = new SendQueue(socket, new Transport(new HttpRequestLifetimeFeature()), socket.Abort, new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
+        var queue = new SendQueue(socket, new Transport(new HttpRequestLifetimeFeature()), socket.Abort,
+            new Limits { SendQueueEvents = 10 }, services.GetRequiredService<ServerMetrics>(), TimeProvider.System);
         queue.Add(new Frame(new byte[1]));
         await socket.Writing.WaitAsync(Eventually.Timeout);
 
@@ -344,13 +357,15 @@ public sealed class LimitMetricsTests
 
         public override string? SubProtocol => null;
 
-        public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken)
+        public override Task SendAsync(
+            ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken)
         {
             writing.TrySetResult();
             return new TaskCompletionSource().Task;
         }
 
-        public override Task CloseOutputAsync(WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken)
+        public override Task CloseOutputAsync(
+            WebSocketCloseStatus closeStatus, string? statusDescription, CancellationToken cancellationToken)
         {
             closing.TrySetResult();
             return Task.CompletedTask;

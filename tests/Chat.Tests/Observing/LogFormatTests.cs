@@ -14,10 +14,12 @@ public sealed class LogFormatTests
 
     [Fact]
     public void A_text_entry_is_one_line_with_time_and_node() =>
-        Assert.Equal($"2026-03-01T07:14:05.067Z warn  {NodeName.Own} Chat.Dependencies[100] PostgreSQL unavailable\n", Written(new TextLogFormat(clock), "PostgreSQL unavailable"));
+        Assert.Equal($"2026-03-01T07:14:05.067Z warn  {NodeName.Own} Chat.Dependencies[100] PostgreSQL unavailable\n",
+            Written(new TextLogFormat(clock), "PostgreSQL unavailable"));
 
     [Fact]
-    public void Line_breaks_cannot_forge_an_audit_entry() => Assert.Single(Written(new TextLogFormat(clock), "a\r\n2026 b").TrimEnd().Split('\n'));
+    public void Line_breaks_cannot_forge_an_audit_entry() =>
+        Assert.Single(Written(new TextLogFormat(clock), "a\r\n2026 b").TrimEnd().Split('\n'));
 
     [Fact]
     public void JSON_entries_have_the_same_parts_as_separate_fields()
@@ -25,7 +27,8 @@ public sealed class LogFormatTests
         var entry = JsonDocument.Parse(Written(new JsonLogFormat(clock), "back after 23 s")).RootElement;
 
         Assert.Equal("2026-03-01T07:14:05.067Z", entry.GetProperty("Timestamp").GetString());
-        Assert.Equal((NodeName.Own, "Warning", 100), (entry.GetProperty("Node").GetString(), entry.GetProperty("LogLevel").GetString(), entry.GetProperty("EventId").GetInt32()));
+        Assert.Equal((NodeName.Own, "Warning", 100),
+            (entry.GetProperty("Node").GetString(), entry.GetProperty("LogLevel").GetString(), entry.GetProperty("EventId").GetInt32()));
         Assert.Equal("23", entry.GetProperty("State").GetProperty("Seconds").GetString());
     }
 
@@ -33,7 +36,8 @@ public sealed class LogFormatTests
     {
         using var writer = new StringWriter { NewLine = "\n" };
         IReadOnlyList<KeyValuePair<string, object?>> state = [new("Seconds", 23)];
-        format.Write(new LogEntry<IReadOnlyList<KeyValuePair<string, object?>>>(LogLevel.Warning, "Chat.Dependencies", new EventId(100), state, null, (_, _) => text), null, writer);
+        format.Write(new LogEntry<IReadOnlyList<KeyValuePair<string, object?>>>(
+            LogLevel.Warning, "Chat.Dependencies", new EventId(100), state, null, (_, _) => text), null, writer);
         return writer.ToString();
     }
 }

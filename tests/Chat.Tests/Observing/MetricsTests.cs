@@ -35,7 +35,8 @@ public sealed partial class MetricsTests
 
         Assert.Equal((2, 1, 3, 3), (committed.Sum(), repeated.Sum(), batches.Sum(), commits.GetMeasurementSnapshot().Count));
         Assert.Equal(
-            ["message.send ok", "message.send ok", "message.send VALIDATION_ERROR", "message.send FORBIDDEN", "unknown UNKNOWN_EVENT", "unknown INVALID_MESSAGE", "ping ok"],
+            ["message.send ok", "message.send ok", "message.send VALIDATION_ERROR", "message.send FORBIDDEN", "unknown UNKNOWN_EVENT",
+            "unknown INVALID_MESSAGE", "ping ok"],
             events.GetMeasurementSnapshot().Select(one => $"{one.Tags["event"]} {one.Tags["outcome"]}").Take(7));
         Assert.All(events.GetMeasurementSnapshot(), one => Assert.InRange(one.Value, double.Epsilon, 15));
     }
@@ -59,7 +60,8 @@ public sealed partial class MetricsTests
         await using var second = await app.Open();
         await Assert.ThrowsAsync<InvalidOperationException>(() => app.Open());
         Assert.Equal((1, 1), (refused.Sum(), refused.Sum("reason", "unauthenticated")));
-        Assert.True(app.Services.GetRequiredService<Admission>().AcquireHandshakePermit(System.Net.IPAddress.None, hasToken: true, isLast: true) > TimeSpan.Zero);
+        Assert.True(app.Services.GetRequiredService<Admission>()
+            .AcquireHandshakePermit(System.Net.IPAddress.None, hasToken: true, isLast: true) > TimeSpan.Zero);
         Assert.Equal((2, 1), (refused.Sum(), refused.Sum("reason", "files")));
 
         await one.Leave();
@@ -108,8 +110,10 @@ public sealed partial class MetricsTests
         await using var app = await ChatApp.Start();
         var manual = Manual.Read();
 
-        Assert.Equal(app.Instruments().Select(instrument => instrument.Name).Order(), Row().Matches(manual).Select(row => row.Groups[1].Value).Order());
-        Assert.All(app.Instruments(), instrument => Assert.False(string.IsNullOrEmpty(instrument.Unit) || string.IsNullOrEmpty(instrument.Description), instrument.Name));
+        Assert.Equal(app.Instruments().Select(instrument => instrument.Name).Order(),
+            Row().Matches(manual).Select(row => row.Groups[1].Value).Order());
+        Assert.All(app.Instruments(), instrument =>
+            Assert.False(string.IsNullOrEmpty(instrument.Unit) || string.IsNullOrEmpty(instrument.Description), instrument.Name));
         Assert.True(app.Instruments().Count > 15);
     }
 

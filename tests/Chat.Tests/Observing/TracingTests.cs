@@ -26,7 +26,8 @@ public sealed class TracingTests
         await atBob.NextMessage();
         await nodes.Settle((alice, atAlice), (bob, atBob));
 
-        var commit = Assert.Single(spans, span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
+        var commit = Assert.Single(spans,
+            span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
         Assert.Equal(1L, commit.GetTagItem("chat.message.seq"));
         var own = spans.Where(span => span.TraceId == commit.TraceId).ToArray();
         var frame = Assert.Single(own, span => span.OperationName == "message.send");
@@ -55,18 +56,25 @@ public sealed class TracingTests
         await atAlice.Ask("message.read", new { conversationId = conversation, upTo = 71 });
         await atAlice.Settle();
 
-        var commit = Assert.Single(spans, span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
+        var commit = Assert.Single(spans,
+            span => span.OperationName == "message.commit" && span.GetTagItem("chat.conversation.id") is Guid id && id == conversation);
         Assert.NotEqual(default, commit.ParentSpanId);
-        await Eventually.Until("the request has ended", () => spans.Any(span => span.SpanId == commit.ParentSpanId && span.Source.Name == "Microsoft.AspNetCore"));
-        Assert.Contains(spans, span => span is { OperationName: "message.read", Status: ActivityStatusCode.Error, StatusDescription: "This sequence number does not exist in the conversation." });
+        await Eventually.Until("the request has ended",
+            () => spans.Any(span => span.SpanId == commit.ParentSpanId && span.Source.Name == "Microsoft.AspNetCore"));
+        Assert.Contains(
+            spans,
+            span =>
+                span is { OperationName: "message.read", Status: ActivityStatusCode.Error, StatusDescription: "This sequence number does not exist in the conversation." });
     }
 
     [Fact]
     public void An_unsampled_node_event_carries_no_trace()
     {
-        var message = new Message { Id = Guid.NewGuid(), ConversationId = Guid.NewGuid(), Seq = 1, ChangedSeq = 1, SenderId = Guid.NewGuid(), Type = "text", Content = "hi", SentAt = DateTimeOffset.UnixEpoch };
+        var message = new Message { Id = Guid.NewGuid(), ConversationId = Guid.NewGuid(), Seq = 1, ChangedSeq = 1,
+            SenderId = Guid.NewGuid(), Type = "text", Content = "hi", SentAt = DateTimeOffset.UnixEpoch };
 
-        Assert.DoesNotContain("trace", JsonSerializer.Serialize(new ChangeCommitted(message), ChangeCommitted.Json), StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain(
+            "trace", JsonSerializer.Serialize(new ChangeCommitted(message), ChangeCommitted.Json), StringComparison.OrdinalIgnoreCase);
         Assert.Null(Tracing.Push(origin: null));
         Assert.Null(Tracing.Push("not a traceparent"));
         Assert.Null(Tracing.Commit(sent: null));

@@ -15,7 +15,8 @@ public sealed class StaticDocumentTests(SharedApp shared) : IClassFixture<Shared
 {
     private readonly ServiceProvider services = new ServiceCollection().AddLogging().BuildServiceProvider();
 
-    public static TheoryData<string> Documents => ["/", "/index.html", "/docs/scalar.js", "/docs/scalar.aspnetcore.js", "/docs/favicon.svg", "/openapi/v1.json"];
+    public static TheoryData<string> Documents =>
+        ["/", "/index.html", "/docs/scalar.js", "/docs/scalar.aspnetcore.js", "/docs/favicon.svg", "/openapi/v1.json"];
 
     [Theory]
     [InlineData("", null)]
@@ -124,7 +125,8 @@ public sealed class StaticDocumentTests(SharedApp shared) : IClassFixture<Shared
         return await reader.ReadToEndAsync();
     }
 
-    private async Task<HttpResponseMessage> Get(string address, string? coding, EntityTagHeaderValue? known = null, HttpMethod? method = null)
+    private async Task<HttpResponseMessage> Get(
+        string address, string? coding, EntityTagHeaderValue? known = null, HttpMethod? method = null)
     {
         using var request = new HttpRequestMessage(method ?? HttpMethod.Get, address);
         if (coding is not null)

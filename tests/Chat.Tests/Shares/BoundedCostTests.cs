@@ -30,7 +30,8 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         while (parts[^1].Payload.TryGetProperty("more", out _));
 
         Assert.Equal([200, 200, 200, 200, 200], parts.Select(part => part["users"].GetArrayLength()));
-        Assert.Equal(1000, parts.SelectMany(part => part["users"].EnumerateArray()).Select(user => user.GetProperty("userId").GetGuid()).Distinct().Count());
+        Assert.Equal(1000, parts.SelectMany(part => part["users"].EnumerateArray()).Select(user => user.GetProperty("userId").GetGuid())
+            .Distinct().Count());
         Assert.All(parts.SkipLast(1), part => Assert.True(part["more"].GetBoolean()));
     }
 
@@ -131,8 +132,10 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         await strict.OpenDirect(alice, first);
         await strict.OpenDirect(alice, second);
 
-        var byId = await (await strict.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
-        var byName = await (await strict.AskForDirect(alice, new { username = $"nobody-{Guid.NewGuid():N}" })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        var byId =
+            await (await strict.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
+        var byName = await (await strict.AskForDirect(alice, new { username = $"nobody-{Guid.NewGuid():N}" })).IsProblem(
+            HttpStatusCode.NotFound, "NOT_FOUND");
         // Nor does the caller's own block reveal whether a user exists.
         var nobody = Guid.NewGuid();
         await strict.Http(alice).PutAsync($"/chat/blocks/{nobody}", null);
@@ -160,7 +163,8 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
     [Fact]
     public async Task Unblocking_a_user_who_is_not_blocked_notifies_nobody()
     {
-        await using var audited = await ChatApp.Start(new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
+        await using var audited = await ChatApp.Start(
+            new() { ["Logging:LogLevel:Chat.Audit"] = "Information", ["Logging:Console:LogLevel:Chat.Audit"] = "None" });
         await using var one = await audited.Connect(alice);
         await using var other = await audited.Connect(alice);
         var log = LogCapture.Of(audited, LogLevel.Information);
@@ -171,7 +175,8 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         Assert.Empty(await other.AllSettled("block.removed"));
     }
 
-    private Task<HttpResponseMessage> Read(TestUser user, Guid conversation) => app.Http(user).GetAsync($"/chat/conversations/{conversation}/messages?limit=1");
+    private Task<HttpResponseMessage> Read(TestUser user, Guid conversation) =>
+        app.Http(user).GetAsync($"/chat/conversations/{conversation}/messages?limit=1");
 
     // Like the server, but in few transactions.
     private async Task Meet(TestUser user, int people)
@@ -182,7 +187,8 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
             foreach (var _ in part)
             {
                 var other = Guid.NewGuid();
-                Conversations.Start(session, ConversationHead.IdOfDirect(user.Id, other), new(ConversationKind.Direct, [user.Id, other], DateTimeOffset.UtcNow));
+                Conversations.Start(session, ConversationHead.IdOfDirect(user.Id, other),
+                    new(ConversationKind.Direct, [user.Id, other], DateTimeOffset.UtcNow));
             }
 
             await session.SaveChangesAsync();

@@ -81,7 +81,8 @@ public sealed class UserTurnsTests
         var clock = new FakeTimeProvider();
         var signIns = new SignInLimiter(clock);
         var (quick, slow) = ((await signIns.AcquireAsync(alice))!, (await signIns.AcquireAsync(alice))!);
-        Task[] resting = [signIns.ReleaseAfterCooldownAsync(quick, TimeSpan.FromMilliseconds(10)), signIns.ReleaseAfterCooldownAsync(slow, TimeSpan.FromSeconds(10))];
+        Task[] resting = [signIns.ReleaseAfterCooldownAsync(quick, TimeSpan.FromMilliseconds(10)),
+            signIns.ReleaseAfterCooldownAsync(slow, TimeSpan.FromSeconds(10))];
 
         clock.Advance(TimeSpan.FromMilliseconds(30));
         await resting[0];

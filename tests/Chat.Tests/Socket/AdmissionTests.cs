@@ -58,7 +58,8 @@ public sealed class AdmissionTests
 
         var refused = await app.Http().SendAsync(Handshake());
         Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
-        Assert.Equal(1000, (await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryAfterMs").GetInt32());
+        Assert.Equal(
+            1000, (await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryAfterMs").GetInt32());
         await silent.Send("auth", new { token = app.TokenFor(ChatApp.NewUser()) });
         await silent.Next("auth_success");
 
@@ -89,12 +90,16 @@ public sealed class AdmissionTests
         var services = app.Services;
         var door = new Door();
         using var authentication = new SocketAuthenticator(
-            services.GetRequiredService<TokenValidator>(), new Hub(), [], [door], services.GetRequiredService<SignInLimiter>(), services.GetRequiredService<DatabaseEpoch>(), services.GetRequiredService<AuditLog>(), new Limits(), TimeProvider.System);
-        var pairs = await Task.WhenAll(Enumerable.Range(0, SocketAuthenticator.MaxConcurrency + 8).Select(_ => LoopbackWebSocket.OpenAsync()));
+            services.GetRequiredService<TokenValidator>(), new Hub(), [], [door], services.GetRequiredService<SignInLimiter>(),
+            services.GetRequiredService<DatabaseEpoch>(), services.GetRequiredService<AuditLog>(), new Limits(), TimeProvider.System);
+        var pairs =
+            await Task.WhenAll(Enumerable.Range(0, SocketAuthenticator.MaxConcurrency + 8).Select(_ => LoopbackWebSocket.OpenAsync()));
         var connections = pairs.Select(pair => pair.Accept(
-            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.None, hasToken: true)!)).ToArray();
+            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System,
+            services.GetRequiredService<Admission>().TryEnter(IPAddress.None, hasToken: true)!)).ToArray();
 
-        var letIn = connections.Select(connection => authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connection, id: null).AsTask()).ToArray();
+        var letIn = connections.Select(
+            connection => authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connection, id: null).AsTask()).ToArray();
         // Waiting connections have signed in already: the authentication timeout does not apply.
         await Eventually.Until("all are signed in", () => connections.All(connection => connection.IsAuthenticated));
         await Eventually.Until("the door is full", () => door.Inside == SocketAuthenticator.MaxConcurrency);
@@ -114,14 +119,19 @@ public sealed class AdmissionTests
         var (alice, door) = (ChatApp.NewUser(), new Door());
         door.Holds = connection => connection.User.Id == alice.Id;
         using var authentication = new SocketAuthenticator(
-            services.GetRequiredService<TokenValidator>(), new Hub(), [], [door], services.GetRequiredService<SignInLimiter>(), services.GetRequiredService<DatabaseEpoch>(), services.GetRequiredService<AuditLog>(), new Limits(), TimeProvider.System);
-        var pairs = await Task.WhenAll(Enumerable.Range(0, SocketAuthenticator.MaxConcurrency + 8).Select(_ => LoopbackWebSocket.OpenAsync()));
+            services.GetRequiredService<TokenValidator>(), new Hub(), [], [door], services.GetRequiredService<SignInLimiter>(),
+            services.GetRequiredService<DatabaseEpoch>(), services.GetRequiredService<AuditLog>(), new Limits(), TimeProvider.System);
+        var pairs =
+            await Task.WhenAll(Enumerable.Range(0, SocketAuthenticator.MaxConcurrency + 8).Select(_ => LoopbackWebSocket.OpenAsync()));
         var connections = pairs.Select(pair => pair.Accept(
-            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System, services.GetRequiredService<Admission>().TryEnter(IPAddress.Loopback, hasToken: true)!)).ToArray();
+            new Limits(), services.GetRequiredService<ServerMetrics>(), TimeProvider.System,
+            services.GetRequiredService<Admission>().TryEnter(IPAddress.Loopback, hasToken: true)!)).ToArray();
 
-        var own = connections[1..].Select(connection => authentication.AuthenticateAsync(app.TokenFor(alice), connection, id: null).AsTask()).ToArray();
+        var own = connections[1..].Select(
+            connection => authentication.AuthenticateAsync(app.TokenFor(alice), connection, id: null).AsTask()).ToArray();
         await Eventually.Until("the user's turns are taken", () => door.Inside == SignInLimiter.MaxPerUser);
-        await authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connections[0], id: null).AsTask().WaitAsync(Eventually.Timeout);
+        await authentication.AuthenticateAsync(app.TokenFor(ChatApp.NewUser()), connections[0], id: null).AsTask()
+            .WaitAsync(Eventually.Timeout);
         Assert.Equal((1, 2), (door.Passed, door.Inside));
 
         door.Open();
@@ -164,7 +174,8 @@ public sealed class AdmissionTests
     {
         Headers =
         {
-            { "Connection", "Upgrade" }, { "Upgrade", "websocket" }, { "Sec-WebSocket-Version", "13" }, { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" },
+            { "Connection", "Upgrade" }, { "Upgrade", "websocket" }, { "Sec-WebSocket-Version", "13" },
+                { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" },
         },
     };
 }

@@ -18,14 +18,16 @@ public sealed class DescriptorsTests
     public async Task A_node_out_of_descriptors_keeps_its_connections_and_rejects_new_ones()
     {
         using var server = await ServerProcess.Listening(ServerProcess.LaunchWithin(Few, await Settings()));
-        Assert.Matches($@"The limit of {Few} open files allows about \d+ connections, fewer than Limits:MaxConnections \(100000\);.* Raise it to 100\d\d\d ", server.Output);
+        Assert.Matches(
+            $@"The limit of {Few} open files allows about \d+ connections, fewer than Limits:MaxConnections \(100000\);.* Raise it to 100\d\d\d ", server.Output);
 
         List<SocketClient> inside = [];
         (SocketClient? Client, ClientWebSocket Socket) last;
         while ((last = await Shake(server)).Client is { } client)
             inside.Add(client);
         Assert.InRange(inside.Count, 20, Few);
-        Assert.Equal((HttpStatusCode.ServiceUnavailable, "1"), (last.Socket.HttpStatusCode, last.Socket.HttpResponseHeaders!["Retry-After"].Single()));
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "1"),
+            (last.Socket.HttpStatusCode, last.Socket.HttpResponseHeaders!["Retry-After"].Single()));
 
         // Plain connections take neither the server's reserved descriptors nor those for responses.
         var idle = Enumerable.Range(0, Few).Select(_ => new TcpClient()).ToArray();
@@ -39,7 +41,8 @@ public sealed class DescriptorsTests
 
         // A closed connection makes room for another.
         await inside[0].Leave();
-        await Eventually.UntilNoError(async () => (await Shake(server)).Client is null ? "there is no room again" : null, TimeSpan.FromSeconds(15));
+        await Eventually.UntilNoError(
+            async () => (await Shake(server)).Client is null ? "there is no room again" : null, TimeSpan.FromSeconds(15));
         foreach (var client in inside)
             await client.DisposeAsync();
     }

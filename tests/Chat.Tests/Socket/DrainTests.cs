@@ -29,7 +29,8 @@ public sealed class DrainTests
         await using var locking = await database.OpenConnectionAsync();
         await using var transaction = await locking.BeginTransactionAsync();
         await using (var command = new NpgsqlCommand(
-            $"select 1 from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update", locking, transaction))
+            $"select 1 from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update", locking,
+            transaction))
         {
             command.Parameters.Add(new() { Value = conversation });
             Assert.NotNull(await command.ExecuteScalarAsync());
@@ -61,7 +62,8 @@ public sealed class DrainTests
     [Fact]
     public async Task Many_connections_are_all_notified()
     {
-        await using var app = await ChatApp.Start(new() { ["Limits:DrainSpread"] = "00:00:00.2", ["Limits:AuthTimeout"] = "01:00:00" }, onKestrel: true);
+        await using var app =
+            await ChatApp.Start(new() { ["Limits:DrainSpread"] = "00:00:00.2", ["Limits:AuthTimeout"] = "01:00:00" }, onKestrel: true);
         var clients = await Task.WhenAll(Enumerable.Range(0, 120).Select(_ => app.Open()));
 
         app.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
@@ -81,7 +83,8 @@ public sealed class DrainTests
 
     private static async Task<long> Count(NpgsqlDataSource database, ChatApp app, Guid conversation)
     {
-        await using var command = database.CreateCommand($"select count(*) from {app.Services.GetRequiredService<TableNames>().Message} where conversation_id = $1");
+        await using var command = database.CreateCommand(
+            $"select count(*) from {app.Services.GetRequiredService<TableNames>().Message} where conversation_id = $1");
         command.Parameters.Add(new() { Value = conversation });
         return (long)(await command.ExecuteScalarAsync())!;
     }

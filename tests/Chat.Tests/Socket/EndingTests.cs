@@ -23,34 +23,41 @@ public sealed class EndingTests(EndingTests.RunningServer running) : IClassFixtu
     {
         ["a binary frame"] = (Good, socket => socket.Send(Binary), 1003),
         ["the head of a binary frame"] = (Good, socket => socket.Send(Binary[..6]), 1003),
-        ["the first fragment of a binary message"] = (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Binary, [1], isFinal: false)), 1003),
+        ["the first fragment of a binary message"] =
+            (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Binary, [1], isFinal: false)), 1003),
         ["a binary frame without a token"] = (None, socket => socket.Send(Binary), 1003),
         ["the head of a binary frame without a token"] = (None, socket => socket.Send(Binary[..6]), 1003),
         ["a binary frame on a closing connection"] = (Bad, socket => Closing(socket, Binary), 4501),
         ["the head of a binary frame on a closing connection"] = (Bad, socket => Closing(socket, Binary[..6]), 4501),
         ["the head of a text frame on a closing connection"] = (Bad, socket => Closing(socket, RawSocket.TextFrame(Ping)[..6]), 4501),
         ["a fragment on a closing connection"] = (Bad, socket => Closing(socket, RawSocket.TextFrame("{", isFinal: false)), 4501),
-        ["too large a frame on a closing connection"] = (Bad, socket => Closing(socket, RawSocket.TextFrame(new string(' ', 70_000))), 4501),
+        ["too large a frame on a closing connection"] =
+            (Bad, socket => Closing(socket, RawSocket.TextFrame(new string(' ', 70_000))), 4501),
         ["too large a frame"] = (Good, socket => socket.Send(RawSocket.TextFrame(new string(' ', 70_000))), 1009),
         ["a part of too large a frame"] = (Good, socket => socket.Send(RawSocket.TextFrame(new string(' ', 90_000))[..70_000]), 1009),
-        ["too many empty fragments"] = (Good, socket => socket.Send([RawSocket.TextFrame("{", isFinal: false), .. Enumerable.Repeat(RawSocket.Frame(RawFrame.Continuation, [], isFinal: false), 70)]), 1009),
+        ["too many empty fragments"] = (Good, socket => socket.Send([RawSocket.TextFrame("{", isFinal: false),
+        .. Enumerable.Repeat(RawSocket.Frame(RawFrame.Continuation, [], isFinal: false), 70)]), 1009),
         ["text that is not UTF-8"] = (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Text, [0xFF])), 1007),
-        ["text that is not UTF-8, in a fragment"] = (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Text, [0xFF], isFinal: false)), 1007),
+        ["text that is not UTF-8, in a fragment"] =
+            (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Text, [0xFF], isFinal: false)), 1007),
         ["a reserved bit"] = (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Text, [], reserved: 4)), 1002),
         ["a continuation of nothing"] = (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Continuation, [1], isFinal: false)), 1002),
         ["too many errors"] = (Good, socket => socket.Send([.. Enumerable.Repeat(RawSocket.TextFrame("x"), 100)]), 4503),
-        ["too many errors, and half a frame"] = (Good, socket => socket.Send([.. Enumerable.Repeat(RawSocket.TextFrame("x"), 100), Binary[..6]]), 4503),
+        ["too many errors, and half a frame"] =
+            (Good, socket => socket.Send([.. Enumerable.Repeat(RawSocket.TextFrame("x"), 100), Binary[..6]]), 4503),
         ["a token that expires"] = (Short, _ => Task.CompletedTask, 4401),
         ["a token that expires, in the middle of a frame"] = (Short, socket => socket.Send(RawSocket.TextFrame(Ping)[..6]), 4401),
         ["a bad token"] = (Bad, _ => Task.CompletedTask, 4501),
-        ["a bad token, and more"] = (None, socket => socket.Send(RawSocket.TextFrame("""{"type":"auth","payload":{"token":"bad"}}"""), Binary[..6]), 4501),
+        ["a bad token, and more"] =
+            (None, socket => socket.Send(RawSocket.TextFrame("""{"type":"auth","payload":{"token":"bad"}}"""), Binary[..6]), 4501),
         ["no token in time"] = (None, _ => Task.CompletedTask, 4502),
         ["no token in time, in the middle of a frame"] = (None, socket => socket.Send(RawSocket.TextFrame(Ping)[..6]), 4502),
         ["no sign of life"] = (Good, _ => Task.CompletedTask, 4412),
         ["no sign of life, in the middle of a frame"] = (Good, socket => socket.Send(RawSocket.TextFrame("{", isFinal: false)), 4412),
         ["a reader that does not read"] = (Good, socket => socket.TrySend([.. Enumerable.Repeat(RawSocket.TextFrame(Long), 150)]), 4408),
         ["a close, and then nothing"] = (Good, socket => socket.Send(RawSocket.Frame(RawFrame.Close, [1000 >> 8, 1000 & 0xFF])), 1000),
-        ["a close, and a binary frame"] = (Good, socket => socket.TrySend(RawSocket.Frame(RawFrame.Close, [1000 >> 8, 1000 & 0xFF]), Binary[..6]), 1000),
+        ["a close, and a binary frame"] =
+            (Good, socket => socket.TrySend(RawSocket.Frame(RawFrame.Close, [1000 >> 8, 1000 & 0xFF]), Binary[..6]), 1000),
     };
 
     public static TheoryData<string> AllWays => [.. Ways.Keys];

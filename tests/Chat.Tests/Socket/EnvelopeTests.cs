@@ -15,7 +15,8 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
 
     public static TheoryData<string> NoEnvelopes =>
     [
-        "", " ", "x", "null", "true", "1", "\"ping\"", "[]", "{}", "{", "}", "{]", "{\"type\":\"ping\"", "'{}'", "\uFEFF{\"type\":\"ping\",\"payload\":{}}",
+        "", " ", "x", "null", "true", "1", "\"ping\"", "[]", "{}", "{", "}", "{]", "{\"type\":\"ping\"", "'{}'",
+            "\uFEFF{\"type\":\"ping\",\"payload\":{}}",
         """{"payload":{}}""",
         """{"type":null,"payload":{}}""",
         """{"type":1,"payload":{}}""",
@@ -146,7 +147,8 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         await using var client = await app.Connect(alice);
 
-        await client.SendText("""{"payload":{"more":{"a":[1,{}]},"timestamp":7,"Timestamp":8},"v":[[]],"id":"p1","type":"ping","trace":null}""");
+        await client.SendText(
+            """{"payload":{"more":{"a":[1,{}]},"timestamp":7,"Timestamp":8},"v":[[]],"id":"p1","type":"ping","trace":null}""");
 
         var pong = await client.ReplyTo("p1");
         Assert.Equal("pong", pong.Type);
@@ -270,7 +272,8 @@ public sealed class EnvelopeTests(SharedApp shared) : IClassFixture<SharedApp>
     {
         await using var client = await app.Connect(alice);
 
-        await client.SendBytes(Encoding.UTF8.GetBytes("""{"type":"ping","payload":{}}"""), System.Net.WebSockets.WebSocketMessageType.Binary);
+        await client.SendBytes(
+            Encoding.UTF8.GetBytes("""{"type":"ping","payload":{}}"""), System.Net.WebSockets.WebSocketMessageType.Binary);
 
         Assert.Equal(1003, await client.Closed());
     }

@@ -23,7 +23,8 @@ public sealed class EventRateTests
         await atAlice.Send("typing.start", new { conversationId = conversation });
         await atAlice.Ask("auth", new { token = app.TokenFor(alice) });
 
-        foreach (var type in (string[])["ping", "sync", "message.read", "message.delivered", "typing.start", "typing.stop", "block.add", "auth"])
+        foreach (var type in (string[])[
+            "ping", "sync", "message.read", "message.delivered", "typing.start", "typing.stop", "block.add", "auth"])
         {
             var refused = (await atAlice.Ask(type, new { })).IsError("RATE_LIMITED");
             Assert.Equal((334, true), (refused["retryAfterMs"].GetInt32(), refused["retryable"].GetBoolean()));

@@ -81,7 +81,8 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     [InlineData("9223372036854775807")]
     public async Task A_token_that_expires_at_the_end_of_time_is_accepted(string exp)
     {
-        var token = Forge.Signed(Forge.Claims(ChatApp.NewUser()).ToJsonString().Replace("\"exp\":", $"\"exp\":{exp},\"was\":", StringComparison.Ordinal));
+        var token = Forge.Signed(
+            Forge.Claims(ChatApp.NewUser()).ToJsonString().Replace("\"exp\":", $"\"exp\":{exp},\"was\":", StringComparison.Ordinal));
 
         await LetsIn(token);
     }
@@ -91,7 +92,8 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
     public async Task Of_duplicate_sub_claims_the_last_one_wins_on_socket_and_REST()
     {
         var (first, last) = (ChatApp.NewUser(), ChatApp.NewUser());
-        var token = Forge.Signed(Forge.Claims(last).ToJsonString().Replace("{\"sub\"", $"{{\"sub\":\"{first.Id}\",\"sub\"", StringComparison.Ordinal));
+        var token = Forge.Signed(
+            Forge.Claims(last).ToJsonString().Replace("{\"sub\"", $"{{\"sub\":\"{first.Id}\",\"sub\"", StringComparison.Ordinal));
 
         await using var client = await app.Open(query: $"?token={token}");
         Assert.Equal(last.Id, (await client.Next("auth_success"))["userId"].GetGuid());
@@ -193,8 +195,10 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["no algorithm: the field is a list"] = () => ByKey(Forge.Key, """{"alg":["HS256"],"typ":"JWT"}"""),
             ["no algorithm: none behind HS256"] = () => $"{Forge.Part("""{"alg":"HS256","alg":"none"}""")}.{Forge.Part(Claims())}.",
             ["no algorithm: none before HS256"] = () => $"{Forge.Part("""{"alg":"none","alg":"HS256"}""")}.{Forge.Part(Claims())}.",
-            ["another algorithm: HS384 with the right key"] = () => Forge.Hmac("""{"alg":"HS384","typ":"JWT"}""", Claims(), data => HMACSHA384.HashData(Forge.Key, data)),
-            ["another algorithm: HS512 with the right key"] = () => Forge.Hmac("""{"alg":"HS512","typ":"JWT"}""", Claims(), data => HMACSHA512.HashData(Forge.Key, data)),
+            ["another algorithm: HS384 with the right key"] =
+                () => Forge.Hmac("""{"alg":"HS384","typ":"JWT"}""", Claims(), data => HMACSHA384.HashData(Forge.Key, data)),
+            ["another algorithm: HS512 with the right key"] =
+                () => Forge.Hmac("""{"alg":"HS512","typ":"JWT"}""", Claims(), data => HMACSHA512.HashData(Forge.Key, data)),
             ["another algorithm: hs256"] = () => ByKey(Forge.Key, """{"alg":"hs256","typ":"JWT"}"""),
             ["another algorithm: RS256 with a key of one's own"] = () => Forge.Rs256("""{"alg":"RS256","typ":"JWT"}""", Claims()),
             ["another algorithm: PS256 with a key of one's own"] = () => Forge.Ps256("""{"alg":"PS256","typ":"JWT"}""", Claims()),
@@ -209,11 +213,14 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["wrong key: an RSA public key (PEM) as the secret"] = () => ByKey(Forge.PublicKeyPem),
             ["wrong key: an RSA public key (DER) as the secret"] = () => ByKey(Forge.PublicKeyDer),
             ["wrong key: kid is a path"] = () => ByKey([0], """{"alg":"HS256","typ":"JWT","kid":"../../../../dev/null"}"""),
-            ["wrong key: kid is SQL"] = () => ByKey(Encoding.UTF8.GetBytes("secret"), """{"alg":"HS256","typ":"JWT","kid":"x' union select 'secret"}"""),
+            ["wrong key: kid is SQL"] =
+                () => ByKey(Encoding.UTF8.GetBytes("secret"), """{"alg":"HS256","typ":"JWT","kid":"x' union select 'secret"}"""),
             ["wrong key: kid is the key"] = () => ByKey(Encoding.UTF8.GetBytes("my kid"), """{"alg":"HS256","typ":"JWT","kid":"my kid"}"""),
             ["wrong key: jwk in the header"] = () => Forge.Rs256($$"""{"alg":"RS256","typ":"JWT","jwk":{{Forge.Jwk}}}""", Claims()),
-            ["wrong key: jku in the header"] = () => Forge.Rs256("""{"alg":"RS256","typ":"JWT","kid":"k","jku":"http://127.0.0.1:9/keys"}""", Claims()),
-            ["wrong key: x5u in the header"] = () => Forge.Rs256("""{"alg":"RS256","typ":"JWT","x5u":"http://127.0.0.1:9/cert"}""", Claims()),
+            ["wrong key: jku in the header"] =
+                () => Forge.Rs256("""{"alg":"RS256","typ":"JWT","kid":"k","jku":"http://127.0.0.1:9/keys"}""", Claims()),
+            ["wrong key: x5u in the header"] =
+                () => Forge.Rs256("""{"alg":"RS256","typ":"JWT","x5u":"http://127.0.0.1:9/cert"}""", Claims()),
             ["wrong key: symmetric jwk in the header"] = () => ByKey(
                 Encoding.UTF8.GetBytes("a key of the forger's own, long enough"),
                 $$"""{"alg":"HS256","typ":"JWT","jwk":{"kty":"oct","k":"{{Base64UrlEncoder.Encode("a key of the forger's own, long enough")}}"} }"""),
@@ -222,9 +229,11 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["signature stripped"] = () => $"{Parts()[0]}.{Parts()[1]}.",
             ["signature stripped with its dot"] = () => $"{Parts()[0]}.{Parts()[1]}",
             ["signature cut short"] = () => Good()[..^2],
-            ["signature of another token"] = () => $"{Parts()[0]}.{Parts()[1]}.{Forge.Signed(Forge.Claims(ChatApp.NewUser())).Split('.')[2]}",
+            ["signature of another token"] =
+                () => $"{Parts()[0]}.{Parts()[1]}.{Forge.Signed(Forge.Claims(ChatApp.NewUser())).Split('.')[2]}",
             ["signature all zero"] = () => $"{Parts()[0]}.{Parts()[1]}.{Base64UrlEncoder.Encode(new byte[32])}",
-            ["payload swapped for another user's"] = () => $"{Parts()[0]}.{Forge.Part(Forge.Claims(ChatApp.NewUser()).ToJsonString())}.{Parts()[2]}",
+            ["payload swapped for another user's"] =
+                () => $"{Parts()[0]}.{Forge.Part(Forge.Claims(ChatApp.NewUser()).ToJsonString())}.{Parts()[2]}",
             ["header swapped"] = () => $"{Forge.Part("""{"typ":"JWT","alg":"HS256"}""")}.{Parts()[1]}.{Parts()[2]}",
 
             // Lifetime
@@ -287,7 +296,8 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["sub a list"] = () => Sub(new JsonArray(Victim.Id.ToString())),
             ["sub a list of two"] = () => Sub(new JsonArray(Guid.NewGuid().ToString(), Victim.Id.ToString())),
             ["sub an object"] = () => Sub(new JsonObject { ["id"] = Victim.Id.ToString() }),
-            ["sub in other digits"] = () => Sub(new string([.. Victim.Id.ToString().Select(digit => char.IsAsciiDigit(digit) ? (char)(digit - '0' + '\u0660') : digit)])),
+            ["sub in other digits"] = () => Sub(
+                new string([.. Victim.Id.ToString().Select(digit => char.IsAsciiDigit(digit) ? (char)(digit - '0' + '\u0660') : digit)])),
             ["sub a lone surrogate"] = () => Raw(Victim.Id.ToString(), "\\ud800"),
 
             // Format
@@ -312,7 +322,8 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             ["claims null"] = () => Forge.Signed("null"),
             ["claims cut short"] = () => Forge.Signed(Claims()[..^1]),
             ["claims very deep"] = () => Raw("\"sub\"", $"\"x\":{new string('[', 10_000)}{new string(']', 10_000)},\"sub\""),
-            ["encrypted (JWE) for a key of one's own"] = () => Encrypted(Claims(), "a key of the forger's own, long enough"u8.ToArray()[..32]),
+            ["encrypted (JWE) for a key of one's own"] =
+                () => Encrypted(Claims(), "a key of the forger's own, long enough"u8.ToArray()[..32]),
             ["encrypted (JWE) for the signing key"] = () => Encrypted(Claims(), Forge.Key[..32]),
             ["encrypted (JWE) of five empty parts"] = () => $"{Forge.Part("""{"alg":"dir","enc":"A256GCM"}""")}....",
         };

@@ -16,7 +16,8 @@ public sealed class HeartbeatTests
     [Fact]
     public async Task Clients_that_answer_pings_stay_and_others_are_closed_with_4412()
     {
-        await using var app = await ChatApp.Start(new() { ["Limits:PingInterval"] = "00:00:01", ["Limits:PingTimeout"] = "00:00:04" }, fakeClock: true, onKestrel: true);
+        await using var app = await ChatApp.Start(
+            new() { ["Limits:PingInterval"] = "00:00:01", ["Limits:PingTimeout"] = "00:00:04" }, fakeClock: true, onKestrel: true);
         using var answers = await RawSocket.Connect(app, alice);
         using var silent = await RawSocket.Connect(app, bob);
 
@@ -81,7 +82,8 @@ public sealed class HeartbeatTests
         // The buffers of system and server hold some 400 of these, the queue some 100 more.
         const int Flood = 1000;
         // Only the queue limit can close this reader.
-        await using var app = await ChatApp.Start(new() { ["Limits:WriteTimeout"] = "00:05:00", ["Limits:CloseTimeout"] = "00:05:00" }, onKestrel: true);
+        await using var app =
+            await ChatApp.Start(new() { ["Limits:WriteTimeout"] = "00:05:00", ["Limits:CloseTimeout"] = "00:05:00" }, onKestrel: true);
         var conversation = await app.OpenDirect(alice, bob);
         using var slow = await RawSocket.Connect(app, bob, receiveBuffer: 4096);
         await using var healthy = await app.Connect(bob);

@@ -17,7 +17,8 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
     private ChatApp app = null!;
 
     // Without TLS, and thus without ALPN, the endpoint must be HTTP/2-only.
-    public async Task InitializeAsync() => app = await ChatApp.Start(new() { ["Kestrel:EndpointDefaults:Protocols"] = "Http2" }, onKestrel: true);
+    public async Task InitializeAsync() =>
+        app = await ChatApp.Start(new() { ["Kestrel:EndpointDefaults:Protocols"] = "Http2" }, onKestrel: true);
 
     public async Task DisposeAsync() => await app.DisposeAsync();
 
@@ -64,7 +65,8 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
         await tcp.ConnectAsync("127.0.0.1", app.Address.Port, timeout.Token);
         // Preface and SETTINGS; HEADERS that end stream 1: :method CONNECT, :authority a:1, as literals (RFC 9113, 8.5; RFC 7541, 6.2.2).
         byte[] fields = [0x02, 7, .. "CONNECT"u8, 0x01, 3, .. "a:1"u8];
-        await tcp.GetStream().WriteAsync((byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, (byte)fields.Length, 1, 5, 0, 0, 0, 1, .. fields], timeout.Token);
+        await tcp.GetStream().WriteAsync((byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
+            (byte)fields.Length, 1, 5, 0, 0, 0, 1, .. fields], timeout.Token);
 
         var head = new byte[9];
         var payload = Array.Empty<byte>();
@@ -85,7 +87,8 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
 
     private static ClientWebSocket Socket() => new()
     {
-        Options = { HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact, CollectHttpResponseDetails = true },
+        Options = { HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            CollectHttpResponseDetails = true },
     };
 
     // Over the same connection.

@@ -34,7 +34,8 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
             await client.Settle();
             Assert.Equal(client == sender ? 0 : 1, client.Frames.Count(frame => frame.Type == "message.new"));
             Assert.Equal(1, client.Frames.Count(frame => frame.Type == "conversation.updated"));
-            Assert.Equal(client == bobsPhone || client == bobsDesk ? 1 : 0, client.Frames.Count(frame => frame.Type == "notification.unread"));
+            Assert.Equal(
+                client == bobsPhone || client == bobsDesk ? 1 : 0, client.Frames.Count(frame => frame.Type == "notification.unread"));
         }
     }
 

@@ -59,7 +59,8 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
     [Fact]
     public async Task An_expired_or_missing_token_is_reported_then_closed_with_4501()
     {
-        foreach (var (token, code) in new[] { (app.TokenFor(alice, TimeSpan.FromMinutes(-5)), "TOKEN_EXPIRED"), ("nonsense", "TOKEN_INVALID") })
+        foreach (var (token, code) in new[] { (app.TokenFor(alice, TimeSpan.FromMinutes(-5)), "TOKEN_EXPIRED"),
+            ("nonsense", "TOKEN_INVALID") })
         {
             using var client = await Client.Connect(app, $"?token={token}", null);
             var failed = await client.Hear("auth_failed");
@@ -101,13 +102,16 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         // An empty tempId counts as omitted: both are stored.
         foreach (var text in (string[])["one", "two"])
         {
-            await atAlice.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation:B}}}","content":"{{{text}}}","tempId":""}}""");
+            await atAlice.Say(
+                $$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation:B}}}","content":"{{{text}}}","tempId":""}}""");
             var answer = await atAlice.Hear("message.sent");
-            Assert.Equal((text, ""), (answer.GetProperty("message").GetProperty("content").GetString(), answer.GetProperty("tempId").GetString()));
+            Assert.Equal(
+                (text, ""), (answer.GetProperty("message").GetProperty("content").GetString(), answer.GetProperty("tempId").GetString()));
             Assert.False(answer.GetProperty("message").TryGetProperty("tempId", out _));
         }
 
-        await atAlice.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{$"{conversation}".ToUpperInvariant()}}}","content":"three","tempId":"t3"}}""");
+        await atAlice.Say(
+            $$$"""{"type":"message.send","payload":{"conversationId":"{{{$"{conversation}".ToUpperInvariant()}}}","content":"three","tempId":"t3"}}""");
         Assert.Equal("t3", (await atAlice.Hear("message.sent")).GetProperty("tempId").GetString());
 
         await atBob.Say($$$"""{"type":"message.read","payload":{"conversationId":"{{{conversation:P}}}"}}""");
@@ -161,7 +165,8 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         using var http = new HttpClient { BaseAddress = app.Address };
         http.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", app.TokenFor(alice));
 
-        foreach (var form in (string[])[$"{conversation:D}", $"{conversation:N}", $"{conversation:B}", $"{conversation:P}", $"{conversation}".ToUpperInvariant()])
+        foreach (var form in (string[])[
+            $"{conversation:D}", $"{conversation:N}", $"{conversation:B}", $"{conversation:P}", $"{conversation}".ToUpperInvariant()])
         {
             var answer = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{Uri.EscapeDataString(form)}");
             Assert.Equal($"{conversation}", answer.GetProperty("id").GetString());
@@ -202,14 +207,16 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
             return new Client(socket);
         }
 
-        public Task Say(string frame) => socket.SendAsync(Encoding.UTF8.GetBytes(frame), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+        public Task Say(string frame) =>
+            socket.SendAsync(Encoding.UTF8.GetBytes(frame), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
         /// <summary>Returns the payload of the next event of a type; skips unknown ones.</summary>
         public async Task<JsonElement> Hear(string type)
         {
             while (true)
             {
-                var frame = JsonDocument.Parse(await Read() ?? throw new InvalidOperationException($"Closed with {socket.CloseStatus} instead of {type}.")).RootElement;
+                var frame = JsonDocument.Parse(await Read()
+                    ?? throw new InvalidOperationException($"Closed with {socket.CloseStatus} instead of {type}.")).RootElement;
                 if (frame.GetProperty("type").GetString() == type)
                     return frame.GetProperty("payload");
             }

@@ -198,7 +198,8 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
             ["opcode 3"] = RawSocket.Frame(3, Encoding.UTF8.GetBytes(Ping)),
             ["opcode 15"] = RawSocket.Frame(15, []),
             ["a continuation of nothing"] = RawSocket.Frame(RawFrame.Continuation, Encoding.UTF8.GetBytes(Ping)),
-            ["a frame inside another"] = [.. RawSocket.Frame(RawFrame.Text, "{"u8, isFinal: false), .. RawSocket.Frame(RawFrame.Text, "{"u8)],
+            ["a frame inside another"] =
+                [.. RawSocket.Frame(RawFrame.Text, "{"u8, isFinal: false), .. RawSocket.Frame(RawFrame.Text, "{"u8)],
             ["a close of one byte"] = RawSocket.Frame(RawFrame.Close, [3]),
             ["a close with a code that nobody may send"] = RawSocket.Frame(RawFrame.Close, [1006 >> 8, 1006 & 0xFF]),
             ["a negative length"] = [0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4],
@@ -265,10 +266,12 @@ public sealed class RawFrameTests(SharedKestrel shared) : IClassFixture<SharedKe
     {
         using var socket = await RawSocket.Connect(app, alice);
 
-        await socket.Send([.. Enumerable.Range(0, 200).SelectMany(i => RawSocket.TextFrame($$"""{"type":"ping","id":"{{i}}","payload":{} }"""))]);
+        await socket.Send(
+            [.. Enumerable.Range(0, 200).SelectMany(i => RawSocket.TextFrame($$"""{"type":"ping","id":"{{i}}","payload":{} }"""))]);
 
         for (var i = 0; i < 200; i++)
-            Assert.StartsWith($"{{\"type\":\"pong\",\"id\":\"{i}\"", Encoding.UTF8.GetString((await socket.Next("pong")).Payload), StringComparison.Ordinal);
+            Assert.StartsWith($"{{\"type\":\"pong\",\"id\":\"{i}\"", Encoding.UTF8.GetString((await socket.Next("pong")).Payload),
+                StringComparison.Ordinal);
     }
 
     private static string PingOf(int length)

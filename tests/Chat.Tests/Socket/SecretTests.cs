@@ -54,23 +54,27 @@ public sealed class SecretTests
             await app.Http().GetAsync($"/chat/wss?token={token}");
             await app.Http().GetAsync($"/chat/unread?x=1&token={token}");
             // Invalid requests as well.
-            foreach (var line in (string[])[$"GET /chat/ws?token={token} HTTP/9.9", $"GET /chat/ws?token={token} and more HTTP/1.1", $"{token} / HTTP/1.1"])
+            foreach (var line in (string[])[
+                $"GET /chat/ws?token={token} HTTP/9.9", $"GET /chat/ws?token={token} and more HTTP/1.1", $"{token} / HTTP/1.1"])
                 Assert.Matches(" (400|505) ", await Ask(app, $"{line}\r\n\r\n"));
             // Detected by its format, whatever the parameter is called.
             if (!token.StartsWith("ey", StringComparison.Ordinal))
                 continue;
-            foreach (var address in (string[])[$"/chat/unread?a=1&access_token={token}", $"/nothing?q=Bearer%20{token}", $"/chat/ws?{token}", $"/chat/ws?x=https://elsewhere/%3Fjwt={token}", $"/chat/ws/{token}", $"/{token}?a=1"])
+            foreach (var address in (string[])[$"/chat/unread?a=1&access_token={token}", $"/nothing?q=Bearer%20{token}",
+                $"/chat/ws?{token}", $"/chat/ws?x=https://elsewhere/%3Fjwt={token}", $"/chat/ws/{token}", $"/{token}?a=1"])
                 await Ask(app, $"GET {address} HTTP/1.1\r\nHost: {app.Address.Authority}\r\n\r\n");
         }
 
         // Proof that the capture works: the address appears, with its other parameters.
-        Assert.Contains(seen.Lines, line => line.Contains("/chat/ws", StringComparison.Ordinal) && line.Contains("a=1", StringComparison.Ordinal));
+        Assert.Contains(
+            seen.Lines, line => line.Contains("/chat/ws", StringComparison.Ordinal) && line.Contains("a=1", StringComparison.Ordinal));
         Assert.Contains(seen.Lines, line => line.StartsWith("trace", StringComparison.Ordinal));
         foreach (var token in tokens)
         {
             // The signature is the secret part: without it the token is useless.
             var secret = token.Split('.')[^1];
-            var told = seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal)).Select(line => line[..Math.Min(line.Length, 400)]).ToArray();
+            var told = seen.Lines.Where(line => line.Contains(secret, StringComparison.Ordinal))
+                .Select(line => line[..Math.Min(line.Length, 400)]).ToArray();
             Assert.True(told.Length == 0, string.Join('\n', told.Take(10)));
         }
     }
@@ -91,7 +95,8 @@ public sealed class SecretTests
     {
         using var seen = new Eavesdropper();
         await using var redis = await RedisServer.Start();
-        await using var app = await ChatApp.Start(new(Eavesdropper.EverythingLogged) { ["ConnectionStrings:Redis"] = redis.ConnectionString, ["Limits:MaxContentLength"] = "200" });
+        await using var app = await ChatApp.Start(new(
+            Eavesdropper.EverythingLogged) { ["ConnectionStrings:Redis"] = redis.ConnectionString, ["Limits:MaxContentLength"] = "200" });
         await using var node = await app.StartNode();
         foreach (var one in (ChatApp[])[app, node])
             seen.ListenTo(one);
@@ -114,7 +119,8 @@ public sealed class SecretTests
         await atAlice.Ask("sync", new { conversations = new Dictionary<string, object> { [secret] = secret } });
         await atAlice.Ask(secret, new { secret });
         await atAlice.SendText($"no JSON, but {secret}");
-        await app.Http(alice).PostAsync($"/chat/conversations/{conversation}/messages", new StringContent($"{{\"content\":\"{secret}\", no JSON"));
+        await app.Http(alice)
+            .PostAsync($"/chat/conversations/{conversation}/messages", new StringContent($"{{\"content\":\"{secret}\", no JSON"));
         await app.AskForDirect(alice, new { username = secret });
         // Read in every way.
         await app.History(bob, conversation);

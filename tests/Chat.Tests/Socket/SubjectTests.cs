@@ -14,7 +14,8 @@ public sealed class SubjectTests
     /// <summary>RFC 9562, A.4.</summary>
     [Fact]
     public void Names_map_to_the_standards_UUIDs() =>
-        Assert.Equal(new Guid("2ed6657d-e927-568b-95e1-2665a8aea6a2"), SubjectMapper.NameIn(new Guid("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "www.example.com"));
+        Assert.Equal(new Guid("2ed6657d-e927-568b-95e1-2665a8aea6a2"),
+            SubjectMapper.NameIn(new Guid("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "www.example.com"));
 
     [Theory]
     [InlineData("auth0|5f7c8ec7c33c6c004bbafe82")]
@@ -68,15 +69,18 @@ public sealed class SubjectTests
     [InlineData("any", "a\0b")]
     [InlineData("uuid", "alice")]
     [InlineData(null, "alice")]
-    public void An_invalid_subject_is_rejected(string? subjects, string subject) => Assert.Null(UserOf(subject, new JwtSettings { Subjects = subjects }));
+    public void An_invalid_subject_is_rejected(string? subjects, string subject) =>
+        Assert.Null(UserOf(subject, new JwtSettings { Subjects = subjects }));
 
     [Fact]
-    public void A_subject_above_the_maximum_length_is_rejected() => Assert.Null(UserOf(new string('x', 256), new JwtSettings { Subjects = "any" }));
+    public void A_subject_above_the_maximum_length_is_rejected() =>
+        Assert.Null(UserOf(new string('x', 256), new JwtSettings { Subjects = "any" }));
 
     [Fact]
     public async Task During_a_key_rotation_tokens_of_both_keys_are_valid()
     {
-        await using var app = await ChatApp.Start(new() { ["Jwt:PreviousKey"] = ChatApp.Key, ["Jwt:Key"] = "the next key of the tests, as long as the last" });
+        await using var app = await ChatApp.Start(
+            new() { ["Jwt:PreviousKey"] = ChatApp.Key, ["Jwt:Key"] = "the next key of the tests, as long as the last" });
         var user = ChatApp.NewUser();
 
         await using (var before = await app.Open($"?token={app.TokenFor(user)}"))

@@ -23,11 +23,13 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
         using var socket = await RawSocket.Shake(
             app,
             $"Authorization: Bearer {app.TokenFor(alice)}\r\n",
-            behind: [.. Enumerable.Range(0, pings).SelectMany(i => RawSocket.TextFrame($$"""{"type":"ping","id":"{{i}}","payload":{} }"""))]);
+            behind: [
+                .. Enumerable.Range(0, pings).SelectMany(i => RawSocket.TextFrame($$"""{"type":"ping","id":"{{i}}","payload":{} }"""))]);
 
         Assert.Equal("auth_success", (await socket.Next(RawFrame.Text)).Type);
         for (var i = 0; i < pings; i++)
-            Assert.StartsWith($"{{\"type\":\"pong\",\"id\":\"{i}\"", Encoding.UTF8.GetString((await socket.Next("pong")).Payload), StringComparison.Ordinal);
+            Assert.StartsWith($"{{\"type\":\"pong\",\"id\":\"{i}\"", Encoding.UTF8.GetString((await socket.Next("pong")).Payload),
+                StringComparison.Ordinal);
     }
 
     public static TheoryData<string, string> Requests => new()
@@ -57,7 +59,8 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/chat/conversations")).StatusCode);
         // Only of the connection and its requests: on a busy machine Kestrel's heartbeat and others log as well.
         var faults = logged.All.Where(line =>
-            (line.StartsWith("Microsoft.AspNetCore.", StringComparison.Ordinal) || line.StartsWith("Chat.Socket.", StringComparison.Ordinal))
+            (line.StartsWith("Microsoft.AspNetCore.", StringComparison.Ordinal)
+                || line.StartsWith("Chat.Socket.", StringComparison.Ordinal))
             && !line.Contains("the heartbeat has been running", StringComparison.Ordinal));
         Assert.True(!faults.Any(), $"{name}: {string.Join("; ", faults)}");
     }
@@ -82,12 +85,15 @@ public sealed class TransportTests(SharedKestrel shared) : IClassFixture<SharedK
         try
         {
             using (var key = RSA.Create(2048))
-            using (var certificate = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSelfSigned(DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddDays(1)))
+            using (var certificate = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256,
+                RSASignaturePadding.Pkcs1).CreateSelfSigned(DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddDays(1)))
                 await File.WriteAllBytesAsync(file, certificate.Export(X509ContentType.Pfx));
             await using var secure = await ChatApp.Start(
-                new() { ["Kestrel:Endpoints:Https:Url"] = "https://127.0.0.1:0", ["Kestrel:Endpoints:Https:Certificate:Path"] = file }, onKestrel: true);
+                new() { ["Kestrel:Endpoints:Https:Url"] = "https://127.0.0.1:0", ["Kestrel:Endpoints:Https:Certificate:Path"] = file },
+                onKestrel: true);
             using var socket = new ClientWebSocket();
-            socket.Options.RemoteCertificateValidationCallback = (_, _, _, faults) => faults == SslPolicyErrors.RemoteCertificateChainErrors;
+            socket.Options.RemoteCertificateValidationCallback =
+                (_, _, _, faults) => faults == SslPolicyErrors.RemoteCertificateChainErrors;
             socket.Options.SetRequestHeader("Authorization", $"Bearer {secure.TokenFor(alice)}");
             await socket.ConnectAsync(new Uri($"wss://127.0.0.1:{secure.Address.Port}/chat/ws"), CancellationToken.None);
             await using var client = new SocketClient(socket);

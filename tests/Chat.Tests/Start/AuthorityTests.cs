@@ -170,7 +170,8 @@ public sealed class AuthorityTests
     {
         await using var issuer = await FakeIssuer.Start();
         await using var app = await ChatApp.Start(
-            new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address, ["Limits:AuthTimeout"] = "00:00:01" });
+            new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address,
+            ["Limits:AuthTimeout"] = "00:00:01" });
         var user = ChatApp.NewUser();
         Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
         issuer.Hangs = true;
@@ -186,7 +187,8 @@ public sealed class AuthorityTests
     public async Task Tokens_with_unknown_keys_cause_at_most_one_issuer_request_every_two_seconds()
     {
         await using var issuer = await FakeIssuer.Start();
-        await using var app = await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address });
+        await using var app =
+            await ChatApp.Start(new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address });
         var user = ChatApp.NewUser();
         Assert.Equal(HttpStatusCode.OK, await Rest(app, issuer.TokenFor(user)));
         var (before, foreign) = (issuer.Asked, FakeIssuer.NewKey());

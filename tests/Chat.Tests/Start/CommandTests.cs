@@ -52,14 +52,16 @@ public sealed class CommandTests
     [InlineData("http://127.0.0.1:0")]
     [InlineData("http://unix:/run/chat.sock")]
     public void Without_a_configured_address_the_address_argument_is_required(string url) =>
-        Assert.Contains("pass one", Assert.Throws<StartupException>(() => HealthCommand.OwnAddress(With("urls", url), "ready")).Message, StringComparison.Ordinal);
+        Assert.Contains("pass one", Assert.Throws<StartupException>(() => HealthCommand.OwnAddress(With("urls", url), "ready")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public async Task Help_and_version_need_no_settings()
     {
         var (help, text, errors) = await Run(Production.Nothing, "--help");
         Assert.Equal((0, ""), (help, errors));
-        Assert.All(["check", "health", "token", "db-apply", "db-assert", "db-patch FILE", "db-new-epoch", "--version"], name => Assert.Contains(name, text, StringComparison.Ordinal));
+        Assert.All(["check", "health", "token", "db-apply", "db-assert", "db-patch FILE", "db-new-epoch", "--version"],
+            name => Assert.Contains(name, text, StringComparison.Ordinal));
 
         var (version, line, _) = await Run(Production.Nothing, "--version");
         Assert.Equal(0, version);
@@ -70,19 +72,23 @@ public sealed class CommandTests
     public async Task The_startup_check_reports_all_errors_at_once()
     {
         var settings = await Production.Settings();
-        Assert.Equal((1, "settings  FAILED: Jwt__Issuer is required.\nsettings  FAILED: Limits__MaxFrameByte is unknown; did you mean Limits__MaxFrameBytes?"),
+        Assert.Equal(
+            (1, "settings  FAILED: Jwt__Issuer is required.\nsettings  FAILED: Limits__MaxFrameByte is unknown; did you mean Limits__MaxFrameBytes?"),
             await Told(new(settings) { ["Jwt__Issuer"] = "", ["Limits__MaxFrameByte"] = "1" }, "check"));
 
         var (missing, before) = await Told(settings, "check");
         Assert.Equal(1, missing);
-        Assert.Matches(@"(?m)^schema +FAILED: The schema \w+ is not the one of this version: \d+ missing \(.*, …\)\. Run db-apply\.$", before);
+        Assert.Matches(
+            @"(?m)^schema +FAILED: The schema \w+ is not the one of this version: \d+ missing \(.*, …\)\. Run db-apply\.$", before);
 
         Assert.Equal(0, (await Run(settings, "db-apply")).Code);
         var (right, after) = await Told(settings, "check");
         Assert.Equal((0, ""), (right, string.Join('\n', after.Split('\n').Where(line => !line.Contains(" ok", StringComparison.Ordinal)))));
-        Assert.Equal(["settings", "files", "postgres", "schema", "clock", "redis", "issuer"], after.Split('\n').Select(line => line.Split(' ')[0]));
+        Assert.Equal(
+            ["settings", "files", "postgres", "schema", "clock", "redis", "issuer"], after.Split('\n').Select(line => line.Split(' ')[0]));
 
-        var (away, faults) = await Told(new(settings) { ["ConnectionStrings__Postgres"] = "Host=127.0.0.1;Port=1;Username=chat", ["ConnectionStrings__Redis"] = "127.0.0.1:1" }, "check");
+        var (away, faults) = await Told(new(settings) { ["ConnectionStrings__Postgres"] = "Host=127.0.0.1;Port=1;Username=chat",
+            ["ConnectionStrings__Redis"] = "127.0.0.1:1" }, "check");
         Assert.Equal(1, away);
         Assert.All(["postgres", "schema", "clock", "redis"], part => Assert.Matches($"(?m)^{part} +FAILED: ", faults));
         Assert.DoesNotContain("   at ", faults, StringComparison.Ordinal);
@@ -126,11 +132,14 @@ public sealed class CommandTests
         Assert.Contains("aud       chat\n", why, StringComparison.Ordinal);
         Assert.Contains("verdict   refused: its aud is not Jwt__Audience (somebody-else)", why, StringComparison.Ordinal);
 
-        Assert.Contains("refused: it is not signed with Jwt__Key or Jwt__PreviousKey", (await Told(new(settings) { ["Jwt__Key"] = "another key, long enough for HS256 as well" }, "token", token)).Text, StringComparison.Ordinal);
-        Assert.Equal((1, "verdict   refused: it is not a JWT: three parts of base64url, separated by dots"), await Told(settings, "token", "rubbish"));
+        Assert.Contains("refused: it is not signed with Jwt__Key or Jwt__PreviousKey", (await Told(
+            new(settings) { ["Jwt__Key"] = "another key, long enough for HS256 as well" }, "token", token)).Text, StringComparison.Ordinal);
+        Assert.Equal((1, "verdict   refused: it is not a JWT: three parts of base64url, separated by dots"),
+            await Told(settings, "token", "rubbish"));
     }
 
-    private static IConfiguration With(string name, string value) => new ConfigurationBuilder().AddInMemoryCollection([new(name, value)]).Build();
+    private static IConfiguration With(string name, string value) =>
+        new ConfigurationBuilder().AddInMemoryCollection([new(name, value)]).Build();
 
     private static async Task<(int Code, string Text)> Told(Dictionary<string, string> settings, params string[] command)
     {
@@ -139,7 +148,8 @@ public sealed class CommandTests
         return (code, text);
     }
 
-    private static async Task<(int Code, string Text, string Errors)> Run(IReadOnlyDictionary<string, string> settings, params string[] command)
+    private static async Task<(int Code, string Text, string Errors)> Run(
+        IReadOnlyDictionary<string, string> settings, params string[] command)
     {
         using var program = ServerProcess.Launch(settings, command);
         var code = await program.Exit();

@@ -34,13 +34,15 @@ public sealed partial class DocumentationTests
             .Where(file => Path.GetFileName(file) != "SettingsCatalog.cs").Order().Select(File.ReadAllText));
         var read = Setting().Matches(code).Select(setting => setting.Groups[1].Value)
             .Concat(ConnectionString().Matches(code).Select(name => $"ConnectionStrings:{name.Groups[1].Value}"))
-            .Concat(FromSection().Matches(Read("src", "Chat", "Settings", "AdminSettings.cs")).Select(name => $"Admin:{name.Groups[1].Value}"))
+            .Concat(
+                FromSection().Matches(Read("src", "Chat", "Settings", "AdminSettings.cs")).Select(name => $"Admin:{name.Groups[1].Value}"))
             .Concat(Bound<JwtSettings>("Jwt")).Concat(Bound<WebClientSettings>("Web")).Concat(Bound<Limits>("Limits"))
             .Concat(["OTEL_EXPORTER_OTLP_ENDPOINT", "PathBase", "AllowedHosts"]);
 
         Assert.Equal(read.Distinct().Order(), SettingsCatalog.All.Select(setting => setting.Name).Order());
 
-        static IEnumerable<string> Bound<T>(string section) => typeof(T).GetProperties().Where(property => property.CanWrite).Select(property => $"{section}:{property.Name}");
+        static IEnumerable<string> Bound<T>(string section) =>
+            typeof(T).GetProperties().Where(property => property.CanWrite).Select(property => $"{section}:{property.Name}");
     }
 
     [Fact]
@@ -61,9 +63,11 @@ public sealed partial class DocumentationTests
     public void The_protocol_lists_every_error_and_close_code()
     {
         var protocol = Read("docs", "protocol.md");
-        var closes = typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>().Where(close => close != Disconnect.NormalClosure);
+        var closes = typeof(Disconnect).GetFields().Select(field => field.GetValue(null)).OfType<Disconnect>()
+            .Where(close => close != Disconnect.NormalClosure);
 
-        Assert.All(Enum.GetValues<ErrorCode>(), code => Assert.Contains($"| `{JsonNamingPolicy.SnakeCaseUpper.ConvertName($"{code}")}` |", protocol, StringComparison.Ordinal));
+        Assert.All(Enum.GetValues<ErrorCode>(),
+            code => Assert.Contains($"| `{JsonNamingPolicy.SnakeCaseUpper.ConvertName($"{code}")}` |", protocol, StringComparison.Ordinal));
         Assert.All(closes, close => Assert.Contains($"| {close.Code} |", protocol, StringComparison.Ordinal));
     }
 

@@ -24,7 +24,8 @@ public sealed class ExposedConnectionsTests
     [InlineData("Host=db;SSL Mode=Require", "a password")]
     [InlineData("Host=10.0.0.1", "a password and TLS (SSL Mode=Require at least)")]
     [InlineData("Host=127.0.0.1,db:5433", "a password and TLS (SSL Mode=Require at least)")]
-    public void Of_PostgreSQL(string connection, string? lacks) => Assert.Equal(lacks, Find(connection, LocalRedis).SingleOrDefault().Lacks);
+    public void Of_PostgreSQL(string connection, string? lacks) =>
+        Assert.Equal(lacks, Find(connection, LocalRedis).SingleOrDefault().Lacks);
 
     [Theory]
     [InlineData(LocalRedis, null)]
@@ -46,10 +47,12 @@ public sealed class ExposedConnectionsTests
 
         var lines = logged.Collector.GetSnapshot();
         Assert.Equal((2, true), (lines.Count, lines.All(line => line.Level == LogLevel.Warning)));
-        Assert.DoesNotContain(lines, line => line.Message.Contains("hidden", StringComparison.Ordinal) || line.Message.Contains('\n', StringComparison.Ordinal));
+        Assert.DoesNotContain(lines,
+            line => line.Message.Contains("hidden", StringComparison.Ordinal) || line.Message.Contains('\n', StringComparison.Ordinal));
     }
 
-    private static IEnumerable<(string Name, string Places, string Lacks)> Find(string postgres, string redis) => ExposedConnections.Find(With(postgres, redis));
+    private static IEnumerable<(string Name, string Places, string Lacks)> Find(string postgres, string redis) =>
+        ExposedConnections.Find(With(postgres, redis));
 
     private static IConfiguration With(string postgres, string redis) => new ConfigurationBuilder()
         .AddInMemoryCollection([new("ConnectionStrings:Postgres", postgres), new("ConnectionStrings:Redis", redis)])

@@ -54,7 +54,8 @@ internal sealed class FakeIssuer : IAsyncDisposable
     /// <summary>Rotates the signing key: from now on only the new one is published.</summary>
     public void RotateKey() => key = NewKey();
 
-    public string TokenFor(TestUser user, RsaSecurityKey? signedWith = null) => new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
+    public string TokenFor(TestUser user, RsaSecurityKey? signedWith = null) =>
+        new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
     {
         Issuer = Address,
         Audience = ChatApp.Audience,
@@ -96,7 +97,8 @@ internal sealed class FakeIssuer : IAsyncDisposable
             return Task.CompletedTask;
         }
 
-        var published = JsonWebKeyConverter.ConvertFromRSASecurityKey(new RsaSecurityKey(key.Rsa.ExportParameters(includePrivateParameters: false)) { KeyId = key.KeyId });
+        var published = JsonWebKeyConverter.ConvertFromRSASecurityKey(
+            new RsaSecurityKey(key.Rsa.ExportParameters(includePrivateParameters: false)) { KeyId = key.KeyId });
         return http.Response.WriteAsJsonAsync<object>(http.Request.Path == "/keys"
             ? new { keys = new[] { new { kty = "RSA", use = "sig", kid = published.Kid, n = published.N, e = published.E } } }
             : new { issuer = Address, jwks_uri = $"{Address}/keys" });

@@ -32,13 +32,15 @@ public sealed class PoolerTests
         await using var pooler = await PgBouncer.Start("session");
 
         Assert.False(await IsShared($"{pooler.ConnectionString};Maximum Pool Size=5"));
-        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = $"{pooler.ConnectionString};Maximum Pool Size=5;Application Name=pooled" });
+        await using var app = await ChatApp.Start(
+            new() { ["ConnectionStrings:Postgres"] = $"{pooler.ConnectionString};Maximum Pool Size=5;Application Name=pooled" });
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         Assert.NotEqual(Guid.Empty, await app.OpenDirect(alice, bob));
     }
 
     [Fact]
-    public async Task Without_a_pooler_each_connection_has_its_session() => Assert.False(await IsShared((await TestServers.Get()).Postgres));
+    public async Task Without_a_pooler_each_connection_has_its_session() =>
+        Assert.False(await IsShared((await TestServers.Get()).Postgres));
 
     private static async Task<bool> IsShared(string connectionString)
     {

@@ -20,7 +20,8 @@ public sealed class ProductionStartTests
 
         var line = await RefusedWith(server);
 
-        Assert.StartsWith("Invalid configuration: ConnectionStrings__Postgres is required. ConnectionStrings__Redis is required. Jwt__Authority or Jwt__Key is required", line, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Invalid configuration: ConnectionStrings__Postgres is required. ConnectionStrings__Redis is required. Jwt__Authority or Jwt__Key is required", line, StringComparison.Ordinal);
         Assert.Contains("Jwt__Issuer is required. Jwt__Audience is required.", line, StringComparison.Ordinal);
         Assert.Empty(server.Output);
     }
@@ -33,9 +34,11 @@ public sealed class ProductionStartTests
 #else
         const string Configuration = "Release";
 #endif
-        using var server = ServerProcess.LaunchBySdk(Production.Nothing, "--no-build", "-c", Configuration, "--project", Path.Combine(Checkout(), "src", "Chat"));
+        using var server = ServerProcess.LaunchBySdk(
+            Production.Nothing, "--no-build", "-c", Configuration, "--project", Path.Combine(Checkout(), "src", "Chat"));
 
-        Assert.StartsWith("Invalid configuration: ConnectionStrings__Postgres is required.", await RefusedWith(server), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Invalid configuration: ConnectionStrings__Postgres is required.", await RefusedWith(server), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -64,7 +67,8 @@ public sealed class ProductionStartTests
 
         var line = await RefusedWith(server);
 
-        Assert.Contains($"http://{other.LocalEndpoint}: address already in use. Stop the process that uses it", line, StringComparison.Ordinal);
+        Assert.Contains(
+            $"http://{other.LocalEndpoint}: address already in use. Stop the process that uses it", line, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", server.Output, StringComparison.Ordinal);
     }
 
@@ -75,13 +79,15 @@ public sealed class ProductionStartTests
 
         // The server never changes the schema here.
         using (var early = ServerProcess.Launch(settings))
-            Assert.StartsWith($"The schema {settings["Storage__Schema"]} is missing or not of this version: run ", await RefusedWith(early), StringComparison.Ordinal);
+            Assert.StartsWith($"The schema {settings["Storage__Schema"]} is missing or not of this version: run ", await RefusedWith(early),
+                StringComparison.Ordinal);
 
         // The commands do not need Redis.
         var offline = new Dictionary<string, string>(settings) { ["ConnectionStrings__Redis"] = "127.0.0.1:1" };
         using var temp = new TempFolder();
         using (var assert = ServerProcess.Launch(offline, "db-assert"))
-            Assert.Matches(@"^The schema \w+ is not the one of this version: \d+ missing \(.+, …\)\. Run db-apply; db-patch FILE shows what it would do\.$", await RefusedWith(assert));
+            Assert.Matches(
+                @"^The schema \w+ is not the one of this version: \d+ missing \(.+, …\)\. Run db-apply; db-patch FILE shows what it would do\.$", await RefusedWith(assert));
         Assert.Equal(0, await Run(offline, "db-patch", temp.Below("patch.sql")));
         Assert.Contains("mt_doc_message", await File.ReadAllTextAsync(temp.Below("patch.sql")), StringComparison.Ordinal);
         Assert.Equal("patch.sql", Path.GetFileName(Assert.Single(Directory.GetFiles(Path.GetDirectoryName(temp.Below("patch.sql"))!))));
@@ -92,18 +98,22 @@ public sealed class ProductionStartTests
         }
 
         using (var assert = ServerProcess.Launch(offline, "db-assert"))
-            Assert.Equal((0, $"The schema {settings["Storage__Schema"]} is the one of this version."), (await assert.Exit(), assert.Output));
+            Assert.Equal(
+                (0, $"The schema {settings["Storage__Schema"]} is the one of this version."), (await assert.Exit(), assert.Output));
 
         using var server = await ServerProcess.StartListening(settings);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
-        using var http = new HttpClient(new ConformingHandler(new SocketsHttpHandler())) { BaseAddress = server.Address, DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        using var http = new HttpClient(new ConformingHandler(new SocketsHttpHandler())) { BaseAddress = server.Address,
+            DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
         Assert.Equal(HttpStatusCode.NotFound, (await http.PostAsJsonAsync("/dev/token", new { username = "mallory" })).StatusCode);
-        await Eventually.UntilNoError(async () => (await http.GetAsync(new Uri("/health/ready", UriKind.Relative))) is { StatusCode: not HttpStatusCode.OK } refused ? await refused.Content.ReadAsStringAsync() : null);
+        await Eventually.UntilNoError(async () => (await http.GetAsync(new Uri("/health/ready",
+            UriKind.Relative))) is { StatusCode: not HttpStatusCode.OK } refused ? await refused.Content.ReadAsStringAsync() : null);
 
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
         var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
         using var socket = new ClientWebSocket();
-        await socket.ConnectAsync(new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
+        await socket.ConnectAsync(
+            new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
         await using var client = new SocketClient(socket);
         Assert.Equal("message.sent", (await client.SendMessage(conversation, "from production", "t1")).Type);
         var history = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages");
@@ -120,7 +130,8 @@ public sealed class ProductionStartTests
         var role = settings["Storage__Schema"];
         await using (var create = admin.CreateCommand($"create role {role} login password '{role}'"))
             await create.ExecuteNonQueryAsync();
-        settings["ConnectionStrings__Postgres"] = new NpgsqlConnectionStringBuilder(settings["ConnectionStrings__Postgres"]) { Username = role, Password = role }.ConnectionString;
+        settings["ConnectionStrings__Postgres"] = new NpgsqlConnectionStringBuilder(
+            settings["ConnectionStrings__Postgres"]) { Username = role, Password = role }.ConnectionString;
         using var apply = ServerProcess.Launch(settings, "db-apply");
 
         var line = await RefusedWith(apply);
@@ -153,7 +164,8 @@ public sealed class ProductionStartTests
                 && health.GetProperty("checks").GetProperty("postgres").GetString()!.Contains("fsync", StringComparison.Ordinal);
             return isTold ? null : $"{answer.StatusCode}: {health}";
         });
-        await Eventually.Until("the log warns of it", () => server.Output.Contains("off: a power failure may lose acknowledged messages", StringComparison.Ordinal));
+        await Eventually.Until("the log warns of it",
+            () => server.Output.Contains("off: a power failure may lose acknowledged messages", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -161,10 +173,13 @@ public sealed class ProductionStartTests
     {
         using (var few = ServerProcess.LaunchWithin(300, await Production.Settings()))
             Assert.Contains("ulimit -n", await RefusedWith(few), StringComparison.Ordinal);
-        using (var level = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Logging__LogLevel__Default"] = "Verbose" }))
+        using (var level = ServerProcess.Launch(
+            new Dictionary<string, string>(await Production.Settings()) { ["Logging__LogLevel__Default"] = "Verbose" }))
             Assert.Contains("Logging__LogLevel__Default is not a log level", await RefusedWith(level), StringComparison.Ordinal);
-        using (var formatter = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Secrets__Directory"] = "/nowhere" }))
-            Assert.Contains("Secrets__Directory is '/nowhere', which is not a directory", await RefusedWith(formatter), StringComparison.Ordinal);
+        using (var formatter =
+            ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Secrets__Directory"] = "/nowhere" }))
+            Assert.Contains(
+                "Secrets__Directory is '/nowhere', which is not a directory", await RefusedWith(formatter), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -172,9 +187,11 @@ public sealed class ProductionStartTests
     {
         using var secrets = new TempFolder();
         await File.WriteAllTextAsync(secrets.Below("Jwt__Key"), "short\n");
-        using var server = ServerProcess.Launch(new Dictionary<string, string>(await Production.Settings()) { ["Secrets__Directory"] = Path.GetDirectoryName(secrets.Below("Jwt__Key"))! });
+        using var server = ServerProcess.Launch(new Dictionary<string, string>(
+            await Production.Settings()) { ["Secrets__Directory"] = Path.GetDirectoryName(secrets.Below("Jwt__Key"))! });
 
-        Assert.Equal("Invalid configuration: Jwt__Key is too short; at least 32 bytes are required. Jwt__Key is too weak; it repeats a few characters.", await RefusedWith(server));
+        Assert.Equal(
+            "Invalid configuration: Jwt__Key is too short; at least 32 bytes are required. Jwt__Key is too weak; it repeats a few characters.", await RefusedWith(server));
     }
 
     private static async Task<int> Run(IReadOnlyDictionary<string, string> settings, params string[] command)

@@ -33,7 +33,8 @@ public sealed class StartCheckTests
     [InlineData("Limits:MaxFrameBytes", "2147483647", "Limits__MaxFrameBytes is not a whole number")]
     [InlineData("Limits:LogQueue", "0", "Limits__LogQueue is not a whole number")]
     [InlineData("Limits:SendQueueEvents", "-1", "Limits__SendQueueEvents is not a whole number")]
-    [InlineData("Limits:PingTimeout", "45", "Limits__PingTimeout is not a duration from 00:00:02 to 02:00:00: write hours:minutes:seconds.")]
+    [InlineData(
+        "Limits:PingTimeout", "45", "Limits__PingTimeout is not a duration from 00:00:02 to 02:00:00: write hours:minutes:seconds.")]
     [InlineData("Limits:AuthTimeout", "-00:00:01", "Limits__AuthTimeout is not a duration")]
     [InlineData("Limits:PingTimeout", "00:00:31", "Limits__PingTimeout must be at least two seconds longer than Limits__PingInterval")]
     [InlineData("Limits:PingInterval", "00:00:30.5", "Limits__PingInterval and Limits__PingTimeout must be whole seconds")]
@@ -48,7 +49,8 @@ public sealed class StartCheckTests
     [InlineData("ConnectionStrings:Postgres", "Host=x;CommandTimeout=0", "requires a 'Command Timeout' from 1 to 60 seconds")]
     [InlineData("ConnectionStrings:Postgres", "Host=x;Timeout=0", "requires a 'Timeout' from 1 to 60 seconds")]
     [InlineData("ConnectionStrings:Postgres", "Host=x;Maximum Pool Size=1", "requires a 'Maximum Pool Size' of at least 5")]
-    [InlineData("ConnectionStrings:Postgres", "Host=x;Maximum Pol Size=9", "'maximum pol size' is unknown; did you mean 'Maximum Pool Size'?")]
+    [InlineData(
+        "ConnectionStrings:Postgres", "Host=x;Maximum Pol Size=9", "'maximum pol size' is unknown; did you mean 'Maximum Pool Size'?")]
     [InlineData("ConnectionStrings:Postgres", "Host=x;Port=http", "the value of 'port' is invalid")]
     [InlineData("ConnectionStrings:Redis", "x:6379,passwort=y", "'passwort' is unknown; did you mean 'password'?")]
     [InlineData("ConnectionStrings:Redis", "x:6379,connectTimeout=soon", "the value of 'connectTimeout' is invalid")]
@@ -64,7 +66,8 @@ public sealed class StartCheckTests
     [InlineData("Logging:LogLevel:Default", "Verbose", "Logging__LogLevel__Default is not a log level: Trace, Debug,")]
     [InlineData("Logging:Console:LogLevel:Chat", "9", "Logging__Console__LogLevel__Chat is not a log level")]
     [InlineData("Logging:LogLevle:Default", "Debug", "Logging__LogLevle is unknown; did you mean Logging__LogLevel?")]
-    [InlineData("Logging:Console:FormatterNam", "json", "Logging__Console__FormatterNam is unknown; did you mean Logging__Console__FormatterName?")]
+    [InlineData(
+        "Logging:Console:FormatterNam", "json", "Logging__Console__FormatterNam is unknown; did you mean Logging__Console__FormatterName?")]
     [InlineData("Logging:Console:FormatterName", "jsn", "Logging__Console__FormatterName must be one of text, json, simple, systemd.")]
     [InlineData("Kestrel:Endpoint:Http:Url", "http://127.0.0.1:1", "Kestrel__Endpoint is unknown; did you mean Kestrel__Endpoints?")]
     [InlineData("HostOptions:ShutdownTimeout", "00:00:10", "HostOptions:ShutdownTimeout is unknown.")]
@@ -81,7 +84,8 @@ public sealed class StartCheckTests
     [InlineData("Proxies:Know", "10.0.0.1", "Proxies:Know is unknown; did you mean Proxies:Known?")]
     [InlineData("Jwt:Audiance", "chat", "Jwt:Audiance is unknown; did you mean Jwt:Audience?")]
     [InlineData("Redis:Prefx", "chat", "Redis:Prefx is unknown; did you mean Redis:Prefix?")]
-    [InlineData("ConnectionStrings:Postgress", "Host=x", "ConnectionStrings:Postgress is unknown; did you mean ConnectionStrings:Postgres?")]
+    [InlineData(
+        "ConnectionStrings:Postgress", "Host=x", "ConnectionStrings:Postgress is unknown; did you mean ConnectionStrings:Postgres?")]
     [InlineData("Serilog:MinimumLevel", "Debug", "Serilog:MinimumLevel is unknown.")]
     [InlineData("Storage:Schema", "a; drop table b", "Storage__Schema must consist")]
     [InlineData("Storage:StartTimeout", "soon", "Storage__StartTimeout is not a duration")]
@@ -135,22 +139,26 @@ public sealed class StartCheckTests
     [Fact]
     public void Unknown_settings_are_checked_in_every_source_but_foreign_environment_variables_are_ignored()
     {
-        string Faults(params string[] arguments) => string.Join(' ', UnknownSettings.Validate(new ConfigurationBuilder().AddCommandLine(arguments).Build()));
+        string Faults(params string[] arguments) =>
+            string.Join(' ', UnknownSettings.Validate(new ConfigurationBuilder().AddCommandLine(arguments).Build()));
         Assert.Equal("Jwt:Kye is unknown; did you mean Jwt:Key?", Faults("--Jwt:Kye=x"));
         Assert.Equal("url is unknown; did you mean urls?", Faults("--url", "http://localhost:1"));
-        Assert.Equal("", Faults("--urls", "http://localhost:1", "--environment=Production", "--Logging:LogLevel:Default=Debug", "--Limits:maxerrors=3"));
+        Assert.Equal("",
+            Faults("--urls", "http://localhost:1", "--environment=Production", "--Logging:LogLevel:Default=Debug", "--Limits:maxerrors=3"));
 
         var prefix = $"T{Guid.NewGuid():N}_";
         foreach (var name in (string[])["Limit__MaxErrors", "Jwt__Audiance", "Serilog__MinimumLevel", "npm_config__x", "Path"])
             Environment.SetEnvironmentVariable(prefix + name, "x");
         var variables = UnknownSettings.Validate(new ConfigurationBuilder().AddEnvironmentVariables(prefix).Build());
-        Assert.Equal(["Jwt__Audiance is unknown; did you mean Jwt__Audience?", "Limit__MaxErrors is unknown; did you mean Limits__MaxErrors?"], variables.Order());
+        Assert.Equal(["Jwt__Audiance is unknown; did you mean Jwt__Audience?",
+            "Limit__MaxErrors is unknown; did you mean Limits__MaxErrors?"], variables.Order());
     }
 
     [Fact]
     public void A_misspelled_variable_is_rejected_and_foreign_ones_are_ignored()
     {
-        var variables = (string[])["ASPNETCORE_HTTP_PORT", "ASPNETCORE_URL", "OTEL_EXPORTER_OTLP_ENDPONT", "ASPNETCORE_URLS", "aspnetcore_environment", "ASPNETCORE_TOKEN", "OTEL_BSP_SCHEDULE_DELAY", "HTTP_PORT"];
+        var variables = (string[])["ASPNETCORE_HTTP_PORT", "ASPNETCORE_URL", "OTEL_EXPORTER_OTLP_ENDPONT", "ASPNETCORE_URLS",
+            "aspnetcore_environment", "ASPNETCORE_TOKEN", "OTEL_BSP_SCHEDULE_DELAY", "HTTP_PORT"];
 
         Assert.Equal(
             [
@@ -165,8 +173,10 @@ public sealed class StartCheckTests
     public void The_admin_port_differs_from_the_servers_port()
     {
         foreach (var (setting, value) in new[] { ("http_ports", "80;8080"), ("urls", "http://*:8080") })
-            Assert.Contains("Admin__Port is already used by the server itself", Assert.Throws<StartupException>(() => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
-        Check(new() { ["http_ports"] = "8080", ["urls"] = "http://unix:/run/chat.sock;https://*:8443", ["AllowedHosts"] = "*.chat.example;[::1]", ["Admin:Port"] = "9464" });
+            Assert.Contains("Admin__Port is already used by the server itself", Assert.Throws<StartupException>(
+                () => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
+        Check(new() { ["http_ports"] = "8080", ["urls"] = "http://unix:/run/chat.sock;https://*:8443",
+            ["AllowedHosts"] = "*.chat.example;[::1]", ["Admin:Port"] = "9464" });
     }
 
     [Fact]
@@ -198,21 +208,26 @@ public sealed class StartCheckTests
     [Fact]
     public async Task A_postgres_that_rejects_connections_fails_at_once()
     {
-        var database = new NpgsqlConnectionStringBuilder((await TestServers.Get()).Postgres) { Database = $"no{Guid.NewGuid():N}", Pooling = false };
+        var database =
+            new NpgsqlConnectionStringBuilder((await TestServers.Get()).Postgres) { Database = $"no{Guid.NewGuid():N}", Pooling = false };
         await using var refusing = NpgsqlDataSource.Create(database);
 
         var refused = await Assert.ThrowsAsync<StartupException>(Start(refusing, timeout: "23:00:00").WaitAsync);
 
-        Assert.Contains($"rejects the connection: database \"{database.Database}\" does not exist.", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"rejects the connection: database \"{database.Database}\" does not exist.", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_failed_startup_is_reported_in_one_line()
     {
-        Assert.Equal("The server failed with an internal error: InvalidOperationException: a fault of ours", StartupException.DescribeFailure(new InvalidOperationException("a fault\nof ours")));
-        Assert.Contains("ulimit -n", StartupException.DescribeFailure(new TypeInitializationException("X", new IOException("Too many open files : '/x'"))), StringComparison.Ordinal);
+        Assert.Equal("The server failed with an internal error: InvalidOperationException: a fault of ours",
+            StartupException.DescribeFailure(new InvalidOperationException("a fault\nof ours")));
+        Assert.Contains("ulimit -n", StartupException.DescribeFailure(
+            new TypeInitializationException("X", new IOException("Too many open files : '/x'"))), StringComparison.Ordinal);
         Assert.Equal("text", StartupException.DescribeFailure(new StartupException("text")));
-        Assert.Equal("Failed to load appsettings.json. Not JSON.", StartupException.DescribeFailure(new InvalidDataException("Failed to load appsettings.json.", new FormatException("Not JSON."))));
+        Assert.Equal("Failed to load appsettings.json. Not JSON.", StartupException.DescribeFailure(
+            new InvalidDataException("Failed to load appsettings.json.", new FormatException("Not JSON."))));
         Assert.Equal("Stopped during startup.", StartupException.DescribeFailure(new TaskCanceledException()));
     }
 

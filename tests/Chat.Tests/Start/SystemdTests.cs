@@ -23,7 +23,8 @@ public sealed class SystemdTests
         using var server = Launch(temp, settings);
         Assert.Equal("READY=1", await Next(systemd));
         // The journal reads the level from a line's prefix. The log has a thread of its own and may be written after the notification.
-        await Eventually.Until("the log has levels", () => server.Output.Contains("<6>Microsoft.Hosting.Lifetime", StringComparison.Ordinal));
+        await Eventually.Until(
+            "the log has levels", () => server.Output.Contains("<6>Microsoft.Hosting.Lifetime", StringComparison.Ordinal));
 
         server.Terminate();
         Assert.Equal("STOPPING=1", await Next(systemd));

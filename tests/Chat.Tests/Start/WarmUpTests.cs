@@ -35,7 +35,8 @@ public sealed class WarmUpTests
         await using var app = await ChatApp.Start();
         var draft = new MessageDraft(Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid(), SendMessage.Text, "hello", null, []);
 
-        var appended = await app.Services.GetRequiredService<ConversationLog>().AppendAsync(draft, _ => Assert.Fail("Nothing was committed."));
+        var appended =
+            await app.Services.GetRequiredService<ConversationLog>().AppendAsync(draft, _ => Assert.Fail("Nothing was committed."));
 
         Assert.Equal(AppendOutcome.NoConversation, appended.Outcome);
     }

@@ -19,7 +19,8 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     {
         Guid[] conversations = [await NewConversation(), await NewConversation(), await NewConversation()];
         // Neither in the order of the ids nor one conversation after the other.
-        var first = await Append(optimistic, [.. conversations.OrderDescending().Concat(conversations).Concat(conversations.Order()).Select(In)]);
+        var first =
+            await Append(optimistic, [.. conversations.OrderDescending().Concat(conversations).Concat(conversations.Order()).Select(In)]);
         var then = await Append(optimistic, [.. conversations.Select(In)]);
 
         Assert.All(first.Concat(then), answer => Assert.Equal(AppendOutcome.Stored, answer.Outcome));
@@ -43,9 +44,11 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
         var repeated = In(conversation);
         await Append(optimistic, [In(conversation), repeated]);
 
-        var answers = await Append(optimistic, [In(conversation), repeated with { Message = repeated.Message with { Content = "other words" } }, In(other), In(conversation)]);
+        var answers = await Append(optimistic,
+            [In(conversation), repeated with { Message = repeated.Message with { Content = "other words" } }, In(other), In(conversation)]);
 
-        Assert.Equal([AppendOutcome.Stored, AppendOutcome.Repeated, AppendOutcome.Stored, AppendOutcome.Stored], answers.Select(answer => answer.Outcome));
+        Assert.Equal([AppendOutcome.Stored, AppendOutcome.Repeated, AppendOutcome.Stored, AppendOutcome.Stored],
+            answers.Select(answer => answer.Outcome));
         Assert.Equal([3, 2, 1, 4], answers.Select(answer => answer.Message!.Seq));
         Assert.Equal("hello", answers[1].Message!.Content);
     }
@@ -59,13 +62,16 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
         var (conversation, nowhere) = (await NewConversation(), Guid.NewGuid());
         await using (var session = app.Services.GetRequiredService<IDocumentStore>().LightweightSession())
         {
-            session.Store(new Block { Id = Block.IdOf(alice, bob), BlockerId = alice, BlockedId = bob, BlockedAt = DateTimeOffset.UnixEpoch });
+            session.Store(
+                new Block { Id = Block.IdOf(alice, bob), BlockerId = alice, BlockedId = bob, BlockedAt = DateTimeOffset.UnixEpoch });
             await session.SaveChangesAsync();
         }
 
-        var answers = await Append(optimistic, [In(conversation), In(conversation) with { Blocks = [Block.IdOf(bob, alice), Block.IdOf(alice, bob)] }, In(nowhere), In(conversation)]);
+        var answers = await Append(optimistic, [In(conversation),
+            In(conversation) with { Blocks = [Block.IdOf(bob, alice), Block.IdOf(alice, bob)] }, In(nowhere), In(conversation)]);
 
-        Assert.Equal([AppendOutcome.Stored, AppendOutcome.Blocked, AppendOutcome.NoConversation, AppendOutcome.Stored], answers.Select(answer => answer.Outcome));
+        Assert.Equal([AppendOutcome.Stored, AppendOutcome.Blocked, AppendOutcome.NoConversation, AppendOutcome.Stored],
+            answers.Select(answer => answer.Outcome));
         Assert.Equal([1, 2], answers.Where(answer => answer.Message is not null).Select(answer => answer.Message!.Seq));
     }
 
@@ -87,7 +93,8 @@ public sealed class AppendFunctionTests(SharedCluster cluster) : IClassFixture<S
     private async Task<Appended[]> Append(bool optimistic, AppendCandidate[] candidates)
     {
         await using var connection = await app.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
-        return await AppendFunction.CallAsync(connection, app.Services.GetRequiredService<TableNames>(), candidates, optimistic, CancellationToken.None);
+        return await AppendFunction.CallAsync(
+            connection, app.Services.GetRequiredService<TableNames>(), candidates, optimistic, CancellationToken.None);
     }
 
     private Task<Guid> NewConversation() => app.OpenDirect(ChatApp.NewUser(), ChatApp.NewUser());

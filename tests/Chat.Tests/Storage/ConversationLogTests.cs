@@ -20,7 +20,8 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         var logs = new[] { LogCapture.Of(app), LogCapture.Of(second) };
         var conversations = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => NewConversation()));
         var appended = new ConcurrentBag<Appended>();
-        var committed = conversations.ToDictionary(conversation => conversation, _ => new[] { new ConcurrentQueue<long>(), new ConcurrentQueue<long>() });
+        var committed = conversations.ToDictionary(
+            conversation => conversation, _ => new[] { new ConcurrentQueue<long>(), new ConcurrentQueue<long>() });
 
         await Task.WhenAll(Enumerable.Range(0, 100).Select(async writer =>
         {
@@ -70,7 +71,8 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         Assert.All(stored, answer => Assert.Equal(AppendOutcome.Stored, answer.Outcome));
         Assert.Equal(UpTo(5), stored.Select(answer => answer.Message!.Seq));
         await Assert.ThrowsAnyAsync<Exception>(() => bad.WaitAsync(Eventually.Timeout));
-        Assert.All(await Task.WhenAll(nowhere).WaitAsync(Eventually.Timeout), answer => Assert.Equal(new Appended(AppendOutcome.NoConversation, null), answer));
+        Assert.All(await Task.WhenAll(nowhere).WaitAsync(Eventually.Timeout),
+            answer => Assert.Equal(new Appended(AppendOutcome.NoConversation, null), answer));
         Assert.Equal(UpTo(5), await NumbersOf(conversation));
         Assert.Contains(logs.Of<ConversationLog>(), line => line.Contains("tried one by one", StringComparison.Ordinal));
     }
@@ -127,7 +129,8 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
 
         Assert.Equal("message.sent", (await inHand).Type);
         Assert.Equal("message.sent", (await waiting).Type);
-        Assert.Equal(["in hand", "waiting"], (await small.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
+        Assert.Equal(
+            ["in hand", "waiting"], (await small.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
     }
 
     [Fact]
@@ -234,7 +237,8 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
         await head.Waits();
         message.BreakWaiting();
         await headLocked.WaitAsync(Eventually.Timeout);
-        await Save(head, session => session.Update(new ConversationHead { Id = conversation, Seq = 1, LastMessageId = draft.Id, UpdatedAt = stored.SentAt }));
+        await Save(head, session =>
+            session.Update(new ConversationHead { Id = conversation, Seq = 1, LastMessageId = draft.Id, UpdatedAt = stored.SentAt }));
         await message.Commit();
         await head.Commit();
 
@@ -335,7 +339,8 @@ public sealed class ConversationLogTests(SharedCluster cluster) : IClassFixture<
 
     private static async Task Save(HeldLock within, Action<IDocumentSession> change)
     {
-        await using var session = within.App.Services.GetRequiredService<IDocumentStore>().OpenSession(SessionOptions.ForTransaction(within.Transaction));
+        await using var session =
+            within.App.Services.GetRequiredService<IDocumentStore>().OpenSession(SessionOptions.ForTransaction(within.Transaction));
         change(session);
         await session.SaveChangesAsync();
     }

@@ -28,7 +28,8 @@ public sealed class DatabaseFailureTests
     public void The_database_is_unavailable_or_overloaded(string state)
     {
         Assert.True(DatabaseFailure.IsUnavailable(Reported(state)));
-        Assert.True(DatabaseFailure.IsUnavailable(new InvalidOperationException("wrapped", new InvalidOperationException("twice", Reported(state)))));
+        Assert.True(DatabaseFailure.IsUnavailable(
+            new InvalidOperationException("wrapped", new InvalidOperationException("twice", Reported(state)))));
     }
 
     [Theory]
@@ -47,7 +48,8 @@ public sealed class DatabaseFailureTests
     public void Connection_failures_count_as_database_outages()
     {
         Assert.True(DatabaseFailure.IsUnavailable(new NpgsqlException("Exception while reading from stream", new EndOfStreamException())));
-        Assert.True(DatabaseFailure.IsUnavailable(new NpgsqlException("Failed to connect", new SocketException((int)SocketError.ConnectionRefused))));
+        Assert.True(DatabaseFailure.IsUnavailable(
+            new NpgsqlException("Failed to connect", new SocketException((int)SocketError.ConnectionRefused))));
         Assert.True(DatabaseFailure.IsUnavailable(new TimeoutException()));
     }
 
@@ -56,7 +58,8 @@ public sealed class DatabaseFailureTests
     {
         Assert.False(DatabaseFailure.IsUnavailable(null));
         Assert.False(DatabaseFailure.IsUnavailable(new KeyNotFoundException()));
-        Assert.False(DatabaseFailure.IsUnavailable(new IOException("A client's connection was reset.", new SocketException((int)SocketError.ConnectionReset))));
+        Assert.False(DatabaseFailure.IsUnavailable(
+            new IOException("A client's connection was reset.", new SocketException((int)SocketError.ConnectionReset))));
         Assert.False(DatabaseFailure.IsUnavailable(new SocketException((int)SocketError.ConnectionReset)));
     }
 
@@ -74,12 +77,14 @@ public sealed class DatabaseFailureTests
     [Fact]
     public void PostgreSQLs_message_is_logged_with_its_code_in_one_line()
     {
-        var refused = new InvalidOperationException("wrapped", new PostgresException("password authentication\nfailed", "FATAL", "FATAL", PostgresErrorCodes.InvalidPassword));
+        var refused = new InvalidOperationException(
+            "wrapped", new PostgresException("password authentication\nfailed", "FATAL", "FATAL", PostgresErrorCodes.InvalidPassword));
 
         Assert.Equal("password authentication failed (28P01)", DatabaseFailure.ReasonOf(refused));
         Assert.True(DatabaseFailure.IsRefusal(refused));
         Assert.False(DatabaseFailure.IsRefusal(Reported(PostgresErrorCodes.QueryCanceled)));
-        Assert.Equal("Failed to connect: refused", DatabaseFailure.ReasonOf(new NpgsqlException("Failed to connect", new IOException("refused"))));
+        Assert.Equal(
+            "Failed to connect: refused", DatabaseFailure.ReasonOf(new NpgsqlException("Failed to connect", new IOException("refused"))));
     }
 
     private static PostgresException Reported(string state) => new("reported", "ERROR", "ERROR", state);

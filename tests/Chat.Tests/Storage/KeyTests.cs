@@ -20,7 +20,8 @@ public sealed class KeyTests
 
     [Fact]
     public void A_key_is_a_version_8_UUID() =>
-        Assert.All(Enumerable.Range(0, 200), i => Assert.Matches("^.{14}8.{4}[89ab]", DeterministicId.Of("kind", One, Other, $"{i}").ToString()));
+        Assert.All(
+            Enumerable.Range(0, 200), i => Assert.Matches("^.{14}8.{4}[89ab]", DeterministicId.Of("kind", One, Other, $"{i}").ToString()));
 
     [Fact]
     public void Every_part_contributes_to_the_key()

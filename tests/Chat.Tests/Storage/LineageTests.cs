@@ -79,20 +79,23 @@ public sealed class LineageTests
     {
         using var temp = new TempFolder();
         await using var postgres = await EmbeddedPostgres.StartAsync(new() { DataPath = temp.Below("data"), ThrowAway = true });
-        await using var app = await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = postgres.ConnectionString, ["Storage:Schema"] = "chat" });
+        await using var app =
+            await ChatApp.Start(new() { ["ConnectionStrings:Postgres"] = postgres.ConnectionString, ["Storage:Schema"] = "chat" });
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
         await using var client = await app.Connect(alice);
         var conversation = await app.OpenDirect(alice, bob);
         for (var i = 0; i < 20; i++)
             Assert.Equal("message.sent", (await client.SendMessage(conversation, $"{i}")).Type);
 
-        var drill = new ProcessStartInfo(Path.Combine(Checkout(), "deploy", "backup", "drill")) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var drill = new ProcessStartInfo(
+            Path.Combine(Checkout(), "deploy", "backup", "drill")) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in await Production.Settings())
             drill.Environment[name] = value;
         var source = new NpgsqlConnectionStringBuilder(postgres.ConnectionString);
         (string Name, string? Value)[] settings =
         [
-            ("PGHOST", source.Host), ("PGPORT", $"{source.Port}"), ("PGUSER", source.Username), ("PGPASSWORD", source.Password), ("PGDATABASE", source.Database),
+            ("PGHOST", source.Host), ("PGPORT", $"{source.Port}"), ("PGUSER", source.Username), ("PGPASSWORD", source.Password),
+                ("PGDATABASE", source.Database),
             ("Storage__Schema", "chat"), ("CHAT", Program()), ("TMPDIR", "/tmp"),
         ];
         foreach (var (name, value) in settings)
@@ -113,7 +116,8 @@ public sealed class LineageTests
     {
         var copy = typeof(EmbeddedServers).Assembly.Location;
         var framework = Path.GetDirectoryName(copy)!;
-        return Path.Combine(Checkout(), "src", "Chat", "bin", Path.GetFileName(Path.GetDirectoryName(framework)!), Path.GetFileName(framework), Path.GetFileName(copy));
+        return Path.Combine(Checkout(), "src", "Chat", "bin", Path.GetFileName(Path.GetDirectoryName(framework)!),
+            Path.GetFileName(framework), Path.GetFileName(copy));
     }
 
     private static Guid Epoch(ChatApp app) => app.Services.GetRequiredService<DatabaseEpoch>().Epoch;
@@ -140,7 +144,8 @@ internal sealed class DrillFactAttribute : FactAttribute
     public DrillFactAttribute()
     {
         var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
-        if (!folders.Append("/usr/lib/postgresql").Any(folder => Directory.Exists(folder) && Directory.EnumerateFiles(folder, "pg_basebackup", folder == "/usr/lib/postgresql" ? SearchOption.AllDirectories : SearchOption.TopDirectoryOnly).Any()))
+        if (!folders.Append("/usr/lib/postgresql").Any(folder => Directory.Exists(folder) && Directory.EnumerateFiles(
+            folder, "pg_basebackup", folder == "/usr/lib/postgresql" ? SearchOption.AllDirectories : SearchOption.TopDirectoryOnly).Any()))
             Skip = "pg_basebackup is not installed on this machine.";
     }
 }

@@ -13,7 +13,8 @@ public sealed class StatementTimeoutTests
     [Fact]
     public async Task PostgreSQL_ends_long_statements_and_idle_transactions()
     {
-        await using var database = NpgsqlDataSource.Create(StorageRegistration.Tune($"{(await TestServers.Get()).Postgres};Command Timeout=1"));
+        await using var database =
+            NpgsqlDataSource.Create(StorageRegistration.Tune($"{(await TestServers.Get()).Postgres};Command Timeout=1"));
         for (var use = 1; use <= 2; use++)
         {
             // The second time on the same connection, which the pool has reset.
@@ -26,7 +27,8 @@ public sealed class StatementTimeoutTests
 
         await using var holder = await database.OpenConnectionAsync();
         await using var transaction = await holder.BeginTransactionAsync();
-        await using (var hold = new NpgsqlCommand("select pg_advisory_xact_lock(7, $1)", holder, transaction) { Parameters = { new() { Value = Environment.ProcessId } } })
+        await using (var hold = new NpgsqlCommand(
+            "select pg_advisory_xact_lock(7, $1)", holder, transaction) { Parameters = { new() { Value = Environment.ProcessId } } })
             await hold.ExecuteNonQueryAsync();
 
         // The waiter for the idle transaction's lock gets it.
@@ -35,15 +37,18 @@ public sealed class StatementTimeoutTests
             using var take = database.CreateCommand($"select pg_try_advisory_lock(7, {Environment.ProcessId})");
             return (bool)take.ExecuteScalar()!;
         });
-        var lost = await Assert.ThrowsAsync<PostgresException>(() => new NpgsqlCommand("select 1", holder, transaction).ExecuteScalarAsync());
+        var lost =
+            await Assert.ThrowsAsync<PostgresException>(() => new NpgsqlCommand("select 1", holder, transaction).ExecuteScalarAsync());
         Assert.Equal(IdleInTransaction, lost.SqlState);
     }
 
     [Fact]
     public void Configured_options_are_kept_and_commands_have_no_timeout()
     {
-        Assert.Equal("-c statement_timeout=4s -c idle_in_transaction_session_timeout=4s -c jit=off", new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here")).Options);
-        Assert.Equal("-c statement_timeout=0", new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Options=-c statement_timeout=0")).Options);
+        Assert.Equal("-c statement_timeout=4s -c idle_in_transaction_session_timeout=4s -c jit=off",
+            new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here")).Options);
+        Assert.Equal("-c statement_timeout=0",
+            new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Options=-c statement_timeout=0")).Options);
 
         var forCommand = new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Command Timeout=4", forCommand: true));
         Assert.Equal(0, forCommand.CommandTimeout);

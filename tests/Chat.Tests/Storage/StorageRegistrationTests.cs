@@ -21,21 +21,25 @@ public sealed class StorageRegistrationTests
         var servers = await TestServers.Get();
         await using var connection = new NpgsqlConnection($"{StorageRegistration.Tune(servers.Postgres)};Pooling=false");
         await connection.OpenAsync();
-        await using var command = new NpgsqlCommand("select setting::int from pg_settings where name = 'idle_in_transaction_session_timeout'", connection);
+        await using var command =
+            new NpgsqlCommand("select setting::int from pg_settings where name = 'idle_in_transaction_session_timeout'", connection);
 
         Assert.InRange((int)(await command.ExecuteScalarAsync())!, 1, 10_000);
     }
 
     [Fact]
     public void A_command_is_not_bound_by_the_request_timeout() =>
-        Assert.Equal(0, new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Username=chat", forCommand: true)).CommandTimeout);
+        Assert.Equal(
+            0, new NpgsqlConnectionStringBuilder(StorageRegistration.Tune("Host=here;Username=chat", forCommand: true)).CommandTimeout);
 
     [Fact]
     public void Given_values_are_kept()
     {
         var tuned = new NpgsqlConnectionStringBuilder(
-            StorageRegistration.Tune("Host=here;Command Timeout=30;Timeout=15;Cancellation Timeout=2000;Max Auto Prepare=0;Options=-c work_mem=8MB"));
+            StorageRegistration.Tune(
+                "Host=here;Command Timeout=30;Timeout=15;Cancellation Timeout=2000;Max Auto Prepare=0;Options=-c work_mem=8MB"));
 
-        Assert.Equal((30, 15, 2000, 0, "-c work_mem=8MB"), (tuned.CommandTimeout, tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare, tuned.Options));
+        Assert.Equal((30, 15, 2000, 0, "-c work_mem=8MB"),
+            (tuned.CommandTimeout, tuned.Timeout, tuned.CancellationTimeout, tuned.MaxAutoPrepare, tuned.Options));
     }
 }

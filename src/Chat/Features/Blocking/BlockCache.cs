@@ -9,7 +9,8 @@ namespace Chat.Features;
 /// Caches which users a user has a block with, in either direction, for the cheap checks on presence, typing and receipts.
 /// Entries expire after two seconds and are invalidated at once when a block changes on any node.
 /// </summary>
-internal sealed class BlockCache(IDocumentStore store, RedisBackplane backplane, Func<IEnumerable<IBlockObserver>> observers, TimeProvider time) : INodeHandler<BlocksChanged>
+internal sealed class BlockCache(IDocumentStore store, RedisBackplane backplane, Func<IEnumerable<IBlockObserver>> observers,
+    TimeProvider time) : INodeHandler<BlocksChanged>
 {
     private const int MaxCached = 100_000;
     private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(2);

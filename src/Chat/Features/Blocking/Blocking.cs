@@ -25,7 +25,8 @@ public sealed class BlockingSlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         // Resolved lazily: observers depend on BlockCache themselves.
-        slice.Services.AddSingleton<BlockCache>().AddSingleton<Func<IEnumerable<IBlockObserver>>>(provider => provider.GetServices<IBlockObserver>);
+        slice.Services.AddSingleton<BlockCache>()
+            .AddSingleton<Func<IEnumerable<IBlockObserver>>>(provider => provider.GetServices<IBlockObserver>);
         slice.HandleEvent<AddBlock, BlockingHandler>()
             .HandleEvent<RemoveBlock, BlockingHandler>()
             .HandleNodeEvent<BlocksChanged, BlockCache>()
@@ -96,7 +97,8 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 }
 
 /// <summary>Handles both events; also serves the REST endpoints.</summary>
-internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store, AuditLog audit, ServerMetrics metrics, Limits limits, TimeProvider time)
+internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store,
+    AuditLog audit, ServerMetrics metrics, Limits limits, TimeProvider time)
     : IHandler<AddBlock>, IHandler<RemoveBlock>
 {
     public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
@@ -140,7 +142,8 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
             // the order of the ids, so that two users who block each other do not deadlock.
             await session.BeginTransactionAsync(CancellationToken.None);
             var conversation = ConversationHead.IdOfDirect(blocker, blocked);
-            var members = await session.QueryAsync<Member>("where id = any(?) order by id for update", (Guid[])[Member.IdOf(conversation, blocker), Member.IdOf(conversation, blocked)]);
+            var members = await session.QueryAsync<Member>("where id = any(?) order by id for update",
+                (Guid[])[Member.IdOf(conversation, blocker), Member.IdOf(conversation, blocked)]);
 
             // Two devices may do this at once: the later write only changes the timestamp slightly.
             block = new Block
@@ -194,11 +197,14 @@ public sealed class BlockingModule : ICarterModule
             .Returns(StatusCodes.Status200OK, "All blocks of the caller.", new BlockList([new(Example.Bob, null, Example.At)]))
             .Fails();
         blocks.MapPut("{userId:guid}", AddAsync)
-            .Describe("addBlock", "Blocks a user.", "While the block exists, neither user can send the other direct messages or sees the other's presence, typing or receipts. Effective from its commit. Idempotent.")
+            .Describe(
+                "addBlock", "Blocks a user.",
+                "While the block exists, neither user can send the other direct messages or sees the other's presence, typing or receipts. Effective from its commit. Idempotent.")
             .Returns(StatusCodes.Status200OK, "The block.", new BlockAdded(Example.Bob, null, Example.At))
             .Fails(ChatError.Invalid("userId", "You cannot block yourself."));
         blocks.MapDelete("{userId:guid}", RemoveAsync)
-            .Describe("removeBlock", "Removes a block.", "Messages rejected in the meantime are not delivered. Idempotent: removing a missing block succeeds.")
+            .Describe("removeBlock", "Removes a block.",
+                "Messages rejected in the meantime are not delivered. Idempotent: removing a missing block succeeds.")
             .Returns(StatusCodes.Status200OK, "The block does not exist any more.", new BlockRemoved(Example.Bob, null))
             .Fails(ChatError.Invalid("userId", "Not a user id."));
     }
@@ -212,7 +218,8 @@ public sealed class BlockingModule : ICarterModule
     [.. mine.OrderByDescending(block => block.BlockedAt).Select(block => new BlockAdded(block.BlockedId, null, block.BlockedAt))]));
     }
 
-    private static async Task<IResult> AddAsync([Description("The user to block.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    private static async Task<IResult> AddAsync(
+        [Description("The user to block.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
         if ((await directory.ResolveAsync(userId, null)).Error is { } error)
             return error.ToProblem();
@@ -220,7 +227,8 @@ public sealed class BlockingModule : ICarterModule
         return refused is null ? TypedResults.Ok(added) : refused.ToProblem();
     }
 
-    private static async Task<IResult> RemoveAsync([Description("The user to unblock.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
+    private static async Task<IResult> RemoveAsync(
+        [Description("The user to unblock.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
         var (other, error) = await directory.ResolveAsync(userId, null);
         return error is null ? TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), other, null, from: null)) : error.ToProblem();

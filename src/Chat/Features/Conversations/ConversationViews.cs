@@ -14,7 +14,8 @@ namespace Chat.Features;
 /// <param name="UpdatedAt">The time of the latest change.</param>
 /// <param name="Unread">The number of messages by others past the caller's read cursor.</param>
 public sealed record ConversationView(
-    Guid Id, ConversationKind Kind, IReadOnlyList<MemberView> Members, long Seq, Message? LastMessage, DateTimeOffset UpdatedAt, long Unread)
+    Guid Id, ConversationKind Kind, IReadOnlyList<MemberView> Members, long Seq, Message? LastMessage, DateTimeOffset UpdatedAt,
+    long Unread)
 {
     internal static ConversationView Example { get; } = new(
         Rest.Example.Conversation,
@@ -122,7 +123,8 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         var messagesFound = second.LoadMany<Message>().ById([.. heads.Values.Select(head => head.LastMessageId).OfType<Guid>()]);
         var blocksFound = second.LoadMany<Block>().ById([.. conversations.Values.SelectMany(conversation => conversation.Blocks)]);
         await second.Execute();
-        var frozen = (await blocksFound).SelectMany(block => block.Frozen).Where(member => member.UserId != userId).ToLookup(member => member.Id);
+        var frozen =
+            (await blocksFound).SelectMany(block => block.Frozen).Where(member => member.UserId != userId).ToLookup(member => member.Id);
         var users = (await usersFound).ToDictionary(user => user.Id);
         var messages = (await messagesFound).ToDictionary(message => message.Id);
         var counts = (await unread.LoadAsync(userId, ids)).ToDictionary(row => row.ConversationId);
@@ -130,7 +132,8 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
         return [.. ids.Select(id => new ConversationView(
             id,
             conversations[id].Kind,
-    [.. conversations[id].Members.Select(user => View(Visible(members[id].First(member => member.UserId == user)), users.GetValueOrDefault(user)))],
+    [.. conversations[id].Members.Select(
+        user => View(Visible(members[id].First(member => member.UserId == user)), users.GetValueOrDefault(user)))],
             heads[id].Seq,
             heads[id].LastMessageId is { } last ? messages[last].For(userId) : null,
             heads[id].UpdatedAt,

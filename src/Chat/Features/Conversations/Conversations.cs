@@ -95,10 +95,12 @@ public sealed partial record Conversation
 
 /// <summary>Opens and finds conversations. Caches them, because every send needs the members.</summary>
 internal sealed class Conversations(
-    IDocumentStore store, TableNames tables, UserDirectory directory, BlockCache blocks, OpenConversationRateLimiter rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IDisposable
+    IDocumentStore store, TableNames tables, UserDirectory directory, BlockCache blocks, OpenConversationRateLimiter rates,
+    ServerMetrics metrics, Limits limits, TimeProvider time) : IDisposable
 {
     /// <summary>The error for a user who has reached <see cref="Limits.MaxConversations"/>.</summary>
-    public static readonly ChatError TooMany = ChatError.LimitReached("conversations", "You have reached the maximum number of conversations.");
+    public static readonly ChatError TooMany =
+        ChatError.LimitReached("conversations", "You have reached the maximum number of conversations.");
 
     private readonly MemoryCache cache = new(new MemoryCacheOptions { SizeLimit = 1_000_000 });
 
@@ -114,7 +116,8 @@ internal sealed class Conversations(
             return cached;
         await using var session = store.QuerySession();
         var found = (await session.QueryAsync<Conversation>(
-            $"where id = (select m.conversation_id from {tables.Member} m where m.id = ?)", Member.IdOf(conversationId, userId))).SingleOrDefault();
+            $"where id = (select m.conversation_id from {tables.Member} m where m.id = ?)",
+            Member.IdOf(conversationId, userId))).SingleOrDefault();
         // A miss is not cached: the conversation may be created at any moment.
         if (found is not null)
             cache.Set(conversationId, found, new MemoryCacheEntryOptions { Size = found.Members.Length });
@@ -216,24 +219,31 @@ public sealed class ConversationsModule : ICarterModule
     {
         var conversations = app.MapGroup("/chat/conversations").RequireAuthorization().WithTags("Conversations");
         conversations.MapPost("", OpenAsync)
-            .Describe("openConversation", "Opens or finds the direct conversation with a user.", "It exists once for each pair of users, however many requests race to open it. Name the user by `userId` or `username`. A limited number may be users who have never signed in.")
+            .Describe(
+                "openConversation", "Opens or finds the direct conversation with a user.",
+                "It exists once for each pair of users, however many requests race to open it. Name the user by `userId` or `username`. A limited number may be users who have never signed in.")
             .Accepts(new OpenConversation(null, "bob"))
             .Returns(StatusCodes.Status200OK, "The conversation already existed.", ConversationView.Example)
             .Returns(StatusCodes.Status201Created, "The conversation was created; `Location` is its address.", ConversationView.Example)
-            .Fails(ChatError.Invalid("userId", "You cannot open a conversation with yourself."), ChatError.Blocked, UserDirectory.NoSuchUser, Conversations.TooMany);
+            .Fails(ChatError.Invalid("userId", "You cannot open a conversation with yourself."), ChatError.Blocked,
+                UserDirectory.NoSuchUser, Conversations.TooMany);
         conversations.MapGet("", ListAsync)
-            .Describe("listConversations", "Lists the caller's conversations, latest activity first.", "Paged: pass the `nextCursor` of a page as the `cursor` of the next; the last page has none.")
+            .Describe("listConversations", "Lists the caller's conversations, latest activity first.",
+                "Paged: pass the `nextCursor` of a page as the `cursor` of the next; the last page has none.")
             .CostsByRows("limit")
-            .Returns(StatusCodes.Status200OK, "A page of conversations.", new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
+            .Returns(StatusCodes.Status200OK, "A page of conversations.",
+                new ConversationPage([ConversationView.Example], $"{new ConversationCursor(Example.At, Example.Conversation)}"))
             .Fails(ChatError.Invalid("limit", $"1 to {MaxPage}."));
         conversations.MapGet("{id:guid}", GetAsync)
-            .Describe("getConversation", "Returns a conversation as seen by the caller.", "While a block exists, the other user's cursors are frozen.")
+            .Describe("getConversation", "Returns a conversation as seen by the caller.",
+                "While a block exists, the other user's cursors are frozen.")
             .Returns(StatusCodes.Status200OK, "The conversation.", ConversationView.Example)
             .Fails(ChatError.Forbidden);
     }
 
     private static async Task<IResult> OpenAsync(
-        Body<OpenConversation> body, HttpContext http, UserDirectory directory, Conversations conversations, ConversationViews views, PresenceViews presence)
+        Body<OpenConversation> body, HttpContext http, UserDirectory directory, Conversations conversations, ConversationViews views,
+        PresenceViews presence)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();
@@ -268,7 +278,8 @@ public sealed class ConversationsModule : ICarterModule
         return TypedResults.Ok(await views.PageAsync(http.User.UserId(), limit ?? DefaultPage, after));
     }
 
-    private static async Task<IResult> GetAsync([Description("The conversation.")] Guid id, HttpContext http, Conversations conversations, ConversationViews views)
+    private static async Task<IResult> GetAsync(
+        [Description("The conversation.")] Guid id, HttpContext http, Conversations conversations, ConversationViews views)
     {
         var caller = http.User.UserId();
         return await conversations.FindAsync(id, caller) is null

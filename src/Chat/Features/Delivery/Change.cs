@@ -23,7 +23,8 @@ internal sealed class Change(Message message)
     private static readonly byte[] Ends = "}}"u8.ToArray();
 
     private readonly byte[] json = JsonSerializer.SerializeToUtf8Bytes(message, StorageJson.Wire.Message);
-    private readonly byte[]? tempId = message.TempId is null ? null : JsonSerializer.SerializeToUtf8Bytes(message.TempId, FeatureJson.Wire.String);
+    private readonly byte[]? tempId = message.TempId is null
+        ? null : JsonSerializer.SerializeToUtf8Bytes(message.TempId, FeatureJson.Wire.String);
     private Frame? toSender;
     private Frame? toOthers;
     private Frame? updated;
@@ -31,7 +32,8 @@ internal sealed class Change(Message message)
     public Message Message => message;
 
     // Without the tempId and the closing brace. The tempId is the last field of a message, so truncation removes it.
-    private ReadOnlyMemory<byte> Shared => json.AsMemory()[..^(tempId is null ? End.Length : ",\"tempId\":"u8.Length + tempId.Length + End.Length)];
+    private ReadOnlyMemory<byte> Shared =>
+        json.AsMemory()[..^(tempId is null ? End.Length : ",\"tempId\":"u8.Length + tempId.Length + End.Length)];
 
     /// <summary>Returns the message.new frame for a member. Racing threads may build it twice; the bytes are equal.</summary>
     public Frame New(bool isSender) => isSender
@@ -46,7 +48,8 @@ internal sealed class Change(Message message)
         var (conversation, seq) = (new byte[36], new byte[20]);
         Utf8Formatter.TryFormat(message.ConversationId, conversation, out _);
         Utf8Formatter.TryFormat(message.ChangedSeq, seq, out var digits);
-        return updated = Frame.Of<ConversationUpdated>(id: null, BeforeUpdated, conversation, BetweenUpdated, Shared, BehindUpdated, seq.AsMemory(0, digits), End);
+        return updated = Frame.Of<ConversationUpdated>(
+            id: null, BeforeUpdated, conversation, BetweenUpdated, Shared, BehindUpdated, seq.AsMemory(0, digits), End);
     }
 
     /// <summary>

@@ -138,7 +138,8 @@ internal sealed class ConversationFeed(Guid userId, Hub hub, UnreadTotal total)
             var isCaught = message.ChangedSeq <= current.CaughtUpTo;
             if (!isCaught)
                 current.LiveFrom = Math.Min(current.LiveFrom, message.ChangedSeq);
-            var isAnswered = (connection == reply?.Connection ? reply : current.Expected) is { } answer && answer.MessageId == message.Id && answer.Send(change);
+            var isAnswered = (connection == reply?.Connection ? reply : current.Expected) is { } answer
+                && answer.MessageId == message.Id && answer.Send(change);
             if (isAnswered)
                 current.Expected = null;
             else if (!isCaught)

@@ -15,7 +15,8 @@ namespace Chat.Features;
 /// subscriptions were restored is lost.
 /// </summary>
 internal sealed partial class DeliveryRepair(
-    Delivery delivery, UnreadRefresher recounts, RedisConnection redis, NpgsqlDataSource database, ChangeReader changes, TableNames tables, ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
+    Delivery delivery, UnreadRefresher recounts, RedisConnection redis, NpgsqlDataSource database, ChangeReader changes, TableNames tables,
+    ServerMetrics metrics, TimeProvider time, ILogger<DeliveryRepair> log)
     : SupervisedBackgroundService(time, log)
 {
     private const int TicksPerCheck = 8;
@@ -84,7 +85,8 @@ internal sealed partial class DeliveryRepair(
     {
         foreach (var (conversationId, position, upTo, isSeen) in feed.Gaps())
         {
-            var missing = (await changes.ReadAfterAsync([(conversationId, position)], MaxFetched, MaxFetchedBytes)).TakeWhile(message => message.ChangedSeq <= upTo).ToArray();
+            var missing = (await changes.ReadAfterAsync([(conversationId, position)], MaxFetched, MaxFetchedBytes)).TakeWhile(
+                message => message.ChangedSeq <= upTo).ToArray();
             var news = feed.Fill(conversationId, missing);
             Repaired(news, conversationId, redis.IsConnected);
             if (isSeen)
@@ -117,7 +119,8 @@ internal sealed partial class DeliveryRepair(
 
     private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, long Seq, long ReadUpTo)>> MovedAsync(UserFeed[] feeds)
     {
-        var known = feeds.SelectMany(feed => feed.Positions(), (feed, lane) => (feed.UserId, lane.ConversationId, lane.Position, lane.ReadUpTo)).ToArray();
+        var known = feeds.SelectMany(
+            feed => feed.Positions(), (feed, lane) => (feed.UserId, lane.ConversationId, lane.Position, lane.ReadUpTo)).ToArray();
         await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, h.seq, m.read_up_to
             from {tables.Member} m
@@ -138,6 +141,7 @@ internal sealed partial class DeliveryRepair(
         return moved;
     }
 
-    [LoggerMessage(243, LogLevel.Debug, "Fetched {Count} missing changes of {ConversationId} from the database (Redis connected: {IsConnected})")]
+    [LoggerMessage(
+        243, LogLevel.Debug, "Fetched {Count} missing changes of {ConversationId} from the database (Redis connected: {IsConnected})")]
     private partial void Repaired(int count, Guid conversationId, bool isConnected);
 }

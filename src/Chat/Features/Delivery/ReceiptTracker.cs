@@ -47,7 +47,8 @@ internal sealed class ReceiptTracker(Guid userId, Hub hub)
     private bool Advance(Guid conversationId, MemberCursor cursor)
     {
         var known = sent.GetValueOrDefault((conversationId, cursor.UserId), new MemberCursor(cursor.UserId, 0, 0));
-        var further = known with { ReadUpTo = Math.Max(known.ReadUpTo, cursor.ReadUpTo), DeliveredUpTo = Math.Max(known.DeliveredUpTo, cursor.DeliveredUpTo) };
+        var further = known with { ReadUpTo = Math.Max(known.ReadUpTo, cursor.ReadUpTo),
+            DeliveredUpTo = Math.Max(known.DeliveredUpTo, cursor.DeliveredUpTo) };
         sent[(conversationId, cursor.UserId)] = further;
         return further != known;
     }

@@ -19,7 +19,8 @@ internal sealed record CursorMoved(Guid ConversationId) : IEvent<CursorMoved>
 /// Recounts a conversation's unread messages when its reader's cursor has advanced, on this node or another, and notifies
 /// the local connections. <see cref="UnreadCounter"/> reconciles a recount with concurrent deliveries.
 /// </summary>
-internal sealed class UnreadRefresher(Delivery delivery, UnreadQuery unread, Hub hub, RedisBackplane backplane, TimeProvider time, ILogger<UnreadRefresher> log)
+internal sealed class UnreadRefresher(
+    Delivery delivery, UnreadQuery unread, Hub hub, RedisBackplane backplane, TimeProvider time, ILogger<UnreadRefresher> log)
     : SupervisedBackgroundService(time, log), INodeHandler<CursorMoved>
 {
     private readonly Channel<(Guid UserId, Guid ConversationId)> moved = Channel.CreateUnbounded<(Guid, Guid)>();

@@ -78,7 +78,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         lock (gate)
         {
             var conversation = FeedOf(conversationId);
-            var news = missing.Count(message => conversation.Buffer(new BufferedChange(new Change(message), Reply: null, time.GetTimestamp())));
+            var news =
+                missing.Count(message => conversation.Buffer(new BufferedChange(new Change(message), Reply: null, time.GetTimestamp())));
             Flush(conversation);
             return news;
         }
@@ -152,7 +153,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     /// <param name="found">The changes found in the database, ascending by <see cref="Message.ChangedSeq"/>.</param>
     /// <param name="hasMore">Whether the database has more changes than these.</param>
     /// <param name="send">Sends the remaining changes, and whether there are more.</param>
-    public void ClaimForSync(Connection connection, Guid conversationId, IReadOnlyList<Message> found, bool hasMore, Action<IReadOnlyList<Message>, bool> send)
+    public void ClaimForSync(
+        Connection connection, Guid conversationId, IReadOnlyList<Message> found, bool hasMore, Action<IReadOnlyList<Message>, bool> send)
     {
         lock (gate)
         {
@@ -251,7 +253,8 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     private async Task FlushLaterAsync()
     {
         isFlushing = true;
-        await Task.WhenAll(hub.ConnectionsOf(userId).Select(connection => connection.WaitForCapacityAsync())).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await Task.WhenAll(hub.ConnectionsOf(userId).Select(connection => connection.WaitForCapacityAsync()))
+            .ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         lock (gate)
         {
             isFlushing = false;

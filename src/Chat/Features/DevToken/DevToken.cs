@@ -21,7 +21,8 @@ public sealed class DevTokenSlice : ISlice
     public static void Register(SliceBuilder slice) => slice.MapModule<DevTokenModule>().AddHostedService<DevelopmentBanner>();
 
     /// <summary>Returns whether tokens are issued. Requires a shared key: an issuer's public keys cannot sign.</summary>
-    internal static bool IsOpen(IHostEnvironment environment, JwtSettings jwt) => environment.IsDevelopment() && !string.IsNullOrEmpty(jwt.Key);
+    internal static bool IsOpen(IHostEnvironment environment, JwtSettings jwt) =>
+        environment.IsDevelopment() && !string.IsNullOrEmpty(jwt.Key);
 }
 
 /// <summary>The body of <c>POST /dev/token</c>.</summary>
@@ -47,14 +48,17 @@ public sealed class DevTokenModule : ICarterModule
         if (DevTokenSlice.IsOpen(app.ServiceProvider.GetRequiredService<IHostEnvironment>(), jwt))
         {
             app.MapPost("/dev/token", IssueAsync).AllowAnonymous().WithTags("Development")
-                .Describe("issueDevToken", "Issues a token to anyone. Only in Development.", "Expires after twelve hours. A username always maps to the same user.")
+                .Describe("issueDevToken", "Issues a token to anyone. Only in Development.",
+                    "Expires after twelve hours. A username always maps to the same user.")
                 .Accepts(new DevTokenRequest("alice"))
                 .Returns(StatusCodes.Status200OK, "The token.", new DevToken("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Example.Alice))
-                .Fails(ChatError.Invalid("username", $"1 to {MaxUsername} characters."), ChatError.NotFound("This endpoint exists only in Development."));
+                .Fails(ChatError.Invalid("username", $"1 to {MaxUsername} characters."),
+                    ChatError.NotFound("This endpoint exists only in Development."));
         }
     }
 
-    private static async Task<IResult> IssueAsync(Body<DevTokenRequest> body, UserDirectory directory, IOptions<JwtSettings> jwt, TimeProvider time)
+    private static async Task<IResult> IssueAsync(
+        Body<DevTokenRequest> body, UserDirectory directory, IOptions<JwtSettings> jwt, TimeProvider time)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();

@@ -5,7 +5,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Chat.Features;
 
 /// <summary>Prints what to try next when the server starts listening. Only in Development; contains no token.</summary>
-internal sealed class DevelopmentBanner(IServer server, IHostApplicationLifetime lifetime, IHostEnvironment environment, IConfiguration configuration) : IHostedService
+internal sealed class DevelopmentBanner(
+    IServer server, IHostApplicationLifetime lifetime, IHostEnvironment environment, IConfiguration configuration) : IHostedService
 {
     private const string Http1 = nameof(HttpProtocols.Http1);
 
@@ -30,9 +31,11 @@ internal sealed class DevelopmentBanner(IServer server, IHostApplicationLifetime
         return addresses
             .Select(address => (Text: address, Bound: BindingAddress.Parse(address)))
             .Where(address => !address.Bound.IsUnixPipe && !address.Bound.IsNamedPipe)
-    .Where(address => (protocols[address.Bound.Port].FirstOrDefault() ?? defaultProtocols).Contains(Http1, StringComparison.OrdinalIgnoreCase))
+    .Where(
+        address => (protocols[address.Bound.Port].FirstOrDefault() ?? defaultProtocols).Contains(Http1, StringComparison.OrdinalIgnoreCase))
             .OrderBy(address => address.Bound.Scheme)
-            .Select(address => address.Text.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal))
+            .Select(address => address.Text.Replace("[::]", "localhost", StringComparison.Ordinal)
+            .Replace("0.0.0.0", "localhost", StringComparison.Ordinal))
             .FirstOrDefault();
     }
 

@@ -55,16 +55,26 @@ public sealed class HealthSlice : ISlice
     /// <summary>Maps both endpoints; they require no token.</summary>
     public static void Map(IEndpointRouteBuilder app)
     {
-        var healthy = new HealthAnswer(Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });
+        var healthy = new HealthAnswer(
+            Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });
         var health = app.MapGroup("/health").AllowAnonymous().WithTags("Health");
-        health.MapMethods("live", Methods, (HttpContext http) => Answer(http, new HealthReport(new Dictionary<string, HealthReportEntry>(), TimeSpan.Zero)))
+        health.MapMethods("live", Methods,
+            (HttpContext http) => Answer(http, new HealthReport(new Dictionary<string, HealthReportEntry>(), TimeSpan.Zero)))
             .Describe("getLive", "Returns whether the process answers.", "Checks nothing else: restart a node that fails this.")
             .Returns(StatusCodes.Status200OK, "The process answers.", new HealthAnswer(Ok, new Dictionary<string, string>()));
-        health.MapMethods("ready", Methods, async (Readiness readiness, HttpContext http, [Description("Checks to exclude, for deployments without another node to fail over to: `?exclude=redis&exclude=pubsub`.")] string[]? exclude) =>
+        health.MapMethods(
+            "ready", Methods,
+            async (
+                Readiness readiness, HttpContext http,
+                [Description("Checks to exclude, for deployments without another node to fail over to: `?exclude=redis&exclude=pubsub`.")]
+                    string[]? exclude) =>
                 Answer(http, await readiness.CheckAsync(exclude ?? [], http.RequestAborted)))
-            .Describe("getReady", "Returns whether the node can take traffic.", "PostgreSQL and Redis work, Redis accepts writes and delivers this node's pub/sub messages, the token signing keys are loaded, and the node is not stopping. A response may be up to a second old.")
+            .Describe(
+                "getReady", "Returns whether the node can take traffic.",
+                "PostgreSQL and Redis work, Redis accepts writes and delivers this node's pub/sub messages, the token signing keys are loaded, and the node is not stopping. A response may be up to a second old.")
             .Returns(StatusCodes.Status200OK, "All checks pass; or `status` is `degraded`, which users do not notice.", healthy)
-            .Returns(StatusCodes.Status503ServiceUnavailable, "A check fails; `checks` says which.", healthy with { Status = Unavailable, Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
+            .Returns(StatusCodes.Status503ServiceUnavailable, "A check fails; `checks` says which.", healthy with { Status = Unavailable,
+                Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
     }
 
     private static JsonHttpResult<HealthAnswer> Answer(HttpContext http, HealthReport report)
@@ -78,7 +88,8 @@ public sealed class HealthSlice : ISlice
     /// <summary>Converts a report to the response.</summary>
     internal static HealthAnswer AnswerTo(HealthReport report) => new(
         report.Status switch { HealthStatus.Healthy => Ok, HealthStatus.Degraded => Degraded, _ => Unavailable },
-        report.Entries.ToDictionary(entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? Ok : entry.Value.Description ?? "failed"));
+        report.Entries.ToDictionary(
+            entry => entry.Key, entry => entry.Value.Status == HealthStatus.Healthy ? Ok : entry.Value.Description ?? "failed"));
 }
 
 /// <summary>The response of both endpoints.</summary>
@@ -90,7 +101,8 @@ public sealed record HealthAnswer(string Status, IReadOnlyDictionary<string, str
 /// Publishes the results of the readiness checks as a metric and logs their changes, for deployments that do not probe
 /// readiness.
 /// </summary>
-internal sealed partial class HealthMetrics(ServerMetrics metrics, DependencyStates dependencies, ILogger<HealthMetrics> log) : IHealthCheckPublisher
+internal sealed partial class HealthMetrics(ServerMetrics metrics, DependencyStates dependencies, ILogger<HealthMetrics> log)
+    : IHealthCheckPublisher
 {
     private const string Healthy = "ok";
     private readonly Dictionary<string, string> reported = [];
@@ -135,7 +147,8 @@ internal sealed class ServerCheck(Hub hub, DatabaseMonitor database, RedisConnec
         var ahead = database.ClockDifference;
         if (ahead.Duration() <= JwtSettings.ClockSkew)
             return HealthCheckResult.Healthy();
-        var off = string.Create(CultureInfo.InvariantCulture, $"{ahead.Duration().TotalSeconds:0} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")}");
+        var off = string.Create(
+            CultureInfo.InvariantCulture, $"{ahead.Duration().TotalSeconds:0} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")}");
         return await RedisAgreesAsync(cancellationToken)
     ? HealthCheckResult.Degraded($"clock is {off} PostgreSQL's but agrees with Redis'; check the clock of the PostgreSQL host")
             : HealthCheckResult.Unhealthy($"clock is {off} PostgreSQL's; fresh tokens are rejected or expired ones accepted");
@@ -155,13 +168,15 @@ internal sealed class ServerCheck(Hub hub, DatabaseMonitor database, RedisConnec
     }
 }
 
-internal sealed class PostgresCheck(DatabaseMonitor database, DependencyStates dependencies, IHostEnvironment environment, TimeProvider time) : IHealthCheck
+internal sealed class PostgresCheck(
+    DatabaseMonitor database, DependencyStates dependencies, IHostEnvironment environment, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            var unsafeSetting = await database.ProbeAsync(cancellationToken).WaitAsync(RedisConnection.Timeout * 2, time, cancellationToken);
+            var unsafeSetting =
+                await database.ProbeAsync(cancellationToken).WaitAsync(RedisConnection.Timeout * 2, time, cancellationToken);
             // A failure that affects writes only, such as a full disk: the probe does not see it.
             if (dependencies.Postgres.Refusal is { } refusal)
                 return HealthCheckResult.Unhealthy(refusal);
@@ -171,7 +186,8 @@ internal sealed class PostgresCheck(DatabaseMonitor database, DependencyStates d
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
-            return HealthCheckResult.Unhealthy(DatabaseFailure.ReportedBy(failure) is null ? "does not answer" : DatabaseFailure.ReasonOf(failure));
+            return HealthCheckResult.Unhealthy(
+                DatabaseFailure.ReportedBy(failure) is null ? "does not answer" : DatabaseFailure.ReasonOf(failure));
         }
     }
 }
@@ -185,7 +201,8 @@ internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHe
         try
         {
             // A write: a Redis that is full or has become a replica still answers every other command.
-            await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, KeyExpiry).WaitAsync(RedisConnection.Timeout, time, cancellationToken);
+            await redis.Database.StringSetAsync(redis.Keys.Ready(redis.NodeId), 1, KeyExpiry)
+                .WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (RedisServerException refused)
@@ -230,7 +247,8 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
         var arrival = pending.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         try
         {
-            await redis.Database.PublishAsync(redis.Channel(redis.Keys.Node(redis.NodeId)), id.ToString()).WaitAsync(RedisConnection.Timeout, time, cancellationToken);
+            await redis.Database.PublishAsync(redis.Channel(redis.Keys.Node(redis.NodeId)), id.ToString())
+                .WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             await arrival.Task.WaitAsync(RedisConnection.Timeout, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }

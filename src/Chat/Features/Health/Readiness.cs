@@ -25,8 +25,10 @@ internal sealed class Readiness(HealthCheckService checks, IOptions<HealthCheckS
     /// <summary>Returns the results of all checks except the excluded ones.</summary>
     public async Task<HealthReport> CheckAsync(IReadOnlyCollection<string> excluded, CancellationToken cancellation)
     {
-        var reports = await Task.WhenAll(parts.Where(part => !excluded.Contains(part.Name)).Select(part => part.LatestAsync())).WaitAsync(cancellation);
-        return new HealthReport(reports.SelectMany(report => report.Entries).ToDictionary(), reports.Aggregate(TimeSpan.Zero, (sum, report) => sum + report.TotalDuration));
+        var reports = await Task.WhenAll(parts.Where(part => !excluded.Contains(part.Name)).Select(part => part.LatestAsync()))
+            .WaitAsync(cancellation);
+        return new HealthReport(reports.SelectMany(report => report.Entries).ToDictionary(),
+            reports.Aggregate(TimeSpan.Zero, (sum, report) => sum + report.TotalDuration));
     }
 
     private sealed class SharedCheck(HealthCheckRegistration check, HealthCheckService checks, TimeProvider time)

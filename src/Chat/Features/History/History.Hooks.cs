@@ -13,7 +13,8 @@ internal static class HistoryHooks
         while (true)
         {
             var after = all.Count == 0 ? 0 : all[^1].GetProperty("seq").GetInt64();
-            var page = await app.Http(caller).GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?after={after}&limit=200");
+            var page = await app.Http(caller)
+                .GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?after={after}&limit=200");
             all.AddRange(page.GetProperty("messages").EnumerateArray());
             if (!page.GetProperty("hasMore").GetBoolean())
                 return all;

@@ -33,7 +33,9 @@ public sealed class HistoryModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapGet("/chat/conversations/{id:guid}/messages", GetAsync).RequireAuthorization().WithTags("Messages")
-            .Describe("listMessages", "Returns a page of the history, ascending by sequence number.", "With `before`, the messages just before a number; with `after`, those just after it; with neither, the latest. `hasMore` refers to the requested direction.")
+            .Describe(
+                "listMessages", "Returns a page of the history, ascending by sequence number.",
+                "With `before`, the messages just before a number; with `after`, those just after it; with neither, the latest. `hasMore` refers to the requested direction.")
             .CostsByRows("limit")
             .Returns(StatusCodes.Status200OK, "A page of messages.", new MessagePage([Example.Hello], HasMore: false))
             .Fails(ChatError.Invalid("limit", $"1 to {MaxPage}."), ChatError.Forbidden);

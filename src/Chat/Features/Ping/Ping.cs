@@ -45,7 +45,8 @@ internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
         try
         {
             var now = time.GetUtcNow();
-            context.Reply(new Pong(received.Timestamp ?? JsonSerializer.SerializeToElement(now.ToUnixTimeMilliseconds(), FeatureJson.Wire.Int64), now));
+            context.Reply(new Pong(
+                received.Timestamp ?? JsonSerializer.SerializeToElement(now.ToUnixTimeMilliseconds(), FeatureJson.Wire.Int64), now));
             return default;
         }
         catch (JsonException)

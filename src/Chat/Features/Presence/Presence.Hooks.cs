@@ -49,7 +49,8 @@ internal static class PresenceHooks
     /// <summary>Returns the response of <c>GET /chat/presence</c>, by user.</summary>
     public static async Task<IReadOnlyDictionary<Guid, JsonElement>> Presence(this ChatApp app, TestUser caller, params TestUser[] asked)
     {
-        var answer = await app.Http(caller).GetFromJsonAsync<JsonElement>($"/chat/presence?userIds={string.Join(',', asked.Select(user => user.Id))}");
+        var answer = await app.Http(caller)
+            .GetFromJsonAsync<JsonElement>($"/chat/presence?userIds={string.Join(',', asked.Select(user => user.Id))}");
         return answer.GetProperty("users").EnumerateArray().ToDictionary(status => status.GetProperty("userId").GetGuid());
     }
 

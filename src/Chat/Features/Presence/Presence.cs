@@ -98,11 +98,13 @@ public sealed class PresenceModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/presence", GetAsync).RequireAuthorization().WithTags("People")
         .Describe("getPresence", "Returns the presence of users.", "Includes only users with whom the caller shares a conversation.")
-        .Returns(StatusCodes.Status200OK, "The presence of the caller's contacts among them.", new StatusBulk([new(Example.Bob, false, Example.At)]))
+        .Returns(StatusCodes.Status200OK, "The presence of the caller's contacts among them.",
+            new StatusBulk([new(Example.Bob, false, Example.At)]))
         .CostsByItems("userIds")
         .Fails(ChatError.Invalid("userIds", $"1 to {MaxAsked} ids."));
 
-    private static async Task<IResult> GetAsync([Description("1 to 200 user ids, comma-separated."), Required] string? userIds, HttpContext http, PresenceViews presence)
+    private static async Task<IResult> GetAsync(
+        [Description("1 to 200 user ids, comma-separated."), Required] string? userIds, HttpContext http, PresenceViews presence)
     {
         var asked = new HashSet<Guid>();
         foreach (var text in (userIds ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))

@@ -96,7 +96,8 @@ internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
         {
             // Redis had lost the lease, and may have lost those that other nodes hold for the user: the sweep decides after
             // they have been restored.
-            await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), Now() + SettlingTime.TotalMilliseconds, When.NotExists);
+            await redis.Database.SortedSetAddAsync(
+                redis.Keys.Leases, userId.ToString(), Now() + SettlingTime.TotalMilliseconds, When.NotExists);
             return Transition.None;
         }
 
@@ -140,7 +141,8 @@ internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
         {
             expired = await redis.Database.SortedSetRangeByScoreWithScoresAsync(redis.Keys.Leases, stop: now, take: MaxSweptAtOnce);
             var claims = await Task.WhenAll(expired.Select(async entry => (entry, IsOffline: await ClaimAsync(entry.Element, now))));
-            offline.AddRange(claims.Where(claim => claim.IsOffline).Select(claim => (Guid.Parse((string)claim.entry.Element!), claim.entry.Score)));
+            offline.AddRange(
+                claims.Where(claim => claim.IsOffline).Select(claim => (Guid.Parse((string)claim.entry.Element!), claim.entry.Score)));
         }
         while (expired.Length == MaxSweptAtOnce);
         return offline;
@@ -150,7 +152,8 @@ internal sealed class PresenceLeases(RedisConnection redis, TimeProvider time)
     public async Task<IReadOnlySet<Guid>> OnlineAsync(IReadOnlyCollection<Guid> users)
     {
         var now = Now();
-        var counts = users.Select(user => (user, Leases: redis.Database.SortedSetLengthAsync(redis.Keys.Online(user), now, double.PositiveInfinity))).ToArray();
+        var counts = users.Select(
+            user => (user, Leases: redis.Database.SortedSetLengthAsync(redis.Keys.Online(user), now, double.PositiveInfinity))).ToArray();
         await Task.WhenAll(counts.Select(count => count.Leases));
         return counts.Where(count => count.Leases.Result > 0).Select(count => count.user).ToHashSet();
     }

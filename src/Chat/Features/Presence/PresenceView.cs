@@ -70,7 +70,8 @@ internal sealed class PresenceView(Guid userId)
     {
         lock (gate)
         {
-            var frames = sent.Values.Where(last => last.Read >= read).Select(last => last.Status).Chunk(StatusBulk.MaxPerFrame).DefaultIfEmpty([]).ToArray();
+            var frames = sent.Values.Where(last => last.Read >= read).Select(last => last.Status).Chunk(StatusBulk.MaxPerFrame)
+                .DefaultIfEmpty([]).ToArray();
             foreach (var frame in frames)
                 connection.Send(new StatusBulk(frame, frame == frames[^1] ? null : true));
             listening.Add(connection);

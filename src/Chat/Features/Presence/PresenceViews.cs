@@ -13,8 +13,10 @@ namespace Chat.Features;
 /// correct, and none is sent twice.
 /// </summary>
 internal sealed partial class PresenceViews(
-    PresenceLeases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time, ILogger<PresenceViews> log)
-    : SupervisedBackgroundService(time, log), IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>, INodeHandler<PresenceAnnounced>
+    PresenceLeases leases, Contacts contacts, RedisConnection redis, RedisBackplane backplane, TimeProvider time,
+    ILogger<PresenceViews> log)
+    : SupervisedBackgroundService(time, log),
+        IConnectionObserver, IBlockObserver, INodeHandler<PresenceChanged>, INodeHandler<PresenceAnnounced>
 {
     private const int MaxBatch = 1024;
 
@@ -26,7 +28,8 @@ internal sealed partial class PresenceViews(
     private readonly Followers followers = new();
     private readonly HashSet<PresenceView> loading = [];
     private readonly Lock gate = new();
-    private readonly Channel<(Guid To, Guid About)> hints = Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<(Guid To, Guid About)> hints =
+        Channel.CreateUnbounded<(Guid, Guid)>(new UnboundedChannelOptions { SingleReader = true });
     private List<(Guid To, Guid About)> pending = [];
     private long reads;
     private int reconnectsSeen;
@@ -128,7 +131,8 @@ internal sealed partial class PresenceViews(
         var (online, isKnown) = await OnlineAsync(all);
         // Leases cannot be renewed during an outage and mean nothing: fall back to the last status sent.
         var fallback = isKnown ? null : views.GetValueOrDefault(userId);
-        return [.. all.Select(contact => PresenceView.Status(contact, online.Contains(contact.UserId) || (!contact.IsBlocked && fallback?.StatusOf(contact.UserId) == true)))];
+        return [.. all.Select(contact => PresenceView.Status(
+            contact, online.Contains(contact.UserId) || (!contact.IsBlocked && fallback?.StatusOf(contact.UserId) == true)))];
     }
 
     void INodeHandler<PresenceChanged>.Handle(Guid userId, PresenceChanged received) => EnqueueHint(userId, received.UserId);
@@ -216,7 +220,8 @@ internal sealed partial class PresenceViews(
             return;
         }
 
-        var online = await leases.OnlineAsync([.. visible.Select(contact => contact.UserId).Distinct()]).WaitAsync(RedisConnection.Timeout, Time);
+        var people = visible.Select(contact => contact.UserId).Distinct().ToArray();
+        var online = await leases.OnlineAsync(people).WaitAsync(RedisConnection.Timeout, Time);
         foreach (var contact in visible)
             Take(contact, online.Contains(contact.UserId), read);
     }
@@ -282,7 +287,8 @@ internal sealed partial class PresenceViews(
         try
         {
             var isKnown = !leases.IsSettling;
-            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsBlocked).Select(contact => contact.UserId)]).WaitAsync(RedisConnection.Timeout, Time);
+            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsBlocked).Select(contact => contact.UserId)])
+                .WaitAsync(RedisConnection.Timeout, Time);
             return (online, isKnown);
         }
         catch (Exception failure) when (IsTransientOutage(failure))

@@ -14,13 +14,15 @@ namespace Chat.Features;
 /// batch: a thousand reconnecting users cost a few. What Redis or PostgreSQL could not accept is retried until they do.
 /// </summary>
 internal sealed partial class PresenceWorker(
-    PresenceLeases leases, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time, ILogger<PresenceWorker> log)
+    PresenceLeases leases, PresenceViews views, RedisConnection redis, IDocumentStore store, ServerMetrics metrics, TimeProvider time,
+    ILogger<PresenceWorker> log)
     : SupervisedBackgroundService(time, log), IConnectionObserver
 {
     private const int MaxBatch = 256;
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private readonly Channel<Arrival> queue = Channel.CreateUnbounded<Arrival>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly Channel<Announcement> announcements = Channel.CreateUnbounded<Announcement>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<Announcement> announcements =
+        Channel.CreateUnbounded<Announcement>(new UnboundedChannelOptions { SingleReader = true });
 
     // The leases that this node holds and renews. A connection is added only after its lease was acquired: renewing it
     // earlier would hide its user's online transition.
@@ -42,7 +44,8 @@ internal sealed partial class PresenceWorker(
     }
 
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops =>
-        [("presence connection queue", ArrivalsAsync), ("presence lease renewal", RenewalsAsync), ("presence announcements", AnnouncementsAsync)];
+        [("presence connection queue", ArrivalsAsync), ("presence lease renewal", RenewalsAsync),
+            ("presence announcements", AnnouncementsAsync)];
 
     /// <summary>Releases all leases, so that users who do not reconnect to another node are offline at once.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -86,7 +89,8 @@ internal sealed partial class PresenceWorker(
                     if (!leases.IsSettling)
                     {
     foreach (var (userId, expiry) in await leases.SweepAsync())
-                            announcements.Writer.TryWrite(new Announcement(userId, Transition.WentOffline, PresenceLeases.RenewedAt(expiry)));
+                            announcements.Writer.TryWrite(
+                                new Announcement(userId, Transition.WentOffline, PresenceLeases.RenewedAt(expiry)));
                     }
 
     if (redis.ReconnectCount > reconnectsSeen)
@@ -124,7 +128,8 @@ internal sealed partial class PresenceWorker(
             return;
         await using var session = store.QuerySession();
         var declaredOffline = (await session.LoadManyAsync<LastSeen>(lost.ToArray())).ToDictionary(seen => seen.Id, seen => seen.ToldAt);
-        var back = renewed.Where(holding => lost.Contains(holding.UserId) && declaredOffline.TryGetValue(holding.UserId, out var at) && at >= holding.Since);
+        var back = renewed.Where(
+            holding => lost.Contains(holding.UserId) && declaredOffline.TryGetValue(holding.UserId, out var at) && at >= holding.Since);
         foreach (var userId in back.Select(holding => holding.UserId).Distinct())
             announcements.Writer.TryWrite(new Announcement(userId, Transition.CameOnline, Time.GetWireNow()));
     }
@@ -132,7 +137,8 @@ internal sealed partial class PresenceWorker(
     private async Task HandleAsync()
     {
         // Coalesce: a connection that opened and closed within one batch is a no-op.
-        var effective = pending.GroupBy(arrival => arrival.ConnectionId).Where(group => group.Count() == 1).SelectMany(group => group).ToArray();
+        var effective =
+            pending.GroupBy(arrival => arrival.ConnectionId).Where(group => group.Count() == 1).SelectMany(group => group).ToArray();
         Task<Transition>[] changes;
         var now = leases.RedisTime;
         lock (gate)

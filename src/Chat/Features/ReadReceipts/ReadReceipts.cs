@@ -63,7 +63,8 @@ public sealed record MarkDelivered(Guid? ConversationId, long? UpTo) : IEvent<Ma
 /// <param name="Unread">The number of messages left unread in the conversation.</param>
 /// <param name="TotalUnread">The number of messages left unread in all conversations.</param>
 [SchemaName("MessagesRead")]
-public sealed record ReadAck(Guid ConversationId, int MarkedCount, long UpTo, DateTimeOffset ReadAt, long Unread, long TotalUnread) : IEvent<ReadAck>
+public sealed record ReadAck(Guid ConversationId, int MarkedCount, long UpTo, DateTimeOffset ReadAt, long Unread, long TotalUnread)
+    : IEvent<ReadAck>
 {
     /// <inheritdoc/>
     public static string Name => "message.read_ack";
@@ -79,7 +80,8 @@ public sealed record ReadAck(Guid ConversationId, int MarkedCount, long UpTo, Da
 /// <param name="UpTo">The reader's cursor.</param>
 /// <param name="ReadBy">The reader.</param>
 /// <param name="ReadAt">When they were read.</param>
-public sealed record ReadUpdate(Guid ConversationId, IReadOnlyList<Guid> MessageIds, long UpTo, Guid ReadBy, DateTimeOffset ReadAt) : IEvent<ReadUpdate>
+public sealed record ReadUpdate(Guid ConversationId, IReadOnlyList<Guid> MessageIds, long UpTo, Guid ReadBy, DateTimeOffset ReadAt)
+    : IEvent<ReadUpdate>
 {
     /// <inheritdoc/>
     public static string Name => "message.read_update";
@@ -142,7 +144,8 @@ internal sealed class ReadReceiptsHandler(
     /// <param name="reader">The reader.</param>
     /// <param name="from">The requesting connection, if any.</param>
     /// <param name="reply">Sends it the reply, whose counts are ordered with those of its other events.</param>
-    public async Task<(ReadAck? Read, ChatError? Error)> ReadAsync(MarkRead read, Guid reader, Connection? from, Action<ReadAck>? reply = null)
+    public async Task<(ReadAck? Read, ChatError? Error)> ReadAsync(
+        MarkRead read, Guid reader, Connection? from, Action<ReadAck>? reply = null)
     {
         var (conversation, error) = await FindAsync(read.ConversationId, reader);
         if (conversation is null)
@@ -199,7 +202,8 @@ internal sealed class ReadReceiptsHandler(
             await session.SaveChangesAsync();
         }
 
-        return (new Move(before, after, (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet()), null);
+        return (new Move(before, after,
+            (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet()), null);
     }
 
     /// <summary>
@@ -212,7 +216,8 @@ internal sealed class ReadReceiptsHandler(
             return (0, []);
         await using var session = store.QuerySession();
         var marked = session.Query<Message>()
-            .Where(message => message.ConversationId == conversationId && message.Seq > after && message.Seq <= upTo && message.SenderId != reader);
+            .Where(message =>
+                message.ConversationId == conversationId && message.Seq > after && message.Seq <= upTo && message.SenderId != reader);
         var latest = await marked.OrderByDescending(message => message.Seq).Take(MaxMessageIds).Select(message => message.Id).ToListAsync();
         return (latest.Count < MaxMessageIds ? latest.Count : await marked.CountAsync(), [.. latest.Reverse()]);
     }
@@ -230,12 +235,15 @@ public sealed class ReadReceiptsModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapPost("/chat/conversations/{id:guid}/read", ReadAsync).RequireAuthorization().WithTags("Messages")
-            .Describe("readMessages", "Marks messages as read.", "The same as `message.read`. `upTo` is a sequence number of the conversation; if omitted, everything is read. The cursor never decreases.")
+            .Describe(
+                "readMessages", "Marks messages as read.",
+                "The same as `message.read`. `upTo` is a sequence number of the conversation; if omitted, everything is read. The cursor never decreases.")
             .Accepts(new MarkRead(null, 17))
             .Returns(StatusCodes.Status200OK, "The cursor is committed.", new ReadAck(Example.Conversation, 3, 17, Example.At, 0, 4))
             .Fails(ChatError.Invalid("upTo", "This sequence number does not exist in the conversation."), ChatError.Forbidden);
 
-    private static async Task<IResult> ReadAsync([Description("The conversation.")] Guid id, Body<MarkRead> body, HttpContext http, ReadReceiptsHandler handler)
+    private static async Task<IResult> ReadAsync(
+        [Description("The conversation.")] Guid id, Body<MarkRead> body, HttpContext http, ReadReceiptsHandler handler)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();

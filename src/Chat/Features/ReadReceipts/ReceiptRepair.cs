@@ -12,7 +12,8 @@ namespace Chat.Features;
 /// node has sent. Only what is behind in two consecutive checks is sent, so that receipts in flight are left alone; a receipt is
 /// thus at most ten seconds late.
 /// </summary>
-internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, TableNames tables, ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
+internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, TableNames tables,
+    ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
     : SupervisedBackgroundService(time, log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(4);
@@ -29,14 +30,16 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
             {
                 foreach (var (userId, conversationId, sent, cursor) in await MovedAsync(feeds))
                 {
-    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier) && IsPast(earlier, sent) && delivery.FeedOf(userId) is { } feed)
+    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier)
+        && IsPast(earlier, sent) && delivery.FeedOf(userId) is { } feed)
                         await NotifyAsync(feed, conversationId, sent, cursor);
                 }
             }
         }
     }
 
-    private static bool IsPast(MemberCursor cursor, MemberCursor other) => cursor.ReadUpTo > other.ReadUpTo || cursor.DeliveredUpTo > other.DeliveredUpTo;
+    private static bool IsPast(MemberCursor cursor, MemberCursor other) =>
+        cursor.ReadUpTo > other.ReadUpTo || cursor.DeliveredUpTo > other.DeliveredUpTo;
 
     private async Task NotifyAsync(UserFeed feed, Guid conversationId, MemberCursor sent, MemberCursor cursor)
     {
@@ -58,9 +61,11 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
 
     // Blocks are read in the same snapshot as the cursors: see ReadReceiptsHandler. Cursors that advance while a block exists
     // are sent when it is removed.
-    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Sent, MemberCursor Cursor)>> MovedAsync(UserFeed[] feeds)
+    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Sent, MemberCursor Cursor)>> MovedAsync(
+        UserFeed[] feeds)
     {
-        var sent = feeds.SelectMany(feed => feed.Receipts.All(), (feed, entry) => (feed.UserId, entry.ConversationId, entry.Cursor)).ToArray();
+        var sent =
+            feeds.SelectMany(feed => feed.Receipts.All(), (feed, entry) => (feed.UserId, entry.ConversationId, entry.Cursor)).ToArray();
         await using var command = check.Ask($"""
             select m.user_id, m.conversation_id, o.user_id, coalesce(k.read_up_to, 0), coalesce(k.delivered_up_to, 0), o.read_up_to, {MemberCursor.DeliveredIn("o")}
             from {tables.Member} m
@@ -83,7 +88,8 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         while (await reader.ReadAsync())
         {
             var other = reader.GetGuid(2);
-            moved.Add((reader.GetGuid(0), reader.GetGuid(1), new(other, reader.GetInt64(3), reader.GetInt64(4)), new(other, reader.GetInt64(5), reader.GetInt64(6))));
+            moved.Add((reader.GetGuid(0), reader.GetGuid(1), new(other, reader.GetInt64(3), reader.GetInt64(4)),
+                new(other, reader.GetInt64(5), reader.GetInt64(6))));
         }
 
         return moved;

@@ -27,7 +27,8 @@ public sealed class RevocationSlice : ISlice
         slice.AddHostedService<Revocations>()
             .HandleNodeEvent<UserRevoked, Revocations>()
             .MapModule<RevocationModule>()
-            .ConfigureMarten(options => options.Schema.For<Revocation>().Duplicate(revocation => revocation.At).Duplicate(revocation => revocation.Number));
+            .ConfigureMarten(options =>
+                options.Schema.For<Revocation>().Duplicate(revocation => revocation.At).Duplicate(revocation => revocation.Number));
         slice.Services.AddSingleton<ITokenRevocations>(provider => provider.GetRequiredService<Revocations>());
     }
 }
@@ -68,11 +69,14 @@ public sealed class RevocationModule : ICarterModule
     public void AddRoutes(IEndpointRouteBuilder app)
     {
         app.MapDelete("/chat/sessions", SignOutEverywhereAsync).RequireAuthorization().WithTags("People")
-            .Describe("signOutEverywhere", "Signs the caller out on all devices.", "Revokes all tokens of the caller issued until now, including the one used here. Their connections are closed with 4501 within 5 seconds.")
+            .Describe(
+                "signOutEverywhere", "Signs the caller out on all devices.",
+                "Revokes all tokens of the caller issued until now, including the one used here. Their connections are closed with 4501 within 5 seconds.")
             .Returns(StatusCodes.Status204NoContent, "The tokens are revoked.")
             .Fails();
         app.MapPost("/admin/users/{id:guid}/revoke", RevokeAsync).RequireAdministrator().WithTags("Administration")
-            .Describe("revokeUser", "Revokes all tokens of a user issued until now.", "Their connections are closed with 4501 within 5 seconds. Requires a token whose `scope` includes `chat.admin`.")
+            .Describe("revokeUser", "Revokes all tokens of a user issued until now.",
+                "Their connections are closed with 4501 within 5 seconds. Requires a token whose `scope` includes `chat.admin`.")
             .Returns(StatusCodes.Status204NoContent, "The tokens are revoked.")
             .Fails();
     }
@@ -85,7 +89,8 @@ public sealed class RevocationModule : ICarterModule
         return TypedResults.NoContent();
     }
 
-    private static async Task<IResult> RevokeAsync([Description("The user.")] Guid id, HttpContext http, Revocations revocations, AuditLog audit)
+    private static async Task<IResult> RevokeAsync(
+        [Description("The user.")] Guid id, HttpContext http, Revocations revocations, AuditLog audit)
     {
         await revocations.RevokeAsync(id);
         audit.TokensRevoked(http.User.UserId(), id);

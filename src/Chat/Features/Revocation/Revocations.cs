@@ -13,7 +13,8 @@ namespace Chat.Features;
 /// Keeps all revocations in memory, because every token is checked against them. They are loaded from the database at startup,
 /// received over the backplane, and polled from the database every two seconds to recover what the backplane has lost.
 /// </summary>
-internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub hub, RedisBackplane backplane, IssuerClock issuer, TimeProvider time, ILogger<Revocations> log)
+internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub hub, RedisBackplane backplane, IssuerClock issuer,
+    TimeProvider time, ILogger<Revocations> log)
     : SupervisedBackgroundService(time, log), ITokenRevocations, INodeHandler<UserRevoked>
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
@@ -22,11 +23,13 @@ internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub h
     protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("revocation check", CheckAsync)];
 
     /// <inheritdoc/>
-    public bool IsRevoked(Guid userId, DateTimeOffset issuedAt) => revoked.TryGetValue(userId, out var revocation) && revocation.Voids(issuedAt);
+    public bool IsRevoked(Guid userId, DateTimeOffset issuedAt) =>
+        revoked.TryGetValue(userId, out var revocation) && revocation.Voids(issuedAt);
 
     /// <inheritdoc/>
     public bool IsRevoked(TokenReadResult accepted) =>
-        revoked.TryGetValue(accepted.Identity!.Id, out var revocation) && (accepted.ShownAt <= revocation.At || revocation.Voids(accepted.IssuedAt));
+        revoked.TryGetValue(accepted.Identity!.Id, out var revocation)
+            && (accepted.ShownAt <= revocation.At || revocation.Voids(accepted.IssuedAt));
 
     /// <summary>Revokes a user's tokens on every node.</summary>
     public async Task RevokeAsync(Guid userId)
@@ -84,7 +87,8 @@ internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub h
             (_, known) =>
             {
                 isNews = revocation.Number > known.Number || revocation.At > known.At;
-                return isNews ? revocation with { At = Later(revocation.At, known.At), Until = Later(revocation.Until ?? revocation.At, known.Until ?? known.At) } : known;
+                return isNews ? revocation with { At = Later(revocation.At, known.At),
+                    Until = Later(revocation.Until ?? revocation.At, known.Until ?? known.At) } : known;
             });
         if (!isNews)
             return;

@@ -53,7 +53,8 @@ public sealed record SendMessage(
     public static JsonTypeInfo<SendMessage> Json => FeatureJson.Wire.SendMessage;
 
     /// <summary>Returns a copy in canonical form: trimmed content, and null for an empty tempId.</summary>
-    public SendMessage Normalized() => this with { TempId = TempId is "" ? null : TempId, Content = Content is null ? null : Storage.Content.Trim(Content) };
+    public SendMessage Normalized() =>
+        this with { TempId = TempId is "" ? null : TempId, Content = Content is null ? null : Storage.Content.Trim(Content) };
 
     /// <summary>Returns the first invalid field; null if all are valid. Does not need the database.</summary>
     public ChatError? Validate(Limits limits)
@@ -69,12 +70,14 @@ public sealed record SendMessage(
         if (Attachments is not null)
             return ChatError.Invalid("attachments", "Reserved.");
         return Content is null || !WireText.IsClean(Content) || !Storage.Content.IsVisible(Content) || IsTooLong(limits)
-            ? ChatError.Invalid("content", $"1 to {limits.MaxContentLength} characters after trimming, one of them visible, without U+0000.")
+            ? ChatError.Invalid(
+                "content", $"1 to {limits.MaxContentLength} characters after trimming, one of them visible, without U+0000.")
             : null;
     }
 
     /// <summary>Returns whether the content exceeds its maximum length.</summary>
-    public bool IsTooLong(Limits limits) => Content is not null && Content.Length > limits.MaxContentLength && WireText.Length(Content) > limits.MaxContentLength;
+    public bool IsTooLong(Limits limits) =>
+        Content is not null && Content.Length > limits.MaxContentLength && WireText.Length(Content) > limits.MaxContentLength;
 
     /// <summary>Creates the draft of a valid message by a member.</summary>
     public MessageDraft Draft(Guid sender, Conversation conversation) => new(
@@ -101,7 +104,8 @@ public sealed record MessageSent(string TempId, Message Message) : IEvent<Messag
 
 /// <summary>Validates, commits, publishes and replies, in this order.</summary>
 internal sealed class SendMessageHandler(
-    Conversations conversations, ConversationLog log, Delivery delivery, SendRateLimiter rates, ServerMetrics metrics, Limits limits, TimeProvider time) : IHandler<SendMessage>
+    Conversations conversations, ConversationLog log, Delivery delivery, SendRateLimiter rates, ServerMetrics metrics, Limits limits,
+    TimeProvider time) : IHandler<SendMessage>
 {
     /// <summary>For a primary key lookup, usually answered from memory. Bounds the send to 5 s together with the log's deadline.</summary>
     private static readonly TimeSpan LookupTimeout = TimeSpan.FromSeconds(1);
@@ -127,7 +131,8 @@ internal sealed class SendMessageHandler(
     /// <param name="sent">The request.</param>
     /// <param name="sender">The sender.</param>
     /// <param name="expect">Creates the reply that is sent at the message's position in the order, if any.</param>
-    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(SendMessage sent, Guid sender, Func<MessageDraft, PendingReply?> expect)
+    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(
+        SendMessage sent, Guid sender, Func<MessageDraft, PendingReply?> expect)
     {
         var send = sent.Normalized();
         if (rates.Take(sender) is var retryAfter && retryAfter > TimeSpan.Zero)
@@ -173,13 +178,17 @@ public sealed class SendMessageModule : ICarterModule
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) =>
         app.MapPost("/chat/conversations/{id:guid}/messages", SendAsync).RequireAuthorization().WithTags("Messages")
-            .Describe("sendMessage", "Sends a message to a conversation.", "The same rules, pushes and errors as `message.send`. The response is sent after the database has committed; with a `tempId` the request may be retried without limit.")
+            .Describe(
+                "sendMessage", "Sends a message to a conversation.",
+                "The same rules, pushes and errors as `message.send`. The response is sent after the database has committed; with a `tempId` the request may be retried without limit.")
             .Accepts(new SendMessage(null, "hello", "t1", null, null, null))
             .Returns(StatusCodes.Status200OK, "A retry: the message stored by the first request.", Example.Hello)
             .Returns(StatusCodes.Status201Created, "The message was stored.", Example.Hello)
-            .Fails(ChatError.Invalid("content", "1 to 4000 characters after trimming, one of them visible, without U+0000."), ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
+            .Fails(ChatError.Invalid("content", "1 to 4000 characters after trimming, one of them visible, without U+0000."),
+                ChatError.Blocked, ChatError.Forbidden, ChatError.RateLimited(TimeSpan.FromMilliseconds(1)));
 
-    private static async Task<IResult> SendAsync([Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
+    private static async Task<IResult> SendAsync(
+        [Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {
         if (body.Error is not null)
             return body.Error.ToProblem();

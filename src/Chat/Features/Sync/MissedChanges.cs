@@ -71,5 +71,6 @@ internal sealed class MissedChanges(NpgsqlDataSource database, TableNames tables
 
     /// <summary>Loads the changes after each sequence number: as many as a reply may hold, and one more.</summary>
     public async Task<ILookup<Guid, Message>> LoadAsync(IReadOnlyList<Missed> part) =>
-        (await changes.ReadAfterAsync([.. part.Select(missed => (missed.Id, missed.After))], SyncAnswer.MaxMessages + 1, SyncAnswer.MaxBytes)).ToLookup(message => message.ConversationId);
+        (await changes.ReadAfterAsync([.. part.Select(missed => (missed.Id, missed.After))], SyncAnswer.MaxMessages + 1,
+            SyncAnswer.MaxBytes)).ToLookup(message => message.ConversationId);
 }

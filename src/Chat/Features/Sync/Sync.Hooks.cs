@@ -5,7 +5,8 @@ namespace Chat.Features;
 internal static class SyncHooks
 {
     /// <summary>Runs one sync. Returns its frames in order, up to sync.done or an error.</summary>
-    public static async Task<IReadOnlyList<Received>> Sync(this SocketClient client, object conversations, Guid? after = null, Guid? until = null)
+    public static async Task<IReadOnlyList<Received>> Sync(
+        this SocketClient client, object conversations, Guid? after = null, Guid? until = null)
     {
         var id = Guid.NewGuid().ToString();
         await client.Send("sync", after is null && until is null ? new { conversations } : Bounded(conversations, after, until), id);

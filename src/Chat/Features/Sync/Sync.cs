@@ -39,7 +39,8 @@ public sealed record Synchronize(Dictionary<Guid, long>? Conversations, Guid? Af
 /// <param name="Messages">The changes after the client's number, ascending by <c>changedSeq</c>; at most 200, and at most 256 KiB
 /// in the frame.</param>
 /// <param name="HasMore">Whether to sync again from the last <c>changedSeq</c> received.</param>
-public sealed record SyncConversation(ConversationView Conversation, IReadOnlyList<Message> Messages, bool HasMore) : IEvent<SyncConversation>
+public sealed record SyncConversation(ConversationView Conversation, IReadOnlyList<Message> Messages, bool HasMore)
+    : IEvent<SyncConversation>
 {
     /// <inheritdoc/>
     public static string Name => "sync.conversation";
@@ -64,7 +65,8 @@ public sealed record SyncDone(int Conversations) : IEvent<SyncDone>
 /// and one at a time for each user: a sync costs a connection the memory of one part, and a node that of one part per user,
 /// however many of their devices sync.
 /// </summary>
-internal sealed class SyncHandler(MissedChanges missed, ConversationViews views, Delivery delivery, WorkLimiter work) : IHandler<Synchronize>
+internal sealed class SyncHandler(MissedChanges missed, ConversationViews views, Delivery delivery, WorkLimiter work)
+    : IHandler<Synchronize>
 {
     public async ValueTask<ChatError?> HandleAsync(Synchronize received, EventContext context)
     {
@@ -103,7 +105,8 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
         {
             var answer = SyncAnswer.Of(view, messages[view.Id], part.First(conversation => conversation.Id == view.Id).Seq, context.UserId);
             delivery.FeedOf(context.UserId)?.ClaimForSync(
-                context.Connection, view.Id, answer.Messages, answer.HasMore, (rest, more) => context.Connection.Send(answer.Frame(rest.Count, more, context.Id)));
+                context.Connection, view.Id, answer.Messages, answer.HasMore,
+                (rest, more) => context.Connection.Send(answer.Frame(rest.Count, more, context.Id)));
         }
     }
 }

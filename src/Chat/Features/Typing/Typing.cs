@@ -57,9 +57,11 @@ public sealed record TypingUpdate(Guid ConversationId, Guid UserId, bool Typing)
 /// <summary>Handles both events.</summary>
 internal sealed class TypingHandler(Conversations conversations, TypingTracker tracker) : IHandler<StartTyping>, IHandler<StopTyping>
 {
-    public ValueTask<ChatError?> HandleAsync(StartTyping received, EventContext context) => SetAsync(received.ConversationId, context, isTyping: true);
+    public ValueTask<ChatError?> HandleAsync(StartTyping received, EventContext context) =>
+        SetAsync(received.ConversationId, context, isTyping: true);
 
-    public ValueTask<ChatError?> HandleAsync(StopTyping received, EventContext context) => SetAsync(received.ConversationId, context, isTyping: false);
+    public ValueTask<ChatError?> HandleAsync(StopTyping received, EventContext context) =>
+        SetAsync(received.ConversationId, context, isTyping: false);
 
     private async ValueTask<ChatError?> SetAsync(Guid? conversationId, EventContext context, bool isTyping)
     {

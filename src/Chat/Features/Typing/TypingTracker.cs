@@ -6,7 +6,8 @@ using Chat.Socket;
 namespace Chat.Features;
 
 /// <summary>Tracks who is typing on this node's connections, and what was last sent about it.</summary>
-internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane, TimeProvider time, ILogger<TypingTracker> log) : SupervisedBackgroundService(time, log), IConnectionObserver
+internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane, TimeProvider time, ILogger<TypingTracker> log)
+    : SupervisedBackgroundService(time, log), IConnectionObserver
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(6);
@@ -87,7 +88,8 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
 
         var blocked = await blocks.BlockedWithAsync(key.UserId);
         var frame = Update(key, isTyping);
-        foreach (var other in isTyping ? state.ShowTo(state.Conversation.Members.Where(member => member != key.UserId && !blocked.Contains(member))) : state.HideFromAll())
+        foreach (var other in isTyping ? state.ShowTo(
+            state.Conversation.Members.Where(member => member != key.UserId && !blocked.Contains(member))) : state.HideFromAll())
             backplane.Send(other, frame);
     }
 

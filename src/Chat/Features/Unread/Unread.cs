@@ -36,7 +36,8 @@ public sealed record UnreadConversation(Guid ConversationId, long Unread);
 /// <param name="ReadUpTo">The member's read cursor.</param>
 /// <param name="Unread">The number of unread messages up to <paramref name="Seq"/>.</param>
 /// <param name="Others">The cursors of the other members.</param>
-internal readonly record struct MemberPosition(Guid ConversationId, long Seq, long ReadUpTo, long Unread, IReadOnlyList<MemberCursor> Others);
+internal readonly record struct MemberPosition(
+    Guid ConversationId, long Seq, long ReadUpTo, long Unread, IReadOnlyList<MemberCursor> Others);
 
 /// <summary>The cursors of a member.</summary>
 /// <param name="UserId">The member.</param>
@@ -93,9 +94,11 @@ internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
-            var (users, reads, delivered) = (reader.GetFieldValue<Guid[]>(4), reader.GetFieldValue<long[]>(5), reader.GetFieldValue<long[]>(6));
+            var (users, reads, delivered) =
+                (reader.GetFieldValue<Guid[]>(4), reader.GetFieldValue<long[]>(5), reader.GetFieldValue<long[]>(6));
             rows.Add(new MemberPosition(
-                reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), [.. users.Select((user, i) => new MemberCursor(user, reads[i], delivered[i]))]));
+                reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3),
+                [.. users.Select((user, i) => new MemberCursor(user, reads[i], delivered[i]))]));
         }
 
         return rows;
@@ -106,8 +109,10 @@ internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
 public sealed class UnreadModule : ICarterModule
 {
     /// <inheritdoc/>
-    public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/chat/unread", GetAsync).RequireAuthorization().WithTags("Conversations")
-        .Describe("getUnread", "Returns the unread counts.", "Counts messages by others past the caller's read cursors. Absolute numbers, from the database.")
+    public void AddRoutes(IEndpointRouteBuilder app) =>
+        app.MapGet("/chat/unread", GetAsync).RequireAuthorization().WithTags("Conversations")
+        .Describe("getUnread", "Returns the unread counts.",
+            "Counts messages by others past the caller's read cursors. Absolute numbers, from the database.")
         .Returns(StatusCodes.Status200OK, "The conversations with unread messages.", new UnreadSummary(3, [new(Example.Conversation, 3)]))
         .Fails();
 

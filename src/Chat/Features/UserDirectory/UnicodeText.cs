@@ -49,7 +49,8 @@ internal static class UnicodeText
 
     private static string Text(IEnumerable<int> scalars) => string.Concat(scalars.Select(char.ConvertFromUtf32));
 
-    private static IEnumerable<int> Fold(IEnumerable<int> scalars) => scalars.SelectMany(scalar => Folds.GetValueOrDefault(scalar) ?? [scalar]);
+    private static IEnumerable<int> Fold(IEnumerable<int> scalars) =>
+        scalars.SelectMany(scalar => Folds.GetValueOrDefault(scalar) ?? [scalar]);
 
     private static List<int> Decompose(IEnumerable<int> scalars)
     {
@@ -111,7 +112,8 @@ internal static class UnicodeText
         var index = scalar - Syllables;
         if (index is < 0 or >= SyllableCount)
             return [scalar];
-        var (lead, vowel, tail) = (Leads + (index / (VowelCount * TailCount)), Vowels + (index % (VowelCount * TailCount) / TailCount), Tails + (index % TailCount));
+        var (lead, vowel, tail) = (Leads + (index / (VowelCount * TailCount)), Vowels + (index % (VowelCount * TailCount) / TailCount),
+            Tails + (index % TailCount));
         return tail == Tails ? [lead, vowel] : [lead, vowel, tail];
     }
 

@@ -16,7 +16,8 @@ internal static class UserDirectoryHooks
             Issuer = ChatApp.Issuer,
             Audience = ChatApp.Audience,
             Claims = claims.Append(("sub", user.ToString())).ToDictionary(claim => claim.Item1, claim => (object)claim.Item2),
-            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(ChatApp.Key)), SecurityAlgorithms.HmacSha256),
+            SigningCredentials =
+                new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(ChatApp.Key)), SecurityAlgorithms.HmacSha256),
         });
         using var http = app.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", token);
@@ -24,7 +25,8 @@ internal static class UserDirectoryHooks
     }
 
     /// <summary>Requests to release or move a username, with this scope in the caller's token.</summary>
-    public static async Task<System.Net.HttpStatusCode> Administer(this ChatApp app, string action, object body, string scope = "chat.admin")
+    public static async Task<System.Net.HttpStatusCode> Administer(
+        this ChatApp app, string action, object body, string scope = "chat.admin")
     {
         using var http = app.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(ChatApp.NewUser(), scope: scope));
@@ -35,7 +37,8 @@ internal static class UserDirectoryHooks
     public static async Task<(string? Username, string? Name, string? Picture)> Seen(this ChatApp app, Guid user)
     {
         var observer = ChatApp.NewUser();
-        var member = (await app.Conversation(observer, await app.OpenDirect(observer, new TestUser(user, "")))).Member(new TestUser(user, ""));
+        var member =
+            (await app.Conversation(observer, await app.OpenDirect(observer, new TestUser(user, "")))).Member(new TestUser(user, ""));
         return (Field("username"), Field("name"), Field("picture"));
 
         string? Field(string name) => member.TryGetProperty(name, out var value) ? value.GetString() : null;

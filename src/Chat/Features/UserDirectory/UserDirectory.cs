@@ -60,7 +60,8 @@ public sealed record User
 
 /// <summary>Keeps the directory up to date from tokens, and resolves users.</summary>
 internal sealed partial class UserDirectory(
-    IDocumentStore store, NpgsqlDataSource database, TableNames tables, Usernames usernames, AuditLog audit, TimeProvider time, ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
+    IDocumentStore store, NpgsqlDataSource database, TableNames tables, Usernames usernames, AuditLog audit, TimeProvider time,
+    ILogger<UserDirectory> log) : IIdentityObserver, IDisposable
 {
     /// <summary>The error for an unknown user, named by id or by username.</summary>
     public static readonly ChatError NoSuchUser = ChatError.NotFound("User not found.");
@@ -109,7 +110,8 @@ internal sealed partial class UserDirectory(
             // A sign-in must not fail because of this; the next one stores the same.
             NotStored(identity.Id, failure.Message);
             // The write may still finish or fail: observe its exception, because nobody awaits it.
-            _ = storing.ContinueWith(late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            _ = storing.ContinueWith(
+                late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
     }
 
@@ -160,7 +162,8 @@ internal sealed partial class UserDirectory(
         {
             if (!await usernames.MoveAsync(session, userId, Username.Read(known?.Username), name))
                 return false;
-            session.Store((known ?? new User { Id = userId }) with { Username = name.Text, UsernameKey = name.Key, NamedAt = time.GetWireNow() });
+            session.Store(
+                (known ?? new User { Id = userId }) with { Username = name.Text, UsernameKey = name.Key, NamedAt = time.GetWireNow() });
             return true;
         });
         seen.Remove(userId);
@@ -204,7 +207,8 @@ internal sealed partial class UserDirectory(
         var claimed = Username.Read(identity.Username);
         // Without a lock first: in most cases nothing has changed.
         var stored = await LoadAsync(identity.Id);
-        if (stored?.ToldAt > identity.IssuedAt || (stored is not null && await IsStoredAsync(stored, Merge(identity, stored, claimed, claimed))))
+        if (stored?.ToldAt > identity.IssuedAt
+            || (stored is not null && await IsStoredAsync(stored, Merge(identity, stored, claimed, claimed))))
             return true;
 
         var isComplete = true;
@@ -214,7 +218,8 @@ internal sealed partial class UserDirectory(
             if (known?.ToldAt > identity.IssuedAt)
                 return [];
             var current = Username.Read(known?.Username);
-            var (name, lost) = claimed is null ? (current, []) : await usernames.ClaimAsync(session, identity.Id, current, claimed, identity.IssuedAt);
+            var (name, lost) = claimed is null
+                ? (current, []) : await usernames.ClaimAsync(session, identity.Id, current, claimed, identity.IssuedAt);
             isComplete = claimed is null || claimed.Key == name?.Key;
             var merged = Merge(identity, known, claimed, name);
             if (merged != known)

@@ -38,7 +38,8 @@ internal sealed record Username(string Text, string Key)
     /// <summary>Validates a name that a user may have.</summary>
     /// <returns>Null if it is invalid: see <see cref="KeyOf"/>; also if it mixes scripts in a way typical of spoofing.</returns>
     public static Username? Read(string? text) =>
-        Normalize(text) is { } name && Folded(name) is { } key && !MixesScripts(name) && !BeginsWithMark(name) ? new Username(name, key) : null;
+        Normalize(text) is { } name && Folded(name) is { } key && !MixesScripts(name) && !BeginsWithMark(name)
+            ? new Username(name, key) : null;
 
     /// <summary>Returns the lookup key of a name.</summary>
     /// <returns>Null if no user can have it: it is empty, too long or contains invisible characters.</returns>
@@ -52,7 +53,8 @@ internal sealed record Username(string Text, string Key)
             return null;
         var words = UnicodeText.Compose(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
         var name = string.Join(' ', words);
-        return name.Length is > 0 and <= MaxLength && !name.EnumerateRunes().Any(scalar => UnicodeText.IsRefused(scalar) || Content.IsBlank(scalar) && scalar.Value != ' ')
+        return name.Length is > 0 and <= MaxLength
+            && !name.EnumerateRunes().Any(scalar => UnicodeText.IsRefused(scalar) || Content.IsBlank(scalar) && scalar.Value != ' ')
             ? name
             : null;
     }
@@ -87,7 +89,8 @@ internal sealed record Username(string Text, string Key)
 
     // It would combine with the text before the name.
     private static bool BeginsWithMark(string name) =>
-        CharUnicodeInfo.GetUnicodeCategory(name, 0) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+        CharUnicodeInfo.GetUnicodeCategory(name, 0) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+            or UnicodeCategory.EnclosingMark;
 
     private static Guid FormOf(string kind, string form) => Storage.DeterministicId.Of($"username {kind}", Guid.Empty, Guid.Empty, form);
 }

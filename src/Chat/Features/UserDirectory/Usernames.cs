@@ -72,7 +72,8 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
         var old = current?.Forms ?? [];
         var locked = await LockAsync(session, [.. wanted.Forms, .. old, .. Username.Read(holder?.Username)?.Forms ?? []]);
         var forms = locked.ToDictionary(form => form.Id);
-        var rivals = await RivalsAsync(session, userId, wanted.Forms.Select(id => forms.GetValueOrDefault(id)).OfType<UsernameForm>(), holder);
+        var rivals =
+            await RivalsAsync(session, userId, wanted.Forms.Select(id => forms.GetValueOrDefault(id)).OfType<UsernameForm>(), holder);
         if (!rivals.TrueForAll(rival => mayBeTaken(rival)))
             return (false, []);
 
@@ -95,14 +96,16 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
         return (true, rivals.ConvertAll(rival => rival.UserId));
     }
 
-    private async Task<List<UsernameHolder>> RivalsAsync(IDocumentSession session, Guid userId, IEnumerable<UsernameForm> forms, User? holder)
+    private async Task<List<UsernameHolder>> RivalsAsync(
+        IDocumentSession session, Guid userId, IEnumerable<UsernameForm> forms, User? holder)
     {
         var now = time.GetUtcNow();
         var others = forms.Where(form => form.UserId != userId && !(form.FreedAt + QuarantinePeriod <= now))
             .DistinctBy(form => (form.UserId, form.Key)).ToArray();
         var users = (await session.LoadManyAsync<User>(others.Select(form => form.UserId))).ToDictionary(user => user.Id);
         var rivals = others
-            .Select(form => new UsernameHolder(form.UserId, form.Key, form.FreedAt is null ? NamedAt(users.GetValueOrDefault(form.UserId)) : null))
+            .Select(form =>
+                new UsernameHolder(form.UserId, form.Key, form.FreedAt is null ? NamedAt(users.GetValueOrDefault(form.UserId)) : null))
             .ToList();
         // An owner whose name was stored before forms existed.
         if (holder is not null && !rivals.Exists(rival => rival.UserId == holder.Id))

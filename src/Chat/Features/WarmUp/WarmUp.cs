@@ -84,7 +84,8 @@ internal sealed partial class WarmUp(
         using var pair = await LoopbackWebSocket.OpenAsync();
         using var slot = admission.TryEnter(System.Net.IPAddress.None, hasToken: true)!;
         var connection = pair.Accept(limits, metrics, time, slot);
-        connection.TrySignIn(new TokenReadResult(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
+        connection.TrySignIn(
+            new TokenReadResult(new Identity(alice, null, null, null), DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, null));
         await delivery.OnOpeningAsync(connection);
         hub.Join(connection);
         try
@@ -121,7 +122,8 @@ internal sealed partial class WarmUp(
         await conversationLog.WarmUpAsync(
             rehearsal,
             draft,
-            message => delivery.Committed(new Change(message), stored.Members, new PendingReply(connection, message.Id, change => change.Answer<MessageSent>("2"))));
+            message => delivery.Committed(
+                new Change(message), stored.Members, new PendingReply(connection, message.Id, change => change.Answer<MessageSent>("2"))));
         await transaction.RollbackAsync();
 
         // What the external transaction does not cover: the log's own loop and session, and a commit.
@@ -135,7 +137,8 @@ internal sealed partial class WarmUp(
     [LoggerMessage(330, LogLevel.Information, "Warm-up completed in {Milliseconds:0} ms")]
     private partial void Warm(double milliseconds);
 
-    [LoggerMessage(331, LogLevel.Warning, "The signing keys of Jwt__Authority are not loaded; all tokens are rejected until they are ({Reason})")]
+    [LoggerMessage(
+        331, LogLevel.Warning, "The signing keys of Jwt__Authority are not loaded; all tokens are rejected until they are ({Reason})")]
     private partial void NoKeys(string reason);
 
     [LoggerMessage(332, LogLevel.Warning, "Warm-up failed; the first messages will be slower")]

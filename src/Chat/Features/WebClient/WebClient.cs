@@ -36,7 +36,8 @@ public sealed class WebClientSlice : ISlice
     /// </param>
     public static void Map(WebApplication app, string pathBase)
     {
-        var policy = Policy(app.Services.GetRequiredService<IOptions<JwtSettings>>().Value, app.Services.GetRequiredService<IOptions<WebClientSettings>>().Value);
+        var policy = Policy(app.Services.GetRequiredService<IOptions<JwtSettings>>().Value,
+            app.Services.GetRequiredService<IOptions<WebClientSettings>>().Value);
         // Relative to the binary, whatever the working directory.
         var folder = Path.Combine(AppContext.BaseDirectory, "wwwroot");
         var types = new FileExtensionContentTypeProvider();
@@ -47,7 +48,8 @@ public sealed class WebClientSlice : ISlice
             // The file name of an asset contains a hash of its content.
             var cache = address.StartsWith("assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache";
             var document = new StaticDocument(type, address == Index
-                ? async () => Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(file)).Replace(Relative, $"\"{pathBase}/", StringComparison.Ordinal))
+                ? async () => Encoding.UTF8.GetBytes(
+                    (await File.ReadAllTextAsync(file)).Replace(Relative, $"\"{pathBase}/", StringComparison.Ordinal))
                 : () => File.ReadAllBytesAsync(file));
             if (address == Index)
     app.Use((http, next) => ServeNotFoundPageAsync(http, next, document, policy));
@@ -61,7 +63,8 @@ public sealed class WebClientSlice : ISlice
     {
         await next(http);
         if (http.Response is { StatusCode: StatusCodes.Status404NotFound, HasStarted: false } && http.GetEndpoint() is null
-            && Methods.Contains(http.Request.Method) && http.Request.GetTypedHeaders().Accept.Any(accepted => accepted.MediaType == "text/html"))
+            && Methods.Contains(http.Request.Method)
+            && http.Request.GetTypedHeaders().Accept.Any(accepted => accepted.MediaType == "text/html"))
             await SendAsync(http, page, policy, "no-store");
     }
 
@@ -102,7 +105,8 @@ public sealed class WebClientSettings
     public string Scope { get; set; } = "openid profile";
 
     /// <summary>Returns the issuer that signs users in; null if sign-in is not configured.</summary>
-    internal string? IssuerOf(JwtSettings jwt) => string.IsNullOrWhiteSpace(ClientId) || string.IsNullOrWhiteSpace(jwt.Authority) ? null : jwt.Authority;
+    internal string? IssuerOf(JwtSettings jwt) =>
+        string.IsNullOrWhiteSpace(ClientId) || string.IsNullOrWhiteSpace(jwt.Authority) ? null : jwt.Authority;
 }
 
 /// <summary>The response of <c>GET /client.json</c>: the configuration that the page needs before sign-in.</summary>
@@ -121,14 +125,18 @@ public sealed class WebClientModule : ICarterModule
 {
     /// <inheritdoc/>
     public void AddRoutes(IEndpointRouteBuilder app) => app.MapGet("/client.json", GetClientInfo).AllowAnonymous().WithTags("Web client")
-        .Describe("getClientInfo", "Returns the configuration that the page at / needs before sign-in.", "The `authority` is an OpenID Connect issuer at which the page is a public client: code flow with PKCE.")
-        .Returns(StatusCodes.Status200OK, "The sign-in configuration.", new ClientInfo(true, new OidcClient("https://issuer.example.org", "chat-page", "openid profile")))
+        .Describe("getClientInfo", "Returns the configuration that the page at / needs before sign-in.",
+            "The `authority` is an OpenID Connect issuer at which the page is a public client: code flow with PKCE.")
+        .Returns(StatusCodes.Status200OK, "The sign-in configuration.",
+            new ClientInfo(true, new OidcClient("https://issuer.example.org", "chat-page", "openid profile")))
         .Fails();
 
-    private static Ok<ClientInfo> GetClientInfo(HttpContext http, IOptions<JwtSettings> jwt, IOptions<WebClientSettings> settings, IHostEnvironment environment)
+    private static Ok<ClientInfo> GetClientInfo(
+        HttpContext http, IOptions<JwtSettings> jwt, IOptions<WebClientSettings> settings, IHostEnvironment environment)
     {
         http.Response.Headers[HeaderNames.CacheControl] = "no-store";
-        var oidc = settings.Value.IssuerOf(jwt.Value) is { } authority ? new OidcClient(authority, settings.Value.ClientId!, settings.Value.Scope) : null;
+        var oidc = settings.Value.IssuerOf(jwt.Value) is { } authority
+            ? new OidcClient(authority, settings.Value.ClientId!, settings.Value.Scope) : null;
         return TypedResults.Ok(new ClientInfo(DevTokenSlice.IsOpen(environment, jwt.Value), oidc));
     }
 }

@@ -43,7 +43,8 @@ internal sealed class FileDescriptorBudget(long allowed)
         const string Limits = "/proc/self/limits";
         const string Line = "Max open files";
         // The soft limit comes first, as a number or "unlimited". .NET has raised it to the hard one by now.
-        var words = File.Exists(Limits) ? File.ReadLines(Limits).FirstOrDefault(line => line.StartsWith(Line, StringComparison.Ordinal))?[Line.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries) : null;
+        var words = File.Exists(Limits) ? File.ReadLines(Limits).FirstOrDefault(line =>
+            line.StartsWith(Line, StringComparison.Ordinal))?[Line.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries) : null;
         return new(long.TryParse(words?[0], NumberStyles.None, CultureInfo.InvariantCulture, out var soft) ? soft : long.MaxValue);
     }
 

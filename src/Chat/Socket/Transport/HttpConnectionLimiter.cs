@@ -34,7 +34,8 @@ internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics
             // Its last WebSocket outlived it.
             if (connection.HasEnded)
                 return;
-            connection.Entry = new Entry(AddressOf(connection), time.GetTimestamp()) { HasReceived = connection.Entry?.HasReceived == true };
+            connection.Entry =
+                new Entry(AddressOf(connection), time.GetTimestamp()) { HasReceived = connection.Entry?.HasReceived == true };
             Append(connection);
             evicted = FindExcess(connection.Entry.Address);
             if (evicted is not null)
@@ -76,7 +77,8 @@ internal sealed class HttpConnectionLimiter(Limits limits, ServerMetrics metrics
         List<TcpConnection> silent = [];
         lock (gate)
         {
-            for (var node = all.First; node is not null && time.GetElapsedTime(node.Value.Entry!.LastActivityAt) >= limits.RequestHeadersTimeout; node = node.Next)
+            for (var node = all.First; node is not null
+                && time.GetElapsedTime(node.Value.Entry!.LastActivityAt) >= limits.RequestHeadersTimeout; node = node.Next)
             {
                 if (!node.Value.Entry!.HasReceived)
                     silent.Add(node.Value);

@@ -38,7 +38,8 @@ internal sealed class LoopbackWebSocket : IDisposable
         return new Connection(server, transport, limits, metrics, time, activity, slot);
     }
 
-    public async Task SendAsync(Frame frame) => await client.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+    public async Task SendAsync(Frame frame) =>
+        await client.SendAsync(frame.Bytes, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
     public Task ReceiveAsync() => client.ReceiveAsync(received, CancellationToken.None);
 

@@ -47,7 +47,8 @@ internal sealed class SocketStream(Stream inner, byte[] readAhead, ActivityTrack
         if (!unread.IsEmpty)
             return new(TakeUnread(buffer));
         // A zero-byte read waits for data without holding a buffer.
-        return buffer.Length is 0 or >= MaxReadAhead ? ReadInnerAsync(buffer, cancellationToken) : ReadAheadAsync(buffer, cancellationToken);
+        return buffer.Length is 0 or >= MaxReadAhead
+            ? ReadInnerAsync(buffer, cancellationToken) : ReadAheadAsync(buffer, cancellationToken);
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)

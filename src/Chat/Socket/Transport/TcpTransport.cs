@@ -12,7 +12,8 @@ namespace Chat.Socket;
 /// cannot, and it reserves file descriptors (<see cref="FileDescriptorBudget"/>).
 /// </summary>
 internal sealed partial class TcpTransport(
-    IOptions<SocketTransportOptions> options, FileDescriptorBudget descriptors, HttpConnectionLimiter http, Limits limits, TimeProvider time, ILogger<TcpTransport> log)
+    IOptions<SocketTransportOptions> options, FileDescriptorBudget descriptors, HttpConnectionLimiter http, Limits limits,
+    TimeProvider time, ILogger<TcpTransport> log)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private static readonly TimeSpan AcceptRetryDelay = TimeSpan.FromMilliseconds(200);
@@ -57,7 +58,8 @@ internal sealed partial class TcpTransport(
         "Connections cannot be accepted ({Reason}); raise the limit of open files (ulimit -n), or lower Limits:MaxConnections")]
     private static partial void NoneLeft(ILogger log, string reason);
 
-    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, FileDescriptorBudget descriptors, HttpConnectionLimiter http, TimeProvider time, ILogger log)
+    private sealed class Listener(System.Net.Sockets.Socket socket, bool noDelay, FileDescriptorBudget descriptors,
+        HttpConnectionLimiter http, TimeProvider time, ILogger log)
         : IConnectionListener
     {
         private long loggedAt;
@@ -79,12 +81,14 @@ internal sealed partial class TcpTransport(
                     accepted.Dispose();
                     LogNoneLeft("the remaining file descriptors are reserved for the server");
                 }
-                catch (Exception failure) when (failure is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
+                catch (Exception failure) when (failure is ObjectDisposedException
+                    or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
                     // The listener is unbound.
                     return null;
                 }
-                catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
+                catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets
+                    or SocketError.NoBufferSpaceAvailable)
                 {
                     // The client waits in the backlog. An immediate retry would spin.
                     LogNoneLeft(failure.Message);
