@@ -83,8 +83,11 @@ internal sealed class FloorLog : IAsyncDisposable
         {
             batch.Clear();
             while (batch.Count < MaxBatch && queue.TryRead(out var entry))
-                batch.Add(entry with { Seq =
-                    sequences[shard][entry.ConversationId] = sequences[shard].GetValueOrDefault(entry.ConversationId) + 1 });
+                batch.Add(entry with
+                {
+                    Seq =
+                    sequences[shard][entry.ConversationId] = sequences[shard].GetValueOrDefault(entry.ConversationId) + 1
+                });
             var now = DateTime.UtcNow;
             insert.Parameters[0].Value = batch.ConvertAll(entry => entry.Id);
             insert.Parameters[1].Value = batch.ConvertAll(entry => entry.ConversationId);

@@ -54,7 +54,8 @@ internal sealed record Population(string Run, IReadOnlyList<TestUser> Users, IRe
     public static async Task SendAsync(HttpClient http, TestUser sender, Guid conversation, string content)
     {
         using var request = new HttpRequestMessage(
-            HttpMethod.Post, $"/chat/conversations/{conversation}/messages") { Content = JsonContent.Create(new { content }) };
+            HttpMethod.Post, $"/chat/conversations/{conversation}/messages")
+        { Content = JsonContent.Create(new { content }) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", sender.Token);
         using var response = await http.SendAsync(request);
         response.EnsureSuccessStatusCode();

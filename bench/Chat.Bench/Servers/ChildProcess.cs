@@ -25,9 +25,9 @@ internal sealed class ChildProcess : IAsyncDisposable
         // The shell redirects the output to the file, then replaces itself with the program.
         var command =
             new ProcessStartInfo("/bin/sh", ["-c", "out=$1; shift; exec \"$@\" >\"$out\" 2>&1", "sh", logFile, program, .. arguments])
-        {
-            WorkingDirectory = folder,
-        };
+            {
+                WorkingDirectory = folder,
+            };
         foreach (var (name, value) in variables)
             command.Environment[name] = value;
         return new ChildProcess(Process.Start(command)!, logFile);

@@ -12,7 +12,7 @@ internal sealed class IndexModule : IAdminModule
     private static string List(EndpointDataSource all)
     {
         var lines = from endpoint in all.Endpoints.OfType<RouteEndpoint>()
-                    // An endpoint without methods is for reading.
+                        // An endpoint without methods is for reading.
                     from method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? [HttpMethods.Get]
                     where !HttpMethods.IsHead(method)
                     let route = $"/{endpoint.RoutePattern.RawText?.Trim('/')}"

@@ -51,8 +51,8 @@ internal sealed class DataFolder : IDisposable
             ?? throw new StartupException(
                     $"PostgreSQL cannot run as root, and the account {account.Name} can use neither {configured} nor {fallback} for its data. " +
                     "Set Embedded__DataPath to a folder that it can access.");
-                options.Notice(
-                    $"PostgreSQL cannot run as root, and the account {account.Name} cannot use {configured}; the data are kept in {fallback}.");
+        options.Notice(
+            $"PostgreSQL cannot run as root, and the account {account.Name} cannot use {configured}; the data are kept in {fallback}.");
         return folder;
     }
 

@@ -44,8 +44,12 @@ internal static class Secrets
     /// <summary>Returns options that open a file accessible to its owner only, from its creation on.</summary>
     public static FileStreamOptions Options(FileMode mode)
     {
-        var options = new FileStreamOptions { Mode = mode, Access = mode == FileMode.CreateNew ? FileAccess.Write : FileAccess.ReadWrite,
-            Share = FileShare.None };
+        var options = new FileStreamOptions
+        {
+            Mode = mode,
+            Access = mode == FileMode.CreateNew ? FileAccess.Write : FileAccess.ReadWrite,
+            Share = FileShare.None
+        };
         if (!OperatingSystem.IsWindows())
             options.UnixCreateMode = OwnerOnly;
         return options;

@@ -23,8 +23,11 @@ public sealed class StartupException(string message, Exception? innerException =
         // Kestrel's own message names the address.
         IOException { InnerException: AddressInUseException } =>
             $"{failure.Message} Stop the process that uses it, or set ASPNETCORE_URLS.",
-        SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable
-            or SocketError.AddressAlreadyInUse } =>
+        SocketException
+        {
+            SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable
+            or SocketError.AddressAlreadyInUse
+        } =>
             $"Cannot listen on the configured address: {failure.Message}. Set ASPNETCORE_URLS.",
         // A malformed address, or https without a certificate.
         (InvalidOperationException or FormatException)

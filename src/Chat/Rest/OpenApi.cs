@@ -272,8 +272,13 @@ internal static class OpenApi
         };
         schema.Properties["retryable"] =
             new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Whether the same request may succeed later, unchanged." };
-        schema.Properties["retryAfterMs"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1",
-            Description = "When to try again, in milliseconds." };
+        schema.Properties["retryAfterMs"] = new OpenApiSchema
+        {
+            Type = JsonSchemaType.Integer,
+            Format = "int32",
+            Minimum = "1",
+            Description = "When to try again, in milliseconds."
+        };
         schema.Properties["field"] =
             new OpenApiSchema { Type = JsonSchemaType.String, Description = "What is wrong, as a path in camelCase." };
         schema.Properties["tempId"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "The refused send's." };

@@ -37,34 +37,34 @@ internal sealed record Setting(string Name, string Default, string Doc)
     /// <summary>Creates a whole number within a range.</summary>
     public static Setting Number(string name, int byDefault, int min, int max, string doc) =>
         new(name, $"`{Invariant($"{byDefault}")}`", doc)
-    {
-        Range = Invariant($"{min} to {max}"),
-        Validate = text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
-            && number >= min && number <= max
-            ? null
-            : Invariant($"is not a whole number from {min} to {max}."),
-    };
+        {
+            Range = Invariant($"{min} to {max}"),
+            Validate = text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+                && number >= min && number <= max
+                ? null
+                : Invariant($"is not a whole number from {min} to {max}."),
+        };
 
     /// <summary>Creates a decimal number within a range.</summary>
     public static Setting Fraction(string name, double byDefault, double min, double max, string doc) =>
         new(name, $"`{Invariant($"{byDefault}")}`", doc)
-    {
-        Range = Invariant($"{min} to {max}"),
-        Validate = text => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
-            && number >= min && number <= max
-            ? null
-            : Invariant($"is not a number from {min} to {max}."),
-    };
+        {
+            Range = Invariant($"{min} to {max}"),
+            Validate = text => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+                && number >= min && number <= max
+                ? null
+                : Invariant($"is not a number from {min} to {max}."),
+        };
 
     /// <summary>Creates a duration within a range. A bare number would mean days, and is out of every range.</summary>
     public static Setting Time(string name, TimeSpan byDefault, TimeSpan min, TimeSpan max, string doc) =>
         new(name, $"`{byDefault:c}`", doc)
-    {
-        Range = $"{Show(min)} to {Show(max)}",
-        Validate = text => TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var time) && time >= min && time <= max
-            ? null
-            : $"is not a duration from {Show(min)} to {Show(max)}: write hours:minutes:seconds.",
-    };
+        {
+            Range = $"{Show(min)} to {Show(max)}",
+            Validate = text => TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var time) && time >= min && time <= max
+                ? null
+                : $"is not a duration from {Show(min)} to {Show(max)}: write hours:minutes:seconds.",
+        };
 
     /// <summary>Creates a choice of a few words, ignoring case.</summary>
     public static Setting Choice(string name, string byDefault, string[] choices, string doc) => new(name, $"`{byDefault}`", doc)

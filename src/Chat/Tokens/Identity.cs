@@ -19,7 +19,8 @@ public sealed record Identity(Guid Id, string? Username, string? DisplayName, st
     /// <summary>Reads the claims of a validated token.</summary>
     internal static Identity From(Guid user, ClaimsPrincipal principal, DateTimeOffset issuedAt) =>
         new(user, Text(principal, "preferred_username", MaxUsername), Text(principal, "name", MaxText),
-            PictureOf(principal)) { IssuedAt = issuedAt };
+            PictureOf(principal))
+        { IssuedAt = issuedAt };
 
     // Claims are untrusted text: what a database or a screen cannot handle counts as absent.
     private static string? Text(ClaimsPrincipal principal, string claim, int maxLength) =>

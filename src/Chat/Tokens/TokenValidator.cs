@@ -95,8 +95,11 @@ internal sealed class TokenValidator
         claims.TryRemoveClaim(claims.FindFirst("sub"));
         claims.AddClaim(new Claim("sub", userId.ToString()));
         var principal = new ClaimsPrincipal(claims);
-        return new TokenReadResult(Identity.From(userId, principal, issuedAt), issuedAt, ExpiryOf(read), null) { ShownAt = time.GetUtcNow(),
-            Principal = principal };
+        return new TokenReadResult(Identity.From(userId, principal, issuedAt), issuedAt, ExpiryOf(read), null)
+        {
+            ShownAt = time.GetUtcNow(),
+            Principal = principal
+        };
     }
 
     /// <summary>Whether a token has been revoked since it was accepted.</summary>
@@ -124,11 +127,11 @@ internal sealed class TokenValidator
         // The library tries every key and reports only that none matched.
         SecurityTokenInvalidAlgorithmException or SecurityTokenInvalidSignatureException or SecurityTokenSignatureKeyNotFoundException =>
             result.TokenOnFailedValidation switch
-        {
-            JsonWebToken token when !rules.ValidAlgorithms.Contains(token.Alg) => RefusalReason.WrongAlgorithm,
-            JsonWebToken token when !keys.Has(token.Kid) => RefusalReason.UnknownKey,
-            _ => RefusalReason.BadSignature,
-        },
+            {
+                JsonWebToken token when !rules.ValidAlgorithms.Contains(token.Alg) => RefusalReason.WrongAlgorithm,
+                JsonWebToken token when !keys.Has(token.Kid) => RefusalReason.UnknownKey,
+                _ => RefusalReason.BadSignature,
+            },
         ArgumentException or FormatException or JsonException => RefusalReason.Malformed,
         _ => RefusalReason.Other,
     };

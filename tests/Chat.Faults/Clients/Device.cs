@@ -110,8 +110,15 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
 
         while (!load.HasGivenUp)
         {
-            var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now,
-                ConversationId = person.Conversation.Id, Content = content, TempId = saying.TempId };
+            var asked = new Operation
+            {
+                Request = Request.Send,
+                UserId = person.User.Id,
+                Start = load.Now,
+                ConversationId = person.Conversation.Id,
+                Content = content,
+                TempId = saying.TempId
+            };
             var done = mayCall && random.Next(25) == 0 ? await CallAsync(asked) : await AskAsync(asked);
             if (done?.Acked is { } message)
             {
@@ -132,8 +139,15 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
     /// <summary>Makes one attempt to send, under the caller's tempId.</summary>
     public Task<Operation?> TryAsync(string content, string tempId, bool overRest)
     {
-        var asked = new Operation { Request = Request.Send, UserId = person.User.Id, Start = load.Now,
-            ConversationId = person.Conversation.Id, Content = content, TempId = tempId };
+        var asked = new Operation
+        {
+            Request = Request.Send,
+            UserId = person.User.Id,
+            Start = load.Now,
+            ConversationId = person.Conversation.Id,
+            Content = content,
+            TempId = tempId
+        };
         return overRest ? CallAsync(asked) : AskAsync(asked);
     }
 
@@ -183,8 +197,12 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         // Like a real client: an unresponsive connection is dropped.
         if (answer is null && socket.Closing is null)
             socket.Cut();
-        return load.Note(asked with { Connection = socket.Name, Start = start,
-            Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
+        return load.Note(asked with
+        {
+            Connection = socket.Name,
+            Start = start,
+            Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload)
+        });
     }
 
     private async Task<Operation?> CallAsync(Operation asked)
@@ -217,8 +235,15 @@ internal sealed class Device(Load load, Person person, string name, int home, Ra
         var upTo = HeldUpTo;
         if (upTo == 0 || await SocketAsync() is not { } socket)
             return;
-        var asked = new Operation { Request = Request.Read, UserId = person.User.Id, Connection = socket.Name, Start = default,
-            ConversationId = person.Conversation.Id, UpTo = upTo };
+        var asked = new Operation
+        {
+            Request = Request.Read,
+            UserId = person.User.Id,
+            Connection = socket.Name,
+            Start = default,
+            ConversationId = person.Conversation.Id,
+            UpTo = upTo
+        };
         var (answer, start) = await socket.AskAsync("message.read", new { conversationId = asked.ConversationId, upTo }, Timeout);
         load.Note(asked with { Start = start, Response = answer is null ? null : new Response(answer.At, answer.Type, answer.Payload) });
     }

@@ -50,7 +50,7 @@ internal static class Failpoints
     }
 
     // Over the node that will crash; the retry goes to another one. On a busy machine the first attempt may fail to connect and is
-        // repeated. Not over REST: a REST call goes to any node, and its response follows the push.
+    // repeated. Not over REST: a REST call goes to any node, and its response follows the push.
     private static async Task<(Device Device, Saying Saying, TimeSpan Asked)> SayLastWordsAsync(Load load, ChatNode victim, string words)
     {
         for (var attempt = 1; ; attempt++)

@@ -30,7 +30,7 @@ internal static class Peers
             var ports = readers.ConvertAll(reader => ((IPEndPoint)reader.LocalEndPoint!).Port);
             var talking = load.Devices.First(device => device.Person == load.People[0]);
             // The system buffers some megabytes for each of them before the node notices anything; how long it takes to fill them
-        // depends on the machine.
+            // depends on the machine.
             var text = new string('x', 3900);
             var stopped = Stopwatch.GetTimestamp();
             while (!ports.TrueForAll(IsCut) && Stopwatch.GetElapsedTime(stopped) < TimeSpan.FromSeconds(90))
@@ -66,8 +66,12 @@ internal static class Peers
     public static async Task HalfOpenAsync(ExperimentRun run)
     {
         var (ping, timeout) = (TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4));
-        await using var cluster = await run.StartAsync(new Plan { Nodes = 1, Node =
-            { ["Limits__PingInterval"] = $"{ping}", ["Limits__PingTimeout"] = $"{timeout}", ["Limits__CloseTimeout"] = "00:00:02" } });
+        await using var cluster = await run.StartAsync(new Plan
+        {
+            Nodes = 1,
+            Node =
+            { ["Limits__PingInterval"] = $"{ping}", ["Limits__PingTimeout"] = $"{timeout}", ["Limits__CloseTimeout"] = "00:00:02" }
+        });
         await using var load = await run.TalkAsync(cluster);
         await using var network = new FaultProxy(run.Environment.Ports.Next(), cluster.Nodes[0].Port);
         var silent = new List<TcpSocket>();

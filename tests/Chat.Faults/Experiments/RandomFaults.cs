@@ -33,50 +33,59 @@ internal static class RandomFaults
             await cluster.Nodes[node].KillAsync();
             await Task.Delay(random.Next(2000));
             await cluster.Nodes[node].StartAsync();
-        }),
+        }
+        ),
         1 => ("stop", async () =>
         {
             await cluster.Nodes[node].TerminateAsync();
             await cluster.Nodes[node].StartAsync();
-        }),
+        }
+        ),
         2 => ("postgres-immediate", async () =>
         {
             await cluster.Postgres.StopImmediatelyAsync();
             await cluster.Postgres.StartAsync();
-        }),
+        }
+        ),
         3 => ("postgres-fast", async () =>
         {
             await cluster.Postgres.StopFastAsync();
             await Task.Delay(random.Next(1000));
             await cluster.Postgres.StartAsync();
-        }),
+        }
+        ),
         4 => ("postgres-pause", async () =>
         {
             cluster.Postgres.Pause();
             await Task.Delay(random.Next(500, 5000));
             cluster.Postgres.Resume();
-        }),
+        }
+        ),
         5 => ("redis-kill", async () =>
         {
             await cluster.Redis.KillAsync();
             await Task.Delay(random.Next(3000));
             await cluster.Redis.StartAsync();
-        }),
+        }
+        ),
         6 => ("redis-cut", async () =>
         {
             cluster.ToRedis[node].Refuse();
             await Task.Delay(random.Next(3000));
             cluster.ToRedis[node].Heal();
-        }),
+        }
+        ),
         7 => ("postgres-cut", () =>
         {
             cluster.ToPostgres[node].Reset();
             return Task.CompletedTask;
-        }),
+        }
+        ),
         _ => ("commit-cut", async () =>
         {
             cluster.ToPostgres[node].CutAnswer(PostgresServer.SaysDone);
             await Task.Delay(300);
-        }),
+        }
+        ),
     };
 }

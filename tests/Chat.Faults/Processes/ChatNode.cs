@@ -13,10 +13,10 @@ internal sealed class ChatNode(string name, string assembly, int port, IReadOnly
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
     private readonly HttpClient http =
         new(new SocketsHttpHandler { UseProxy = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) })
-    {
-        BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")),
-        Timeout = TimeSpan.FromSeconds(10),
-    };
+        {
+            BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")),
+            Timeout = TimeSpan.FromSeconds(10),
+        };
 
     private Child? child;
 

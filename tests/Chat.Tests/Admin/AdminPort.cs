@@ -20,8 +20,12 @@ internal sealed class AdminPort : IAsyncDisposable
     {
         var port = TestPort.Pick();
         var app = await ChatApp.Start(
-            new(settings ?? []) { ["Admin:Port"] = $"{port}", ["Logging:LogLevel:Chat.Audit"] = "Information",
-            ["Logging:Console:LogLevel:Chat.Audit"] = "None" }, fakeClock, onKestrel);
+            new(settings ?? [])
+            {
+                ["Admin:Port"] = $"{port}",
+                ["Logging:LogLevel:Chat.Audit"] = "Information",
+                ["Logging:Console:LogLevel:Chat.Audit"] = "None"
+            }, fakeClock, onKestrel);
         return new(app, new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") });
     }
 

@@ -53,8 +53,15 @@ public sealed class DebugBundleTests
     {
         var previous = $"previous-key-{Guid.NewGuid():N}";
         await using var admin =
-            await AdminPort.Start(new() { ["Admin:Token"] = AdminPort.Token, ["Jwt:PreviousKey"] = previous, ["Logging:LogLevel:Default"] =
-                "Trace", ["Logging:Console:LogLevel:Default"] = "None", ["Logging:Debug:LogLevel:Default"] = "None" });
+            await AdminPort.Start(new()
+            {
+                ["Admin:Token"] = AdminPort.Token,
+                ["Jwt:PreviousKey"] = previous,
+                ["Logging:LogLevel:Default"] =
+                "Trace",
+                ["Logging:Console:LogLevel:Default"] = "None",
+                ["Logging:Debug:LogLevel:Default"] = "None"
+            });
         admin.Http.DefaultRequestHeaders.Authorization = new("Bearer", AdminPort.Token);
         var (alice, bob) = (ChatApp.NewUser($"alice-{Guid.NewGuid():N}"), ChatApp.NewUser());
         var (content, token) = ($"content-{Guid.NewGuid():N}", admin.App.TokenFor(alice));

@@ -10,8 +10,11 @@ namespace Chat.Tests.Admin;
 /// <summary>Temporary tracing of a user's frames in the log.</summary>
 public sealed class TraceTests
 {
-    private static readonly Dictionary<string, string?> Told = new() { ["Logging:LogLevel:Chat.Socket.FrameTraces"] = "Information",
-        ["Logging:Console:LogLevel:Chat.Socket.FrameTraces"] = "None" };
+    private static readonly Dictionary<string, string?> Told = new()
+    {
+        ["Logging:LogLevel:Chat.Socket.FrameTraces"] = "Information",
+        ["Logging:Console:LogLevel:Chat.Socket.FrameTraces"] = "None"
+    };
     private readonly TestUser alice = ChatApp.NewUser("alice-whose-name-is-not-shown");
     private readonly TestUser bob = ChatApp.NewUser();
 

@@ -85,9 +85,9 @@ public sealed class ChatApp : IAsyncDisposable
     {
         var client =
             new HttpClient(new ConformingHandler(alba?.Server.CreateHandler() ?? new SocketsHttpHandler { AllowAutoRedirect = false }))
-        {
-            BaseAddress = alba?.Server.BaseAddress ?? Address,
-        };
+            {
+                BaseAddress = alba?.Server.BaseAddress ?? Address,
+            };
         if (user is not null)
             client.DefaultRequestHeaders.Authorization = new("Bearer", TokenFor(user));
         return client;

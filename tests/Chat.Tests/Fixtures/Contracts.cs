@@ -76,7 +76,7 @@ internal static class Contracts
     private static string? Unlisted(string path, int status, string? mediaType, string body) => (status, mediaType) switch
     {
         (404 or 405, "application/problem+json") => ErrorIn(Problem, body),
-        (>= 400, "application/problem+json") when path.TrimEnd('/') == "/chat/ws" => ErrorIn(Problem, body),
+        ( >= 400, "application/problem+json") when path.TrimEnd('/') == "/chat/ws" => ErrorIn(Problem, body),
         _ when path.StartsWith("/openapi/", StringComparison.Ordinal) || path.StartsWith("/docs", StringComparison.Ordinal) => null,
         _ => $"{path} is not in the contract and answers {status}, {mediaType}: {body}",
     };

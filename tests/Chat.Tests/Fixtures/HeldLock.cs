@@ -62,7 +62,8 @@ public sealed class HeldLock : IAsyncDisposable
     {
         await using var command = new NpgsqlCommand(
             $"select id from {app.Services.GetRequiredService<TableNames>().ConversationHead} where id = $1 for update",
-            connection) { CommandTimeout = Timeout };
+            connection)
+        { CommandTimeout = Timeout };
         command.Parameters.Add(new() { Value = conversation });
         Assert.NotNull(await command.ExecuteScalarAsync());
     }

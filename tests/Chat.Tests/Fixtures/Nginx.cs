@@ -38,7 +38,8 @@ internal sealed class Nginx : IAsyncDisposable
             }
             """);
         process = Process.Start(new ProcessStartInfo(
-            Binary!, ["-p", folder.Path, "-e", "stderr", "-c", folder.Below("nginx.conf")]) { RedirectStandardError = true })!;
+            Binary!, ["-p", folder.Path, "-e", "stderr", "-c", folder.Below("nginx.conf")])
+        { RedirectStandardError = true })!;
     }
 
     /// <summary>Why nginx is not available; null if it is.</summary>

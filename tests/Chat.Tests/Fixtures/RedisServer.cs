@@ -66,7 +66,8 @@ public sealed class RedisServer : IAsyncDisposable
     public async Task StartAgain()
     {
         shell = Process.Start(new ProcessStartInfo(
-            "/bin/sh", ["-c", Watch, Binary!, port.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardInput = true })!;
+            "/bin/sh", ["-c", Watch, Binary!, port.ToString(CultureInfo.InvariantCulture)])
+        { RedirectStandardInput = true })!;
         await Eventually.UntilNoError(RefusalAsync);
     }
 

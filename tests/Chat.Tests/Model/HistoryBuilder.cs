@@ -101,8 +101,17 @@ internal sealed class HistoryBuilder
         var response = !isAnswered ? null
             : message is null ? new Response(Tick(10), "error", Json(new { code = isBlocked ? "BLOCKED" : "UNAVAILABLE", tempId }))
             : new Response(Tick(10), "message.sent", Json(new { tempId, message = ToWire(message, userId) }));
-        Operations.Add(new Operation { Request = Request.Send, UserId = userId, Connection = connectionName, Start = start,
-            Response = response, ConversationId = conversation, Content = content, TempId = tempId });
+        Operations.Add(new Operation
+        {
+            Request = Request.Send,
+            UserId = userId,
+            Connection = connectionName,
+            Start = start,
+            Response = response,
+            ConversationId = conversation,
+            Content = content,
+            TempId = tempId
+        });
         if (response is not null && connectionName is not null)
             Push(connectionName, response.Type, response.Payload, "q");
         if (!isNew)
@@ -135,8 +144,16 @@ internal sealed class HistoryBuilder
         var (unread, total) = (UnreadOf(userId, conversation), TotalOf(userId));
         var response =
             new Response(Tick(10), "message.read_ack", Json(new { conversationId = conversation, upTo, unread, totalUnread = total }));
-        Operations.Add(new Operation { Request = Request.Read, UserId = userId, Connection = connectionName, Start = start,
-            Response = response, ConversationId = conversation, UpTo = upTo });
+        Operations.Add(new Operation
+        {
+            Request = Request.Read,
+            UserId = userId,
+            Connection = connectionName,
+            Start = start,
+            Response = response,
+            ConversationId = conversation,
+            UpTo = upTo
+        });
         Push(connectionName, response.Type, response.Payload, "q");
         foreach (var (name, connection) in Connections.Where(to => to.Value.IsOpen && to.Key != connectionName))
         {
@@ -150,8 +167,14 @@ internal sealed class HistoryBuilder
     public void Type(string user, string connectionName, Guid conversation)
     {
         var userId = User(user);
-        Operations.Add(new Operation { Request = Request.Type, UserId = userId, Connection = connectionName, Start = Tick(),
-            ConversationId = conversation });
+        Operations.Add(new Operation
+        {
+            Request = Request.Type,
+            UserId = userId,
+            Connection = connectionName,
+            Start = Tick(),
+            ConversationId = conversation
+        });
         foreach (var (name, connection) in Connections.Where(to => to.Value.IsOpen && IsNotified(to.Value.UserId, userId, conversation)))
             Push(name, "typing.update", new { conversationId = conversation, userId, typing = true });
     }
@@ -167,8 +190,15 @@ internal sealed class HistoryBuilder
     {
         var messages = log[conversation].Where(message => message.Seq > after).Select(message => ToWire(message, User(user))).ToArray();
         var start = Tick();
-        Operations.Add(new Operation { Request = Request.Fetch, UserId = User(user), Start = start,
-            Response = new Response(Tick(10), "", Json(new { messages, hasMore = false })), ConversationId = conversation, UpTo = after });
+        Operations.Add(new Operation
+        {
+            Request = Request.Fetch,
+            UserId = User(user),
+            Start = start,
+            Response = new Response(Tick(10), "", Json(new { messages, hasMore = false })),
+            ConversationId = conversation,
+            UpTo = after
+        });
     }
 
     /// <summary>Reads the final views of all users, on two nodes.</summary>
@@ -210,8 +240,15 @@ internal sealed class HistoryBuilder
 
         foreach (var (device, _) in Connections.Where(own => own.Value.IsOpen && own.Value.UserId == userId))
             Push(device, name, new { userId = other }, device == connectionName ? "q" : null);
-        Operations.Add(new Operation { Request = request, UserId = userId, Connection = connectionName, Start = start, Other = other,
-            Response = new Response(Tick(10), name, Json(new { userId = other })) });
+        Operations.Add(new Operation
+        {
+            Request = request,
+            UserId = userId,
+            Connection = connectionName,
+            Start = start,
+            Other = other,
+            Response = new Response(Tick(10), name, Json(new { userId = other }))
+        });
     }
 
     private void NotifyContacts(Guid about, string type)

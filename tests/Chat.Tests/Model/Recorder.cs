@@ -116,8 +116,11 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
         using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
         using var response = await Http(node, user).SendAsync(request);
         var answer = await response.Content.ReadFromJsonAsync<JsonElement>();
-        return Record(operation with { Response = response.IsSuccessStatusCode
-            ? read(answer) with { At = Now } : new Response(Now, "error", answer) });
+        return Record(operation with
+        {
+            Response = response.IsSuccessStatusCode
+            ? read(answer) with { At = Now } : new Response(Now, "error", answer)
+        });
     }
 
     /// <summary>Reads everything that a user can read from a node.</summary>

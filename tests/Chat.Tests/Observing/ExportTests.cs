@@ -35,8 +35,11 @@ public sealed partial class ExportTests
         using var server = await ServerProcess.StartListening(settings);
         await using var app = await ChatApp.Start();
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
-        using var http = new HttpClient { BaseAddress = server.Address,
-            DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        using var http = new HttpClient
+        {
+            BaseAddress = server.Address,
+            DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) }
+        };
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
         var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
         using var socket = new ClientWebSocket();
@@ -104,8 +107,11 @@ public sealed partial class ExportTests
     [Fact]
     public async Task OTLP_exports_one_signal_if_only_that_one_has_an_endpoint()
     {
-        await using var app = await ChatApp.Start(new() { ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://127.0.0.1:1/v1/traces",
-            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf" });
+        await using var app = await ChatApp.Start(new()
+        {
+            ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://127.0.0.1:1/v1/traces",
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
+        });
 
         Assert.NotNull(app.Services.GetService<TracerProvider>());
         Assert.Null(app.Services.GetService<MeterProvider>());

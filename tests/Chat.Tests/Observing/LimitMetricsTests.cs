@@ -28,20 +28,23 @@ public sealed class LimitMetricsTests
             await using var client = await app.Connect(ChatApp.NewUser());
             await client.SendText(new string(' ', 50_001));
             Assert.Equal(1009, await client.Closed());
-        }),
+        }
+        ),
         [nameof(Limits.MaxEmptyFragments)] = ("1", async app =>
         {
             await using var client = await app.Connect(ChatApp.NewUser());
             for (var i = 0; i < 3; i++)
                 await client.SendBytes([], endOfMessage: false);
             Assert.Equal(1009, await client.Closed());
-        }),
+        }
+        ),
         [nameof(Limits.MaxContentLength)] = ("3", async app =>
         {
             await using var client = await app.Connect(ChatApp.NewUser());
             (await client.SendMessage(Guid.NewGuid(), "long")).IsError("VALIDATION_ERROR", "content");
             (await client.SendMessage(Guid.NewGuid(), "  ")).IsError("VALIDATION_ERROR", "content");
-        }),
+        }
+        ),
         [nameof(Limits.MaxConnections)] = ("1", TwoAreTooMany),
         [nameof(Limits.MaxConnectionsPerAddress)] = ("1", TwoAreTooMany),
         [nameof(Limits.MaxConnectionsPerUser)] = ("1", TwoAreTooMany),
@@ -49,13 +52,15 @@ public sealed class LimitMetricsTests
         {
             await using var silent = await app.Open();
             await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
-        }),
+        }
+        ),
         [nameof(Limits.HandshakesPerSecond)] = ("1", async app =>
         {
             await using var first = await app.Open();
             await using var second = await app.Open();
             await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
-        }),
+        }
+        ),
         [nameof(Limits.MaxHttpConnections)] = ("2", async app =>
         {
             var silent = new TcpClient[3];
@@ -67,7 +72,8 @@ public sealed class LimitMetricsTests
             Assert.StartsWith("HTTP/1.1 200", await new StreamReader(silent[2].GetStream()).ReadToEndAsync(), StringComparison.Ordinal);
             foreach (var one in silent)
                 one.Dispose();
-        }),
+        }
+        ),
         [nameof(Limits.AddressShare)] = ("1", async app =>
         {
             // One percent of 2,000 a second, with a burst of twice as many.
@@ -76,7 +82,8 @@ public sealed class LimitMetricsTests
             await Assert.ThrowsAsync<WebSocketException>(() => app.Open());
             // Reserved for connections with a token.
             await using var other = await app.Connect(ChatApp.NewUser());
-        }),
+        }
+        ),
         [nameof(Limits.RequestHeadersTimeout)] = ("00:00:10", async app =>
         {
             using var silent = new TcpClient();
@@ -88,7 +95,8 @@ public sealed class LimitMetricsTests
                 return cut.IsCompleted;
             });
             await cut;
-        }),
+        }
+        ),
         [nameof(Limits.MessagesPerSecond)] = ("1", ThreeAreTooFast),
         [nameof(Limits.MessagesPerSecondPerUser)] = ("1", ThreeAreTooFast),
         [nameof(Limits.EventsPerSecond)] = ("1", async app =>
@@ -97,14 +105,16 @@ public sealed class LimitMetricsTests
             await client.Settle();
             await client.Settle();
             (await client.Ask("ping", new { })).IsError("RATE_LIMITED");
-        }),
+        }
+        ),
         [nameof(Limits.MaxErrors)] = ("2", async app =>
         {
             await using var client = await app.Connect(ChatApp.NewUser());
             await client.Send("nonsense", new { });
             await client.Send("nonsense", new { });
             Assert.Equal(4503, await client.Closed());
-        }),
+        }
+        ),
         [nameof(Limits.RequestsPerSecond)] = ("1", async app =>
         {
             using var client = app.Http(ChatApp.NewUser());
@@ -120,7 +130,8 @@ public sealed class LimitMetricsTests
                 answer => Assert.True(answer.IsSuccessStatusCode));
             app.Clock!.Advance(TimeSpan.FromSeconds(1));
             Assert.True((await client.GetAsync("/chat/unread")).IsSuccessStatusCode);
-        }),
+        }
+        ),
         [nameof(Limits.UserQueue)] = ("1", async app =>
         {
             var alice = ChatApp.NewUser();
@@ -133,7 +144,8 @@ public sealed class LimitMetricsTests
             Assert.True((await app.Http(ChatApp.NewUser()).GetAsync("/chat/unread")).IsSuccessStatusCode);
             all!.Dispose();
             Assert.True((await waiting).IsSuccessStatusCode);
-        }),
+        }
+        ),
         [nameof(Limits.ConversationsPerMinute)] = ("1", async app =>
         {
             var alice = ChatApp.NewUser();
@@ -145,7 +157,8 @@ public sealed class LimitMetricsTests
             await app.OpenDirect(alice, known);
             app.Clock!.Advance(TimeSpan.FromMinutes(1));
             await app.OpenDirect(alice, ChatApp.NewUser());
-        }),
+        }
+        ),
         [nameof(Limits.MaxConversations)] = ("2", async app =>
         {
             var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -156,14 +169,16 @@ public sealed class LimitMetricsTests
             // Existing conversations are found, and others may still open one with the user.
             await app.OpenDirect(alice, bob);
             await app.OpenDirect(ChatApp.NewUser(), alice);
-        }),
+        }
+        ),
         [nameof(Limits.MaxUnknownContacts)] = ("1", async app =>
         {
             var alice = ChatApp.NewUser();
             await app.OpenDirect(alice, ChatApp.NewUser());
             await (await app.AskForDirect(alice, new { userId = Guid.NewGuid() })).IsProblem(
                 System.Net.HttpStatusCode.NotFound, "NOT_FOUND");
-        }),
+        }
+        ),
         [nameof(Limits.MaxBlocks)] = ("1", async app =>
         {
             await using var client = await app.Connect(ChatApp.NewUser());
@@ -173,7 +188,8 @@ public sealed class LimitMetricsTests
             (await client.Block(second)).IsError("VALIDATION_ERROR", "userId");
             await client.Unblock(first);
             Assert.Equal("block.added", (await client.Block(second)).Type);
-        }),
+        }
+        ),
         [nameof(Limits.LogQueue)] = ("1", async app =>
         {
             var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -186,7 +202,8 @@ public sealed class LimitMetricsTests
             await (await await Task.WhenAny(both)).IsProblem(System.Net.HttpStatusCode.ServiceUnavailable, "UNAVAILABLE");
             await held.Release();
             await Task.WhenAll([inHand, .. both]);
-        }),
+        }
+        ),
     };
 
     /// <summary>Each limit as hit by a single connection whose socket accepts nothing.</summary>

@@ -70,8 +70,17 @@ public sealed class TracingTests
     [Fact]
     public void An_unsampled_node_event_carries_no_trace()
     {
-        var message = new Message { Id = Guid.NewGuid(), ConversationId = Guid.NewGuid(), Seq = 1, ChangedSeq = 1,
-            SenderId = Guid.NewGuid(), Type = "text", Content = "hi", SentAt = DateTimeOffset.UnixEpoch };
+        var message = new Message
+        {
+            Id = Guid.NewGuid(),
+            ConversationId = Guid.NewGuid(),
+            Seq = 1,
+            ChangedSeq = 1,
+            SenderId = Guid.NewGuid(),
+            Type = "text",
+            Content = "hi",
+            SentAt = DateTimeOffset.UnixEpoch
+        };
 
         Assert.DoesNotContain(
             "trace", JsonSerializer.Serialize(new ChangeCommitted(message), ChangeCommitted.Json), StringComparison.OrdinalIgnoreCase);

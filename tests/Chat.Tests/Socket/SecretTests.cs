@@ -96,7 +96,8 @@ public sealed class SecretTests
         using var seen = new Eavesdropper();
         await using var redis = await RedisServer.Start();
         await using var app = await ChatApp.Start(new(
-            Eavesdropper.EverythingLogged) { ["ConnectionStrings:Redis"] = redis.ConnectionString, ["Limits:MaxContentLength"] = "200" });
+            Eavesdropper.EverythingLogged)
+        { ["ConnectionStrings:Redis"] = redis.ConnectionString, ["Limits:MaxContentLength"] = "200" });
         await using var node = await app.StartNode();
         foreach (var one in (ChatApp[])[app, node])
             seen.ListenTo(one);

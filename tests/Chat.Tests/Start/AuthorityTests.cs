@@ -170,8 +170,13 @@ public sealed class AuthorityTests
     {
         await using var issuer = await FakeIssuer.Start();
         await using var app = await ChatApp.Start(
-            new() { ["Jwt:Key"] = "", ["Jwt:Authority"] = issuer.Address, ["Jwt:Issuer"] = issuer.Address,
-            ["Limits:AuthTimeout"] = "00:00:01" });
+            new()
+            {
+                ["Jwt:Key"] = "",
+                ["Jwt:Authority"] = issuer.Address,
+                ["Jwt:Issuer"] = issuer.Address,
+                ["Limits:AuthTimeout"] = "00:00:01"
+            });
         var user = ChatApp.NewUser();
         Assert.Equal("auth_success", await FirstFrame(app, issuer.TokenFor(user)));
         issuer.Hangs = true;

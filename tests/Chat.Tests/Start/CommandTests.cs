@@ -87,8 +87,11 @@ public sealed class CommandTests
         Assert.Equal(
             ["settings", "files", "postgres", "schema", "clock", "redis", "issuer"], after.Split('\n').Select(line => line.Split(' ')[0]));
 
-        var (away, faults) = await Told(new(settings) { ["ConnectionStrings__Postgres"] = "Host=127.0.0.1;Port=1;Username=chat",
-            ["ConnectionStrings__Redis"] = "127.0.0.1:1" }, "check");
+        var (away, faults) = await Told(new(settings)
+        {
+            ["ConnectionStrings__Postgres"] = "Host=127.0.0.1;Port=1;Username=chat",
+            ["ConnectionStrings__Redis"] = "127.0.0.1:1"
+        }, "check");
         Assert.Equal(1, away);
         Assert.All(["postgres", "schema", "clock", "redis"], part => Assert.Matches($"(?m)^{part} +FAILED: ", faults));
         Assert.DoesNotContain("   at ", faults, StringComparison.Ordinal);

@@ -56,13 +56,13 @@ internal sealed class FakeIssuer : IAsyncDisposable
 
     public string TokenFor(TestUser user, RsaSecurityKey? signedWith = null) =>
         new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
-    {
-        Issuer = Address,
-        Audience = ChatApp.Audience,
-        Expires = DateTime.UtcNow.AddHours(1),
-        Claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString() },
-        SigningCredentials = new SigningCredentials(signedWith ?? key, SecurityAlgorithms.RsaSha256),
-    });
+        {
+            Issuer = Address,
+            Audience = ChatApp.Audience,
+            Expires = DateTime.UtcNow.AddHours(1),
+            Claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString() },
+            SigningCredentials = new SigningCredentials(signedWith ?? key, SecurityAlgorithms.RsaSha256),
+        });
 
     public static RsaSecurityKey NewKey() => new(RSA.Create(2048)) { KeyId = Guid.NewGuid().ToString("N") };
 

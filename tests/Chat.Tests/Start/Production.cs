@@ -34,12 +34,12 @@ internal static class Production
     /// <summary>A token of the application, signed with the shared key.</summary>
     public static string TokenFor(TestUser user, TimeSpan? lifetime = null) =>
         new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
-    {
-        Issuer = ChatApp.Issuer,
-        Audience = ChatApp.Audience,
-        Expires = DateTime.UtcNow + (lifetime ?? TimeSpan.FromHours(1)),
-        Claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString(), ["preferred_username"] = user.Username },
-        SigningCredentials =
+        {
+            Issuer = ChatApp.Issuer,
+            Audience = ChatApp.Audience,
+            Expires = DateTime.UtcNow + (lifetime ?? TimeSpan.FromHours(1)),
+            Claims = new Dictionary<string, object> { ["sub"] = user.Id.ToString(), ["preferred_username"] = user.Username },
+            SigningCredentials =
             new SigningCredentials(new SymmetricSecurityKey(Encoding.UTF8.GetBytes(ChatApp.Key)), SecurityAlgorithms.HmacSha256),
-    });
+        });
 }

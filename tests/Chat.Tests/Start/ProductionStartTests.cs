@@ -103,8 +103,11 @@ public sealed class ProductionStartTests
 
         using var server = await ServerProcess.StartListening(settings);
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
-        using var http = new HttpClient(new ConformingHandler(new SocketsHttpHandler())) { BaseAddress = server.Address,
-            DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) } };
+        using var http = new HttpClient(new ConformingHandler(new SocketsHttpHandler()))
+        {
+            BaseAddress = server.Address,
+            DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) }
+        };
         Assert.Equal(HttpStatusCode.NotFound, (await http.PostAsJsonAsync("/dev/token", new { username = "mallory" })).StatusCode);
         await Eventually.UntilNoError(async () => (await http.GetAsync(new Uri("/health/ready",
             UriKind.Relative))) is { StatusCode: not HttpStatusCode.OK } refused ? await refused.Content.ReadAsStringAsync() : null);
@@ -131,7 +134,8 @@ public sealed class ProductionStartTests
         await using (var create = admin.CreateCommand($"create role {role} login password '{role}'"))
             await create.ExecuteNonQueryAsync();
         settings["ConnectionStrings__Postgres"] = new NpgsqlConnectionStringBuilder(
-            settings["ConnectionStrings__Postgres"]) { Username = role, Password = role }.ConnectionString;
+            settings["ConnectionStrings__Postgres"])
+        { Username = role, Password = role }.ConnectionString;
         using var apply = ServerProcess.Launch(settings, "db-apply");
 
         var line = await RefusedWith(apply);
@@ -188,7 +192,8 @@ public sealed class ProductionStartTests
         using var secrets = new TempFolder();
         await File.WriteAllTextAsync(secrets.Below("Jwt__Key"), "short\n");
         using var server = ServerProcess.Launch(new Dictionary<string, string>(
-            await Production.Settings()) { ["Secrets__Directory"] = Path.GetDirectoryName(secrets.Below("Jwt__Key"))! });
+            await Production.Settings())
+        { ["Secrets__Directory"] = Path.GetDirectoryName(secrets.Below("Jwt__Key"))! });
 
         Assert.Equal(
             "Invalid configuration: Jwt__Key is too short; at least 32 bytes are required. Jwt__Key is too weak; it repeats a few characters.", await RefusedWith(server));

@@ -175,8 +175,13 @@ public sealed class StartCheckTests
         foreach (var (setting, value) in new[] { ("http_ports", "80;8080"), ("urls", "http://*:8080") })
             Assert.Contains("Admin__Port is already used by the server itself", Assert.Throws<StartupException>(
                 () => Check(new() { [setting] = value, ["Admin:Port"] = "8080" })).Message, StringComparison.Ordinal);
-        Check(new() { ["http_ports"] = "8080", ["urls"] = "http://unix:/run/chat.sock;https://*:8443",
-            ["AllowedHosts"] = "*.chat.example;[::1]", ["Admin:Port"] = "9464" });
+        Check(new()
+        {
+            ["http_ports"] = "8080",
+            ["urls"] = "http://unix:/run/chat.sock;https://*:8443",
+            ["AllowedHosts"] = "*.chat.example;[::1]",
+            ["Admin:Port"] = "9464"
+        });
     }
 
     [Fact]

@@ -88,7 +88,8 @@ public sealed class LineageTests
             Assert.Equal("message.sent", (await client.SendMessage(conversation, $"{i}")).Type);
 
         var drill = new ProcessStartInfo(
-            Path.Combine(Checkout(), "deploy", "backup", "drill")) { RedirectStandardOutput = true, RedirectStandardError = true };
+            Path.Combine(Checkout(), "deploy", "backup", "drill"))
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in await Production.Settings())
             drill.Environment[name] = value;
         var source = new NpgsqlConnectionStringBuilder(postgres.ConnectionString);
@@ -111,7 +112,7 @@ public sealed class LineageTests
     }
 
     // The original build, not the copy beside the tests: with coverage, that one writes into our files, and the drill does not
-        // run as root.
+    // run as root.
     private static string Program()
     {
         var copy = typeof(EmbeddedServers).Assembly.Location;

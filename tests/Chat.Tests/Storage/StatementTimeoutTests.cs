@@ -28,7 +28,8 @@ public sealed class StatementTimeoutTests
         await using var holder = await database.OpenConnectionAsync();
         await using var transaction = await holder.BeginTransactionAsync();
         await using (var hold = new NpgsqlCommand(
-            "select pg_advisory_xact_lock(7, $1)", holder, transaction) { Parameters = { new() { Value = Environment.ProcessId } } })
+            "select pg_advisory_xact_lock(7, $1)", holder, transaction)
+        { Parameters = { new() { Value = Environment.ProcessId } } })
             await hold.ExecuteNonQueryAsync();
 
         // The waiter for the idle transaction's lock gets it.

@@ -114,7 +114,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         var replied = reply is null;
         foreach (var member in members)
         {
-    var memberReply = reply?.Connection.User.Id == member ? reply : null;
+            var memberReply = reply?.Connection.User.Id == member ? reply : null;
             if (feeds.TryGetValue(member, out var feed))
             {
                 feed.Offer(change, memberReply);

@@ -12,7 +12,7 @@ internal sealed class ReceiptTracker(Guid userId, Hub hub)
     public IReadOnlyList<(Guid ConversationId, MemberCursor Cursor)> All()
     {
         lock (gate)
-    return [.. sent.Select(entry => (entry.Key.ConversationId, entry.Value))];
+            return [.. sent.Select(entry => (entry.Key.ConversationId, entry.Value))];
     }
 
     /// <summary>Initializes the cursors from the snapshot that a new connection starts with.</summary>
@@ -47,8 +47,11 @@ internal sealed class ReceiptTracker(Guid userId, Hub hub)
     private bool Advance(Guid conversationId, MemberCursor cursor)
     {
         var known = sent.GetValueOrDefault((conversationId, cursor.UserId), new MemberCursor(cursor.UserId, 0, 0));
-        var further = known with { ReadUpTo = Math.Max(known.ReadUpTo, cursor.ReadUpTo),
-            DeliveredUpTo = Math.Max(known.DeliveredUpTo, cursor.DeliveredUpTo) };
+        var further = known with
+        {
+            ReadUpTo = Math.Max(known.ReadUpTo, cursor.ReadUpTo),
+            DeliveredUpTo = Math.Max(known.DeliveredUpTo, cursor.DeliveredUpTo)
+        };
         sent[(conversationId, cursor.UserId)] = further;
         return further != known;
     }

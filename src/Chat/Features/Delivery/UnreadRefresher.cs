@@ -38,7 +38,7 @@ internal sealed class UnreadRefresher(
         backplane.Publish(userId, new CursorMoved(conversationId));
         if (delivery.FeedOf(userId) is { } feed)
         {
-    await RecountAsync(feed, conversationId, except, onCounted);
+            await RecountAsync(feed, conversationId, except, onCounted);
             return;
         }
 
@@ -62,7 +62,7 @@ internal sealed class UnreadRefresher(
             feed.EndRecount(conversationId, snapshot, (count, total) =>
             {
                 hub.Send(feed.UserId, Frame.Of(new NotificationUnread(conversationId, count, total)), except);
-    onCounted?.Invoke(count, total);
+                onCounted?.Invoke(count, total);
             });
         }
     }

@@ -139,7 +139,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 count.Take(row);
             count.EndRecount();
             if (snapshot is not null)
-    onCounted?.Invoke(count.Value, total.Value);
+                onCounted?.Invoke(count.Value, total.Value);
             return (count.Value, total.Value);
         }
     }
@@ -177,7 +177,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     public IReadOnlyList<(Guid ConversationId, long Position, long ReadUpTo)> Positions()
     {
         lock (gate)
-    return [.. conversations.Select(entry => (entry.Key, entry.Value.Reached, entry.Value.Unread.ReadUpTo))];
+            return [.. conversations.Select(entry => (entry.Key, entry.Value.Reached, entry.Value.Unread.ReadUpTo))];
     }
 
     /// <summary>
@@ -240,7 +240,7 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
                 return;
             }
 
-    conversation.Release(1);
+            conversation.Release(1);
         }
     }
 

@@ -73,8 +73,11 @@ public sealed class HealthSlice : ISlice
                 "getReady", "Returns whether the node can take traffic.",
                 "PostgreSQL and Redis work, Redis accepts writes and delivers this node's pub/sub messages, the token signing keys are loaded, and the node is not stopping. A response may be up to a second old.")
             .Returns(StatusCodes.Status200OK, "All checks pass; or `status` is `degraded`, which users do not notice.", healthy)
-            .Returns(StatusCodes.Status503ServiceUnavailable, "A check fails; `checks` says which.", healthy with { Status = Unavailable,
-                Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" } });
+            .Returns(StatusCodes.Status503ServiceUnavailable, "A check fails; `checks` says which.", healthy with
+            {
+                Status = Unavailable,
+                Checks = new Dictionary<string, string>(healthy.Checks) { ["redis"] = "does not answer" }
+            });
     }
 
     private static JsonHttpResult<HealthAnswer> Answer(HttpContext http, HealthReport report)
@@ -207,7 +210,7 @@ internal sealed class RedisCheck(RedisConnection redis, TimeProvider time) : IHe
         }
         catch (RedisServerException refused)
         {
-    return HealthCheckResult.Unhealthy($"rejects writes ({refused.Message.Split(' ')[0]})");
+            return HealthCheckResult.Unhealthy($"rejects writes ({refused.Message.Split(' ')[0]})");
         }
         catch (Exception failure) when (failure is RedisException or RedisCommandException or TimeoutException)
         {
@@ -231,7 +234,7 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
     {
         channels.Subscribe(redis.Keys.Node(redis.NodeId), received =>
         {
-    if (Guid.TryParse((string?)received.Message, out var id) && pending.TryRemove(id, out var arrival))
+            if (Guid.TryParse((string?)received.Message, out var id) && pending.TryRemove(id, out var arrival))
                 arrival.TrySetResult();
         });
         return Task.CompletedTask;
@@ -242,7 +245,7 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         if (channels.RefusedCount > 0)
-    return HealthCheckResult.Unhealthy("Redis rejects subscriptions");
+            return HealthCheckResult.Unhealthy("Redis rejects subscriptions");
         var id = Guid.NewGuid();
         var arrival = pending.GetOrAdd(id, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         try
@@ -254,7 +257,7 @@ internal sealed class PubSubCheck(RedisConnection redis, RedisSubscriptions chan
         }
         catch (Exception failure) when (failure is RedisException or TimeoutException)
         {
-    return HealthCheckResult.Unhealthy("published messages do not arrive");
+            return HealthCheckResult.Unhealthy("published messages do not arrive");
         }
         finally
         {

@@ -45,7 +45,7 @@ internal sealed class Readiness(HealthCheckService checks, IOptions<HealthCheckS
                 return RunAsync();
             lock (gate)
             {
-    if (latest is null || (latest.IsCompleted && time.GetElapsedTime(startedAt) >= MaxAge))
+                if (latest is null || (latest.IsCompleted && time.GetElapsedTime(startedAt) >= MaxAge))
                     (startedAt, latest) = (time.GetTimestamp(), RunAsync());
                 return latest;
             }

@@ -69,7 +69,7 @@ public sealed class HistoryModule : ICarterModule
 
     private static ChatError? Validate(long? before, long? after, int? limit) => (before, after, limit) switch
     {
-    (not null, not null, _) => ChatError.Invalid("after", "Use either before or after."),
+        (not null, not null, _) => ChatError.Invalid("after", "Use either before or after."),
         ( < 1, _, _) => ChatError.Invalid("before", "Must be 1 or greater."),
         (_, < 0, _) => ChatError.Invalid("after", "Must be 0 or greater."),
         (_, _, < 1 or > MaxPage) => ChatError.Invalid("limit", $"1 to {MaxPage}."),

@@ -52,7 +52,7 @@ internal sealed class PingHandler(TimeProvider time) : IHandler<Ping>
         catch (JsonException)
         {
             // A lone surrogate: the reader does not validate the value, the writer throws.
-    return new(ChatError.Invalid("timestamp", "Must not contain lone surrogates."));
+            return new(ChatError.Invalid("timestamp", "Must not contain lone surrogates."));
         }
     }
 }

@@ -41,8 +41,11 @@ internal sealed class Contacts(NpgsqlDataSource database, TableNames tables)
             """);
         command.Parameters.Add(new() { Value = pairs.Select(pair => pair.OfUser).ToArray() });
         command.Parameters.Add(new() { Value = pairs.Select(pair => pair.UserId).ToArray() });
-        command.Parameters.Add(new() { Value =
-            pairs.Select(pair => Member.IdOf(ConversationHead.IdOfDirect(pair.OfUser, pair.UserId), pair.OfUser)).ToArray() });
+        command.Parameters.Add(new()
+        {
+            Value =
+            pairs.Select(pair => Member.IdOf(ConversationHead.IdOfDirect(pair.OfUser, pair.UserId), pair.OfUser)).ToArray()
+        });
         return await ReadAsync(command);
     }
 

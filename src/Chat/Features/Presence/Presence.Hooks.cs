@@ -25,7 +25,7 @@ internal static class PresenceHooks
     {
         var expiredAt = now.ToUnixTimeMilliseconds() - 1;
         foreach (var lease in await redis.Database.SortedSetRangeByRankAsync(redis.Keys.Online(userId)))
-    await redis.Database.SortedSetAddAsync(redis.Keys.Online(userId), lease, expiredAt, When.Exists);
+            await redis.Database.SortedSetAddAsync(redis.Keys.Online(userId), lease, expiredAt, When.Exists);
         await redis.Database.SortedSetAddAsync(redis.Keys.Leases, userId.ToString(), expiredAt, When.Exists);
     }
 

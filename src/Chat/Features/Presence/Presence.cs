@@ -110,7 +110,7 @@ public sealed class PresenceModule : ICarterModule
         foreach (var text in (userIds ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             if (!Guid.TryParse(text, out var id))
-    return ChatError.Invalid("userIds", "Comma-separated user ids.").ToProblem();
+                return ChatError.Invalid("userIds", "Comma-separated user ids.").ToProblem();
             asked.Add(id);
         }
 

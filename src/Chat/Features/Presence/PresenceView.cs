@@ -42,7 +42,7 @@ internal sealed class PresenceView(Guid userId)
     public bool StatusOf(Guid contactId)
     {
         lock (gate)
-    return sent.TryGetValue(contactId, out var last) && last.Status.Online;
+            return sent.TryGetValue(contactId, out var last) && last.Status.Online;
     }
 
     /// <summary>Applies the result of a read and notifies of a change, unless a read that began later was already applied.</summary>

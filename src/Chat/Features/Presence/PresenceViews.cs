@@ -231,11 +231,11 @@ internal sealed partial class PresenceViews(
     {
         lock (gate)
         {
-    if (view.Loading is { IsCompleted: false } running)
+            if (view.Loading is { IsCompleted: false } running)
                 return running;
             loading.Add(view);
             var read = Interlocked.Increment(ref reads);
-    return view.Loading = Task.Run(() => ReadAsync(view, read));
+            return view.Loading = Task.Run(() => ReadAsync(view, read));
         }
     }
 

@@ -81,19 +81,19 @@ internal sealed partial class PresenceWorker(
         {
             while (true)
             {
-    var reconnectsSeen = redis.ReconnectCount;
+                var reconnectsSeen = redis.ReconnectCount;
                 await RenewAsync();
                 for (var waited = TimeSpan.Zero; waited < PresenceLeases.RenewInterval; waited += RetryDelay)
                 {
                     // After an outage the other nodes' leases look expired until they have been renewed.
                     if (!leases.IsSettling)
                     {
-    foreach (var (userId, expiry) in await leases.SweepAsync())
+                        foreach (var (userId, expiry) in await leases.SweepAsync())
                             announcements.Writer.TryWrite(
                                 new Announcement(userId, Transition.WentOffline, PresenceLeases.RenewedAt(expiry)));
                     }
 
-    if (redis.ReconnectCount > reconnectsSeen)
+                    if (redis.ReconnectCount > reconnectsSeen)
                     {
                         leases.RecordInterruption();
                         break;
@@ -154,7 +154,7 @@ internal sealed partial class PresenceWorker(
         var transitions = await Task.WhenAll(changes);
         lock (gate)
         {
-    foreach (var arrival in effective.Where(arrival => arrival.IsOpen))
+            foreach (var arrival in effective.Where(arrival => arrival.IsOpen))
                 held[arrival.ConnectionId] = new Holding(arrival.UserId, arrival.ConnectionId, now);
         }
 

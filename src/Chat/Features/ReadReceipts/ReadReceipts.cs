@@ -125,7 +125,7 @@ internal sealed class ReadReceiptsHandler(
     public async ValueTask<ChatError?> HandleAsync(MarkDelivered received, EventContext context)
     {
         if (received.UpTo is null)
-    return ChatError.Invalid("upTo", "A sequence number is required.");
+            return ChatError.Invalid("upTo", "A sequence number is required.");
         var (conversation, error) = await FindAsync(received.ConversationId, context.UserId);
         if (conversation is null)
             return error;
@@ -133,7 +133,7 @@ internal sealed class ReadReceiptsHandler(
         if (moved is { Before: var before, After: var after, Blocked: var blocked } && after.DeliveredUpTo > before.DeliveredUpTo)
         {
             var update = new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow());
-    receipts.Publish(Others(conversation, context.UserId, blocked), conversation.Id, update.Cursor, Frame.Of(update));
+            receipts.Publish(Others(conversation, context.UserId, blocked), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
         return invalid;
@@ -159,7 +159,7 @@ internal sealed class ReadReceiptsHandler(
         if (after.ReadUpTo > before.ReadUpTo)
         {
             var update = new ReadUpdate(conversation.Id, marked.Latest, after.ReadUpTo, reader, readAt);
-    receipts.Publish(Others(conversation, reader, blocked), conversation.Id, update.Cursor, Frame.Of(update));
+            receipts.Publish(Others(conversation, reader, blocked), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
         ReadAck? answer = null;
@@ -174,7 +174,7 @@ internal sealed class ReadReceiptsHandler(
     private async ValueTask<(Conversation? Conversation, ChatError? Error)> FindAsync(Guid? conversationId, Guid userId)
     {
         if (conversationId is not { } id)
-    return (null, ChatError.Invalid("conversationId", "A conversation id is required."));
+            return (null, ChatError.Invalid("conversationId", "A conversation id is required."));
         var conversation = await conversations.FindAsync(id, userId);
         return (conversation, conversation is null ? ChatError.Forbidden : null);
     }
@@ -193,7 +193,7 @@ internal sealed class ReadReceiptsHandler(
         var before = (await members).Single();
         var last = (await head)!.Seq;
         if (upTo is < 1 || upTo > last)
-    return (null, ChatError.Invalid("upTo", "This sequence number does not exist in the conversation."));
+            return (null, ChatError.Invalid("upTo", "This sequence number does not exist in the conversation."));
 
         var after = Member.Advanced(before, upTo ?? last, isRead);
         if (after != before)

@@ -30,8 +30,8 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
             {
                 foreach (var (userId, conversationId, sent, cursor) in await MovedAsync(feeds))
                 {
-    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier)
-        && IsPast(earlier, sent) && delivery.FeedOf(userId) is { } feed)
+                    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier)
+                        && IsPast(earlier, sent) && delivery.FeedOf(userId) is { } feed)
                         await NotifyAsync(feed, conversationId, sent, cursor);
                 }
             }
@@ -47,7 +47,7 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         metrics.ReceiptRepaired();
         if (cursor.ReadUpTo > sent.ReadUpTo)
         {
-    var (_, marked) = await receipts.MarkedAsync(conversationId, cursor.UserId, sent.ReadUpTo, cursor.ReadUpTo);
+            var (_, marked) = await receipts.MarkedAsync(conversationId, cursor.UserId, sent.ReadUpTo, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
             feed.Receipts.Notify(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }

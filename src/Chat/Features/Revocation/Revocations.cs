@@ -87,8 +87,11 @@ internal sealed class Revocations(IDocumentStore store, TableNames tables, Hub h
             (_, known) =>
             {
                 isNews = revocation.Number > known.Number || revocation.At > known.At;
-                return isNews ? revocation with { At = Later(revocation.At, known.At),
-                    Until = Later(revocation.Until ?? revocation.At, known.Until ?? known.At) } : known;
+                return isNews ? revocation with
+                {
+                    At = Later(revocation.At, known.At),
+                    Until = Later(revocation.Until ?? revocation.At, known.Until ?? known.At)
+                } : known;
             });
         if (!isNews)
             return;

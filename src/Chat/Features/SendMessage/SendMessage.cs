@@ -60,11 +60,11 @@ public sealed record SendMessage(
     public ChatError? Validate(Limits limits)
     {
         if (ConversationId is null)
-    return ChatError.Invalid("conversationId", "A conversation id is required.");
+            return ChatError.Invalid("conversationId", "A conversation id is required.");
         if (TempId is not null && (!WireText.IsClean(TempId) || WireText.Length(TempId) is < 1 or > MaxTempId))
             return ChatError.Invalid("tempId", $"1 to {MaxTempId} characters, without U+0000.");
         if (Type is not (null or Text))
-    return ChatError.Invalid("type", "Only text is supported.");
+            return ChatError.Invalid("type", "Only text is supported.");
         if (ReplyTo is not null)
             return ChatError.Invalid("replyTo", "Reserved.");
         if (Attachments is not null)

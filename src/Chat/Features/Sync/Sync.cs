@@ -71,9 +71,9 @@ internal sealed class SyncHandler(MissedChanges missed, ConversationViews views,
     public async ValueTask<ChatError?> HandleAsync(Synchronize received, EventContext context)
     {
         if (received.Conversations is not { } seen)
-    return ChatError.Invalid("conversations", "An object of conversation ids and sequence numbers is required; it may be empty.");
+            return ChatError.Invalid("conversations", "An object of conversation ids and sequence numbers is required; it may be empty.");
         if (seen.Values.Any(number => number < 0))
-    return ChatError.Invalid("conversations", "Sequence numbers must be 0 or greater.");
+            return ChatError.Invalid("conversations", "Sequence numbers must be 0 or greater.");
 
         IReadOnlyList<Missed> behind;
         using (var entry = await work.AcquireOrRefuseAsync(context.UserId, WorkLimiter.Exclusive))

@@ -66,7 +66,7 @@ internal sealed class TypingHandler(Conversations conversations, TypingTracker t
     private async ValueTask<ChatError?> SetAsync(Guid? conversationId, EventContext context, bool isTyping)
     {
         if (conversationId is not { } id)
-    return ChatError.Invalid("conversationId", "A conversation id is required.");
+            return ChatError.Invalid("conversationId", "A conversation id is required.");
         if (await conversations.FindAsync(id, context.UserId) is not { } conversation)
             return ChatError.Forbidden;
         await tracker.SetAsync(conversation, context.Connection, isTyping);

@@ -55,7 +55,7 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
         }
         finally
         {
-    blocks.Changed -= RequestCheck;
+            blocks.Changed -= RequestCheck;
         }
     }
 
@@ -127,7 +127,7 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
             lock (gate)
             {
                 if (from == connection)
-    expiresAt = default;
+                    expiresAt = default;
             }
         }
 
@@ -178,7 +178,7 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
         public void RequestCheck()
         {
             lock (gate)
-    needsCheck = true;
+                needsCheck = true;
         }
 
         public bool TakeCheck()

@@ -92,7 +92,7 @@ internal static class UnicodeText
             if (combiningClass == 0)
                 (starter, lastClass) = (composed.Count - 1, -1);
             else
-    lastClass = combiningClass;
+                lastClass = combiningClass;
         }
 
         return composed;

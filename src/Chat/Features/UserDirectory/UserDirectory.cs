@@ -97,7 +97,7 @@ internal sealed partial class UserDirectory(
         var storing = StoreThrottledAsync(identity);
         try
         {
-    var isComplete = await storing.WaitAsync(Timeout, time);
+            var isComplete = await storing.WaitAsync(Timeout, time);
             seen.Set(identity.Id, identity, new MemoryCacheEntryOptions
             {
                 Size = 1,
@@ -138,9 +138,9 @@ internal sealed partial class UserDirectory(
     public async Task<(Guid UserId, ChatError? Error)> ResolveAsync(Guid? userId, string? username)
     {
         if (userId is { } id && username is null)
-    return id == Guid.Empty ? (default, ChatError.Invalid("userId", "Not a user id.")) : (id, null);
+            return id == Guid.Empty ? (default, ChatError.Invalid("userId", "Not a user id.")) : (id, null);
         if (userId is not null || string.IsNullOrWhiteSpace(username))
-    return (default, ChatError.Invalid(username is null ? "userId" : "username", "Name the user by either userId or username."));
+            return (default, ChatError.Invalid(username is null ? "userId" : "username", "Name the user by either userId or username."));
         return await FindAsync(username) is { } found ? (found, null) : (default, NoSuchUser);
     }
 
@@ -183,11 +183,11 @@ internal sealed partial class UserDirectory(
         {
             try
             {
-    await semaphore.WaitAsync(timeout.Token);
+                await semaphore.WaitAsync(timeout.Token);
             }
             catch (OperationCanceledException)
             {
-    throw new TimeoutException("Too many sign-ins of new users at once.");
+                throw new TimeoutException("Too many sign-ins of new users at once.");
             }
         }
 
@@ -287,7 +287,7 @@ internal sealed partial class UserDirectory(
             catch (Exception failure) when (IsConflict(failure))
             {
                 if (attempt == MaxAttempts)
-    throw new TimeoutException("Too many concurrent claims of the same username.", failure);
+                    throw new TimeoutException("Too many concurrent claims of the same username.", failure);
             }
         }
     }

@@ -61,9 +61,9 @@ public sealed class UsernameModule : ICarterModule
         if (Username.Read(body.Value!.Username) is not { } name)
             return NoName.ToProblem();
         if (body.Value.UserId is not { } userId || userId == Guid.Empty)
-    return ChatError.Invalid("userId", "Not a user id.").ToProblem();
+            return ChatError.Invalid("userId", "Not a user id.").ToProblem();
         if (!await directory.MoveAsync(name, userId))
-    return ChatError.Invalid("username", "Another user has a name that looks the same.").ToProblem();
+            return ChatError.Invalid("username", "Another user has a name that looks the same.").ToProblem();
         audit.UsernameAssigned(userId, http.User.UserId());
         return TypedResults.NoContent();
     }

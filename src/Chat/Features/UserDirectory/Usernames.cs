@@ -90,7 +90,7 @@ internal sealed class Usernames(IConfiguration configuration, TimeProvider time)
             if (wanted.Forms.Contains(id))
                 Put(session, form, new UsernameForm { Id = id, UserId = userId, Key = wanted.Key });
             else if (form is null || form.UserId == userId)
-    Put(session, form, new UsernameForm { Id = id, UserId = userId, Key = current!.Key, FreedAt = form?.FreedAt ?? now });
+                Put(session, form, new UsernameForm { Id = id, UserId = userId, Key = current!.Key, FreedAt = form?.FreedAt ?? now });
         }
 
         return (true, rivals.ConvertAll(rival => rival.UserId));

@@ -57,7 +57,7 @@ internal sealed partial class WarmUp(
                 Runs++;
             }
 
-    Warm(time.GetElapsedTime(startedAt).TotalMilliseconds);
+            Warm(time.GetElapsedTime(startedAt).TotalMilliseconds);
         }
 #pragma warning disable CA1031 // No failure is a reason not to serve.
         catch (Exception failure) when (!cancellationToken.IsCancellationRequested)

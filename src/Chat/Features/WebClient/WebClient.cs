@@ -52,7 +52,7 @@ public sealed class WebClientSlice : ISlice
                     (await File.ReadAllTextAsync(file)).Replace(Relative, $"\"{pathBase}/", StringComparison.Ordinal))
                 : () => File.ReadAllBytesAsync(file));
             if (address == Index)
-    app.Use((http, next) => ServeNotFoundPageAsync(http, next, document, policy));
+                app.Use((http, next) => ServeNotFoundPageAsync(http, next, document, policy));
             foreach (var path in address == Index ? [address, "", "c/{id}"] : (string[])[address])
                 app.MapMethods(path, Methods, http => SendAsync(http, document, policy, cache)).AllowAnonymous().ExcludeFromDescription();
         }
