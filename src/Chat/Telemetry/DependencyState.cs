@@ -60,7 +60,7 @@ internal sealed class DependencyState(TimeProvider time, DependencyLog lines)
             (reason, isRefusal, failedAt) = (error, isRejection, now);
             if (!isUnavailable)
             {
-                (since, refusedSends, refusedOthers) = (now, 0, 0);
+                (since, this.refusedSends, this.refusedOthers) = (now, 0, 0);
                 isUnavailable = true;
                 Log(() => lines.Unavailable(error), now);
             }

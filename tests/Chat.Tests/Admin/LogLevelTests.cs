@@ -83,8 +83,8 @@ public sealed class LogLevelTests
     public async Task The_audit_log_and_categories_that_log_tokens_keep_their_levels()
     {
         await using var admin = await AdminPort.Start();
-        var (audit, requests) =
-            (Logger(admin, typeof(AuditLog).FullName!), Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests"));
+        var audit = Logger(admin, AuditLog.Category);
+        var requests = Logger(admin, "Microsoft.AspNetCore.Server.Kestrel.BadRequests");
 
         await admin.Answer(HttpMethod.Put, "/log-level?category=Default&level=none", HttpStatusCode.OK);
         await admin.Answer(HttpMethod.Put, "/log-level?category=Chat&level=none", HttpStatusCode.OK);

@@ -110,7 +110,7 @@ internal sealed partial class PresenceViews(
     {
         backplane.Publish(first, new PresenceChanged(second));
         backplane.Publish(second, new PresenceChanged(first));
-        (Guid, Guid)[] both = [(first, second), (second, first)];
+        (Guid To, Guid About)[] both = [(first, second), (second, first)];
         try
         {
             await RefreshAsync(both);
@@ -287,9 +287,8 @@ internal sealed partial class PresenceViews(
         try
         {
             var isKnown = !leases.IsSettling;
-            var online = await leases.OnlineAsync([.. all.Where(contact => !contact.IsBlocked).Select(contact => contact.UserId)])
-                .WaitAsync(RedisConnection.Timeout, Time);
-            return (online, isKnown);
+            var visible = all.Where(contact => !contact.IsBlocked).Select(contact => contact.UserId).ToArray();
+            return (await leases.OnlineAsync(visible).WaitAsync(RedisConnection.Timeout, Time), isKnown);
         }
         catch (Exception failure) when (IsTransientOutage(failure))
         {
