@@ -79,7 +79,7 @@ public sealed partial class PathPrefixTests
     [InlineData("/%2e")]
     [InlineData("https://example.org/team")]
     public void An_invalid_path_is_rejected(string value) =>
-        Assert.StartsWith("is no path", PathPrefix.Validate(value), StringComparison.Ordinal);
+        Assert.StartsWith("is not a path", PathPrefix.Validate(value), StringComparison.Ordinal);
 
     [GeneratedRegex("(?:src|href)=\"([^\"]+)\"")]
     private static partial Regex Loaded();
