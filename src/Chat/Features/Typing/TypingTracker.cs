@@ -88,8 +88,8 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
 
         var blocked = await blocks.BlockedWithAsync(key.UserId);
         var frame = Update(key, isTyping);
-        foreach (var other in isTyping ? state.ShowTo(
-            state.Conversation.Members.Where(member => member != key.UserId && !blocked.Contains(member))) : state.HideFromAll())
+        var others = state.Conversation.Members.Where(member => member != key.UserId && !blocked.Contains(member));
+        foreach (var other in isTyping ? state.ShowTo(others) : state.HideFromAll())
             backplane.Send(other, frame);
     }
 
