@@ -18,11 +18,5 @@ namespace Chat.Admin;
 internal sealed partial class AdminJson : JsonSerializerContext
 {
     /// <summary>The context with the wire's options.</summary>
-    public static AdminJson Wire => Instance.Wire;
-
-    // A nested type, because the static initializers of a partial type run in no defined order.
-    private static class Instance
-    {
-        public static readonly AdminJson Wire = new(WireJson.CreateOptions());
-    }
+    public static AdminJson Wire { get; } = new(WireJson.CreateOptions());
 }

@@ -9,11 +9,5 @@ namespace Chat.Backplane;
 internal sealed partial class BackplaneJson : JsonSerializerContext
 {
     /// <summary>The context with the wire's options.</summary>
-    public static BackplaneJson Wire => Instance.Wire;
-
-    // A nested type, because the static initializers of a partial type run in no defined order.
-    private static class Instance
-    {
-        public static readonly BackplaneJson Wire = new(WireJson.CreateOptions());
-    }
+    public static BackplaneJson Wire { get; } = new(WireJson.CreateOptions());
 }

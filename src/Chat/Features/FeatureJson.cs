@@ -75,11 +75,5 @@ namespace Chat.Features;
 internal sealed partial class FeatureJson : JsonSerializerContext
 {
     /// <summary>The context with the wire options.</summary>
-    public static FeatureJson Wire => Instance.Wire;
-
-    // A nested type, because the static initializers of a partial type have no defined order.
-    private static class Instance
-    {
-        public static readonly FeatureJson Wire = new(WireJson.CreateOptions());
-    }
+    public static FeatureJson Wire { get; } = new(WireJson.CreateOptions());
 }

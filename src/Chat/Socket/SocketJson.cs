@@ -12,11 +12,5 @@ namespace Chat.Socket;
 internal sealed partial class SocketJson : JsonSerializerContext
 {
     /// <summary>The context with the wire's options.</summary>
-    public static SocketJson Wire => Instance.Wire;
-
-    // A nested type, because the static initializers of a partial type run in no defined order.
-    private static class Instance
-    {
-        public static readonly SocketJson Wire = new(WireJson.CreateOptions());
-    }
+    public static SocketJson Wire { get; } = new(WireJson.CreateOptions());
 }

@@ -12,11 +12,5 @@ namespace Chat.Storage;
 internal sealed partial class StorageJson : JsonSerializerContext
 {
     /// <summary>The context with the wire's options.</summary>
-    public static StorageJson Wire => Instance.Wire;
-
-    // A nested type, because the static initializers of a partial type run in no defined order.
-    private static class Instance
-    {
-        public static readonly StorageJson Wire = new(WireJson.CreateOptions());
-    }
+    public static StorageJson Wire { get; } = new(WireJson.CreateOptions());
 }
