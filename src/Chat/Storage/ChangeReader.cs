@@ -30,14 +30,10 @@ internal sealed class ChangeReader(NpgsqlDataSource database, TableNames tables)
                     where p.bytes < {maxBytes} and p.messages < {maxMessages})
                 select number, document from part) x
             order by k.place, x.number
-            """);
-        command.Parameters.Add(new() { Value = positions.Select(position => position.ConversationId).ToArray() });
-        command.Parameters.Add(new() { Value = positions.Select(position => position.After).ToArray() });
-        var messages = new List<Message>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-            messages.Add(JsonSerializer.Deserialize(reader.GetString(0), StorageJson.Wire.Message)!);
-        return messages;
+            """)
+            .WithColumn(positions, position => position.ConversationId)
+            .WithColumn(positions, position => position.After);
+        return await command.ReadAllAsync(row => JsonSerializer.Deserialize(row.GetString(0), StorageJson.Wire.Message)!);
     }
 
     // Messages never changed are found by seq, changed ones by a partial index.

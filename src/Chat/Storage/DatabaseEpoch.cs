@@ -89,8 +89,7 @@ internal sealed partial class DatabaseEpoch(
             await using var command = database.CreateCommand("""
                 select concat_ws('/', system_identifier, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), to_regclass($1)::oid)
                 from pg_control_system()
-                """);
-            command.Parameters.Add(new() { Value = tables.Lineage });
+                """).With(tables.Lineage);
             return await command.ExecuteScalarAsync(cancellationToken) as string;
         }
         catch (PostgresException refused) when (refused.SqlState is PostgresErrorCodes.InsufficientPrivilege

@@ -85,18 +85,8 @@ internal sealed class ConversationViews(IDocumentStore store, NpgsqlDataSource d
                 where c.id = h.id and (lower(c.data ->> 'kind') <> 'direct' or c.data -> 'members' ->> 0 = $1::text)))
             order by h.updated_at desc, h.id desc
             limit $4
-            """);
-        command.Parameters.Add(new() { Value = userId });
-        command.Parameters.Add(new() { Value = after.UpdatedAt });
-        command.Parameters.Add(new() { Value = after.Id });
-        command.Parameters.Add(new() { Value = limit + 1 });
-        var page = new List<ConversationCursor>(limit + 1);
-        await using (var reader = await command.ExecuteReaderAsync())
-        {
-            while (await reader.ReadAsync())
-                page.Add(new ConversationCursor(reader.GetFieldValue<DateTimeOffset>(1), reader.GetGuid(0)));
-        }
-
+            """).With(userId).With(after.UpdatedAt).With(after.Id).With(limit + 1);
+        var page = await command.ReadAllAsync(row => new ConversationCursor(row.GetFieldValue<DateTimeOffset>(1), row.GetGuid(0)));
         var hasMore = page.Count > limit;
         var shown = page.Take(limit).ToArray();
         var views = await ManyAsync([.. shown.Select(row => row.Id)], userId);

@@ -27,8 +27,7 @@ internal sealed class Contacts(NpgsqlDataSource database, TableNames tables)
                   order by h.updated_at desc, h.id
                   limit {MaxContacts}) latest
             join {tables.Member} other on other.conversation_id = latest.conversation_id and other.user_id <> $1
-            """);
-        command.Parameters.Add(new() { Value = userId });
+            """).With(userId);
         return await ReadAsync(command);
     }
 
@@ -38,14 +37,10 @@ internal sealed class Contacts(NpgsqlDataSource database, TableNames tables)
         await using var command = Ask($"""
             select asked.user_id, asked.other_id
             from unnest($1, $2, $3) asked(user_id, other_id, member) join {tables.Member} m on m.id = asked.member
-            """);
-        command.Parameters.Add(new() { Value = pairs.Select(pair => pair.OfUser).ToArray() });
-        command.Parameters.Add(new() { Value = pairs.Select(pair => pair.UserId).ToArray() });
-        command.Parameters.Add(new()
-        {
-            Value =
-            pairs.Select(pair => Member.IdOf(ConversationHead.IdOfDirect(pair.OfUser, pair.UserId), pair.OfUser)).ToArray()
-        });
+            """)
+            .WithColumn(pairs, pair => pair.OfUser)
+            .WithColumn(pairs, pair => pair.UserId)
+            .WithColumn(pairs, pair => Member.IdOf(ConversationHead.IdOfDirect(pair.OfUser, pair.UserId), pair.OfUser));
         return await ReadAsync(command);
     }
 
@@ -60,16 +55,6 @@ internal sealed class Contacts(NpgsqlDataSource database, TableNames tables)
                or (b.blocker_id = pair.other_id and b.blocked_id = pair.user_id)) block on true
         """);
 
-    private static async Task<IReadOnlyList<Contact>> ReadAsync(NpgsqlCommand command)
-    {
-        var contacts = new List<Contact>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-        {
-            DateTimeOffset? lastSeenAt = await reader.IsDBNullAsync(2) ? null : reader.GetFieldValue<DateTimeOffset>(2);
-            contacts.Add(new Contact(reader.GetGuid(0), reader.GetGuid(1), lastSeenAt, reader.GetBoolean(3)));
-        }
-
-        return contacts;
-    }
+    private static async Task<IReadOnlyList<Contact>> ReadAsync(NpgsqlCommand command) => await command.ReadAllAsync(
+        row => new Contact(row.GetGuid(0), row.GetGuid(1), row.GetFieldValue<DateTimeOffset?>(2), row.GetBoolean(3)));
 }

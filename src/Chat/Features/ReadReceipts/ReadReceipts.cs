@@ -21,7 +21,7 @@ public sealed class ReadReceiptsSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Services.AddSingleton<ReceiptPublisher>();
+        slice.Services.AddSingleton<ReceiptPublisher>().AddSingleton<NewlyReadQuery>();
         slice.AddHostedService<ReceiptRepair>()
             .HandleEvent<MarkRead, ReadReceiptsHandler>()
             .HandleEvent<MarkDelivered, ReadReceiptsHandler>()
@@ -110,12 +110,10 @@ public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId
 
 /// <summary>Advances cursors and publishes the updates.</summary>
 internal sealed class ReadReceiptsHandler(
-    Conversations conversations, ReceiptPublisher receipts, UnreadRefresher recounts, IDocumentStore store, TimeProvider time)
+    Conversations conversations, ReceiptPublisher receipts, NewlyReadQuery newlyRead, UnreadRefresher recounts,
+    IDocumentStore store, TimeProvider time)
     : IHandler<MarkRead>, IHandler<MarkDelivered>
 {
-    /// <summary>Most message ids in an update; a cursor may pass any number of messages at once.</summary>
-    public const int MaxMessageIds = 100;
-
     public async ValueTask<ChatError?> HandleAsync(MarkRead received, EventContext context)
     {
         var (_, error) = await ReadAsync(received, context.UserId, context.Connection, context.Reply);
@@ -155,7 +153,7 @@ internal sealed class ReadReceiptsHandler(
             return (null, invalid);
 
         var readAt = time.GetWireNow();
-        var marked = await MarkedAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
+        var marked = await newlyRead.BetweenAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
         if (after.ReadUpTo > before.ReadUpTo)
         {
             var update = new ReadUpdate(conversation.Id, marked.Latest, after.ReadUpTo, reader, readAt);
@@ -204,22 +202,6 @@ internal sealed class ReadReceiptsHandler(
 
         return (new Move(before, after,
             (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet()), null);
-    }
-
-    /// <summary>
-    /// Returns the messages by others that a reader has newly read: their number, and the ids of the last ones in ascending
-    /// order.
-    /// </summary>
-    public async Task<(int Count, IReadOnlyList<Guid> Latest)> MarkedAsync(Guid conversationId, Guid reader, long after, long upTo)
-    {
-        if (upTo <= after)
-            return (0, []);
-        await using var session = store.QuerySession();
-        var marked = session.Query<Message>()
-            .Where(message =>
-                message.ConversationId == conversationId && message.Seq > after && message.Seq <= upTo && message.SenderId != reader);
-        var latest = await marked.OrderByDescending(message => message.Seq).Take(MaxMessageIds).Select(message => message.Id).ToListAsync();
-        return (latest.Count < MaxMessageIds ? latest.Count : await marked.CountAsync(), [.. latest.Reverse()]);
     }
 
     private static Guid[] Others(Conversation conversation, Guid userId, HashSet<Guid> blocked) =>

@@ -12,7 +12,7 @@ namespace Chat.Features;
 /// node has sent. Only what is behind in two consecutive checks is sent, so that receipts in flight are left alone; a receipt is
 /// thus at most ten seconds late.
 /// </summary>
-internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler receipts, NpgsqlDataSource database, TableNames tables,
+internal sealed class ReceiptRepair(Delivery delivery, NewlyReadQuery newlyRead, NpgsqlDataSource database, TableNames tables,
     ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
     : SupervisedBackgroundService(time, log)
 {
@@ -47,7 +47,7 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
         metrics.ReceiptRepaired();
         if (cursor.ReadUpTo > sent.ReadUpTo)
         {
-            var (_, marked) = await receipts.MarkedAsync(conversationId, cursor.UserId, sent.ReadUpTo, cursor.ReadUpTo);
+            var (_, marked) = await newlyRead.BetweenAsync(conversationId, cursor.UserId, sent.ReadUpTo, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
             feed.Receipts.Notify(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
@@ -76,22 +76,15 @@ internal sealed class ReceiptRepair(Delivery delivery, ReadReceiptsHandler recei
               and (o.read_up_to > coalesce(k.read_up_to, 0) or {MemberCursor.DeliveredIn("o")} > coalesce(k.delivered_up_to, 0))
               and not exists (select from {tables.Block} b
                               where (b.blocker_id = m.user_id and b.blocked_id = o.user_id) or (b.blocker_id = o.user_id and b.blocked_id = m.user_id))
-            """);
-        command.Parameters.Add(new() { Value = feeds.Select(feed => feed.UserId).ToArray() });
-        command.Parameters.Add(new() { Value = sent.Select(entry => entry.UserId).ToArray() });
-        command.Parameters.Add(new() { Value = sent.Select(entry => entry.ConversationId).ToArray() });
-        command.Parameters.Add(new() { Value = sent.Select(entry => entry.Cursor.UserId).ToArray() });
-        command.Parameters.Add(new() { Value = sent.Select(entry => entry.Cursor.ReadUpTo).ToArray() });
-        command.Parameters.Add(new() { Value = sent.Select(entry => entry.Cursor.DeliveredUpTo).ToArray() });
-        var moved = new List<(Guid, Guid, MemberCursor, MemberCursor)>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-        {
-            var other = reader.GetGuid(2);
-            moved.Add((reader.GetGuid(0), reader.GetGuid(1), new(other, reader.GetInt64(3), reader.GetInt64(4)),
-                new(other, reader.GetInt64(5), reader.GetInt64(6))));
-        }
-
-        return moved;
+            """)
+            .WithColumn(feeds, feed => feed.UserId)
+            .WithColumn(sent, entry => entry.UserId)
+            .WithColumn(sent, entry => entry.ConversationId)
+            .WithColumn(sent, entry => entry.Cursor.UserId)
+            .WithColumn(sent, entry => entry.Cursor.ReadUpTo)
+            .WithColumn(sent, entry => entry.Cursor.DeliveredUpTo);
+        return await command.ReadAllAsync(row => (row.GetGuid(0), row.GetGuid(1),
+            new MemberCursor(row.GetGuid(2), row.GetInt64(3), row.GetInt64(4)),
+            new MemberCursor(row.GetGuid(2), row.GetInt64(5), row.GetInt64(6))));
     }
 }

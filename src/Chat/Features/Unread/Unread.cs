@@ -62,13 +62,8 @@ internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
                 select count(*) as unread from {tables.Message} x
                 where x.conversation_id = m.conversation_id and x.seq > m.read_up_to and x.sender_id <> m.user_id) counted
             where m.user_id = $1 and counted.unread > 0
-            """);
-        command.Parameters.Add(new() { Value = userId });
-        var unread = new List<UnreadConversation>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-            unread.Add(new UnreadConversation(reader.GetGuid(0), reader.GetInt64(1)));
-        return unread;
+            """).With(userId);
+        return await command.ReadAllAsync(row => new UnreadConversation(row.GetGuid(0), row.GetInt64(1)));
     }
 
     /// <summary>Returns a user's positions in all or some of their conversations.</summary>
@@ -86,23 +81,16 @@ internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
                        coalesce(array_agg({MemberCursor.DeliveredIn("o")}), array[]::bigint[]) as delivered
                 from {tables.Member} o where o.conversation_id = m.conversation_id and o.user_id <> m.user_id) others
             where m.user_id = $1 {(conversations is null ? "" : "and m.conversation_id = any($2)")}
-            """);
-        command.Parameters.Add(new() { Value = userId });
+            """).With(userId);
         if (conversations is not null)
-            command.Parameters.Add(new() { Value = conversations });
-        var rows = new List<MemberPosition>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-        {
-            var (users, reads, delivered) =
-                (reader.GetFieldValue<Guid[]>(4), reader.GetFieldValue<long[]>(5), reader.GetFieldValue<long[]>(6));
-            rows.Add(new MemberPosition(
-                reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3),
-                [.. users.Select((user, i) => new MemberCursor(user, reads[i], delivered[i]))]));
-        }
-
-        return rows;
+            command.With(conversations);
+        return await command.ReadAllAsync(row => new MemberPosition(
+            row.GetGuid(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3),
+            Cursors(row.GetFieldValue<Guid[]>(4), row.GetFieldValue<long[]>(5), row.GetFieldValue<long[]>(6))));
     }
+
+    private static MemberCursor[] Cursors(Guid[] users, long[] reads, long[] delivered) =>
+        [.. users.Select((user, i) => new MemberCursor(user, reads[i], delivered[i]))];
 }
 
 /// <summary>The REST endpoints.</summary>

@@ -9,7 +9,6 @@ using JasperFx;
 using Marten;
 using Microsoft.Extensions.Caching.Memory;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace Chat.Features;
 
@@ -209,8 +208,7 @@ internal sealed partial class UserDirectory(
     // Runs at most sign-ins: cheaper than a Marten session.
     private async Task<User?> LoadAsync(Guid userId)
     {
-        await using var command = database.CreateCommand($"select data from {tables.User} where id = $1");
-        command.Parameters.Add(new() { Value = userId });
+        await using var command = database.CreateCommand($"select data from {tables.User} where id = $1").With(userId);
         await using var reader = await command.ExecuteReaderAsync();
         return await reader.ReadAsync() ? store.Options.Serializer().FromJson<User>(reader, 0) : null;
     }
@@ -225,10 +223,8 @@ internal sealed partial class UserDirectory(
             return true;
         if (merged with { ToldAt = known.ToldAt, NamedAt = known.NamedAt } != known)
             return false;
-        await using var command = database.CreateCommand($"update {tables.User} set data = $3 where id = $1 and data = $2");
-        command.Parameters.Add(new() { Value = known.Id });
-        command.Parameters.Add(new() { Value = store.Options.Serializer().ToJson(known), NpgsqlDbType = NpgsqlDbType.Jsonb });
-        command.Parameters.Add(new() { Value = store.Options.Serializer().ToJson(merged), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        await using var command = database.CreateCommand($"update {tables.User} set data = $3 where id = $1 and data = $2")
+            .With(known.Id).WithJson(store.Options.Serializer().ToJson(known)).WithJson(store.Options.Serializer().ToJson(merged));
         return await command.ExecuteNonQueryAsync() > 0;
     }
 
