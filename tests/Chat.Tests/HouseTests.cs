@@ -38,7 +38,7 @@ public sealed partial class HouseTests(SharedApp shared) : IClassFixture<SharedA
         ["Chat.Socket"] = ["Chat.Edge", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Storage", "Chat.Telemetry", "Chat.Tokens"],
         ["Chat.Backplane"] = ["Chat.Hosting", "Chat.Json", "Chat.Socket", "Chat.Telemetry"],
         ["Chat.Rest"] = ["Chat.Hosting", "Chat.RateLimiting", "Chat.Socket", "Chat.Storage", "Chat.Telemetry"],
-        ["Chat.Slices"] = ["Chat.Backplane", "Chat.Hosting", "Chat.Socket", "Chat.Tokens"],
+        ["Chat.Slices"] = ["Chat.Backplane", "Chat.Hosting", "Chat.Socket", "Chat.Storage", "Chat.Tokens"],
         ["Chat.Features"] =
         [
             "Chat.Backplane", "Chat.Hosting", "Chat.Json", "Chat.RateLimiting", "Chat.Rest", "Chat.Slices", "Chat.Socket", "Chat.Storage",

@@ -3,6 +3,7 @@ using Chat.Backplane;
 using Chat.Hosting;
 using Chat.RateLimiting;
 using Chat.Socket;
+using Chat.Storage;
 using Chat.Tokens;
 using Marten;
 
@@ -78,6 +79,14 @@ public sealed class SliceBuilder(IServiceCollection services, ICollection<Type> 
         where TObserver : class, IIdentityObserver
     {
         services.AddSingleton<IIdentityObserver>(provider => provider.GetRequiredService<TObserver>());
+        return this;
+    }
+
+    /// <summary>Registers an observer of the journal; see <see cref="IJournalObserver"/>.</summary>
+    internal SliceBuilder ObserveJournal<TObserver>()
+        where TObserver : class, IJournalObserver
+    {
+        services.AddSingleton<IJournalObserver>(provider => provider.GetRequiredService<TObserver>());
         return this;
     }
 

@@ -128,6 +128,10 @@ internal static class AppendFunction
                 SELECT d.id, d.sender_id, d.document, conversations[d.head] AS conversation_id, counters[d.head] + d.step AS seq
                 FROM unnest(ids, senders, documents, heads, steps) AS d(id, sender_id, document, head, step)
             ) n;
+
+            INSERT INTO {{tables.Journal}} (conversations, upto)
+            SELECT conversations, array_agg(c.counter + c.size ORDER BY c.place)
+            FROM unnest(counters, sizes) WITH ORDINALITY AS c(counter, size, place);
         """;
 
     /// <summary>Appends the messages that are new and allowed, in transactions of its own or in the connection's current one.</summary>

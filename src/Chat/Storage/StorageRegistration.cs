@@ -29,6 +29,7 @@ internal static class StorageRegistration
         {
             var options = new StoreOptions();
             options.DatabaseSchemaName = tables.Schema;
+            options.Storage.ExtendedSchemaObjects.Add(Journal.TableFor(tables));
             options.Storage.ExtendedSchemaObjects.AddRange(AppendFunction.FunctionsFor(tables));
             options.AutoCreateSchemaObjects = isDevelopment ? AutoCreate.CreateOrUpdate : AutoCreate.None;
             options.UseSystemTextJsonForSerialization(
@@ -51,6 +52,9 @@ internal static class StorageRegistration
         services.AddHostedSingleton<DatabaseEpoch>();
         services.AddHostedSingleton<DatabaseMonitor>();
         services.AddHostedSingleton<ConversationLog>();
+        services.AddSingleton<Journal>();
+        services.AddSingleton<Func<IEnumerable<IJournalObserver>>>(provider => provider.GetServices<IJournalObserver>);
+        services.AddHostedSingleton<JournalReader>();
         return services;
     }
 

@@ -17,6 +17,8 @@ internal sealed class TableNames(string schema)
 
     public string Member { get; } = $"{schema}.mt_doc_member";
 
+    public string Journal { get; } = $"{schema}.journal";
+
     public string User { get; } = $"{schema}.mt_doc_user";
 
     public string Block { get; } = $"{schema}.mt_doc_block";

@@ -138,7 +138,7 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
 
 /// <summary>
 /// Two users, of whom one or both send continuously. If both do, the sequence numbers reveal what a node has missed; if one
-/// does, only the position check finds it.
+/// does, only the journal does.
 /// </summary>
 internal sealed class Pair : IAsyncDisposable
 {

@@ -190,7 +190,7 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
         var conversation = await First.OpenDirect(alice, bob);
         await using var atBob = await First.Connect(bob);
 
-        // Nothing reveals that they are missing: the position check finds them.
+        // Nothing reveals that they are missing: only the journal does.
         await Task.WhenAll(Enumerable.Range(1, Lost).Select(i => StoreUnheard(alice, conversation, $"lost {i}")));
         var began = Stopwatch.GetTimestamp();
 

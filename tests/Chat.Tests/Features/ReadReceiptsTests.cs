@@ -42,7 +42,10 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         async Task MoveUnheard(Guid conversation, TestUser member, long upTo, bool isRead)
         {
             await using var session = cluster.Second.Services.GetRequiredService<IDocumentStore>().LightweightSession();
-            session.Update(Member.Advanced((await session.LoadAsync<Member>(Member.IdOf(conversation, member.Id)))!, upTo, isRead));
+            var before = (await session.LoadAsync<Member>(Member.IdOf(conversation, member.Id)))!;
+            var after = Member.Advanced(before, upTo, isRead);
+            session.Update(after);
+            cluster.Second.Services.GetRequiredService<Journal>().RecordCursor(session, before, after);
             await session.SaveChangesAsync();
         }
     }

@@ -19,6 +19,8 @@ public sealed class UserFeedTests : IDisposable
     private const int Far = 2000;
     private const int HalfFull = 43;
 
+    private static readonly DatabaseSnapshot nothing = new(0, []);
+
     private readonly Guid conversation = Guid.NewGuid();
     private readonly Guid other = Guid.NewGuid();
     private readonly FakeTimeProvider clock = new();
@@ -32,7 +34,7 @@ public sealed class UserFeedTests : IDisposable
     public UserFeedTests()
     {
         connection = Join(socket);
-        feed = new UserFeed(me, hub, clock);
+        feed = new UserFeed(me, hub, new LocalMembers(), clock);
     }
 
     public void Dispose()
@@ -44,7 +46,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task Changes_in_order_are_delivered_at_once()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
 
         Assert.True(Offer(1));
         Assert.True(Offer(2));
@@ -56,7 +58,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task An_early_change_is_buffered_until_the_gap_is_filled()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
 
         Assert.False(Offer(3));
         Assert.False(Offer(2));
@@ -71,7 +73,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task Duplicates_are_dropped()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         foreach (var number in new[] { 1, 1, 3, 3, 2, 1, 2, 3 })
             Offer(number);
 
@@ -87,7 +89,7 @@ public sealed class UserFeedTests : IDisposable
             using var test = new UserFeedTests();
             var random = new Random(seed);
             var start = random.Next(4);
-            test.feed.Load([Row(test.conversation, start, 0, start)]);
+            test.feed.Load([Row(test.conversation, start, 0, start)], nothing);
             var offers = Enumerable.Range(1, start + 12).SelectMany(number => Enumerable.Repeat(number, random.Next(1, 4))).ToArray();
             random.Shuffle(offers);
             var isSender = Enumerable.Range(0, start + 13).Select(_ => random.Next(3) == 0).ToArray();
@@ -110,7 +112,7 @@ public sealed class UserFeedTests : IDisposable
         Assert.Empty(await Delivered());
 
         // The snapshot includes 3 but not 4; both arrived after the feed was created, so both must be delivered.
-        feed.Load([Row(conversation, 3, 1, 2)]);
+        feed.Load([Row(conversation, 3, 1, 2)], nothing);
 
         Assert.True(feed.IsLoaded);
         Assert.Equal([3, 4], await Delivered());
@@ -120,8 +122,8 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task Loading_twice_has_no_effect()
     {
-        feed.Load([Row(conversation, 3, 1, 2)]);
-        feed.Load([Row(conversation, 9, 1, 8)]);
+        feed.Load([Row(conversation, 3, 1, 2)], nothing);
+        feed.Load([Row(conversation, 9, 1, 8)], nothing);
 
         Offer(4);
 
@@ -132,7 +134,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task Own_messages_are_delivered_and_not_counted()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         Offer(1, me);
         Offer(2);
         Offer(3, me);
@@ -145,7 +147,7 @@ public sealed class UserFeedTests : IDisposable
     public async Task Conversations_do_not_block_each_other()
     {
         var second = Guid.NewGuid();
-        feed.Load([Row(second, 7, 7, 0)]);
+        feed.Load([Row(second, 7, 7, 0)], nothing);
 
         Assert.False(Offer(2));
         Assert.True(Offer(8, within: second));
@@ -156,7 +158,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task Fetched_changes_are_delivered_at_once()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         Assert.False(Offer(4));
         feed.Fill(conversation, [.. Numbers(1, 3).Select(number => Message(number, other))]);
 
@@ -166,7 +168,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_backlog_of_any_size_is_released_as_fast_as_it_is_read()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         for (var number = 2; number <= Far; number++)
             Assert.False(Offer(number));
 
@@ -182,7 +184,7 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_slow_reader_is_not_closed_for_buffered_changes()
     {
         var reading = await StopReading();
-        feed.Load([]);
+        feed.Load([], nothing);
 
         feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
         for (var tick = 0; tick < 100; tick++)
@@ -203,7 +205,7 @@ public sealed class UserFeedTests : IDisposable
         using var second = new FakeWebSocket();
         var reading = Join(second);
         await StopReading();
-        feed.Load([]);
+        feed.Load([], nothing);
 
         feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
         Assert.Equal(Numbers(1, HalfFull), await DeliveredTo(second, reading));
@@ -220,7 +222,7 @@ public sealed class UserFeedTests : IDisposable
     {
         const int Waiting = 20;
         var reading = await StopReading();
-        feed.Load([]);
+        feed.Load([], nothing);
         feed.Fill(conversation, [.. Numbers(1, HalfFull + Waiting).Select(number => Message(number, other))]);
 
         var live = Numbers(HalfFull + Waiting + 1, Waiting).ToArray();
@@ -238,7 +240,7 @@ public sealed class UserFeedTests : IDisposable
     public async Task A_gap_behind_a_backlog_is_reported_after_the_backlog_drains()
     {
         var reading = await StopReading();
-        feed.Load([]);
+        feed.Load([], nothing);
         feed.Fill(conversation, [.. Numbers(1, Far).Select(number => Message(number, other))]);
         Assert.False(Offer(Far + 3));
 
@@ -255,7 +257,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_change_marked_missing_is_reported_like_a_visible_gap()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         Offer(1);
         feed.MarkMissing(conversation, 4);
 
@@ -274,7 +276,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public void A_send_is_not_delayed_when_its_message_is_found_first()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         var sent = Message(2, me);
         var reply = ReplyTo(sent);
         Assert.False(feed.Offer(new Change(sent)));
@@ -289,7 +291,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_reply_is_sent_at_its_changes_position()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         var sent = Message(2, me);
         var reply = ReplyTo(sent);
 
@@ -306,7 +308,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_held_reply_is_released_after_the_limit_and_not_sent_twice()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         var sent = Message(2, me);
         var reply = ReplyTo(sent);
         feed.Offer(new Change(sent), reply);
@@ -326,7 +328,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_reply_to_a_delivered_change_is_sent_at_once()
     {
-        feed.Load([Row(conversation, 5, 5, 0)]);
+        feed.Load([Row(conversation, 5, 5, 0)], nothing);
         var sent = Message(2, me);
 
         Assert.True(feed.Offer(new Change(sent), ReplyTo(sent)));
@@ -337,7 +339,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_message_found_before_its_log_confirms_it_answers_the_send()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         var sent = Message(1, me);
         var reply = ReplyTo(sent);
         feed.Expect(conversation, reply);
@@ -353,7 +355,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_message_found_after_its_send_was_rejected_is_delivered_as_a_regular_change()
     {
-        feed.Load([]);
+        feed.Load([], nothing);
         var sent = Message(1, me);
         var reply = ReplyTo(sent);
         feed.Expect(conversation, reply);
@@ -367,7 +369,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_recount_applies_the_snapshot_and_adds_later_deliveries()
     {
-        feed.Load([Row(conversation, 3, 0, 3)]);
+        feed.Load([Row(conversation, 3, 0, 3)], nothing);
 
         feed.BeginRecount(conversation);
         Offer(4);
@@ -382,7 +384,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_message_counted_by_the_snapshot_is_not_counted_again_on_arrival()
     {
-        feed.Load([Row(conversation, 3, 0, 3)]);
+        feed.Load([Row(conversation, 3, 0, 3)], nothing);
 
         feed.BeginRecount(conversation);
         Assert.Equal((2, 2), feed.EndRecount(conversation, Row(conversation, 5, 3, 2)));
@@ -396,7 +398,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public void A_stale_snapshot_is_ignored()
     {
-        feed.Load([Row(conversation, 5, 0, 5)]);
+        feed.Load([Row(conversation, 5, 0, 5)], nothing);
 
         feed.BeginRecount(conversation);
         feed.BeginRecount(conversation);
@@ -409,7 +411,7 @@ public sealed class UserFeedTests : IDisposable
     public void The_total_covers_all_conversations()
     {
         var second = Guid.NewGuid();
-        feed.Load([Row(conversation, 5, 0, 5), Row(second, 2, 0, 2)]);
+        feed.Load([Row(conversation, 5, 0, 5), Row(second, 2, 0, 2)], nothing);
 
         feed.BeginRecount(conversation);
         Assert.Equal((0, 2), feed.EndRecount(conversation, Row(conversation, 5, 5, 0)));
@@ -423,7 +425,7 @@ public sealed class UserFeedTests : IDisposable
         var second = Guid.NewGuid();
 
         feed.BeginRecount(conversation);
-        feed.Load([Row(conversation, 5, 2, 3), Row(second, 1, 0, 1)]);
+        feed.Load([Row(conversation, 5, 2, 3), Row(second, 1, 0, 1)], nothing);
         Assert.Equal((0, 1), feed.EndRecount(conversation, Row(conversation, 5, 5, 0)));
         Offer(6);
 
@@ -435,7 +437,7 @@ public sealed class UserFeedTests : IDisposable
     {
         feed.BeginRecount(conversation);
         feed.EndRecount(conversation, Row(conversation, 5, 2, 3));
-        feed.Load([Row(conversation, 5, 2, 3)]);
+        feed.Load([Row(conversation, 5, 2, 3)], nothing);
         Offer(6);
 
         Assert.Equal([(4, 4)], await Unread());
@@ -444,7 +446,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public void Of_two_concurrent_recounts_the_newer_snapshot_wins()
     {
-        feed.Load([Row(conversation, 3, 0, 3)]);
+        feed.Load([Row(conversation, 3, 0, 3)], nothing);
         feed.BeginRecount(conversation);
         feed.BeginRecount(conversation);
         feed.EndRecount(conversation, Row(conversation, 5, 2, 3));
@@ -458,7 +460,7 @@ public sealed class UserFeedTests : IDisposable
     [Fact]
     public async Task A_recount_is_ordered_with_deliveries()
     {
-        feed.Load([Row(conversation, 5, 2, 3)]);
+        feed.Load([Row(conversation, 5, 2, 3)], nothing);
         using var telling = new ManualResetEventSlim();
         using var offered = new ManualResetEventSlim();
         feed.BeginRecount(conversation);
@@ -515,7 +517,7 @@ public sealed class UserFeedTests : IDisposable
     private static IEnumerable<long> Numbers(int first, int count) => Enumerable.Range(first, count).Select(number => (long)number);
 
     private static MemberPosition Row(Guid conversation, long seq, long readUpTo, long unread) =>
-        new(conversation, seq, readUpTo, unread, []);
+        new(conversation, seq, readUpTo, unread);
 
     private bool Offer(long number, Guid? sender = null, Guid? within = null) =>
         feed.Offer(new Change(Message(number, sender ?? other, within)));

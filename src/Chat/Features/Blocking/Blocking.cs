@@ -98,7 +98,7 @@ internal sealed record BlocksChanged(Guid Other) : IEvent<BlocksChanged>
 
 /// <summary>Handles both events; also serves the REST endpoints.</summary>
 internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory, RedisBackplane backplane, IDocumentStore store,
-    AuditLog audit, ServerMetrics metrics, Limits limits, TimeProvider time)
+    Journal journal, AuditLog audit, ServerMetrics metrics, Limits limits, TimeProvider time)
     : IHandler<AddBlock>, IHandler<RemoveBlock>
 {
     public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
@@ -156,6 +156,7 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
                 Frozen = await session.LoadAsync<Block>(Block.IdOf(blocked, blocker)) is { } reverse ? reverse.Frozen : members,
             };
             session.Store(block);
+            journal.Record(session, conversation, blocker, blocked);
             await session.SaveChangesAsync();
             audit.Blocked(blocker, blocked);
         }
@@ -177,6 +178,7 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
         if (await session.LoadAsync<Block>(id) is null)
             return removed;
         session.Delete<Block>(id);
+        journal.Record(session, ConversationHead.IdOfDirect(blocker, blocked), blocker, blocked);
         await session.SaveChangesAsync();
         audit.Unblocked(blocker, blocked);
         await blocks.ChangedAsync(blocker, blocked);

@@ -95,7 +95,7 @@ public sealed partial record Conversation
 
 /// <summary>Opens and finds conversations. Caches them, because every send needs the members.</summary>
 internal sealed class Conversations(
-    IDocumentStore store, TableNames tables, UserDirectory directory, BlockCache blocks, OpenConversationRateLimiter rates,
+    IDocumentStore store, TableNames tables, Journal journal, UserDirectory directory, BlockCache blocks, OpenConversationRateLimiter rates,
     ServerMetrics metrics, Limits limits, TimeProvider time) : IDisposable
 {
     /// <summary>The error for a user who has reached <see cref="Limits.MaxConversations"/>.</summary>
@@ -138,6 +138,7 @@ internal sealed class Conversations(
             return (default, false, refusal);
         await using var session = store.LightweightSession();
         Start(session, id, new ConversationStarted(ConversationKind.Direct, [caller, other], time.GetWireNow()));
+        journal.Record(session, id, caller, other);
         try
         {
             await session.SaveChangesAsync();

@@ -12,8 +12,8 @@ namespace Chat.Features;
 /// <summary>
 /// Delivers every committed change to every connection of every member: once, in sequence, on any node. The log feeds local
 /// connections directly; other nodes receive one publish per recipient and feed theirs. What is lost between nodes is
-/// detected by its sequence number and fetched from the database (<see cref="DeliveryRepair"/>), which holds the only state that
-/// must not be lost.
+/// detected by its sequence number or by the journal, and fetched from the database (<see cref="DeliveryRepair"/>), which holds
+/// the only state that must not be lost.
 /// </summary>
 public sealed class DeliverySlice : ISlice
 {
@@ -21,7 +21,10 @@ public sealed class DeliverySlice : ISlice
     public static void Register(SliceBuilder slice)
     {
         slice.Services.AddSingleton<Delivery>();
+        slice.Services.AddSingleton<LocalMembers>();
         slice.AddHostedService<DeliveryRepair>()
+            .ObserveJournal<DeliveryRepair>()
+            .AddHostedService<DeliverySweep>()
             .AddHostedService<UnreadRefresher>()
             .ObserveConnections<Delivery>()
             .HandleNodeEvent<ChangeCommitted, Delivery>()
@@ -82,17 +85,20 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
     private readonly Hub hub;
     private readonly RedisBackplane backplane;
     private readonly UnreadQuery unread;
+    private readonly LocalMembers members;
     private readonly TimeProvider time;
     private readonly ILogger<Delivery> log;
     private readonly ConcurrentDictionary<Guid, UserFeed> feeds = new();
     private readonly Lock gate = new();
 
     /// <summary>Creates the node's only instance.</summary>
-    public Delivery(Hub hub, RedisBackplane backplane, UnreadQuery unread, ServerMetrics metrics, TimeProvider time, ILogger<Delivery> log)
+    public Delivery(Hub hub, RedisBackplane backplane, UnreadQuery unread, LocalMembers members, ServerMetrics metrics, TimeProvider time,
+        ILogger<Delivery> log)
     {
         this.hub = hub;
         this.backplane = backplane;
         this.unread = unread;
+        this.members = members;
         this.time = time;
         this.log = log;
         metrics.ObserveFeeds(() => feeds.Count);
@@ -143,7 +149,7 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
         UserFeed feed;
         lock (gate)
         {
-            feed = feeds.GetOrAdd(userId, id => new UserFeed(id, hub, time));
+            feed = feeds.GetOrAdd(userId, id => new UserFeed(id, hub, members, time));
             feed.Connections++;
         }
 
@@ -160,8 +166,8 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
             if (!feeds.TryGetValue(userId, out var feed))
                 return ValueTask.CompletedTask;
             feed.RemoveConnection(connection);
-            if (--feed.Connections == 0)
-                feeds.TryRemove(userId, out _);
+            if (--feed.Connections == 0 && feeds.TryRemove(userId, out _))
+                feed.Remove();
         }
 
         return ValueTask.CompletedTask;
@@ -182,7 +188,8 @@ internal sealed partial class Delivery : IConnectionObserver, INodeHandler<Chang
     {
         try
         {
-            feed.Load(await unread.LoadAsync(feed.UserId));
+            var (rows, snapshot) = await unread.LoadAllAsync(feed.UserId);
+            feed.Load(rows, snapshot);
         }
         catch (Exception failure) when (DatabaseFailure.IsUnavailable(failure))
         {

@@ -2,30 +2,25 @@ using Chat.Socket;
 
 namespace Chat.Features;
 
-/// <summary>Tracks which cursors of other members a user's connections to this node have received, in all conversations.</summary>
-internal sealed class ReceiptTracker(Guid userId, Hub hub)
+/// <summary>
+/// Sends the cursors of other members to a user's connections, and remembers for a while what was sent, so that what the journal
+/// reports later can be recognized as delivered.
+/// </summary>
+internal sealed class ReceiptTracker(Guid userId, Hub hub, TimeProvider time)
 {
+    /// <summary>Longer than the journal's entries are due.</summary>
+    private static readonly TimeSpan Retention = TimeSpan.FromSeconds(30);
+
     private readonly Lock gate = new();
-    private readonly Dictionary<(Guid ConversationId, Guid Other), MemberCursor> sent = [];
 
-    /// <summary>Returns all tracked cursors, for the comparison with the database.</summary>
-    public IReadOnlyList<(Guid ConversationId, MemberCursor Cursor)> All()
+    // Null while nothing was sent lately, which is the common case.
+    private Dictionary<(Guid ConversationId, Guid Other), (MemberCursor Cursor, long At)>? sent;
+
+    /// <summary>Returns what was sent lately of a member's cursors; zeros if nothing was.</summary>
+    public MemberCursor Sent(Guid conversationId, Guid other)
     {
         lock (gate)
-            return [.. sent.Select(entry => (entry.Key.ConversationId, entry.Value))];
-    }
-
-    /// <summary>Initializes the cursors from the snapshot that a new connection starts with.</summary>
-    public void Load(IReadOnlyList<MemberPosition> rows)
-    {
-        lock (gate)
-        {
-            foreach (var row in rows)
-            {
-                foreach (var cursor in row.Others)
-                    Advance(row.ConversationId, cursor);
-            }
-        }
+            return Known(conversationId, other);
     }
 
     /// <summary>Notifies the user's connections that another member's cursor has advanced.</summary>
@@ -43,16 +38,37 @@ internal sealed class ReceiptTracker(Guid userId, Hub hub)
         }
     }
 
-    // Returns whether the cursor is ahead of everything seen before.
+    /// <summary>Forgets what was sent long ago.</summary>
+    public void Evict()
+    {
+        lock (gate)
+        {
+            if (sent is null)
+                return;
+            foreach (var (key, (_, at)) in sent)
+            {
+                if (time.GetElapsedTime(at) > Retention)
+                    sent.Remove(key);
+            }
+
+            if (sent.Count == 0)
+                sent = null;
+        }
+    }
+
+    // Returns whether the cursor is ahead of what was sent.
     private bool Advance(Guid conversationId, MemberCursor cursor)
     {
-        var known = sent.GetValueOrDefault((conversationId, cursor.UserId), new MemberCursor(cursor.UserId, 0, 0));
+        var known = Known(conversationId, cursor.UserId);
         var further = known with
         {
             ReadUpTo = Math.Max(known.ReadUpTo, cursor.ReadUpTo),
             DeliveredUpTo = Math.Max(known.DeliveredUpTo, cursor.DeliveredUpTo)
         };
-        sent[(conversationId, cursor.UserId)] = further;
+        (sent ??= [])[(conversationId, cursor.UserId)] = (further, time.GetTimestamp());
         return further != known;
     }
+
+    private MemberCursor Known(Guid conversationId, Guid other) =>
+        sent is not null && sent.TryGetValue((conversationId, other), out var known) ? known.Cursor : new MemberCursor(other, 0, 0);
 }

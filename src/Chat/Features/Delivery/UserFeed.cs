@@ -8,18 +8,22 @@ namespace Chat.Features;
 /// delivered, and the resulting unread count. The local log, other nodes and the repair offer changes in any order and more
 /// than once; each is delivered once and in sequence, and an early change is buffered until the gap before it is filled.
 /// </summary>
-internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
+internal sealed class UserFeed(Guid userId, Hub hub, LocalMembers members, TimeProvider time)
 {
     private readonly Lock gate = new();
     private readonly Dictionary<Guid, ConversationFeed> conversations = [];
     private readonly UnreadTotal total = new();
     private List<BufferedChange>? buffered = [];
     private bool isFlushing;
+    private bool isRemoved;
 
     public Guid UserId => userId;
 
     /// <summary>The cursors of other members that this feed's connections have received.</summary>
-    public ReceiptTracker Receipts { get; } = new(userId, hub);
+    public ReceiptTracker Receipts { get; } = new(userId, hub, time);
+
+    /// <summary>What the positions included when they were loaded; null until then.</summary>
+    public DatabaseSnapshot? LoadedAt { get; private set; }
 
     /// <summary>The number of connections that this feed serves; guarded by <see cref="Delivery"/>'s lock.</summary>
     public int Connections { get; set; }
@@ -65,10 +69,24 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
     }
 
     /// <summary>Marks everything up to a sequence number as committed but not received; <see cref="Gaps"/> then reports it.</summary>
-    public void MarkMissing(Guid conversationId, long upTo)
+    /// <returns>False if all of it was received.</returns>
+    public bool MarkMissing(Guid conversationId, long upTo)
     {
         lock (gate)
-            FeedOf(conversationId).MarkMissing(upTo);
+        {
+            var conversation = FeedOf(conversationId);
+            var isMissing = buffered is null && conversation.Reached < upTo;
+            if (isMissing)
+                conversation.MarkMissing(upTo);
+            return isMissing;
+        }
+    }
+
+    /// <summary>Returns the user's own read cursor in a conversation of theirs.</summary>
+    public long ReadUpToOf(Guid conversationId)
+    {
+        lock (gate)
+            return FeedOf(conversationId).Unread.ReadUpTo;
     }
 
     /// <summary>Offers changes that were fetched to fill a gap. There may be many: they are buffered and released like a backlog.</summary>
@@ -85,14 +103,16 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         }
     }
 
-    /// <summary>Sets all positions from one snapshot and delivers what was offered since the feed was created.</summary>
-    public void Load(IReadOnlyList<MemberPosition> rows)
+    /// <summary>Sets all positions and delivers what was offered since the feed was created.</summary>
+    /// <param name="rows">The positions, from one statement.</param>
+    /// <param name="snapshot">What they include at least.</param>
+    public void Load(IReadOnlyList<MemberPosition> rows, DatabaseSnapshot snapshot)
     {
         lock (gate)
         {
             if (buffered is null)
                 return;
-            Receipts.Load(rows);
+            LoadedAt = snapshot;
             foreach (var row in rows)
             {
                 // A sync or a recount may have been faster and may still be running: keep its state and its newer count.
@@ -170,6 +190,16 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
         {
             foreach (var conversation in conversations.Values)
                 conversation.RemoveConnection(connection);
+        }
+    }
+
+    /// <summary>Removes the feed from the index, because its last connection has closed.</summary>
+    public void Remove()
+    {
+        lock (gate)
+        {
+            isRemoved = true;
+            members.Remove(conversations.Keys, this);
         }
     }
 
@@ -266,9 +296,13 @@ internal sealed class UserFeed(Guid userId, Hub hub, TimeProvider time)
 
     private ConversationFeed FeedOf(Guid conversationId)
     {
+        if (conversations.TryGetValue(conversationId, out var known))
+            return known;
         // An unknown conversation was created after the feed was loaded: nothing of it has been delivered.
-        if (!conversations.TryGetValue(conversationId, out var conversation))
-            conversations.Add(conversationId, conversation = new ConversationFeed(userId, hub, total));
-        return conversation;
+        var created = new ConversationFeed(userId, hub, total);
+        conversations.Add(conversationId, created);
+        if (!isRemoved)
+            members.Add(conversationId, this);
+        return created;
     }
 }

@@ -21,8 +21,8 @@ public sealed class ReadReceiptsSlice : ISlice
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.Services.AddSingleton<ReceiptPublisher>().AddSingleton<NewlyReadQuery>();
-        slice.AddHostedService<ReceiptRepair>()
+        slice.Services.AddSingleton<ReceiptPublisher>().AddSingleton<NewlyReadQuery>().AddSingleton<ReceiptRepair>();
+        slice.ObserveJournal<ReceiptRepair>()
             .HandleEvent<MarkRead, ReadReceiptsHandler>()
             .HandleEvent<MarkDelivered, ReadReceiptsHandler>()
             .HandleNodeEvent<ReceiptForwarded, ReceiptPublisher>()
@@ -111,7 +111,7 @@ public sealed record DeliveredUpdate(Guid ConversationId, long UpTo, Guid UserId
 /// <summary>Advances cursors and publishes the updates.</summary>
 internal sealed class ReadReceiptsHandler(
     Conversations conversations, ReceiptPublisher receipts, NewlyReadQuery newlyRead, UnreadRefresher recounts,
-    IDocumentStore store, TimeProvider time)
+    IDocumentStore store, Journal journal, TimeProvider time)
     : IHandler<MarkRead>, IHandler<MarkDelivered>
 {
     public async ValueTask<ChatError?> HandleAsync(MarkRead received, EventContext context)
@@ -197,6 +197,7 @@ internal sealed class ReadReceiptsHandler(
         if (after != before)
         {
             session.Update(after);
+            journal.RecordCursor(session, before, after);
             await session.SaveChangesAsync();
         }
 

@@ -1,4 +1,3 @@
-using Chat.Hosting;
 using Chat.Json;
 using Chat.Socket;
 using Chat.Storage;
@@ -8,46 +7,42 @@ using Npgsql;
 namespace Chat.Features;
 
 /// <summary>
-/// Recovers receipts that were lost between nodes: compares every four seconds the cursors in the database with those that this
-/// node has sent. Only what is behind in two consecutive checks is sent, so that receipts in flight are left alone; a receipt is
-/// thus at most ten seconds late.
+/// Recovers receipts that were lost between nodes, or held back by a block that was removed: compares the cursors that the journal
+/// reports with those that this node has sent. A receipt is thus at most two seconds late.
 /// </summary>
-internal sealed class ReceiptRepair(Delivery delivery, NewlyReadQuery newlyRead, NpgsqlDataSource database, TableNames tables,
-    ServerMetrics metrics, TimeProvider time, ILogger<ReceiptRepair> log)
-    : SupervisedBackgroundService(time, log)
+internal sealed class ReceiptRepair(
+    Delivery delivery, LocalMembers members, NewlyReadQuery newlyRead, NpgsqlDataSource database, TableNames tables,
+    ServerMetrics metrics, TimeProvider time) : IJournalObserver
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(4);
-    private readonly FeedCheck<(Guid UserId, Guid ConversationId, Guid Other), MemberCursor> check = new(database);
-
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("receipt check", CheckAsync)];
-
-    private async Task CheckAsync(CancellationToken stopping)
+    public async Task CheckAsync(IReadOnlyList<JournalEntry> due)
     {
-        using var timer = new PeriodicTimer(Interval, Time);
-        while (await timer.WaitForNextTickAsync(stopping))
-        {
-            foreach (var feeds in check.Begin(delivery.Feeds))
-            {
-                foreach (var (userId, conversationId, sent, cursor) in await MovedAsync(feeds))
-                {
-                    if (check.IsBehindAgain((userId, conversationId, cursor.UserId), cursor, out var earlier)
-                        && IsPast(earlier, sent) && delivery.FeedOf(userId) is { } feed)
-                        await NotifyAsync(feed, conversationId, sent, cursor);
-                }
-            }
-        }
+        foreach (var feed in delivery.Feeds)
+            feed.Receipts.Evict();
+        var missing = due.SelectMany(Missing).DistinctBy(receipt => (receipt.Feed, receipt.ConversationId, receipt.Other)).ToArray();
+        if (missing.Length == 0)
+            return;
+        foreach (var (receipt, cursor) in await CursorsAsync(missing))
+            await NotifyAsync(receipt, cursor);
     }
 
-    private static bool IsPast(MemberCursor cursor, MemberCursor other) =>
-        cursor.ReadUpTo > other.ReadUpTo || cursor.DeliveredUpTo > other.DeliveredUpTo;
+    // The receipts of an entry that this node has not sent. Without cursors, the entry says only that they may have changed.
+    private IEnumerable<MissingReceipt> Missing(JournalEntry entry) =>
+        from other in entry.Users
+        from conversationId in entry.Conversations
+        from feed in members.Of(conversationId)
+        where feed.UserId != other && feed.LoadedAt?.Includes(entry.Transaction) == false
+        let sent = feed.Receipts.Sent(conversationId, other)
+        where entry.Cursor is not { } cursor || cursor.ReadUpTo > sent.ReadUpTo || cursor.DeliveredUpTo > sent.DeliveredUpTo
+        select new MissingReceipt(feed, conversationId, other, Math.Max(sent.ReadUpTo, entry.Cursor?.ReadAfter ?? 0));
 
-    private async Task NotifyAsync(UserFeed feed, Guid conversationId, MemberCursor sent, MemberCursor cursor)
+    private async Task NotifyAsync(MissingReceipt receipt, MemberCursor cursor)
     {
-        var now = Time.GetWireNow();
+        var (feed, conversationId, _, readAfter) = receipt;
+        var now = time.GetWireNow();
         metrics.ReceiptRepaired();
-        if (cursor.ReadUpTo > sent.ReadUpTo)
+        if (cursor.ReadUpTo > readAfter)
         {
-            var (_, marked) = await newlyRead.BetweenAsync(conversationId, cursor.UserId, sent.ReadUpTo, cursor.ReadUpTo);
+            var (_, marked) = await newlyRead.BetweenAsync(conversationId, cursor.UserId, readAfter, cursor.ReadUpTo);
             var update = new ReadUpdate(conversationId, marked, cursor.ReadUpTo, cursor.UserId, now);
             feed.Receipts.Notify(conversationId, update.Cursor, Frame.Of(update), onlyIfNews: true);
         }
@@ -59,32 +54,27 @@ internal sealed class ReceiptRepair(Delivery delivery, NewlyReadQuery newlyRead,
         }
     }
 
-    // Blocks are read in the same snapshot as the cursors: see ReadReceiptsHandler. Cursors that advance while a block exists
-    // are sent when it is removed.
-    private async Task<IReadOnlyList<(Guid UserId, Guid ConversationId, MemberCursor Sent, MemberCursor Cursor)>> MovedAsync(
-        UserFeed[] feeds)
+    // Blocks are read in the same snapshot as the cursors: see ReadReceiptsHandler. A cursor that advances while a block exists is
+    // sent when the block is removed, which the journal reports, too.
+    private async Task<IReadOnlyList<(MissingReceipt Receipt, MemberCursor Cursor)>> CursorsAsync(MissingReceipt[] missing)
     {
-        var sent =
-            feeds.SelectMany(feed => feed.Receipts.All(), (feed, entry) => (feed.UserId, entry.ConversationId, entry.Cursor)).ToArray();
-        await using var command = check.Ask($"""
-            select m.user_id, m.conversation_id, o.user_id, coalesce(k.read_up_to, 0), coalesce(k.delivered_up_to, 0), o.read_up_to, {MemberCursor.DeliveredIn("o")}
-            from {tables.Member} m
-            join {tables.Member} o on o.conversation_id = m.conversation_id and o.user_id <> m.user_id
-            left join unnest($2, $3, $4, $5, $6) k(user_id, conversation_id, other, read_up_to, delivered_up_to)
-              on k.user_id = m.user_id and k.conversation_id = m.conversation_id and k.other = o.user_id
-            where m.user_id = any($1)
-              and (o.read_up_to > coalesce(k.read_up_to, 0) or {MemberCursor.DeliveredIn("o")} > coalesce(k.delivered_up_to, 0))
+        await using var command = database.CreateCommand($"""
+            select p.place - 1, o.user_id, o.read_up_to, {MemberCursor.DeliveredIn("o")}
+            from unnest($1, $2) with ordinality p(user_id, member, place) join {tables.Member} o on o.id = p.member
+            where {MemberCursor.DeliveredIn("o")} > 0
               and not exists (select from {tables.Block} b
-                              where (b.blocker_id = m.user_id and b.blocked_id = o.user_id) or (b.blocker_id = o.user_id and b.blocked_id = m.user_id))
+                              where (b.blocker_id = p.user_id and b.blocked_id = o.user_id) or (b.blocker_id = o.user_id and b.blocked_id = p.user_id))
             """)
-            .WithColumn(feeds, feed => feed.UserId)
-            .WithColumn(sent, entry => entry.UserId)
-            .WithColumn(sent, entry => entry.ConversationId)
-            .WithColumn(sent, entry => entry.Cursor.UserId)
-            .WithColumn(sent, entry => entry.Cursor.ReadUpTo)
-            .WithColumn(sent, entry => entry.Cursor.DeliveredUpTo);
-        return await command.ReadAllAsync(row => (row.GetGuid(0), row.GetGuid(1),
-            new MemberCursor(row.GetGuid(2), row.GetInt64(3), row.GetInt64(4)),
-            new MemberCursor(row.GetGuid(2), row.GetInt64(5), row.GetInt64(6))));
+            .WithColumn(missing, receipt => receipt.Feed.UserId)
+            .WithColumn(missing, receipt => Member.IdOf(receipt.ConversationId, receipt.Other));
+        return await command.ReadAllAsync(row =>
+            (missing[row.GetInt64(0)], new MemberCursor(row.GetGuid(1), row.GetInt64(2), row.GetInt64(3))));
     }
+
+    /// <summary>A receipt that a user's connections have not received.</summary>
+    /// <param name="Feed">The user's feed.</param>
+    /// <param name="ConversationId">The conversation.</param>
+    /// <param name="Other">The member whose cursor has advanced.</param>
+    /// <param name="ReadAfter">The read cursor that the user may already know.</param>
+    private sealed record MissingReceipt(UserFeed Feed, Guid ConversationId, Guid Other, long ReadAfter);
 }

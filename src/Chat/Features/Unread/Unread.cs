@@ -35,9 +35,7 @@ public sealed record UnreadConversation(Guid ConversationId, long Unread);
 /// <param name="Seq">The conversation's latest sequence number.</param>
 /// <param name="ReadUpTo">The member's read cursor.</param>
 /// <param name="Unread">The number of unread messages up to <paramref name="Seq"/>.</param>
-/// <param name="Others">The cursors of the other members.</param>
-internal readonly record struct MemberPosition(
-    Guid ConversationId, long Seq, long ReadUpTo, long Unread, IReadOnlyList<MemberCursor> Others);
+internal readonly record struct MemberPosition(Guid ConversationId, long Seq, long ReadUpTo, long Unread);
 
 /// <summary>The cursors of a member.</summary>
 /// <param name="UserId">The member.</param>
@@ -66,31 +64,43 @@ internal sealed class UnreadQuery(NpgsqlDataSource database, TableNames tables)
         return await command.ReadAllAsync(row => new UnreadConversation(row.GetGuid(0), row.GetInt64(1)));
     }
 
-    /// <summary>Returns a user's positions in all or some of their conversations.</summary>
-    public async Task<IReadOnlyList<MemberPosition>> LoadAsync(Guid userId, Guid[]? conversations = null)
+    /// <summary>Returns a user's positions in all of their conversations, and a snapshot whose effects they include.</summary>
+    public async Task<(IReadOnlyList<MemberPosition> Rows, DatabaseSnapshot Snapshot)> LoadAllAsync(Guid userId)
     {
-        await using var command = database.CreateCommand($"""
-            select m.conversation_id, h.seq, m.read_up_to,
-                   case when h.seq = m.read_up_to then 0 else
-                   (select count(*) from {tables.Message} x
-                    where x.conversation_id = m.conversation_id and x.seq > m.read_up_to and x.sender_id <> m.user_id) end,
-                   others.users, others.reads, others.delivered
-            from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
-            cross join lateral (
-                select coalesce(array_agg(o.user_id), array[]::uuid[]) as users, coalesce(array_agg(o.read_up_to), array[]::bigint[]) as reads,
-                       coalesce(array_agg({MemberCursor.DeliveredIn("o")}), array[]::bigint[]) as delivered
-                from {tables.Member} o where o.conversation_id = m.conversation_id and o.user_id <> m.user_id) others
-            where m.user_id = $1 {(conversations is null ? "" : "and m.conversation_id = any($2)")}
-            """).With(userId);
-        if (conversations is not null)
-            command.With(conversations);
-        return await command.ReadAllAsync(row => new MemberPosition(
-            row.GetGuid(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3),
-            Cursors(row.GetFieldValue<Guid[]>(4), row.GetFieldValue<long[]>(5), row.GetFieldValue<long[]>(6))));
+        await using var connection = await database.OpenConnectionAsync();
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            // In this order: each statement has a snapshot of its own, and the positions must not be older.
+            BatchCommands = { new("select pg_current_snapshot()::text"), new(Positions) { Parameters = { new() { Value = userId } } } },
+        };
+        await using var reader = await batch.ExecuteReaderAsync();
+        await reader.ReadAsync();
+        var snapshot = DatabaseSnapshot.Parse(reader.GetString(0));
+        await reader.NextResultAsync();
+        var rows = new List<MemberPosition>();
+        while (await reader.ReadAsync())
+            rows.Add(Position(reader));
+        return (rows, snapshot);
     }
 
-    private static MemberCursor[] Cursors(Guid[] users, long[] reads, long[] delivered) =>
-        [.. users.Select((user, i) => new MemberCursor(user, reads[i], delivered[i]))];
+    /// <summary>Returns a user's positions in some of their conversations.</summary>
+    public async Task<IReadOnlyList<MemberPosition>> LoadAsync(Guid userId, Guid[] conversations)
+    {
+        await using var command = database.CreateCommand($"{Positions} and m.conversation_id = any($2)").With(userId).With(conversations);
+        return await command.ReadAllAsync(Position);
+    }
+
+    private string Positions => $"""
+        select m.conversation_id, h.seq, m.read_up_to,
+               case when h.seq = m.read_up_to then 0 else
+               (select count(*) from {tables.Message} x
+                where x.conversation_id = m.conversation_id and x.seq > m.read_up_to and x.sender_id <> m.user_id) end
+        from {tables.Member} m join {tables.ConversationHead} h on h.id = m.conversation_id
+        where m.user_id = $1
+        """;
+
+    private static MemberPosition Position(NpgsqlDataReader row) =>
+        new(row.GetGuid(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3));
 }
 
 /// <summary>The REST endpoints.</summary>
