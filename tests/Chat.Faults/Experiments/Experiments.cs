@@ -38,6 +38,8 @@ internal static class Experiments
         new("redis-killed", "Redis is killed and restarts empty", Redises.KilledAsync),
         new("redis-paused", "Redis is suspended", Redises.PausedAsync),
         new("redis-deaf", "one node receives nothing from Redis", Redises.DeafAsync),
+        new("redis-deaf-long", "one node receives nothing from Redis, while a transaction stays open in PostgreSQL",
+            Redises.DeafBesideLongTransactionAsync),
         new("redis-overrun", "Redis disconnects a node that does not keep up", Redises.OverrunAsync),
         new("slow-readers", "devices in busy conversations that do not read", Peers.SlowReadersAsync),
         new("half-open", "the network between clients and a node goes silent", Peers.HalfOpenAsync),

@@ -4,6 +4,7 @@ using Chat.Features;
 using Chat.Storage;
 using Chat.Tests.Fixtures;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using Xunit.Abstractions;
 
 namespace Chat.Tests.Features;
@@ -216,6 +217,20 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     [Fact]
+    public async Task The_sweep_finds_a_change_that_the_journal_does_not_have()
+    {
+        var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
+        var conversation = await First.OpenDirect(alice, bob);
+        await using var atBob = await First.Connect(bob);
+        await StoreUnjournaled(alice, conversation, "m1");
+
+        await First.Services.GetRequiredService<DeliverySweep>().SweepAsync(default);
+
+        Assert.Equal(1, (await atBob.NextMessage())["message.seq"].GetInt64());
+        Assert.Equal(1, (await atBob.Next("notification.unread"))["totalUnread"].GetInt64());
+    }
+
+    [Fact]
     public async Task Reading_while_others_send_on_two_nodes_leaves_correct_counts_everywhere()
     {
         var (alice, bob) = (ChatApp.NewUser(), ChatApp.NewUser());
@@ -319,6 +334,29 @@ public sealed class DeliveryTests(SharedCluster cluster, ITestOutputHelper outpu
     }
 
     // Committed by the second node without publishing it: as if the publish were lost.
+    // As a node would that does not know the journal yet.
+    private async Task StoreUnjournaled(TestUser sender, Guid conversation, string content)
+    {
+        var tables = Second.Services.GetRequiredService<TableNames>();
+        await using var connection = await Second.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        var message = new Message
+        {
+            Id = Guid.CreateVersion7(),
+            ConversationId = conversation,
+            Seq = 0,
+            ChangedSeq = 0,
+            SenderId = sender.Id,
+            Type = SendMessage.Text,
+            Content = content,
+            SentAt = DateTimeOffset.UnixEpoch,
+        };
+        await AppendFunction.CallAsync(connection, tables, [new AppendCandidate(message, [])], optimistic: true, default);
+        await using var forget = new NpgsqlCommand($"delete from {tables.Journal} where tx = pg_current_xact_id()", connection, transaction);
+        Assert.Equal(1, await forget.ExecuteNonQueryAsync());
+        await transaction.CommitAsync();
+    }
+
     private async Task StoreUnheard(TestUser sender, Guid conversation, string content)
     {
         var appended = await Second.Services.GetRequiredService<ConversationLog>().AppendAsync(

@@ -20,23 +20,27 @@ internal sealed class DeliverySweep(
 
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(2);
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("delivery sweep", SweepAsync)];
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("delivery sweep", RunAsync)];
 
-    private async Task SweepAsync(CancellationToken stopping)
+    /// <summary>Compares everything once.</summary>
+    public async Task SweepAsync(CancellationToken stopping)
+    {
+        // In chunks: no array reaches the large object heap, and no query runs for long.
+        foreach (var feeds in delivery.Feeds.Where(feed => feed.IsLoaded).Chunk(MaxFeedsPerQuery))
+        {
+            var behind = await BehindAsync(feeds);
+            if (behind.Count == 0)
+                continue;
+            await Task.Delay(JournalReader.Interval, Time, stopping);
+            await repair.CheckAsync(behind);
+        }
+    }
+
+    private async Task RunAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Interval, Time);
         while (await timer.WaitForNextTickAsync(stopping))
-        {
-            // In chunks: no array reaches the large object heap, and no query runs for long.
-            foreach (var feeds in delivery.Feeds.Where(feed => feed.IsLoaded).Chunk(MaxFeedsPerQuery))
-            {
-                var behind = await BehindAsync(feeds);
-                if (behind.Count == 0)
-                    continue;
-                await Task.Delay(JournalReader.Interval, Time, stopping);
-                await repair.CheckAsync(behind);
-            }
-        }
+            await SweepAsync(stopping);
     }
 
     private async Task<List<JournalEntry>> BehindAsync(UserFeed[] feeds)
