@@ -11,12 +11,11 @@ namespace Chat.Rest;
 
 /// <summary>
 /// A JSON body, read by the same rules as a socket event's payload and limited like a frame. Binds as a parameter; if it
-/// cannot be read, <see cref="Error"/> is the response.
+/// cannot be read, the error is the response.
 /// </summary>
 /// <typeparam name="T">The body's type.</typeparam>
-/// <param name="Value">The body; null if it could not be read.</param>
-/// <param name="Error">Why it could not be read.</param>
-internal sealed record Body<T>(T? Value, ChatError? Error)
+/// <param name="Content">The body, or why it could not be read.</param>
+internal sealed record Body<T>(Result<T> Content)
     where T : class
 {
     public static async ValueTask<Body<T>> BindAsync(HttpContext http)
@@ -28,7 +27,7 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
         if (length > limit)
         {
             http.RequestServices.GetRequiredService<ServerMetrics>().LimitHit(nameof(Limits.MaxFrameBytes));
-            return new Body<T>(null, ChatError.Invalid(null, $"The body is larger than {limit} bytes."));
+            return new Body<T>(ChatError.Invalid(null, $"The body is larger than {limit} bytes."));
         }
 
         // An empty body stands for an object without fields.
@@ -37,13 +36,11 @@ internal sealed record Body<T>(T? Value, ChatError? Error)
         {
             var json = http.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
             var value = JsonSerializer.Deserialize(text, (JsonTypeInfo<T>)json.GetTypeInfo(typeof(T)));
-            return value is null
-                ? new Body<T>(null, ChatError.Invalid(null, "The body must be a JSON object."))
-                : new Body<T>(value, null);
+            return new Body<T>(value is null ? ChatError.Invalid(null, "The body must be a JSON object.") : value);
         }
         catch (JsonException failure)
         {
-            return new Body<T>(null, ChatError.Malformed(failure));
+            return new Body<T>(ChatError.Malformed(failure));
         }
     }
 

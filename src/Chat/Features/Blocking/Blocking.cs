@@ -103,28 +103,25 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
 {
     public async ValueTask<ChatError?> HandleAsync(AddBlock received, EventContext context)
     {
-        var (other, error) = await directory.ResolveAsync(received.UserId, received.Username);
-        if (error is not null)
+        if (!(await directory.ResolveAsync(received.UserId, received.Username)).Succeeded(out var other, out var error)
+            || !(await AddAsync(context.UserId, other, received.Username, context.Connection)).Succeeded(out var added, out error))
             return error;
-        var (added, refused) = await AddAsync(context.UserId, other, received.Username, context.Connection);
-        if (added is not null)
-            context.Reply(added);
-        return refused;
+        context.Reply(added);
+        return null;
     }
 
     public async ValueTask<ChatError?> HandleAsync(RemoveBlock received, EventContext context)
     {
-        var (other, error) = await directory.ResolveAsync(received.UserId, received.Username);
-        if (error is not null)
+        if (!(await directory.ResolveAsync(received.UserId, received.Username)).Succeeded(out var other, out var error))
             return error;
         context.Reply(await RemoveAsync(context.UserId, other, received.Username, context.Connection));
         return null;
     }
 
-    public async Task<(BlockAdded? Added, ChatError? Refused)> AddAsync(Guid blocker, Guid blocked, string? username, Connection? from)
+    public async Task<Result<BlockAdded>> AddAsync(Guid blocker, Guid blocked, string? username, Connection? from)
     {
         if (blocker == blocked)
-            return (null, ChatError.Invalid("userId", "You cannot block yourself."));
+            return ChatError.Invalid("userId", "You cannot block yourself.");
         var id = Block.IdOf(blocker, blocked);
         await using var session = store.LightweightSession();
         var block = await session.LoadAsync<Block>(id);
@@ -135,7 +132,7 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
             if (await session.Query<Block>().CountAsync(existing => existing.BlockerId == blocker) >= limits.MaxBlocks)
             {
                 metrics.LimitHit(nameof(Limits.MaxBlocks));
-                return (null, ChatError.Invalid("userId", $"You can block at most {limits.MaxBlocks} users."));
+                return ChatError.Invalid("userId", $"You can block at most {limits.MaxBlocks} users.");
             }
 
             // The row locks keep both cursors from moving between this read and the commit of the block. They are taken in
@@ -163,10 +160,10 @@ internal sealed class BlockingHandler(BlockCache blocks, UserDirectory directory
 
         var added = new BlockAdded(blocked, username, block.BlockedAt);
         if (!isNew)
-            return (added, null);
+            return added;
         await blocks.ChangedAsync(blocker, blocked);
         backplane.Send(blocker, Frame.Of(added), from);
-        return (added, null);
+        return added;
     }
 
     public async Task<BlockRemoved> RemoveAsync(Guid blocker, Guid blocked, string? username, Connection? from)
@@ -223,16 +220,17 @@ public sealed class BlockingModule : ICarterModule
     private static async Task<IResult> AddAsync(
         [Description("The user to block.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
-        if ((await directory.ResolveAsync(userId, null)).Error is { } error)
+        if (!(await directory.ResolveAsync(userId, null)).Succeeded(out var other, out var error)
+            || !(await handler.AddAsync(http.User.UserId(), other, null, from: null)).Succeeded(out var added, out error))
             return error.ToProblem();
-        var (added, refused) = await handler.AddAsync(http.User.UserId(), userId, null, from: null);
-        return refused is null ? TypedResults.Ok(added) : refused.ToProblem();
+        return TypedResults.Ok(added);
     }
 
     private static async Task<IResult> RemoveAsync(
         [Description("The user to unblock.")] Guid userId, HttpContext http, UserDirectory directory, BlockingHandler handler)
     {
-        var (other, error) = await directory.ResolveAsync(userId, null);
-        return error is null ? TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), other, null, from: null)) : error.ToProblem();
+        return (await directory.ResolveAsync(userId, null)).Succeeded(out var other, out var error)
+            ? TypedResults.Ok(await handler.RemoveAsync(http.User.UserId(), other, null, from: null))
+            : error.ToProblem();
     }
 }

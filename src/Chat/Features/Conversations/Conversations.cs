@@ -93,6 +93,9 @@ public sealed partial record Conversation
         : [];
 }
 
+/// <summary>The conversation that a request has opened or found.</summary>
+internal readonly record struct OpenedConversation(Guid Id, bool IsNew);
+
 /// <summary>Opens and finds conversations. Caches them, because every send needs the members.</summary>
 internal sealed class Conversations(
     IDocumentStore store, TableNames tables, Journal journal, UserDirectory directory, BlockCache blocks, OpenConversationRateLimiter rates,
@@ -125,29 +128,28 @@ internal sealed class Conversations(
     }
 
     /// <summary>Opens the direct conversation of two users, or finds the existing one.</summary>
-    /// <returns>The conversation id and whether it was created, or the error.</returns>
-    public async Task<(Guid Id, bool IsNew, ChatError? Error)> OpenDirectAsync(Guid caller, Guid other)
+    public async Task<Result<OpenedConversation>> OpenDirectAsync(Guid caller, Guid other)
     {
         if (caller == other)
-            return (default, false, ChatError.Invalid("userId", "You cannot open a conversation with yourself."));
+            return ChatError.Invalid("userId", "You cannot open a conversation with yourself.");
         var id = ConversationHead.IdOfDirect(caller, other);
         if (await FindAsync(id, caller) is not null)
-            return (id, false, null);
+            return new OpenedConversation(id, IsNew: false);
 
         if (await RefusalAsync(caller, other) is { } refusal)
-            return (default, false, refusal);
+            return refusal;
         await using var session = store.LightweightSession();
         Start(session, id, new ConversationStarted(ConversationKind.Direct, [caller, other], time.GetWireNow()));
         journal.Record(session, id, caller, other);
         try
         {
             await session.SaveChangesAsync();
-            return (id, true, null);
+            return new OpenedConversation(id, IsNew: true);
         }
         catch (Exception failure) when (failure is ExistingStreamIdCollisionException or DocumentAlreadyExistsException)
         {
             // Lost a race: the winner created the same conversation.
-            return (id, false, null);
+            return new OpenedConversation(id, IsNew: false);
         }
     }
 
@@ -246,24 +248,21 @@ public sealed class ConversationsModule : ICarterModule
         Body<OpenConversation> body, HttpContext http, UserDirectory directory, Conversations conversations, ConversationViews views,
         PresenceViews presence)
     {
-        if (body.Error is not null)
-            return body.Error.ToProblem();
-        var (other, unknown) = await directory.ResolveAsync(body.Value!.UserId, body.Value.Username);
-        if (unknown is not null)
-            return unknown.ToProblem();
+        if (!body.Content.Succeeded(out var request, out var error)
+            || !(await directory.ResolveAsync(request.UserId, request.Username)).Succeeded(out var other, out error))
+            return error.ToProblem();
         var caller = http.User.UserId();
-        var (id, isNew, refused) = await conversations.OpenDirectAsync(caller, other);
-        if (refused is not null)
-            return refused.ToProblem();
-        var view = await views.OneAsync(id, caller);
-        if (isNew)
+        if (!(await conversations.OpenDirectAsync(caller, other)).Succeeded(out var opened, out error))
+            return error.ToProblem();
+        var view = await views.OneAsync(opened.Id, caller);
+        if (opened.IsNew)
         {
             // The two have become contacts: connections that are already open need each other's presence.
             presence.Invalidate(caller, other);
             presence.Invalidate(other, caller);
         }
 
-        return isNew ? TypedResults.Created($"{http.Request.PathBase}/chat/conversations/{id}", view) : TypedResults.Ok(view);
+        return opened.IsNew ? TypedResults.Created($"{http.Request.PathBase}/chat/conversations/{opened.Id}", view) : TypedResults.Ok(view);
     }
 
     private static async Task<IResult> ListAsync(

@@ -60,9 +60,9 @@ public sealed class DevTokenModule : ICarterModule
     private static async Task<IResult> IssueAsync(
         Body<DevTokenRequest> body, UserDirectory directory, IOptions<JwtSettings> jwt, TimeProvider time)
     {
-        if (body.Error is not null)
-            return body.Error.ToProblem();
-        if (Username.Read(body.Value!.Username) is not { Text: var username, Key: var key } || WireText.Length(username) > MaxUsername)
+        if (!body.Content.Succeeded(out var request, out var error))
+            return error.ToProblem();
+        if (Username.Read(request.Username) is not { Text: var username, Key: var key } || WireText.Length(username) > MaxUsername)
             return ChatError.Invalid("username", $"1 to {MaxUsername} visible characters of compatible scripts.").ToProblem();
 
         var userId = await directory.FindAsync(username) ?? Storage.DeterministicId.Of("dev user", Guid.Empty, Guid.Empty, key);

@@ -116,25 +116,24 @@ internal sealed class ReadReceiptsHandler(
 {
     public async ValueTask<ChatError?> HandleAsync(MarkRead received, EventContext context)
     {
-        var (_, error) = await ReadAsync(received, context.UserId, context.Connection, context.Reply);
-        return error;
+        return (await ReadAsync(received, context.UserId, context.Connection, context.Reply)).Error;
     }
 
     public async ValueTask<ChatError?> HandleAsync(MarkDelivered received, EventContext context)
     {
         if (received.UpTo is null)
             return ChatError.Invalid("upTo", "A sequence number is required.");
-        var (conversation, error) = await FindAsync(received.ConversationId, context.UserId);
-        if (conversation is null)
+        if (!(await FindAsync(received.ConversationId, context.UserId)).Succeeded(out var conversation, out var error)
+            || !(await MoveAsync(conversation.Id, context.UserId, received.UpTo, isRead: false)).Succeeded(out var moved, out error))
             return error;
-        var (moved, invalid) = await MoveAsync(conversation.Id, context.UserId, received.UpTo, isRead: false);
-        if (moved is { Before: var before, After: var after, Blocked: var blocked } && after.DeliveredUpTo > before.DeliveredUpTo)
+        var (before, after, blocked) = moved;
+        if (after.DeliveredUpTo > before.DeliveredUpTo)
         {
             var update = new DeliveredUpdate(conversation.Id, after.DeliveredUpTo, context.UserId, time.GetWireNow());
             receipts.Publish(Others(conversation, context.UserId, blocked), conversation.Id, update.Cursor, Frame.Of(update));
         }
 
-        return invalid;
+        return null;
     }
 
     /// <summary>Marks messages as read, for the socket and for REST.</summary>
@@ -142,16 +141,13 @@ internal sealed class ReadReceiptsHandler(
     /// <param name="reader">The reader.</param>
     /// <param name="from">The requesting connection, if any.</param>
     /// <param name="reply">Sends it the reply, whose counts are ordered with those of its other events.</param>
-    public async Task<(ReadAck? Read, ChatError? Error)> ReadAsync(
+    public async Task<Result<ReadAck>> ReadAsync(
         MarkRead read, Guid reader, Connection? from, Action<ReadAck>? reply = null)
     {
-        var (conversation, error) = await FindAsync(read.ConversationId, reader);
-        if (conversation is null)
-            return (null, error);
-        var (moved, invalid) = await MoveAsync(conversation.Id, reader, read.UpTo, isRead: true);
-        if (moved is not { Before: var before, After: var after, Blocked: var blocked })
-            return (null, invalid);
-
+        if (!(await FindAsync(read.ConversationId, reader)).Succeeded(out var conversation, out var error)
+            || !(await MoveAsync(conversation.Id, reader, read.UpTo, isRead: true)).Succeeded(out var moved, out error))
+            return error;
+        var (before, after, blocked) = moved;
         var readAt = time.GetWireNow();
         var marked = await newlyRead.BetweenAsync(conversation.Id, reader, before.ReadUpTo, after.ReadUpTo);
         if (after.ReadUpTo > before.ReadUpTo)
@@ -166,20 +162,19 @@ internal sealed class ReadReceiptsHandler(
             answer = new ReadAck(conversation.Id, marked.Count, after.ReadUpTo, readAt, unread, total);
             reply?.Invoke(answer);
         });
-        return (answer, null);
+        return answer!;
     }
 
-    private async ValueTask<(Conversation? Conversation, ChatError? Error)> FindAsync(Guid? conversationId, Guid userId)
+    private async ValueTask<Result<Conversation>> FindAsync(Guid? conversationId, Guid userId)
     {
         if (conversationId is not { } id)
-            return (null, ChatError.Invalid("conversationId", "A conversation id is required."));
-        var conversation = await conversations.FindAsync(id, userId);
-        return (conversation, conversation is null ? ChatError.Forbidden : null);
+            return ChatError.Invalid("conversationId", "A conversation id is required.");
+        return await conversations.FindAsync(id, userId) is { } conversation ? conversation : ChatError.Forbidden;
     }
 
     // Creating a block locks the same row before it freezes the cursors: either it freezes this move as well, or the move
     // finds the block and is not published to the other user.
-    private async Task<(Move? Moved, ChatError? Error)> MoveAsync(Guid conversationId, Guid userId, long? upTo, bool isRead)
+    private async Task<Result<Move>> MoveAsync(Guid conversationId, Guid userId, long? upTo, bool isRead)
     {
         await using var session = store.LightweightSession();
         await session.BeginTransactionAsync(CancellationToken.None);
@@ -191,7 +186,7 @@ internal sealed class ReadReceiptsHandler(
         var before = (await members).Single();
         var last = (await head)!.Seq;
         if (upTo is < 1 || upTo > last)
-            return (null, ChatError.Invalid("upTo", "This sequence number does not exist in the conversation."));
+            return ChatError.Invalid("upTo", "This sequence number does not exist in the conversation.");
 
         var after = Member.Advanced(before, upTo ?? last, isRead);
         if (after != before)
@@ -201,8 +196,8 @@ internal sealed class ReadReceiptsHandler(
             await session.SaveChangesAsync();
         }
 
-        return (new Move(before, after,
-            (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet()), null);
+        return new Move(before, after,
+            (await blocks).Select(block => block.BlockerId == userId ? block.BlockedId : block.BlockerId).ToHashSet());
     }
 
     private static Guid[] Others(Conversation conversation, Guid userId, HashSet<Guid> blocked) =>
@@ -228,9 +223,10 @@ public sealed class ReadReceiptsModule : ICarterModule
     private static async Task<IResult> ReadAsync(
         [Description("The conversation.")] Guid id, Body<MarkRead> body, HttpContext http, ReadReceiptsHandler handler)
     {
-        if (body.Error is not null)
-            return body.Error.ToProblem();
-        var (read, error) = await handler.ReadAsync(body.Value! with { ConversationId = id }, http.User.UserId(), from: null);
-        return read is null ? error!.ToProblem() : TypedResults.Ok(read);
+        if (!body.Content.Succeeded(out var request, out var error)
+            || !(await handler.ReadAsync(request with { ConversationId = id }, http.User.UserId(), from: null))
+                .Succeeded(out var read, out error))
+            return error.ToProblem();
+        return TypedResults.Ok(read);
     }
 }

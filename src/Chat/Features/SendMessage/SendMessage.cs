@@ -116,12 +116,12 @@ internal sealed class SendMessageHandler(
             return TooFast(nameof(Limits.MessagesPerSecond), retryAfter, received);
 
         PendingReply? reply = null;
-        var (appended, error) = await AppendAsync(received, context.UserId, draft => reply = Expect(context, draft));
+        var result = await AppendAsync(received, context.UserId, draft => reply = Expect(context, draft));
         // Whatever the append returned: if the repair has found the message in the database, it is committed and was answered.
-        if (reply is null || (error is not null && reply.TryWithdraw()))
-            return error;
-        if (appended.Outcome == AppendOutcome.Repeated)
-            reply.Send(new Change(appended.Message!));
+        if (reply is null || (result.Error is not null && reply.TryWithdraw()))
+            return result.Error;
+        if (result.Value.Outcome == AppendOutcome.Repeated)
+            reply.Send(new Change(result.Value.Message!));
         // Wait for the reply's turn before the connection's next event is handled, so that replies keep their order.
         await reply.Sent;
         return null;
@@ -131,30 +131,30 @@ internal sealed class SendMessageHandler(
     /// <param name="sent">The request.</param>
     /// <param name="sender">The sender.</param>
     /// <param name="expect">Creates the reply that is sent at the message's position in the order, if any.</param>
-    public async ValueTask<(Appended Appended, ChatError? Error)> AppendAsync(
+    public async ValueTask<Result<Appended>> AppendAsync(
         SendMessage sent, Guid sender, Func<MessageDraft, PendingReply?> expect)
     {
         var send = sent.Normalized();
         if (rates.Take(sender) is var retryAfter && retryAfter > TimeSpan.Zero)
-            return (default, TooFast(nameof(Limits.MessagesPerSecondPerUser), retryAfter, send));
+            return TooFast(nameof(Limits.MessagesPerSecondPerUser), retryAfter, send);
         if (send.IsTooLong(limits))
             metrics.LimitHit(nameof(Limits.MaxContentLength));
         if (send.Validate(limits) is { } invalid)
-            return (default, invalid with { TempId = send.TempId });
+            return invalid with { TempId = send.TempId };
         var lookup = conversations.FindAsync(send.ConversationId!.Value, sender);
         var conversation = lookup.IsCompletedSuccessfully ? lookup.Result : await lookup.AsTask().WaitAsync(LookupTimeout, time);
         if (conversation is null)
-            return (default, ChatError.Forbidden with { TempId = send.TempId });
+            return ChatError.Forbidden with { TempId = send.TempId };
 
         var draft = send.Draft(sender, conversation);
         var reply = expect(draft);
         var appended = await log.AppendAsync(draft, message => delivery.Committed(new Change(message), conversation.Members, reply));
         return appended.Outcome switch
         {
-            AppendOutcome.Blocked => (appended, ChatError.Blocked with { TempId = send.TempId }),
-            AppendOutcome.NoConversation => (appended, ChatError.Forbidden with { TempId = send.TempId }),
-            AppendOutcome.Unavailable => (appended, ChatError.Unavailable with { TempId = send.TempId }),
-            _ => (appended, null),
+            AppendOutcome.Blocked => ChatError.Blocked with { TempId = send.TempId },
+            AppendOutcome.NoConversation => ChatError.Forbidden with { TempId = send.TempId },
+            AppendOutcome.Unavailable => ChatError.Unavailable with { TempId = send.TempId },
+            _ => appended,
         };
     }
 
@@ -190,10 +190,9 @@ public sealed class SendMessageModule : ICarterModule
     private static async Task<IResult> SendAsync(
         [Description("The conversation.")] Guid id, Body<SendMessage> body, HttpContext http, SendMessageHandler handler)
     {
-        if (body.Error is not null)
-            return body.Error.ToProblem();
-        var (appended, error) = await handler.AppendAsync(body.Value! with { ConversationId = id }, http.User.UserId(), _ => null);
-        if (error is not null)
+        if (!body.Content.Succeeded(out var request, out var error)
+            || !(await handler.AppendAsync(request with { ConversationId = id }, http.User.UserId(), _ => null))
+                .Succeeded(out var appended, out error))
             return error.ToProblem();
         return appended.Outcome == AppendOutcome.Repeated
             ? TypedResults.Ok(appended.Message)

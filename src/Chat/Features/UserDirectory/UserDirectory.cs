@@ -109,13 +109,13 @@ internal sealed partial class UserDirectory(
 
     /// <summary>Resolves the user that a request names by id or by username.</summary>
     /// <returns>The id, or the error.</returns>
-    public async Task<(Guid UserId, ChatError? Error)> ResolveAsync(Guid? userId, string? username)
+    public async Task<Result<Guid>> ResolveAsync(Guid? userId, string? username)
     {
         if (userId is { } id && username is null)
-            return id == Guid.Empty ? (default, ChatError.Invalid("userId", "Not a user id.")) : (id, null);
+            return id == Guid.Empty ? ChatError.Invalid("userId", "Not a user id.") : id;
         if (userId is not null || string.IsNullOrWhiteSpace(username))
-            return (default, ChatError.Invalid(username is null ? "userId" : "username", "Name the user by either userId or username."));
-        return await FindAsync(username) is { } found ? (found, null) : (default, NoSuchUser);
+            return ChatError.Invalid(username is null ? "userId" : "username", "Name the user by either userId or username.");
+        return await FindAsync(username) is { } found ? found : NoSuchUser;
     }
 
     /// <summary>Releases a username, whoever has it.</summary>

@@ -44,9 +44,9 @@ public sealed class UsernameModule : ICarterModule
 
     private static async Task<IResult> ReleaseAsync(Body<ReleaseUsername> body, HttpContext http, UserDirectory directory, AuditLog audit)
     {
-        if (body.Error is not null)
-            return body.Error.ToProblem();
-        if (Username.Read(body.Value!.Username) is not { } name)
+        if (!body.Content.Succeeded(out var request, out var error))
+            return error.ToProblem();
+        if (Username.Read(request.Username) is not { } name)
             return NoName.ToProblem();
         if (await directory.ReleaseAsync(name) is not { } owner)
             return NotFound.ToProblem();
@@ -56,11 +56,11 @@ public sealed class UsernameModule : ICarterModule
 
     private static async Task<IResult> MoveAsync(Body<MoveUsername> body, HttpContext http, UserDirectory directory, AuditLog audit)
     {
-        if (body.Error is not null)
-            return body.Error.ToProblem();
-        if (Username.Read(body.Value!.Username) is not { } name)
+        if (!body.Content.Succeeded(out var request, out var error))
+            return error.ToProblem();
+        if (Username.Read(request.Username) is not { } name)
             return NoName.ToProblem();
-        if (body.Value.UserId is not { } userId || userId == Guid.Empty)
+        if (request.UserId is not { } userId || userId == Guid.Empty)
             return ChatError.Invalid("userId", "Not a user id.").ToProblem();
         if (!await directory.MoveAsync(name, userId))
             return ChatError.Invalid("username", "Another user has a name that looks the same.").ToProblem();
