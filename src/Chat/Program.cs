@@ -69,7 +69,6 @@ try
     app.MapSocket();
     app.MapCarter();
     app.MapOpenApiDocument(PathPrefix.Of(app.Configuration));
-    HealthSlice.Map(app);
     WebClientSlice.Map(app, PathPrefix.Of(app.Configuration));
 
     // Outside Development the schema is changed only by a command, never at startup.

@@ -78,7 +78,7 @@ internal sealed partial class AdminServer(
         var open = built.MapGroup("").DisableHttpMetrics().WithMetadata(OpenToAll.Instance);
         open.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null)
             .WithSummary("Metrics, for Prometheus.");
-        HealthSlice.Map(open);
+        new HealthModule().AddRoutes(open);
         var guarded = built.MapGroup("").DisableHttpMetrics();
         foreach (var module in modules)
             module.Map(guarded);

@@ -56,7 +56,7 @@ internal sealed class DebugBundleModule(
                 ("about.json", () => Task.FromResult(Text(About(), AdminJson.Wire.BundleAbout))),
                 ("settings.txt", () => Task.FromResult(string.Join('\n', SettingsReport.Lines(configuration)))),
                 ("readiness.json", async () =>
-                    Text(HealthSlice.AnswerTo(await readiness.CheckAsync([], http.RequestAborted)), FeatureJson.Wire.HealthAnswer)),
+                    Text(HealthModule.AnswerTo(await readiness.CheckAsync([], http.RequestAborted)), FeatureJson.Wire.HealthAnswer)),
                 ("connections.json", () => Task.FromResult(Text(Connections(), AdminJson.Wire.BundleConnections))),
                 ("log-levels.txt", () => Task.FromResult(string.Join('\n', levels.All))),
                 ("runtime.json", () => Task.FromResult(Text(Runtime(), AdminJson.Wire.BundleRuntime))),

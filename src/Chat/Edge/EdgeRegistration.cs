@@ -11,7 +11,7 @@ internal static class EdgeRegistration
     private static readonly TimeSpan HstsAge = TimeSpan.FromDays(365);
     private static readonly TimeSpan PreflightAge = TimeSpan.FromMinutes(10);
 
-    /// <summary>Headers for responses other than pages. A page sets its own policy, which is kept.</summary>
+    /// <summary>The headers of every response. Those that it sets itself, such as a page its own policy, are kept.</summary>
     private static readonly (string Name, string Value)[] Headers =
     [
         ("X-Content-Type-Options", "nosniff"),

@@ -76,6 +76,8 @@ public sealed record ChatError(
 
     internal static ChatError Unauthorized { get; } = new(ErrorCode.Unauthorized, "Authentication is required.");
 
+    internal static ChatError NoConversationId { get; } = Invalid("conversationId", "A conversation id is required.");
+
     internal static ChatError Forbidden { get; } = new(ErrorCode.Forbidden, "You are not a member of this conversation.");
 
     internal static ChatError Blocked { get; } = new(ErrorCode.Blocked, "Messages between you and this person are blocked.");

@@ -17,9 +17,6 @@ internal sealed class BlockCache(IDocumentStore store, RedisBackplane backplane,
     private readonly ConcurrentDictionary<Guid, (long CachedAt, IReadOnlySet<Guid> Blocked)> cache = new();
     private long changes;
 
-    /// <summary>Raised when a block between two users is added or removed, on every node with a connection of either.</summary>
-    public event Action<Guid, Guid>? Changed;
-
     /// <summary>Returns all users that the user has a block with, whoever created it.</summary>
     public async ValueTask<IReadOnlySet<Guid>> BlockedWithAsync(Guid userId)
     {
@@ -56,7 +53,7 @@ internal sealed class BlockCache(IDocumentStore store, RedisBackplane backplane,
         backplane.Publish(first, new BlocksChanged(second));
         backplane.Publish(second, new BlocksChanged(first));
         foreach (var observer in observers())
-            await observer.BlockChangedAsync(first, second);
+            await observer.OnBlockStoredAsync(first, second);
     }
 
     public void Handle(Guid userId, BlocksChanged received) => Invalidate(userId, received.Other);
@@ -66,6 +63,7 @@ internal sealed class BlockCache(IDocumentStore store, RedisBackplane backplane,
         Interlocked.Increment(ref changes);
         cache.TryRemove(first, out _);
         cache.TryRemove(second, out _);
-        Changed?.Invoke(first, second);
+        foreach (var observer in observers())
+            observer.OnBlockChanged(first, second);
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Globalization;
+using Carter;
 using Chat.Backplane;
 using Chat.Hosting;
 using Chat.Rest;
@@ -25,17 +26,10 @@ namespace Chat.Features;
 /// </summary>
 public sealed class HealthSlice : ISlice
 {
-    private const string Ok = "ok";
-    private const string Degraded = "degraded";
-    private const string Unavailable = "unavailable";
-
-    // Load balancers often probe with HEAD.
-    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
-
     /// <inheritdoc/>
     public static void Register(SliceBuilder slice)
     {
-        slice.AddHostedService<PubSubCheck>();
+        slice.AddHostedService<PubSubCheck>().MapModule<HealthModule>();
         slice.Services.Configure<HealthCheckPublisherOptions>(options =>
         {
             options.Delay = TimeSpan.Zero;
@@ -51,9 +45,20 @@ public sealed class HealthSlice : ISlice
             .AddCheck<PubSubCheck>("pubsub", tags: [Readiness.Tag])
             .AddCheck<IssuerCheck>("issuer", tags: [Readiness.Tag]);
     }
+}
 
-    /// <summary>Maps both endpoints; they require no token.</summary>
-    public static void Map(IEndpointRouteBuilder app)
+/// <summary>The REST endpoints; they require no token. The admin port maps them, too.</summary>
+public sealed class HealthModule : ICarterModule
+{
+    private const string Ok = "ok";
+    private const string Degraded = "degraded";
+    private const string Unavailable = "unavailable";
+
+    // Load balancers often probe with HEAD.
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
+
+    /// <inheritdoc/>
+    public void AddRoutes(IEndpointRouteBuilder app)
     {
         var healthy = new HealthAnswer(
             Ok, new Dictionary<string, string> { ["server"] = Ok, ["postgres"] = Ok, ["redis"] = Ok, ["pubsub"] = Ok, ["issuer"] = Ok });

@@ -106,7 +106,7 @@ internal sealed partial class PresenceViews(
     }
 
     /// <summary>Pushes the change of a block: it hides the two users from each other, and its end reveals them again.</summary>
-    public async ValueTask BlockChangedAsync(Guid first, Guid second)
+    public async ValueTask OnBlockStoredAsync(Guid first, Guid second)
     {
         backplane.Publish(first, new PresenceChanged(second));
         backplane.Publish(second, new PresenceChanged(first));

@@ -168,7 +168,7 @@ internal sealed class ReadReceiptsHandler(
     private async ValueTask<Result<Conversation>> FindAsync(Guid? conversationId, Guid userId)
     {
         if (conversationId is not { } id)
-            return ChatError.Invalid("conversationId", "A conversation id is required.");
+            return ChatError.NoConversationId;
         return await conversations.FindAsync(id, userId) is { } conversation ? conversation : ChatError.Forbidden;
     }
 

@@ -60,7 +60,7 @@ public sealed record SendMessage(
     public ChatError? Validate(Limits limits)
     {
         if (ConversationId is null)
-            return ChatError.Invalid("conversationId", "A conversation id is required.");
+            return ChatError.NoConversationId;
         if (TempId is not null && (!WireText.IsClean(TempId) || WireText.Length(TempId) is < 1 or > MaxTempId))
             return ChatError.Invalid("tempId", $"1 to {MaxTempId} characters, without U+0000.");
         if (Type is not (null or Text))

@@ -15,8 +15,9 @@ public sealed class TypingSlice : ISlice
     public static void Register(SliceBuilder slice) => slice
         .HandleEvent<StartTyping, TypingHandler>()
         .HandleEvent<StopTyping, TypingHandler>()
+        .AddHostedService<TypingTracker>()
         .ObserveConnections<TypingTracker>()
-        .AddHostedService<TypingTracker>();
+        .Services.AddSingleton<IBlockObserver>(provider => provider.GetRequiredService<TypingTracker>());
 }
 
 /// <summary>The event <c>typing.start</c>.</summary>
@@ -66,7 +67,7 @@ internal sealed class TypingHandler(Conversations conversations, TypingTracker t
     private async ValueTask<ChatError?> SetAsync(Guid? conversationId, EventContext context, bool isTyping)
     {
         if (conversationId is not { } id)
-            return ChatError.Invalid("conversationId", "A conversation id is required.");
+            return ChatError.NoConversationId;
         if (await conversations.FindAsync(id, context.UserId) is not { } conversation)
             return ChatError.Forbidden;
         await tracker.SetAsync(conversation, context.Connection, isTyping);

@@ -7,7 +7,7 @@ namespace Chat.Features;
 
 /// <summary>Tracks who is typing on this node's connections, and what was last sent about it.</summary>
 internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane, TimeProvider time, ILogger<TypingTracker> log)
-    : SupervisedBackgroundService(time, log), IConnectionObserver
+    : SupervisedBackgroundService(time, log), IConnectionObserver, IBlockObserver
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(6);
@@ -35,36 +35,28 @@ internal sealed class TypingTracker(BlockCache blocks, RedisBackplane backplane,
         return ValueTask.CompletedTask;
     }
 
-    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("typing expiry", ExpireAsync)];
-
-    private async Task ExpireAsync(CancellationToken stopping)
-    {
-        using var timer = new PeriodicTimer(Interval, Time);
-        blocks.Changed += RequestCheck;
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stopping))
-            {
-                foreach (var (key, state) in states)
-                {
-                    if (state.TakeCheck())
-                        await HideAsync(key, state);
-                    await PublishAsync(key, state);
-                }
-            }
-        }
-        finally
-        {
-            blocks.Changed -= RequestCheck;
-        }
-    }
-
-    private void RequestCheck(Guid first, Guid second)
+    public void OnBlockChanged(Guid first, Guid second)
     {
         foreach (var ((userId, _), state) in states)
         {
             if (userId == first || userId == second)
                 state.RequestCheck();
+        }
+    }
+
+    protected override IEnumerable<(string Name, Func<CancellationToken, Task> Body)> Loops => [("typing expiry", ExpireAsync)];
+
+    private async Task ExpireAsync(CancellationToken stopping)
+    {
+        using var timer = new PeriodicTimer(Interval, Time);
+        while (await timer.WaitForNextTickAsync(stopping))
+        {
+            foreach (var (key, state) in states)
+            {
+                if (state.TakeCheck())
+                    await HideAsync(key, state);
+                await PublishAsync(key, state);
+            }
         }
     }
 
