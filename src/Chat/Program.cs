@@ -41,7 +41,6 @@ try
     StartupValidator.ThrowIfInvalid(builder.Configuration, builder.Environment);
 
     builder.Services.AddSingleton(Failpoint.Clock(builder.Configuration));
-    builder.Services.AddSingleton<AuditLog>();
     builder.Services.AddEdge(builder.Configuration);
     builder.Services.AddTokens(builder.Configuration);
     builder.Services.AddStorage(builder.Configuration, builder.Environment.IsDevelopment(), command.IsForSchema);

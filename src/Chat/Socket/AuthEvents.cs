@@ -26,8 +26,8 @@ public sealed record AuthSuccess(
     Guid ConnectionId,
     DateTimeOffset ConnectedAt,
     Guid Epoch,
-    AuthSuccess.Beat Heartbeat,
-    AuthSuccess.Bounds Limits) : IEvent<AuthSuccess>
+    AuthSuccess.HeartbeatTimes Heartbeat,
+    AuthSuccess.ClientLimits Limits) : IEvent<AuthSuccess>
 {
     /// <inheritdoc/>
     public static string Name => "auth_success";
@@ -36,10 +36,10 @@ public sealed record AuthSuccess(
     public static JsonTypeInfo<AuthSuccess> Json => SocketJson.Wire.AuthSuccess;
 
     /// <summary>The heartbeat's interval and timeout, in seconds.</summary>
-    public sealed record Beat(int PingSeconds, int TimeoutSeconds);
+    public sealed record HeartbeatTimes(int PingSeconds, int TimeoutSeconds);
 
     /// <summary>Bytes per frame, Unicode scalar values per message, messages per second, events in the send queue.</summary>
-    public sealed record Bounds(int MaxFrameBytes, int MaxContentLength, int MessagesPerSecond, int SendQueue);
+    public sealed record ClientLimits(int MaxFrameBytes, int MaxContentLength, int MessagesPerSecond, int SendQueue);
 }
 
 /// <summary>The event <c>auth_failed</c>, after which the connection is closed with 4501.</summary>

@@ -133,7 +133,7 @@ internal sealed class SocketAuthenticator(
         connection.Id,
         connection.ConnectedAt,
         epoch.Epoch,
-        new AuthSuccess.Beat((int)limits.PingInterval.TotalSeconds, (int)limits.PingTimeout.TotalSeconds),
-        new AuthSuccess.Bounds(limits.MaxFrameBytes, limits.MaxContentLength,
+        new AuthSuccess.HeartbeatTimes((int)limits.PingInterval.TotalSeconds, (int)limits.PingTimeout.TotalSeconds),
+        new AuthSuccess.ClientLimits(limits.MaxFrameBytes, limits.MaxContentLength,
         Math.Min(limits.MessagesPerSecond, limits.MessagesPerSecondPerUser), limits.SendQueueEvents));
 }

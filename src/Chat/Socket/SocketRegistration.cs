@@ -19,8 +19,6 @@ internal static class SocketRegistration
         services.AddSingleton<IConnectionListenerFactory, TcpTransport>();
         services.AddSingleton<IHttpContextFactory, QueryTokenContextFactory>();
         services.AddSingleton<IJsonTypeInfoResolver>(SocketJson.Wire);
-        services.AddSingleton<ServerMetrics>();
-        services.AddSingleton<DependencyStates>();
         services.AddSingleton<Hub>();
         services.AddSingleton<Admission>();
         services.AddSingleton<SendRateLimiter>();

@@ -32,7 +32,7 @@ internal sealed class LevelOverrides(TimeProvider time)
         get
         {
             lock (gate)
-                return [.. entries.Values.Select(entry => entry.Told).OrderBy(told => told.Category, StringComparer.Ordinal)];
+                return [.. entries.Values.Select(entry => entry.Override).OrderBy(current => current.Category, StringComparer.Ordinal)];
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class LevelOverrides(TimeProvider time)
         }
 
         Apply();
-        return entry.Told;
+        return entry.Override;
     }
 
     /// <summary>Removes a category's override.</summary>
@@ -149,17 +149,17 @@ internal sealed class LevelOverrides(TimeProvider time)
 
     private void Apply()
     {
-        CancellationTokenSource told;
+        CancellationTokenSource previous;
         lock (gate)
-            (told, change) = (change, new CancellationTokenSource());
+            (previous, change) = (change, new CancellationTokenSource());
         // Outside of the lock: the listeners read the levels.
-        told.Cancel();
-        told.Dispose();
+        previous.Cancel();
+        previous.Dispose();
     }
 
-    private sealed class Entry(LevelOverride told) : IDisposable
+    private sealed class Entry(LevelOverride current) : IDisposable
     {
-        public LevelOverride Told => told;
+        public LevelOverride Override => current;
 
         public ITimer? Timer { get; set; }
 

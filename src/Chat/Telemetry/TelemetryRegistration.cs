@@ -19,6 +19,7 @@ internal static class TelemetryRegistration
     public static void AddTelemetry(this WebApplicationBuilder builder)
     {
         builder.AddLogFormats();
+        builder.Services.AddSingleton<AuditLog>().AddSingleton<ServerMetrics>().AddSingleton<DependencyStates>();
         var admin = AdminSettings.Of(builder.Configuration.GetSection("Admin"), builder.Environment.IsDevelopment());
         // The environment variables override our service name.
         var telemetry = builder.Services.AddOpenTelemetry()
