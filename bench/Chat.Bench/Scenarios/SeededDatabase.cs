@@ -2,11 +2,8 @@ using System.Globalization;
 using Chat.Bench.Load;
 using Chat.Features;
 using Chat.Json;
-using Chat.RateLimiting;
-using Chat.Slices;
 using Chat.Storage;
 using Marten;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using NpgsqlTypes;
@@ -72,11 +69,11 @@ internal sealed class SeededDatabase
         if (targetCount <= Conversations)
             return;
         progress.Log($"Seeding up to {targetCount * (long)MessagesPerConversation:N0} messages in {targetCount:N0} conversations.");
-        await using var services = Services();
+        await using var services = SeedingStore.Create(backingServices);
         var store = services.GetRequiredService<IDocumentStore>();
         await using var database = NpgsqlDataSource.Create($"{backingServices.Postgres};Command Timeout=0");
         // Loading random keys in bulk is much faster without the indexes, which are rebuilt afterwards.
-        var rebuild = targetCount - Conversations > 1000 ? await DropIndexesAsync(database) : [];
+        var rebuild = targetCount - Conversations > 1000 ? await SeedingStore.DropIndexesAsync(database, Table) : [];
         var lastLogged = EventLoop.Now;
         while (Conversations < targetCount)
         {
@@ -94,12 +91,12 @@ internal sealed class SeededDatabase
         foreach (var index in rebuild)
         {
             progress.Log(index);
-            await RunAsync(database, index);
+            await SeedingStore.RunAsync(database, index);
         }
 
         progress.Log("vacuum analyze");
-        await RunAsync(database, "vacuum analyze");
-        await RunAsync(database, "checkpoint");
+        await SeedingStore.RunAsync(database, "vacuum analyze");
+        await SeedingStore.RunAsync(database, "checkpoint");
     }
 
     private static Guid MessageId(int conversation, int seq) =>
@@ -183,47 +180,5 @@ internal sealed class SeededDatabase
         }
 
         await session.SaveChangesAsync();
-    }
-
-    // Marten, configured as in the server.
-    private ServiceProvider Services()
-    {
-        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
-            [new("ConnectionStrings:Postgres", $"{backingServices.Postgres};Command Timeout=600")]).Build();
-        var services = new ServiceCollection();
-        services.AddLogging().AddSingleton<IConfiguration>(configuration).AddSingleton(TimeProvider.System).AddSingleton(new Limits());
-        services.AddStorage(configuration, isDevelopment: false, forCommand: false);
-        FeatureSlices.AddAll(new SliceBuilder(services, []));
-        return services.BuildServiceProvider();
-    }
-
-    private static async Task<IReadOnlyList<string>> DropIndexesAsync(NpgsqlDataSource database)
-    {
-        var rebuild = new List<string>();
-        var drop = new List<string>();
-        await using (var indexes = database.CreateCommand($"""
-            select c.conname, i.indexrelid::regclass::text, pg_get_constraintdef(c.oid), pg_get_indexdef(i.indexrelid)
-            from pg_index i left join pg_constraint c on c.conindid = i.indexrelid where i.indrelid = '{Table}'::regclass
-            """))
-        await using (var reader = await indexes.ExecuteReaderAsync())
-        {
-            while (await reader.ReadAsync())
-            {
-                var isConstraint = !await reader.IsDBNullAsync(0);
-                drop.Add(isConstraint ? $"alter table {Table} drop constraint {reader.GetString(0)}" : $"drop index {reader.GetString(1)}");
-                rebuild.Add(
-                    isConstraint ? $"alter table {Table} add constraint {reader.GetString(0)} {reader.GetString(2)}" : reader.GetString(3));
-            }
-        }
-
-        foreach (var sql in drop)
-            await RunAsync(database, sql);
-        return rebuild;
-    }
-
-    private static async Task RunAsync(NpgsqlDataSource database, string sql)
-    {
-        await using var command = database.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
     }
 }
