@@ -12,7 +12,7 @@ internal sealed class Options
     [
         "url", "key", "issuer", "audience", "dev", "server", "chat", "data", "nodes", "json", "postgres", "redis", "pids",
         "sockets", "window", "rate", "seconds", "warm-up", "bytes", "devices", "senders", "settle", "spread", "strangers", "restart",
-        "messages", "conversations", "sizes", "runs", "rounds", "lists",
+        "messages", "conversations", "sizes", "runs", "rounds", "lists", "people", "connected",
     ];
 
     private readonly Dictionary<string, string> values = [];

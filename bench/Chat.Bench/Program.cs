@@ -41,6 +41,7 @@ internal static class Program
             ["paced"] = Paced.RunAsync,
             ["idle"] = Idle.RunAsync,
             ["storm"] = Storm.RunAsync,
+            ["crowd"] = Crowd.RunAsync,
             ["fanout"] = Fanout.RunAsync,
             ["history"] = History.RunAsync,
             ["seed"] = Seed.RunAsync,

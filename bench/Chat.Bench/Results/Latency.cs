@@ -10,6 +10,7 @@ internal sealed class Latency
     private readonly LongHistogram histogram = new(MaxMicroseconds, 3);
     private long from = long.MaxValue;
     private long to = long.MaxValue;
+    private Latency? next;
 
     /// <summary>The number of recorded latencies.</summary>
     public long Count => histogram.TotalCount;
@@ -20,11 +21,21 @@ internal sealed class Latency
     /// <summary>Closes the window: ignores latencies that start at this timestamp or later.</summary>
     public void Stop(long timestamp) => to = timestamp;
 
+    /// <summary>Closes the window, and returns the histogram of the window that follows, which is open.</summary>
+    public Latency Split(long timestamp)
+    {
+        Stop(timestamp);
+        next = new Latency();
+        next.Start(timestamp);
+        return next;
+    }
+
     /// <summary>Records a latency that started within the window; both are <see cref="Stopwatch"/> timestamps.</summary>
     public void Record(long start, long end)
     {
         if (start >= from && start < to)
             histogram.RecordValue(Math.Clamp((long)Stopwatch.GetElapsedTime(start, end).TotalMicroseconds, 1, MaxMicroseconds));
+        next?.Record(start, end);
     }
 
     /// <summary>Returns a percentile, in milliseconds; NaN if nothing was recorded.</summary>
