@@ -5,21 +5,9 @@ using System.Text;
 namespace Chat.Bench.Load;
 
 /// <summary>An HTTP/1.1 connection driven by the event loop, with one request at a time.</summary>
-internal sealed class HttpConnection : ISocketHandler
+internal sealed class HttpConnection(EventLoop loop, IPEndPoint target) : LoopSocket(loop)
 {
-    private readonly EventLoop loop;
-    private readonly IPEndPoint target;
-    private readonly int number;
-    private byte[] partial = [];
-    private byte[]? unsent;
-    private int socket = -1;
     private long start;
-
-    public HttpConnection(EventLoop loop, IPEndPoint target)
-    {
-        (this.loop, this.target) = (loop, target);
-        number = loop.Register(this);
-    }
 
     /// <summary>Called with each response: status, size in bytes, start and end timestamp.</summary>
     public required Action<HttpConnection, int, int, long, long> OnResponse { get; init; }
@@ -32,59 +20,25 @@ internal sealed class HttpConnection : ISocketHandler
     public void SendRequest(byte[] request, long startedAt)
     {
         start = startedAt;
-        if (socket >= 0)
-        {
+        if (HasSocket)
             Send(request);
-            return;
-        }
-
-        unsent = request;
-        socket = Native.Connect(target, null);
-        if (socket < 0)
-            throw new BenchException("Could not open a socket.");
-        loop.Watch(socket, number, Native.Readable | Native.Writable, isNew: true);
+        else
+            Open(target, null, request);
     }
 
     /// <inheritdoc/>
-    public void OnReady(int events)
+    protected override void Read(ref ReadOnlySpan<byte> bytes)
     {
-        if (unsent is { } request)
-        {
-            unsent = null;
-            loop.Watch(socket, number, Native.Readable, isNew: false);
-            Send(request);
+        if (!IsComplete(bytes))
             return;
-        }
-
-        var buffer = loop.Buffer.AsSpan();
-        partial.CopyTo(buffer);
-        var received = Native.Receive(socket, buffer[partial.Length..]);
-        if (received <= 0)
-            throw new BenchException("The server closed the connection during a request.");
-        ReadOnlySpan<byte> bytes = buffer[..(partial.Length + received)];
-        if (IsComplete(bytes))
-        {
-            partial = [];
-            _ = Utf8Parser.TryParse(bytes[9..12], out int status, out _);
-            OnResponse(this, status, bytes.Length, start, EventLoop.Now);
-        }
-        else
-        {
-            partial = bytes.ToArray();
-        }
+        _ = Utf8Parser.TryParse(bytes[9..12], out int status, out _);
+        var size = bytes.Length;
+        bytes = [];
+        OnResponse(this, status, size, start, EventLoop.Now);
     }
 
-    public void Close()
-    {
-        if (socket >= 0)
-            _ = Native.Close(socket);
-    }
-
-    private void Send(byte[] request)
-    {
-        if (!Native.Send(socket, request))
-            throw new BenchException("Could not send a request.");
-    }
+    /// <inheritdoc/>
+    protected override void OnFailed(string reason) => throw new BenchException($"The HTTP connection failed: {reason}.");
 
     private static bool IsComplete(ReadOnlySpan<byte> response)
     {

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Net;
-using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Chat.Bench.Load;
@@ -19,25 +18,12 @@ internal interface IClientHandler
 }
 
 /// <summary>A WebSocket client of the load generator: uses a few hundred bytes, and allocates nothing per frame.</summary>
-internal sealed class WebSocketClient : ISocketHandler
+internal sealed class WebSocketClient(EventLoop loop, IClientHandler owner, int index) : LoopSocket(loop)
 {
-    private readonly EventLoop loop;
-    private readonly IClientHandler owner;
-    private readonly int number;
-    private byte[] request = [];
-    private byte[] partial = [];
-    private int socket = -1;
-    private bool isConnected;
     private bool isUpgraded;
 
-    public WebSocketClient(EventLoop loop, IClientHandler owner, int index)
-    {
-        (this.loop, this.owner, Index) = (loop, owner, index);
-        number = loop.Register(this);
-    }
-
     /// <summary>The index within its owner.</summary>
-    public int Index { get; }
+    public int Index { get; } = index;
 
     /// <summary>Whether the connection is authenticated and open.</summary>
     public bool IsOpen { get; private set; }
@@ -45,70 +31,19 @@ internal sealed class WebSocketClient : ISocketHandler
     /// <summary>Starts to connect; the outcome is reported to the owner.</summary>
     public void Connect(IPEndPoint target, IPAddress? source, byte[] upgrade)
     {
-        (request, partial, isConnected, isUpgraded) = (upgrade, [], false, false);
-        socket = Native.Connect(target, source);
-        if (socket < 0)
-            owner.OnClosed(this, wasOpen: false, $"no socket (error {Marshal.GetLastPInvokeError()})");
-        else
-            loop.Watch(socket, number, Native.Readable | Native.Writable, isNew: true);
+        isUpgraded = false;
+        Open(target, source, upgrade);
     }
 
-    /// <summary>Sends a complete frame, including the header.</summary>
-    public void Send(ReadOnlySpan<byte> frame)
+    /// <inheritdoc/>
+    public override void Abort()
     {
-        if (!Native.Send(socket, frame))
-            Close($"send failed (error {Marshal.GetLastPInvokeError()})");
-    }
-
-    /// <summary>Closes the socket without a close frame, like a device that lost its network. The owner is not notified.</summary>
-    public void Abort()
-    {
-        if (socket < 0)
-            return;
-        loop.Unwatch(socket);
-        _ = Native.Close(socket);
-        socket = -1;
+        base.Abort();
         IsOpen = false;
     }
 
     /// <inheritdoc/>
-    public void OnReady(int events)
-    {
-        if (socket < 0)
-            return;
-        if (!isConnected)
-        {
-            if (Native.ErrorOf(socket) is not 0 and var error)
-            {
-                Close($"connect failed (error {error})");
-                return;
-            }
-
-            isConnected = true;
-            loop.Watch(socket, number, Native.Readable, isNew: false);
-            Send(request);
-            return;
-        }
-
-        var buffer = loop.Buffer.AsSpan();
-        partial.CopyTo(buffer);
-        var received = Native.Receive(socket, buffer[partial.Length..]);
-        if (received > 0)
-            Read(buffer[..(partial.Length + received)]);
-        else if (received == 0)
-            Close("closed by the server without a close frame");
-        else if (Marshal.GetLastPInvokeError() is not Native.TryAgain and var failure)
-            Close($"receive failed (error {failure})");
-    }
-
-    private void Close(string reason)
-    {
-        var wasOpen = IsOpen;
-        Abort();
-        owner.OnClosed(this, wasOpen, reason);
-    }
-
-    private void Read(ReadOnlySpan<byte> bytes)
+    protected override void Read(ref ReadOnlySpan<byte> bytes)
     {
         var now = EventLoop.Now;
         if (!isUpgraded)
@@ -116,7 +51,7 @@ internal sealed class WebSocketClient : ISocketHandler
             var end = bytes.IndexOf("\r\n\r\n"u8);
             if (end >= 0 && !bytes.StartsWith("HTTP/1.1 101 "u8))
             {
-                Close(Encoding.ASCII.GetString(bytes[..bytes.IndexOf("\r\n"u8)]));
+                OnFailed(Encoding.ASCII.GetString(bytes[..bytes.IndexOf("\r\n"u8)]));
                 return;
             }
 
@@ -124,9 +59,16 @@ internal sealed class WebSocketClient : ISocketHandler
             bytes = bytes[(isUpgraded ? end + 4 : 0)..];
         }
 
-        while (isUpgraded && socket >= 0 && TryReadFrame(ref bytes, out var opcode, out var payload))
+        while (isUpgraded && HasSocket && TryReadFrame(ref bytes, out var opcode, out var payload))
             Handle(opcode, payload, now);
-        partial = bytes.IsEmpty || socket < 0 ? [] : bytes.ToArray();
+    }
+
+    /// <inheritdoc/>
+    protected override void OnFailed(string reason)
+    {
+        var wasOpen = IsOpen;
+        Abort();
+        owner.OnClosed(this, wasOpen, reason);
     }
 
     // Server frames are never masked, and this server does not fragment them.
@@ -171,7 +113,7 @@ internal sealed class WebSocketClient : ISocketHandler
 
                 break;
             case 8:
-                Close(payload.Length < 2 ? "closed" : $"closed with {BinaryPrimitives.ReadUInt16BigEndian(payload)}");
+                OnFailed(payload.Length < 2 ? "closed" : $"closed with {BinaryPrimitives.ReadUInt16BigEndian(payload)}");
                 break;
             case 9:
                 Send(Wire.Frame(10, payload));

@@ -49,7 +49,7 @@ internal static class HttpLoad
             (target.MeasureUsage(), answered - answeredBefore, bytes - bytesBefore, options.Seconds("seconds", 15).TotalSeconds);
         loop.Run(() => answered == sent, TimeSpan.FromSeconds(15));
         foreach (var connection in connections)
-            connection.Close();
+            connection.Abort();
 
         var report = new Report($"{title}: {target.Name}, {rate}/s");
         report.Add("answered", count / seconds, "/s").Add("bytes an answer", size / (double)count, "B");
