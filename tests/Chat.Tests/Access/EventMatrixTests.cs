@@ -114,7 +114,7 @@ public sealed class EventMatrixTests(SharedApp shared) : IClassFixture<SharedApp
         if (expected.Answer is not null)
         {
             var answer = await caller.ReplyTo("m1");
-            Assert.Equal(expected.Answer, answer.Type == "error" ? answer["code"].GetString() : answer.Type);
+            Assert.Equal(expected.Answer, answer.Type == "error" ? answer.Text("code") : answer.Type);
         }
         else
         {

@@ -27,20 +27,20 @@ public sealed class ConnectionsTests
 
         var list = await admin.Get("/connections");
 
-        Assert.Equal("""{"connections":3,"signedIn":2,"users":2,"queueEvents":0,"queueBytes":0}""", list.GetProperty("total").GetRawText());
-        var rows = list.GetProperty("connections").EnumerateArray().ToArray();
+        Assert.Equal("""{"connections":3,"signedIn":2,"users":2,"queueEvents":0,"queueBytes":0}""", list.Field("total").GetRawText());
+        var rows = list.List("connections");
         Assert.Equal(3, rows.Length);
         Assert.Equal((alice.Id, "127.0.0.1", 20, 0), Told(rows[0]));
         Assert.Equal(
             (bob.Id, "127.0.0.1", 0, 0), Told(rows.Single(row => row.TryGetProperty("userId", out var user) && user.GetGuid() == bob.Id)));
-        Assert.Single(rows, row => !row.TryGetProperty("userId", out _));
-        Assert.Equal(early.All("auth_success").Count == 1 ? early.All("auth_success")[0]["connectionId"].GetGuid() : default,
-            rows[0].GetProperty("id").GetGuid());
+        Assert.Single(rows, row => !row.Has("userId"));
+        Assert.Equal(early.All("auth_success").Count == 1 ? early.All("auth_success")[0].Id("connectionId") : default,
+            rows[0].Id("id"));
         Assert.DoesNotContain(alice.Username, list.GetRawText(), StringComparison.Ordinal);
 
         static (Guid, string?, long, long) Told(JsonElement row) => (
-            row.GetProperty("userId").GetGuid(), row.GetProperty("address").GetString(), row.GetProperty("ageSeconds").GetInt64(),
-            row.GetProperty("silentSeconds").GetInt64());
+            row.Id("userId"), row.Text("address"), row.Number("ageSeconds"),
+            row.Number("silentSeconds"));
     }
 
     [Fact]
@@ -63,11 +63,10 @@ public sealed class ConnectionsTests
         Assert.Equal(3, await Count("?minQueue=0"));
         Assert.Equal(0, await Count("?minQueue=1"));
         var cut = await admin.Get("/connections?limit=1&sort=silent");
-        Assert.Equal(1, cut.GetProperty("connections").GetArrayLength());
-        Assert.Equal((3, 3), (cut.GetProperty("total").GetProperty("connections").GetInt32(),
-            cut.GetProperty("matching").GetProperty("connections").GetInt32()));
+        Assert.Single(cut.List("connections"));
+        Assert.Equal((3, 3), (cut.Number("total.connections"), cut.Number("matching.connections")));
 
-        async Task<int> Count(string query) => (await admin.Get($"/connections{query}")).GetProperty("connections").GetArrayLength();
+        async Task<int> Count(string query) => (await admin.Get($"/connections{query}")).List("connections").Length;
     }
 
     [Fact]
@@ -87,11 +86,11 @@ public sealed class ConnectionsTests
             return connection.QueueLength >= 3;
         });
 
-        var found = (await admin.Get("/connections?minQueue=1&sort=queue")).GetProperty("connections").EnumerateArray().Single();
+        var found = (await admin.Get("/connections?minQueue=1&sort=queue")).List("connections").Single();
 
-        Assert.Equal(bob.Id, found.GetProperty("userId").GetGuid());
-        Assert.InRange(found.GetProperty("queueEvents").GetInt32(), 1, 10);
-        Assert.InRange(found.GetProperty("queueBytes").GetInt32(), 100_000, 1_000_000);
+        Assert.Equal(bob.Id, found.Id("userId"));
+        Assert.InRange(found.Number("queueEvents"), 1, 10);
+        Assert.InRange(found.Number("queueBytes"), 100_000, 1_000_000);
         await reads.Settle();
     }
 
@@ -121,7 +120,7 @@ public sealed class ConnectionsTests
         var log = LogCapture.Of(admin.App, LogLevel.Information);
         await using var phone = await admin.App.Connect(alice);
         await using var desk = await admin.App.Connect(alice);
-        var id = phone.All("auth_success").Single()["connectionId"].GetGuid();
+        var id = phone.All("auth_success").Single().Id("connectionId");
 
         await admin.Answer(HttpMethod.Delete, $"/connections/{id}", HttpStatusCode.NoContent);
 

@@ -25,13 +25,13 @@ public sealed class DebugBundleTests
         var log = LogCapture.Of(admin.App, LogLevel.Information);
         await using var client = await admin.App.Connect(ChatApp.NewUser());
         await client.Settle();
-        var id = client.All("auth_success").Single()["connectionId"].GetGuid();
+        var id = client.All("auth_success").Single().Id("connectionId");
 
         var bundle = await Read(admin);
 
         Assert.Equal(Parts, bundle.Keys);
         Assert.Equal(
-            admin.App.Services.GetRequiredService<DatabaseEpoch>().Epoch, Json(bundle["about.json"]).GetProperty("epoch").GetGuid());
+            admin.App.Services.GetRequiredService<DatabaseEpoch>().Epoch, Json(bundle["about.json"]).Id("epoch"));
         Assert.Contains("Limits:MaxErrors = 77\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Limits:LogQueue = (default) 8192", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Matches(
@@ -39,9 +39,9 @@ public sealed class DebugBundleTests
         Assert.DoesNotContain("Command Timeout", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Jwt:Key = (set, not shown)\n", bundle["settings.txt"], StringComparison.Ordinal);
         Assert.Contains("Jwt:PreviousKey = (not set)\n", bundle["settings.txt"], StringComparison.Ordinal);
-        Assert.Equal(5, Json(bundle["readiness.json"]).GetProperty("checks").EnumerateObject().Count());
-        Assert.Equal(1, Json(bundle["connections.json"]).GetProperty("total").GetProperty("signedIn").GetInt32());
-        Assert.True(Json(bundle["runtime.json"]).GetProperty("heapBytes").GetInt64() > 0);
+        Assert.Equal(5, Json(bundle["readiness.json"]).Field("checks").EnumerateObject().Count());
+        Assert.Equal(1, Json(bundle["connections.json"]).Number("total.signedIn"));
+        Assert.True(Json(bundle["runtime.json"]).Number("heapBytes") > 0);
         Assert.Matches("^The schema t[0-9a-f]{32} is the one of this version.$", bundle["schema.txt"]);
         Assert.Contains("# TYPE ", bundle["metrics.txt"], StringComparison.Ordinal);
         Assert.Matches($@"(?m)^\d{{4}}-\d\d-\d\dT.*info .*Chat.Audit\[1\] Signed in: user .* on connection {id}", bundle["log.txt"]);

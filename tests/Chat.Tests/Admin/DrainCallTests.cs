@@ -23,15 +23,15 @@ public sealed class DrainCallTests
 
         var begun = await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted);
 
-        Assert.StartsWith("drain", begun.GetProperty("state").GetString(), StringComparison.Ordinal);
+        Assert.StartsWith("drain", begun.Text("state"), StringComparison.Ordinal);
         Assert.Equal(1012, await client.Closed());
         await Assert.ThrowsAsync<InvalidOperationException>(() => admin.App.Open());
         await Eventually.UntilNoError(
-            async () => (await admin.Get("/drain")).GetProperty("state").GetString() is "drained" ? null : "not drained");
-        Assert.Equal("draining", (await admin.App.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("server").GetString());
+            async () => (await admin.Get("/drain")).Text("state") is "drained" ? null : "not drained");
+        Assert.Equal("draining", (await admin.App.Ready(HttpStatusCode.ServiceUnavailable)).Text("server"));
         // Idempotent: done once and logged once.
-        Assert.Equal(begun.GetProperty("since").GetString(),
-            (await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted)).GetProperty("since").GetString());
+        Assert.Equal(begun.Text("since"),
+            (await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Accepted)).Text("since"));
 
         Assert.Equal(
             """{"state":"serving","connections":0}""", (await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.OK)).GetRawText());
@@ -107,7 +107,7 @@ public sealed class DrainCallTests
 
         Assert.False(drain.TryBegin());
         Assert.False(await drain.TryEndAsync());
-        Assert.Equal("stopping", (await admin.Get("/drain")).GetProperty("state").GetString());
+        Assert.Equal("stopping", (await admin.Get("/drain")).Text("state"));
         await admin.Answer(HttpMethod.Post, "/drain", HttpStatusCode.Conflict);
         await admin.Answer(HttpMethod.Delete, "/drain", HttpStatusCode.Conflict);
     }

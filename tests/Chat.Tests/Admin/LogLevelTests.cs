@@ -19,14 +19,14 @@ public sealed class LogLevelTests
 
         var set = await admin.Answer(HttpMethod.Put, "/log-level?category=Chat.Loud&level=debug", HttpStatusCode.OK);
 
-        Assert.Equal("""[{"category":"Chat.Loud","level":"Debug"}]""", set.GetProperty("set").GetRawText());
-        Assert.Equal("Warning", set.GetProperty("configured").GetProperty("Default").GetString());
+        Assert.Equal("""[{"category":"Chat.Loud","level":"Debug"}]""", set.Field("set").GetRawText());
+        Assert.Equal("Warning", set.Text("configured.Default"));
         Assert.True(loud.IsEnabled(LogLevel.Debug));
         Assert.True(Logger(admin, "Chat.Loud.Later").IsEnabled(LogLevel.Debug));
         Assert.False(Logger(admin, "Chat.Quiet").IsEnabled(LogLevel.Debug));
 
         Assert.Equal("[]",
-            (await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.OK)).GetProperty("set").GetRawText());
+            (await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.OK)).Field("set").GetRawText());
 
         Assert.False(loud.IsEnabled(LogLevel.Debug));
         await admin.Answer(HttpMethod.Delete, "/log-level?category=Chat.Loud", HttpStatusCode.NotFound);
@@ -53,7 +53,7 @@ public sealed class LogLevelTests
         admin.App.Clock.Advance(TimeSpan.FromMinutes(2));
 
         Assert.False(logger.IsEnabled(LogLevel.Debug));
-        Assert.Equal("[]", (await admin.Get("/log-level")).GetProperty("set").GetRawText());
+        Assert.Equal("[]", (await admin.Get("/log-level")).Field("set").GetRawText());
         Assert.Equal("The log level of chat.loud has expired and is reset to the configured one", audit.Of(AuditLog.Category)[^1]);
         Assert.Equal(3, audit.Of(AuditLog.Category).Count);
     }
@@ -114,7 +114,7 @@ public sealed class LogLevelTests
         using var answer = await admin.Send(HttpMethod.Put, $"/log-level{query}");
 
         await answer.IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
-        Assert.Equal("[]", (await admin.Get("/log-level")).GetProperty("set").GetRawText());
+        Assert.Equal("[]", (await admin.Get("/log-level")).Field("set").GetRawText());
     }
 
     [Fact]

@@ -27,7 +27,7 @@ public sealed class TraceTests
         await using var atAlice = await admin.App.Connect(alice);
         await using var atBob = await admin.App.Connect(bob);
         await atAlice.Settle();
-        var id = atAlice.All("auth_success").Single()["connectionId"].GetGuid();
+        var id = atAlice.All("auth_success").Single().Id("connectionId");
         var (secret, token) = ($"secret-{Guid.NewGuid():N}", admin.App.TokenFor(alice));
         Assert.Empty(log.Of<FrameTraces>());
 
@@ -72,7 +72,7 @@ public sealed class TraceTests
         var log = LogCapture.Of(admin.App, LogLevel.Information);
         await using var client = await admin.App.Connect(alice);
         await admin.Answer(HttpMethod.Put, $"/trace/{alice.Id}?for=00:00:30", HttpStatusCode.OK);
-        Assert.Equal(1, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
+        Assert.Single((await admin.Get("/trace")).List("traces"));
         await client.Settle();
         var told = log.Of<FrameTraces>().Count;
         Assert.Equal(2, told);
@@ -81,7 +81,7 @@ public sealed class TraceTests
 
         await client.Settle();
         Assert.Equal(told, log.Of<FrameTraces>().Count);
-        Assert.Equal(0, (await admin.Get("/trace")).GetProperty("traces").GetArrayLength());
+        Assert.Empty((await admin.Get("/trace")).List("traces"));
         Assert.Single(log.Of(AuditLog.Category), $"The trace of user {alice.Id} has expired: 2 frames logged, 0 omitted");
         await admin.Answer(HttpMethod.Delete, $"/trace/{alice.Id}", HttpStatusCode.NotFound);
     }

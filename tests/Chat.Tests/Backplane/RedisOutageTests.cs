@@ -47,8 +47,8 @@ public sealed class RedisOutageTests(ITestOutputHelper output)
         await redis.StartAgain();
         var startedAt = Stopwatch.GetTimestamp();
 
-        Assert.Equal(comer.Id, (await atWatcher.Next("user.online"))["userId"].GetGuid());
-        Assert.Equal(leaver.Id, (await atWatcher.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(comer.Id, (await atWatcher.Next("user.online")).Id("userId"));
+        Assert.Equal(leaver.Id, (await atWatcher.Next("user.offline")).Id("userId"));
         var presenceAfter = Stopwatch.GetElapsedTime(startedAt);
         var told = await nodes.One.Presence(watcher, leaver, comer);
         Assert.Equal((false, true), (told[leaver.Id].IsOnline(), told[comer.Id].IsOnline()));
@@ -174,7 +174,7 @@ internal sealed class Pair : IAsyncDisposable
     public IEnumerable<TimeSpan> Delivered(long from, long to) =>
         from frame in atAlice.Frames.Concat(atBob.Frames)
         where frame.Type == "message.new"
-        let sent = sentAt[frame["message.content"].GetString()!]
+        let sent = sentAt[frame.Text("message.content")]
         where sent >= @from && sent < to
         select Stopwatch.GetElapsedTime(sent, frame.ArrivedAt);
 
@@ -184,17 +184,17 @@ internal sealed class Pair : IAsyncDisposable
         await Eventually.Until("everything has arrived", () => Arrived(atAlice).Count() >= fromBob && Arrived(atBob).Count() >= fromAlice);
         await Task.WhenAll(atAlice.Settle(), atBob.Settle());
         Assert.Equal(
-            Enumerable.Range(0, fromBob).Select(i => $"bob-{i}"), Arrived(atAlice).Select(frame => frame["message.content"].GetString()));
+            Enumerable.Range(0, fromBob).Select(i => $"bob-{i}"), Arrived(atAlice).Select(frame => frame.Text("message.content")));
         Assert.Equal(
-            Enumerable.Range(0, fromAlice).Select(i => $"alice-{i}"), Arrived(atBob).Select(frame => frame["message.content"].GetString()));
+            Enumerable.Range(0, fromAlice).Select(i => $"alice-{i}"), Arrived(atBob).Select(frame => frame.Text("message.content")));
         foreach (var client in (SocketClient[])[atAlice, atBob])
             Assert.Equal(Enumerable.Range(1, fromAlice + fromBob).Select(seq => (long)seq),
-                client.Frames.Where(frame => frame.Type == "conversation.updated").Select(frame => frame["seq"].GetInt64()));
+                client.Frames.Where(frame => frame.Type == "conversation.updated").Select(frame => frame.Number("seq")));
         foreach (var (user, client, unread) in ((TestUser, SocketClient, long)[])[(Alice, atAlice, fromBob), (Bob, atBob, fromAlice)])
         {
-            Assert.Equal(unread, client.Frames.LastOrDefault(frame => frame.Type == "notification.unread")?["totalUnread"].GetInt64() ?? 0);
+            Assert.Equal(unread, client.Frames.LastOrDefault(frame => frame.Type == "notification.unread")?.Number("totalUnread") ?? 0);
             Assert.Equal(
-                unread, (await node.Http(user).GetFromJsonAsync<JsonElement>("/chat/unread")).GetProperty("totalUnread").GetInt64());
+                unread, (await node.Http(user).GetFromJsonAsync<JsonElement>("/chat/unread")).Number("totalUnread"));
         }
 
         Assert.Equal(fromAlice + fromBob, (await node.History(Alice, conversation)).Count);

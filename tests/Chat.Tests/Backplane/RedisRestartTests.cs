@@ -79,8 +79,8 @@ public sealed class RedisRestartTests
             await atBob.Settle();
         }
 
-        Assert.Equal("one", (await atBob.NextMessage())["message.content"].GetString());
-        Assert.Equal("two", (await atBob.NextMessage())["message.content"].GetString());
+        Assert.Equal("one", (await atBob.NextMessage()).Text("message.content"));
+        Assert.Equal("two", (await atBob.NextMessage()).Text("message.content"));
     }
 
     [RedisFact]
@@ -105,7 +105,7 @@ public sealed class RedisRestartTests
             return ready.IsCompleted && connecting.IsCompleted;
         });
         Assert.Equal("does not answer",
-            (await (await ready).Is(HttpStatusCode.ServiceUnavailable)).GetProperty("checks").GetProperty("redis").GetString());
+            (await (await ready).Is(HttpStatusCode.ServiceUnavailable)).Text("checks.redis"));
         await using var client = await connecting;
         await redis.Kill();
     }
@@ -126,8 +126,8 @@ public sealed class RedisRestartTests
         await atBob.Leave();
         await redis.StartAgain();
 
-        Assert.Equal(carol.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
-        Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(carol.Id, (await atAlice.Next("user.online")).Id("userId"));
+        Assert.Equal(bob.Id, (await atAlice.Next("user.offline")).Id("userId"));
         var told = await nodes.One.Presence(alice, bob, carol);
         Assert.Equal((false, true), (told[bob.Id].IsOnline(), told[carol.Id].IsOnline()));
         Assert.True((await nodes.Two.Presence(carol, alice))[alice.Id].IsOnline());
@@ -136,7 +136,7 @@ public sealed class RedisRestartTests
         Assert.Equal(3, atAlice.Frames.Count(frame => frame.Type.StartsWith("user.", StringComparison.Ordinal)));
         // Her status.bulk could not know that alice is online.
         Assert.Equal(
-            alice.Id, Assert.Single(atCarol.Frames, frame => frame.Type.StartsWith("user.", StringComparison.Ordinal))["userId"].GetGuid());
+            alice.Id, Assert.Single(atCarol.Frames, frame => frame.Type.StartsWith("user.", StringComparison.Ordinal)).Id("userId"));
         await atBob.DisposeAsync();
     }
 
@@ -151,7 +151,7 @@ public sealed class RedisRestartTests
         await using var atBob = await nodes.Two.Connect(bob);
 
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "hi")).Type);
-        Assert.Equal("hi", (await atBob.NextMessage())["message.content"].GetString());
+        Assert.Equal("hi", (await atBob.NextMessage()).Text("message.content"));
 
         await redis.StartAgain();
         foreach (var client in (SocketClient[])[atAlice, atBob])
@@ -211,7 +211,7 @@ public sealed class RedisRestartTests
             await held.Release();
         }
 
-        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online")).Id("userId"));
     }
 
     private static bool Restored(TwoNodes nodes) => nodes.One.Redis().IsConnected && nodes.Two.Redis().IsConnected;

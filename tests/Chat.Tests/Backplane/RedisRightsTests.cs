@@ -26,9 +26,9 @@ public sealed class RedisRightsTests
         await using var atBob = await nodes.Two.Connect(bob);
         Assert.Equal(0, BackplaneTests.Listeners(nodes.Two, bob));
         Assert.Equal(
-            "Redis rejects subscriptions", (await nodes.Two.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("pubsub").GetString());
+            "Redis rejects subscriptions", (await nodes.Two.Ready(HttpStatusCode.ServiceUnavailable)).Text("pubsub"));
         await atAlice.SendMessage(conversation, "late");
-        Assert.Equal("late", (await atBob.NextMessage())["message.content"].GetString());
+        Assert.Equal("late", (await atBob.NextMessage()).Text("message.content"));
 
         await redis.Execute("ACL", "SETUSER", "chat", "+subscribe");
         await Eventually.Until("the node listens", () => BackplaneTests.Listeners(nodes.Two, bob) == 1);

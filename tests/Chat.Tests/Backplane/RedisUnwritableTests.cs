@@ -35,15 +35,15 @@ public sealed class RedisUnwritableTests
         await Say(redis, spoil);
         foreach (var node in (ChatApp[])[nodes.One, nodes.Two])
             Assert.Equal(
-                $"rejects writes ({reason})", (await node.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("redis").GetString());
+                $"rejects writes ({reason})", (await node.Ready(HttpStatusCode.ServiceUnavailable)).Text("redis"));
         await Eventually.Until("every lease has run out", () => nodes.One.Leases().RedisTime > ends);
         // New connections now see leases that could not be renewed.
         await using var second = await nodes.Two.Connect(bob);
         var told = await second.Next("status.bulk");
-        Assert.True(Assert.Single(told["users"].EnumerateArray()).IsOnline());
+        Assert.True(Assert.Single(told.List("users")).IsOnline());
         Assert.True((await nodes.Two.Presence(bob, alice))[alice.Id].IsOnline());
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "still here")).Type);
-        Assert.Equal("still here", (await atBob.NextMessage())["message.content"].GetString());
+        Assert.Equal("still here", (await atBob.NextMessage()).Text("message.content"));
 
         // It is not an outage, so nothing else reports it.
         await Eventually.Until(

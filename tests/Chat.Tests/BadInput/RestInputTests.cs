@@ -264,8 +264,8 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
             var sent =
                 await Post("/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = text }));
             Assert.Equal(HttpStatusCode.Created, sent.StatusCode);
-            Assert.Equal(text, (await sent.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("content").GetString());
-            Assert.Equal(text, (await app.History(scene.Bob, scene.Conversation))[^1].GetProperty("content").GetString());
+            Assert.Equal(text, (await sent.Content.ReadFromJsonAsync<JsonElement>()).Text("content"));
+            Assert.Equal(text, (await app.History(scene.Bob, scene.Conversation))[^1].Text("content"));
         }
     }
 
@@ -276,7 +276,7 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
         var sent = await Post(
             "/chat/conversations/<conversation>/messages", JsonSerializer.SerializeToUtf8Bytes(new { content = $"\n{longest}  " }));
         Assert.Equal(HttpStatusCode.Created, sent.StatusCode);
-        Assert.Equal(longest, (await sent.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("content").GetString());
+        Assert.Equal(longest, (await sent.Content.ReadFromJsonAsync<JsonElement>()).Text("content"));
 
         var before = await app.History(scene.Alice, scene.Conversation);
         var more =
@@ -339,8 +339,8 @@ public sealed class RestInputTests(Scene scene) : IClassFixture<Scene>
         Assert.InRange((int)response.StatusCode, 400, 499);
         Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
         var problem = await response.Content.ReadFromJsonAsync<JsonElement>();
-        Assert.Equal(code, problem.GetProperty("code").GetString());
-        Assert.Equal((int)response.StatusCode, problem.GetProperty("status").GetInt32());
+        Assert.Equal(code, problem.Text("code"));
+        Assert.Equal((int)response.StatusCode, problem.Number("status"));
     }
 
     private async Task AssertStored(HttpResponseMessage response, IReadOnlyList<JsonElement> before)

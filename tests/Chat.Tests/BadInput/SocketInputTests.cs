@@ -154,7 +154,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
                 ("payload", Harm.Absent) => Validation,
                 _ => Invalid,
             };
-            var errors = client.Frames.Where(frame => frame.Type == "error").Select(frame => frame["code"].GetString());
+            var errors = client.Frames.Where(frame => frame.Type == "error").Select(frame => frame.Text("code"));
             Assert.Equal(expected is null ? [] : [expected], errors);
         }
 
@@ -166,14 +166,14 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
         var expected = Expected(type, field, poison);
         if (expected == "TOKEN_INVALID")
         {
-            Assert.Equal(expected, (await client.ReplyTo("b1"))["code"].GetString());
+            Assert.Equal(expected, (await client.ReplyTo("b1")).Text("code"));
             Assert.Equal(4501, await client.Closed());
             return;
         }
 
         await client.Settle();
         var answer = client.Frames.SingleOrDefault(frame => frame.Id == "b1" || frame.Type == "error");
-        var shown = answer?.Type == "error" ? answer["code"].GetString() : answer?.Type;
+        var shown = answer?.Type == "error" ? answer.Text("code") : answer?.Type;
         Assert.Equal(expected, shown);
         if (expected == Validation)
         {
@@ -233,7 +233,7 @@ public sealed class SocketInputTests(Scene scene) : IClassFixture<Scene>
         var after = await app.History(scene.Alice, scene.Conversation);
         Assert.Equal(acknowledged, after.Skip(before.Count).Select(message => message.GetRawText()));
         Assert.DoesNotContain(
-            client.Frames, frame => frame.Type == "error" && frame["code"].GetString() is "INTERNAL_ERROR" or "UNAVAILABLE");
+            client.Frames, frame => frame.Type == "error" && frame.Text("code") is "INTERNAL_ERROR" or "UNAVAILABLE");
     }
 
     private string Fill(string text) => text

@@ -99,7 +99,7 @@ public sealed class DatabaseAwayTests
             var ((answer, took), (type, _)) = one;
             Assert.True(took < Soon, $"{type} took {took}");
             answer.IsError("UNAVAILABLE");
-            Assert.Equal((true, 1000), (answer["retryable"].GetBoolean(), answer["retryAfterMs"].GetInt32()));
+            Assert.Equal((true, 1000), (answer.Flag("retryable"), answer.Number("retryAfterMs")));
         });
 
         // Nor by a user whom the directory does not know yet.
@@ -115,7 +115,7 @@ public sealed class DatabaseAwayTests
                     continue;
                 Assert.True(response.StatusCode == HttpStatusCode.ServiceUnavailable, $"{route}: {response.StatusCode}");
                 var problem = await response.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE");
-                Assert.Equal((true, 1000), (problem.GetProperty("retryable").GetBoolean(), problem.GetProperty("retryAfterMs").GetInt32()));
+                Assert.Equal((true, 1000), (problem.Flag("retryable"), problem.Number("retryAfterMs")));
                 Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
             }
         }
@@ -127,7 +127,7 @@ public sealed class DatabaseAwayTests
             await Eventually.UntilNoError(async () =>
             {
                 var checks = await app.Ready(HttpStatusCode.ServiceUnavailable);
-                return (checks.GetProperty("postgres").GetString(), checks.GetProperty("redis").GetString()) == ("does not answer", "ok")
+                return (checks.Text("postgres"), checks.Text("redis")) == ("does not answer", "ok")
                     ? null : $"{checks}";
             });
         }

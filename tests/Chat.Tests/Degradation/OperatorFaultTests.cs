@@ -51,11 +51,10 @@ public sealed class OperatorFaultTests
         {
             var refused = await client.SendMessage(conversation, "during", $"t{i + 1}");
             refused.IsError("UNAVAILABLE");
-            Assert.True(refused["retryable"].GetBoolean());
+            Assert.True(refused.Flag("retryable"));
         }
 
-        await Eventually.UntilNoError(async () => (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("postgres")
-            .GetString() is var now && now!.Contains(Of(said), StringComparison.Ordinal) ? null : now);
+        await Eventually.UntilNoError(async () => (await app.Ready(HttpStatusCode.ServiceUnavailable)).Text("postgres") is var now && now!.Contains(Of(said), StringComparison.Ordinal) ? null : now);
         await Run(admin, Of(repair));
         await Run(admin, $"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{name}'");
         // On the same connection: none of this counted as the client's errors.

@@ -49,7 +49,7 @@ public sealed class OriginTests(OriginTests.AppWithAPage shared) : IClassFixture
         using var response = await client.SendAsync(Handshake(Fill(origin)));
 
         var problem = await response.Is(HttpStatusCode.Forbidden);
-        Assert.Equal("FORBIDDEN", problem.GetProperty("code").GetString());
+        Assert.Equal("FORBIDDEN", problem.Text("code"));
     }
 
     [Fact]

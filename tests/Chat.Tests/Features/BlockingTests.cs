@@ -36,8 +36,8 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         Assert.Equal(2, await ReadUpTo(bob, seenBy: alice));
 
         async Task<long> ReadUpTo(TestUser of, TestUser seenBy) =>
-            (await app.Conversation(seenBy, conversation)).GetProperty("members").EnumerateArray()
-            .Single(member => member.GetProperty("userId").GetGuid() == of.Id).GetProperty("readUpTo").GetInt64();
+            (await app.Conversation(seenBy, conversation)).List("members")
+            .Single(member => member.Id("userId") == of.Id).Number("readUpTo");
     }
 
     [Fact]
@@ -59,9 +59,9 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         await held.Release();
         await Task.WhenAll(block, read);
 
-        var told = (await atAlice.AllSettled("message.read_update")).Select(frame => frame["upTo"].GetInt64()).LastOrDefault();
-        var shown = (await app.Conversation(alice, conversation)).GetProperty("members").EnumerateArray()
-            .Single(member => member.GetProperty("userId").GetGuid() == bob.Id).GetProperty("readUpTo").GetInt64();
+        var told = (await atAlice.AllSettled("message.read_update")).Select(frame => frame.Number("upTo")).LastOrDefault();
+        var shown = (await app.Conversation(alice, conversation)).List("members")
+            .Single(member => member.Id("userId") == bob.Id).Number("readUpTo");
         Assert.Equal(told, shown);
     }
 
@@ -81,7 +81,7 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
 
         Assert.Equal("block.added", added.Type);
         Assert.Equal(["userId", "blockedAt"], added.Payload.EnumerateObject().Select(field => field.Name));
-        Assert.Equal(bob.Id, added["userId"].GetGuid());
+        Assert.Equal(bob.Id, added.Id("userId"));
         Assert.Equal("block.removed", removed.Type);
         Assert.Equal(["userId"], removed.Payload.EnumerateObject().Select(field => field.Name));
         foreach (var other in new[] { alsoAlice, aliceElsewhere })
@@ -114,8 +114,8 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         Assert.Equal([bob.Id], await app.Blocks(alice));
         var removed = await atAlice.Ask("block.remove", new { username = name });
 
-        Assert.Equal((bob.Id, name), (added["userId"].GetGuid(), added["username"].GetString()));
-        Assert.Equal((bob.Id, name), (removed["userId"].GetGuid(), removed["username"].GetString()));
+        Assert.Equal((bob.Id, name), (added.Id("userId"), added.Text("username")));
+        Assert.Equal((bob.Id, name), (removed.Id("userId"), removed.Text("username")));
         Assert.Empty(await app.Blocks(alice));
     }
 
@@ -206,14 +206,14 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
 
         Assert.Equal(added.GetRawText(), again.GetRawText());
         Assert.Equal(removed.GetRawText(), removedAgain.GetRawText());
-        Assert.Equal(bob.Id, removed.GetProperty("userId").GetGuid());
-        var blocks = list.GetProperty("blocks").EnumerateArray().ToArray();
+        Assert.Equal(bob.Id, removed.Id("userId"));
+        var blocks = list.List("blocks");
         Assert.Equal(2, blocks.Length);
-        Assert.Equal(added.GetRawText(), blocks.Single(block => block.GetProperty("userId").GetGuid() == bob.Id).GetRawText());
+        Assert.Equal(added.GetRawText(), blocks.Single(block => block.Id("userId") == bob.Id).GetRawText());
         Assert.Equal([carol.Id], await cluster.Second.Blocks(alice));
         Assert.Empty(await app.Blocks(bob));
         Assert.Equal(added.GetRawText(), (await atAlice.Next("block.added")).Payload.GetRawText());
-        Assert.Equal(bob.Id, (await atAlice.Next("block.removed"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("block.removed")).Id("userId"));
         await (await app.Http(alice).PutAsync("/chat/blocks/no-id", null)).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
         await (await app.Http().GetAsync("/chat/blocks")).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");
     }
@@ -229,8 +229,8 @@ public sealed class BlockingTests(SharedCluster cluster) : IClassFixture<SharedC
         foreach (var member in new[] { alice, bob })
         {
             Assert.Single(await app.History(member, conversation));
-            Assert.Equal(1, (await app.Conversation(member, conversation)).GetProperty("seq").GetInt64());
-            Assert.Single((await app.ConversationPage(member)).GetProperty("conversations").EnumerateArray());
+            Assert.Equal(1, (await app.Conversation(member, conversation)).Number("seq"));
+            Assert.Single((await app.ConversationPage(member)).List("conversations"));
         }
     }
 

@@ -27,8 +27,8 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         foreach (var response in responses)
         {
             var conversation = await response.Is(response.StatusCode);
-            ids.Add(conversation.GetProperty("id").GetGuid());
-            Assert.Equal(2, conversation.GetProperty("members").GetArrayLength());
+            ids.Add(conversation.Id("id"));
+            Assert.Equal(2, conversation.List("members").Length);
         }
 
         var id = Assert.Single(ids);
@@ -47,13 +47,13 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         var conversation = await response.Is(HttpStatusCode.Created);
 
         Assert.Equal(["id", "kind", "members", "seq", "updatedAt", "unread"], conversation.EnumerateObject().Select(field => field.Name));
-        Assert.Equal("direct", conversation.GetProperty("kind").GetString());
-        Assert.Equal((0, 0), (conversation.GetProperty("seq").GetInt64(), conversation.GetProperty("unread").GetInt64()));
+        Assert.Equal("direct", conversation.Text("kind"));
+        Assert.Equal((0, 0), (conversation.Number("seq"), conversation.Number("unread")));
         Assert.Equal(
             ["userId", "username", "readUpTo", "deliveredUpTo"], conversation.Member(alice).EnumerateObject().Select(field => field.Name));
-        Assert.Equal(alice.Username, conversation.Member(alice).GetProperty("username").GetString());
-        Assert.Equal($"/chat/conversations/{conversation.GetProperty("id").GetGuid()}", response.Headers.Location?.ToString());
-        Assert.Equal(conversation.GetRawText(), (await app.Conversation(alice, conversation.GetProperty("id").GetGuid())).GetRawText());
+        Assert.Equal(alice.Username, conversation.Member(alice).Text("username"));
+        Assert.Equal($"/chat/conversations/{conversation.Id("id")}", response.Headers.Location?.ToString());
+        Assert.Equal(conversation.GetRawText(), (await app.Conversation(alice, conversation.Id("id"))).GetRawText());
     }
 
     [Fact]
@@ -67,9 +67,9 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
             await (await cluster.Second.AskForDirect(alice, new { username = bob.Username.ToLowerInvariant() })).Is(HttpStatusCode.OK);
         var byId = await app.OpenDirect(bob, alice);
 
-        Assert.Equal(byId, created.GetProperty("id").GetGuid());
-        Assert.Equal(byId, again.GetProperty("id").GetGuid());
-        Assert.Equal(bob.Username, created.Member(bob).GetProperty("username").GetString());
+        Assert.Equal(byId, created.Id("id"));
+        Assert.Equal(byId, again.Id("id"));
+        Assert.Equal(bob.Username, created.Member(bob).Text("username"));
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
 
         var conversation = await (await app.AskForDirect(alice, new { userId = nobodyYet.Id })).Is(HttpStatusCode.Created);
 
-        Assert.False(conversation.Member(nobodyYet).TryGetProperty("username", out _));
+        Assert.False(conversation.Member(nobodyYet).Has("username"));
     }
 
     [Fact]
@@ -115,7 +115,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         await atAlice.Unblock(bob);
         await (await app.AskForDirect(bob, new { userId = alice.Id })).Is(HttpStatusCode.Created);
 
-        Assert.Equal(withCarol, found.GetProperty("id").GetGuid());
+        Assert.Equal(withCarol, found.Id("id"));
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
             await (await app.Http(stranger).GetAsync($"/chat/conversations/{id}")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
         await (await app.Http(stranger).GetAsync("/chat/conversations/no-id")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
         await (await app.Http().GetAsync($"/chat/conversations/{conversation}")).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");
-        Assert.Empty((await app.ConversationPage(stranger)).GetProperty("conversations").EnumerateArray());
+        Assert.Empty((await app.ConversationPage(stranger)).List("conversations"));
     }
 
     [Fact]
@@ -145,15 +145,15 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
 
         var (forAlice, forBob) = (await app.Conversation(alice, conversation), await cluster.Second.Conversation(bob, conversation));
 
-        Assert.Equal((3, 0), (forAlice.GetProperty("seq").GetInt64(), forAlice.GetProperty("unread").GetInt64()));
-        Assert.Equal((3, 2), (forBob.GetProperty("seq").GetInt64(), forBob.GetProperty("unread").GetInt64()));
-        Assert.Equal("t3", forAlice.GetProperty("lastMessage").GetProperty("tempId").GetString());
-        Assert.Equal("m3", forBob.GetProperty("lastMessage").GetProperty("content").GetString());
-        Assert.False(forBob.GetProperty("lastMessage").TryGetProperty("tempId", out _));
-        Assert.Equal(forBob.GetProperty("lastMessage").GetProperty("sentAt").GetString(), forBob.GetProperty("updatedAt").GetString());
+        Assert.Equal((3, 0), (forAlice.Number("seq"), forAlice.Number("unread")));
+        Assert.Equal((3, 2), (forBob.Number("seq"), forBob.Number("unread")));
+        Assert.Equal("t3", forAlice.Text("lastMessage.tempId"));
+        Assert.Equal("m3", forBob.Text("lastMessage.content"));
+        Assert.False(forBob.Field("lastMessage").Has("tempId"));
+        Assert.Equal(forBob.Text("lastMessage.sentAt"), forBob.Text("updatedAt"));
         Assert.Equal((1, 2),
-            (forAlice.Member(bob).GetProperty("readUpTo").GetInt64(), forAlice.Member(bob).GetProperty("deliveredUpTo").GetInt64()));
-        Assert.Equal(bob.Username, forAlice.Member(bob).GetProperty("username").GetString());
+            (forAlice.Member(bob).Number("readUpTo"), forAlice.Member(bob).Number("deliveredUpTo")));
+        Assert.Equal(bob.Username, forAlice.Member(bob).Text("username"));
     }
 
     [Fact]
@@ -167,13 +167,13 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         foreach (var again in new[] { conversations[2], conversations[5], conversations[0] })
         {
             var message = await (await app.SendOverRest(alice, again, "activity")).Content.ReadFromJsonAsync<JsonElement>();
-            said.Add(again, message.GetProperty("sentAt").GetString()!);
+            said.Add(again, message.Text("sentAt"));
         }
 
         var whole = await app.ConversationPage(alice);
         var all = IdsOf(whole);
-        var activity = whole.GetProperty("conversations").EnumerateArray()
-            .ToDictionary(row => row.GetProperty("id").GetGuid(), row => row.GetProperty("updatedAt").GetString()!);
+        var activity = whole.List("conversations")
+            .ToDictionary(row => row.Id("id"), row => row.Text("updatedAt"));
 
         var paged = new List<Guid>();
         var cursor = "";
@@ -187,7 +187,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
                 break;
             }
 
-            Assert.Equal(3, page.GetProperty("conversations").GetArrayLength());
+            Assert.Equal(3, page.List("conversations").Length);
             cursor = $"&cursor={Uri.EscapeDataString(next.GetString()!)}";
         }
 
@@ -223,9 +223,9 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
             await app.OpenDirect(alice, ChatApp.NewUser());
 
         var first = await app.ConversationPage(alice, "?limit=2");
-        var second = await app.ConversationPage(alice, $"?limit=2&cursor={first.GetProperty("nextCursor").GetString()}");
+        var second = await app.ConversationPage(alice, $"?limit=2&cursor={first.Text("nextCursor")}");
 
-        Assert.False(second.TryGetProperty("nextCursor", out _));
+        Assert.False(second.Has("nextCursor"));
         Assert.Equal(4, IdsOf(first).Concat(IdsOf(second)).Distinct().Count());
     }
 
@@ -241,7 +241,7 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
         var first = await app.ConversationPage(alice, "?limit=3");
         await app.SendOverRest(alice, IdsOf(first)[1], "up to the front");
         await app.OpenDirect(alice, ChatApp.NewUser());
-        var second = await app.ConversationPage(alice, $"?limit=3&cursor={first.GetProperty("nextCursor").GetString()}");
+        var second = await app.ConversationPage(alice, $"?limit=3&cursor={first.Text("nextCursor")}");
 
         Assert.Equal(all, IdsOf(first).Concat(IdsOf(second)));
     }
@@ -263,5 +263,5 @@ public sealed class ConversationsTests(SharedCluster cluster) : IClassFixture<Sh
             HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
 
     private static IReadOnlyList<Guid> IdsOf(JsonElement page) =>
-        [.. page.GetProperty("conversations").EnumerateArray().Select(conversation => conversation.GetProperty("id").GetGuid())];
+        [.. page.List("conversations").Select(conversation => conversation.Id("id"))];
 }

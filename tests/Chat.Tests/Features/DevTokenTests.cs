@@ -24,13 +24,13 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
         var again = await (await Ask(new { username = $" {username.ToUpperInvariant()} " })).Is(HttpStatusCode.OK);
         var other = await (await Ask(new { username = $"{username}-2" })).Is(HttpStatusCode.OK);
 
-        Assert.Equal(first.GetProperty("userId").GetGuid(), again.GetProperty("userId").GetGuid());
-        Assert.NotEqual(first.GetProperty("userId").GetGuid(), other.GetProperty("userId").GetGuid());
-        await using var client = await app.Open(bearer: first.GetProperty("token").GetString());
-        Assert.Equal(first.GetProperty("userId").GetGuid(), (await client.Next("auth_success"))["userId"].GetGuid());
+        Assert.Equal(first.Id("userId"), again.Id("userId"));
+        Assert.NotEqual(first.Id("userId"), other.Id("userId"));
+        await using var client = await app.Open(bearer: first.Text("token"));
+        Assert.Equal(first.Id("userId"), (await client.Next("auth_success")).Id("userId"));
         var found = await (await app.AskForDirect(ChatApp.NewUser(), new { username })).Is(HttpStatusCode.Created);
-        Assert.Contains(found.GetProperty("members").EnumerateArray(),
-            member => member.GetProperty("userId").GetGuid() == first.GetProperty("userId").GetGuid());
+        Assert.Contains(found.List("members"),
+            member => member.Id("userId") == first.Id("userId"));
     }
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class DevTokenTests(SharedApp shared) : IClassFixture<SharedApp>
         var answers =
             await Task.WhenAll(Enumerable.Range(0, 10).Select(async _ => await (await Ask(new { username })).Is(HttpStatusCode.OK)));
 
-        Assert.Single(answers.Select(answer => answer.GetProperty("userId").GetGuid()).Distinct());
+        Assert.Single(answers.Select(answer => answer.Id("userId")).Distinct());
         await (await app.AskForDirect(ChatApp.NewUser(), new { username })).Is(HttpStatusCode.Created);
     }
 

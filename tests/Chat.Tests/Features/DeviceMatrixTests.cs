@@ -69,12 +69,12 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
 
         Assert.Equal("message.sent", sent.Type);
         foreach (var device in scene.Alice.Skip(1))
-            Assert.Equal("t", (await scene.Expect(device, "message.new", "conversation.updated"))["message.tempId"].GetString());
+            Assert.Equal("t", (await scene.Expect(device, "message.new", "conversation.updated")).Text("message.tempId"));
         foreach (var device in scene.Bob)
         {
             var arrived = await scene.Expect(device, "message.new", "conversation.updated", "notification.unread");
-            Assert.Equal(sent["message.id"].GetGuid(), arrived["message.id"].GetGuid());
-            Assert.False(arrived["message"].TryGetProperty("tempId", out _));
+            Assert.Equal(sent.Id("message.id"), arrived.Id("message.id"));
+            Assert.False(arrived["message"].Has("tempId"));
         }
 
         await scene.Expect(scene.Alice[0], "message.sent", "conversation.updated");
@@ -88,12 +88,12 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
 
         var read = await scene.Bob[0].Ask("message.read", new { conversationId = scene.Conversation });
 
-        Assert.Equal((1, 0L), (read["markedCount"].GetInt32(), read["totalUnread"].GetInt64()));
+        Assert.Equal((1, 0L), (read.Number("markedCount"), read.Number("totalUnread")));
         await scene.Expect(scene.Bob[0], "message.read_ack");
         foreach (var device in scene.Bob.Skip(1))
-            Assert.Equal(0, (await scene.Expect(device, "notification.unread"))["totalUnread"].GetInt64());
+            Assert.Equal(0, (await scene.Expect(device, "notification.unread")).Number("totalUnread"));
         foreach (var device in scene.Alice)
-            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "message.read_update"))["readBy"].GetGuid());
+            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "message.read_update")).Id("readBy"));
         await scene.Ends();
     }
 
@@ -105,7 +105,7 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         await scene.Bob[0].Send("message.delivered", new { conversationId = scene.Conversation, upTo = 1 });
 
         foreach (var device in scene.Alice)
-            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "message.delivered_update"))["userId"].GetGuid());
+            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "message.delivered_update")).Id("userId"));
         await scene.Ends();
     }
 
@@ -114,10 +114,10 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         await scene.Alice[0].Block(scene.BobUser);
 
         foreach (var device in scene.Alice)
-            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "block.added", "user.offline"))["userId"].GetGuid());
+            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "block.added", "user.offline")).Id("userId"));
         // What he would see if she had disconnected; nothing reveals the block.
         foreach (var device in scene.Bob)
-            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.offline"))["userId"].GetGuid());
+            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.offline")).Id("userId"));
         await scene.Ends();
     }
 
@@ -129,9 +129,9 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         await scene.Alice[0].Unblock(scene.BobUser);
 
         foreach (var device in scene.Alice)
-            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "block.removed", "user.online"))["userId"].GetGuid());
+            Assert.Equal(scene.BobUser.Id, (await scene.Expect(device, "block.removed", "user.online")).Id("userId"));
         foreach (var device in scene.Bob)
-            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.online"))["userId"].GetGuid());
+            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.online")).Id("userId"));
         await scene.Ends();
     }
 
@@ -140,7 +140,7 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         await scene.Alice[0].StartTyping(scene.Conversation);
 
         foreach (var device in scene.Bob)
-            Assert.True((await scene.Expect(device, "typing.update"))["typing"].GetBoolean());
+            Assert.True((await scene.Expect(device, "typing.update")).Flag("typing"));
         await scene.Ends();
     }
 
@@ -153,7 +153,7 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         scene.PassTypingPause();
 
         foreach (var device in scene.Bob)
-            Assert.False((await scene.Expect(device, "typing.update"))["typing"].GetBoolean());
+            Assert.False((await scene.Expect(device, "typing.update")).Flag("typing"));
         await scene.Ends();
     }
 
@@ -168,14 +168,14 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         {
             var bulk = await scene.Expect(device, "status.bulk", "auth_success");
             var online =
-                bulk["users"].EnumerateArray().ToDictionary(status => status.GetProperty("userId").GetGuid(), status => status.IsOnline());
+                bulk.List("users").ToDictionary(status => status.Id("userId"), status => status.IsOnline());
             Assert.True(online[scene.BobUser.Id]);
             Assert.False(online[scene.Blocked.Id]);
             Assert.False(online.ContainsKey(scene.Stranger.Id));
         }
 
         foreach (var device in scene.Bob)
-            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.online"))["userId"].GetGuid());
+            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.online")).Id("userId"));
         await scene.Expect(scene.Witness, "user.online");
         await scene.Ends();
     }
@@ -185,7 +185,7 @@ public sealed class DeviceMatrixTests(MatrixNodes nodes) : IClassFixture<MatrixN
         await scene.AliceGoes();
 
         foreach (var device in scene.Bob)
-            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.offline"))["userId"].GetGuid());
+            Assert.Equal(scene.AliceUser.Id, (await scene.Expect(device, "user.offline")).Id("userId"));
         await scene.Expect(scene.Witness, "user.offline");
         await scene.Ends();
     }
@@ -329,10 +329,10 @@ internal sealed class Scene : IAsyncDisposable
         Witness = await nodes.One.Connect(WitnessUser);
         carol = await nodes.Two.Connect(Stranger);
         dave = await nodes.Two.Connect(Blocked);
-        Assert.Equal(Blocked.Id, (await Witness.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(Blocked.Id, (await Witness.Next("user.online")).Id("userId"));
         await AliceComes();
         Bob = await Connect(BobUser, hers: false);
-        Assert.Equal(BobUser.Id, (await Witness.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(BobUser.Id, (await Witness.Next("user.online")).Id("userId"));
         foreach (var device in Alice)
             await device.Next("user.online");
         await Eventually.Until("all devices hold a lease",

@@ -31,7 +31,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
         var page = await Page(query);
 
         Assert.Equal(Enumerable.Range(first, last - first + 1).Select(number => (long)number), NumbersOf(page));
-        Assert.Equal(hasMore, page.GetProperty("hasMore").GetBoolean());
+        Assert.Equal(hasMore, page.Flag("hasMore"));
     }
 
     [Theory]
@@ -43,7 +43,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
         var page = await Page(query);
 
         Assert.Empty(NumbersOf(page));
-        Assert.False(page.GetProperty("hasMore").GetBoolean());
+        Assert.False(page.Flag("hasMore"));
     }
 
     [Theory]
@@ -68,7 +68,7 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
         var all = new List<long>();
         var page = await Page("?limit=60");
         all.InsertRange(0, NumbersOf(page));
-        while (page.GetProperty("hasMore").GetBoolean())
+        while (page.Flag("hasMore"))
         {
             page = await Page($"?limit=60&before={all[0]}");
             all.InsertRange(0, NumbersOf(page));
@@ -81,10 +81,10 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
     public async Task A_tempId_is_shown_only_to_its_sender()
     {
         var path = $"/chat/conversations/{talk.Id}/messages?before=2";
-        var toSender = (await talk.App.Http(talk.Alice).GetFromJsonAsync<JsonElement>(path)).GetProperty("messages")[0];
-        var toOther = (await talk.App.Http(talk.Bob).GetFromJsonAsync<JsonElement>(path)).GetProperty("messages")[0];
+        var toSender = (await talk.App.Http(talk.Alice).GetFromJsonAsync<JsonElement>(path)).Field("messages")[0];
+        var toOther = (await talk.App.Http(talk.Bob).GetFromJsonAsync<JsonElement>(path)).Field("messages")[0];
 
-        Assert.Equal("t1", toSender.GetProperty("tempId").GetString());
+        Assert.Equal("t1", toSender.Text("tempId"));
         Assert.Equal(
             toSender.EnumerateObject().Where(field => field.Name != "tempId").Select(field => $"{field}"),
             toOther.EnumerateObject().Select(field => $"{field}"));
@@ -124,13 +124,13 @@ public sealed class HistoryTests(HistoryTests.LongTalk talk) : IClassFixture<His
         {
             var sent = await atAlice.SendMessage(conversation, $"m{i}", $"t{i}");
             var latest = (await second.Http(alice)
-                .GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?limit=1")).GetProperty("messages")[0];
+                .GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?limit=1")).Field("messages")[0];
             Assert.Equal(sent["message"].GetRawText(), latest.GetRawText());
         }
     }
 
     private static IEnumerable<long> NumbersOf(JsonElement page) =>
-        page.GetProperty("messages").EnumerateArray().Select(message => message.GetProperty("seq").GetInt64());
+        page.List("messages").Select(message => message.Number("seq"));
 
     private Task<JsonElement> Page(string query) =>
         talk.App.Http(talk.Bob).GetFromJsonAsync<JsonElement>($"/chat/conversations/{talk.Id}/messages{query}");

@@ -24,11 +24,11 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await Eventually.Until("she has her lease", () => app.HeldLeases(alice) == 1);
 
         var atBob = await app.Connect(bob);
-        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online")).Id("userId"));
         Assert.True((await atBob.Next("status.bulk"))["users"][0].IsOnline());
         await atBob.Leave();
 
-        Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.offline")).Id("userId"));
         Assert.Equal(2, Changes(atAlice));
     }
 
@@ -39,11 +39,11 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         var atBob = await nodes.Two.Connect(bob);
         await atBob.Next("status.bulk");
         await app.OpenDirect(alice, bob);
-        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
-        Assert.Equal(alice.Id, (await atBob.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online")).Id("userId"));
+        Assert.Equal(alice.Id, (await atBob.Next("user.online")).Id("userId"));
 
         await atBob.Leave();
-        Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.offline")).Id("userId"));
         Assert.Equal(2, Changes(atAlice));
     }
 
@@ -90,13 +90,13 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
             var last = ChatApp.NewUser();
             await app.OpenDirect(alice, last);
             await using var atLast = await node.Connect(last);
-            while ((await atAlice.Next("user.online"))["userId"].GetGuid() != last.Id)
+            while ((await atAlice.Next("user.online")).Id("userId") != last.Id)
             {
             }
         }
 
         await nodes.Settle((alice, atAlice));
-        Assert.Equal("user.online", atAlice.Frames.Last(frame => IsChange(frame) && frame["userId"].GetGuid() == bob.Id).Type);
+        Assert.Equal("user.online", atAlice.Frames.Last(frame => IsChange(frame) && frame.Id("userId") == bob.Id).Type);
         await atBob.DisposeAsync();
     }
 
@@ -114,10 +114,10 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await app.ExpireLeases(bob);
 
         foreach (var client in (SocketClient[])[atAlice, alsoAlice])
-            Assert.Equal(bob.Id, (await client.Next("user.offline"))["userId"].GetGuid());
+            Assert.Equal(bob.Id, (await client.Next("user.offline")).Id("userId"));
         var status = (await app.Presence(alice, bob))[bob.Id];
         Assert.False(status.IsOnline());
-        Assert.InRange(status.GetProperty("lastSeenAt").GetDateTimeOffset(), before.AddSeconds(-60), DateTimeOffset.UtcNow);
+        Assert.InRange(status.Time("lastSeenAt"), before.AddSeconds(-60), DateTimeOffset.UtcNow);
         await nodes.Settle((alice, atAlice), (alice, alsoAlice));
         Assert.Equal((1, 1), (Changes(atAlice), Changes(alsoAlice)));
     }
@@ -142,7 +142,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
             });
         await offline;
 
-        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online")).Id("userId"));
         Assert.True((await app.Presence(alice, bob))[bob.Id].IsOnline());
     }
 
@@ -165,7 +165,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         // With the next renewal, whose duration depends on the machine.
         Assert.InRange(PresenceLeases.RenewInterval, TimeSpan.Zero, TimeSpan.FromSeconds(13));
 
-        Assert.Equal(leaver.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(leaver.Id, (await atAlice.Next("user.offline")).Id("userId"));
         await nodes.Settle((alice, atAlice), (bob, atBob));
         Assert.True((await app.Presence(alice, bob))[bob.Id].IsOnline());
         Assert.Equal((3, 0), (Changes(atAlice), Changes(atBob)));
@@ -188,7 +188,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         {
             var status = (await other.Presence(alice, bob))[bob.Id];
             Assert.False(status.IsOnline());
-            Assert.InRange(status.GetProperty("lastSeenAt").GetDateTimeOffset(), before.AddMilliseconds(-1), DateTimeOffset.UtcNow);
+            Assert.InRange(status.Time("lastSeenAt"), before.AddMilliseconds(-1), DateTimeOffset.UtcNow);
             await using var atAlice = await other.Connect(alice);
             Assert.Equal(status.GetRawText(), (await atAlice.Next("status.bulk"))["users"][0].GetRawText());
         }
@@ -205,8 +205,8 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         await atAlice.Next("user.online");
 
         await atAlice.Block(bob);
-        Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
-        Assert.Equal(alice.Id, (await atBob.Next("user.offline"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.offline")).Id("userId"));
+        Assert.Equal(alice.Id, (await atBob.Next("user.offline")).Id("userId"));
         // Nothing changes any more: duplicates, reversed roles, and half of it undone.
         await atAlice.Block(bob);
         await atBob.Block(alice);
@@ -215,8 +215,8 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         Assert.Equal((2, 1), (Changes(atAlice), Changes(atBob)));
 
         await atBob.Unblock(alice);
-        Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
-        Assert.Equal(alice.Id, (await atBob.Next("user.online"))["userId"].GetGuid());
+        Assert.Equal(bob.Id, (await atAlice.Next("user.online")).Id("userId"));
+        Assert.Equal(alice.Id, (await atBob.Next("user.online")).Id("userId"));
     }
 
     [Fact]
@@ -228,12 +228,12 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         for (var i = 1; i <= 10; i++)
         {
             var atBob = await nodes.Two.Connect(bob);
-            Assert.Equal(bob.Id, (await atAlice.Next("user.online"))["userId"].GetGuid());
+            Assert.Equal(bob.Id, (await atAlice.Next("user.online")).Id("userId"));
             var leaving = atBob.Leave();
             Assert.Equal("block.added", (await atAlice.Block(bob)).Type);
             await leaving;
 
-            Assert.Equal(bob.Id, (await atAlice.Next("user.offline"))["userId"].GetGuid());
+            Assert.Equal(bob.Id, (await atAlice.Next("user.offline")).Id("userId"));
             await Eventually.Until("his lease is given back", () => app.HeldLeases(bob) == 0);
             Assert.Equal("block.removed", (await atAlice.Unblock(bob)).Type);
             await nodes.Settle((alice, atAlice));
@@ -248,7 +248,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
         var atAlice = await nodes.One.Connect(alice);
         var atBob = await nodes.Two.Connect(bob);
         await atAlice.Next("user.online");
-        var blockedAt = (await atAlice.Block(bob))["blockedAt"].GetDateTimeOffset();
+        var blockedAt = (await atAlice.Block(bob)).Time("blockedAt");
         await atBob.Next("user.offline");
         await atBob.Leave();
 
@@ -262,7 +262,7 @@ public sealed class PresenceTests(PresenceNodes shared) : IClassFixture<Presence
 
             await using var again = await nodes.Two.Connect(bob);
             var shown = (await again.Next("status.bulk"))["users"][0];
-            Assert.Equal((false, blockedAt), (shown.IsOnline(), shown.GetProperty("lastSeenAt").GetDateTimeOffset()));
+            Assert.Equal((false, blockedAt), (shown.IsOnline(), shown.Time("lastSeenAt")));
             Assert.Equal(shown.GetRawText(), (await app.Presence(bob, alice))[alice.Id].GetRawText());
             await nodes.Settle((bob, again));
             Assert.Equal(0, Changes(again));
@@ -374,7 +374,7 @@ public sealed class PresenceNodes : IAsyncLifetime
     {
         await node.OpenDirect(user, witness);
         var client = await node.Connect(user);
-        while ((await atWitness.Next("user.online"))["userId"].GetGuid() != user.Id)
+        while ((await atWitness.Next("user.online")).Id("userId") != user.Id)
         {
         }
 

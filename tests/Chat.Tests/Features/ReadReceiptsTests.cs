@@ -26,16 +26,16 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         await MoveUnheard(withCarol, carol, 3, isRead: false);
 
         var read = await atAlice.Next("message.read_update");
-        Assert.Equal((withCarol, carol.Id, 1), (read["conversationId"].GetGuid(), read["readBy"].GetGuid(), read["upTo"].GetInt64()));
-        Assert.Single(read["messageIds"].EnumerateArray());
+        Assert.Equal((withCarol, carol.Id, 1), (read.Id("conversationId"), read.Id("readBy"), read.Number("upTo")));
+        Assert.Single(read.List("messageIds"));
         var delivered = await atAlice.Next("message.delivered_update");
         Assert.Equal(
-            (withCarol, carol.Id, 3), (delivered["conversationId"].GetGuid(), delivered["userId"].GetGuid(), delivered["upTo"].GetInt64()));
+            (withCarol, carol.Id, 3), (delivered.Id("conversationId"), delivered.Id("userId"), delivered.Number("upTo")));
 
         await atAlice.Unblock(bob);
         read = await atAlice.Next("message.read_update");
-        Assert.Equal((withBob, bob.Id, 2), (read["conversationId"].GetGuid(), read["readBy"].GetGuid(), read["upTo"].GetInt64()));
-        Assert.Equal(2, read["messageIds"].GetArrayLength());
+        Assert.Equal((withBob, bob.Id, 2), (read.Id("conversationId"), read.Id("readBy"), read.Number("upTo")));
+        Assert.Equal(2, read.List("messageIds").Length);
         Assert.Equal(2, (await atAlice.AllSettled("message.read_update")).Count);
 
         // Committed by the second node without publishing it: as if the publish were lost.
@@ -63,7 +63,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.Equal("message.read_ack", ack.Type);
         Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"],
             ack.Payload.EnumerateObject().Select(field => field.Name));
-        Assert.Equal(talk.Id, ack["conversationId"].GetGuid());
+        Assert.Equal(talk.Id, ack.Id("conversationId"));
         Assert.Equal((3, 3, 2, 4), NumbersOf(ack));
         Assert.Equal((2, 5, 0, 2), NumbersOf(rest));
         Assert.Equal((0, 5, 0, 2), NumbersOf(again));
@@ -85,16 +85,16 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
             var update = await atAlice.Next("message.read_update");
             Assert.Equal(
                 ["conversationId", "messageIds", "upTo", "readBy", "readAt"], update.Payload.EnumerateObject().Select(field => field.Name));
-            Assert.Equal(talk.Messages.Take(3), update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
+            Assert.Equal(talk.Messages.Take(3), update.List("messageIds").Select(id => id.GetGuid()));
             Assert.Equal(
-                (talk.Id, 3, talk.Bob.Id), (update["conversationId"].GetGuid(), update["upTo"].GetInt64(), update["readBy"].GetGuid()));
-            Assert.Equal(ack["readAt"].GetString(), update["readAt"].GetString());
+                (talk.Id, 3, talk.Bob.Id), (update.Id("conversationId"), update.Number("upTo"), update.Id("readBy")));
+            Assert.Equal(ack.Text("readAt"), update.Text("readAt"));
         }
 
         foreach (var device in new[] { talk.BobsOther, bobElsewhere })
         {
             var told = await device.Next("notification.unread");
-            Assert.Equal((talk.Id, 1, 1), (told["conversationId"].GetGuid(), told["unread"].GetInt64(), told["totalUnread"].GetInt64()));
+            Assert.Equal((talk.Id, 1, 1), (told.Id("conversationId"), told.Number("unread"), told.Number("totalUnread")));
         }
 
         Assert.Empty(await talk.AtBob.AllSettled("notification.unread"));
@@ -113,7 +113,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         var update = await talk.AtAlice.Next("message.read_update");
 
         Assert.Equal((3, 4, 0, 0), NumbersOf(ack));
-        Assert.Equal([.. talk.Messages, last["message.id"].GetGuid()], update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
+        Assert.Equal([.. talk.Messages, last.Id("message.id")], update.List("messageIds").Select(id => id.GetGuid()));
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
 
         Assert.Equal((0, 4, 1, 1), NumbersOf(back));
         Assert.Empty((await talk.AtAlice.AllSettled("message.read_update")).Skip(1));
-        Assert.Equal(4, (await app.Conversation(talk.Alice, talk.Id)).Member(talk.Bob).GetProperty("readUpTo").GetInt64());
+        Assert.Equal(4, (await app.Conversation(talk.Alice, talk.Id)).Member(talk.Bob).Number("readUpTo"));
     }
 
     [Fact]
@@ -140,11 +140,11 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
             new[] { talk.AtBob, talk.BobsOther, bobElsewhere }[number % 3].Read(talk.Id, number)));
 
         Assert.All(acks, ack => Assert.Equal("message.read_ack", ack.Type));
-        Assert.All(acks, ack => Assert.InRange(ack["unread"].GetInt64(), 0, 40 - ack["upTo"].GetInt64()));
-        Assert.Equal(40, acks.Sum(ack => ack["markedCount"].GetInt32()));
+        Assert.All(acks, ack => Assert.InRange(ack.Number("unread"), 0, 40 - ack.Number("upTo")));
+        Assert.Equal(40, acks.Sum(ack => ack.Number("markedCount")));
         var view = await app.Conversation(talk.Alice, talk.Id);
         Assert.Equal((40, 40),
-            (view.Member(talk.Bob).GetProperty("readUpTo").GetInt64(), view.Member(talk.Bob).GetProperty("deliveredUpTo").GetInt64()));
+            (view.Member(talk.Bob).Number("readUpTo"), view.Member(talk.Bob).Number("deliveredUpTo")));
         Assert.Equal(0, (await app.Unread(talk.Bob)).Total);
         await Eventually.Until("every message is told once", () => MarkedIds(talk.AtAlice).Count >= 40);
         Assert.Equal(talk.Messages.Order(), MarkedIds(talk.AtAlice).Order());
@@ -165,15 +165,15 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
             var first = await atAlice.Next("message.delivered_update");
             Assert.Equal(["conversationId", "upTo", "userId", "deliveredAt"], first.Payload.EnumerateObject().Select(field => field.Name));
             Assert.Equal(
-                (talk.Id, 3, talk.Bob.Id), (first["conversationId"].GetGuid(), first["upTo"].GetInt64(), first["userId"].GetGuid()));
-            Assert.Equal(4, (await atAlice.Next("message.delivered_update"))["upTo"].GetInt64());
+                (talk.Id, 3, talk.Bob.Id), (first.Id("conversationId"), first.Number("upTo"), first.Id("userId")));
+            Assert.Equal(4, (await atAlice.Next("message.delivered_update")).Number("upTo"));
         }
 
         Assert.Equal(2, (await talk.AtAlice.AllSettled("message.delivered_update")).Count);
         Assert.Empty(talk.AtBob.All("message.delivered_update"));
         Assert.Equal(5, (await app.Unread(talk.Bob)).Total);
         var view = (await app.Conversation(talk.Alice, talk.Id)).Member(talk.Bob);
-        Assert.Equal((0, 4), (view.GetProperty("readUpTo").GetInt64(), view.GetProperty("deliveredUpTo").GetInt64()));
+        Assert.Equal((0, 4), (view.Number("readUpTo"), view.Number("deliveredUpTo")));
     }
 
     [Fact]
@@ -185,7 +185,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         await talk.AtBob.Deliver(talk.Id, 1);
 
         var view = (await app.Conversation(talk.Alice, talk.Id)).Member(talk.Bob);
-        Assert.Equal((2, 2), (view.GetProperty("readUpTo").GetInt64(), view.GetProperty("deliveredUpTo").GetInt64()));
+        Assert.Equal((2, 2), (view.Number("readUpTo"), view.Number("deliveredUpTo")));
         Assert.Empty(await talk.AtAlice.AllSettled("message.delivered_update"));
     }
 
@@ -255,7 +255,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.Equal(["conversationId", "markedCount", "upTo", "readAt", "unread", "totalUnread"],
             ack.EnumerateObject().Select(field => field.Name));
         Assert.Equal((2, 2, 1, 2), NumbersOf(new Received("", null, ack)));
-        Assert.Equal(2, (await talk.AtAlice.Next("message.read_update"))["upTo"].GetInt64());
+        Assert.Equal(2, (await talk.AtAlice.Next("message.read_update")).Number("upTo"));
         foreach (var device in new[] { talk.AtBob, talk.BobsOther })
             await Eventually.Until(
                 "the reader is told", () => device.All("notification.unread").Count > 0 && device.UnreadOf(talk.Id) == (1, 2));
@@ -292,8 +292,8 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         await talk.AtAlice.Unblock(talk.Bob);
         await talk.AtBob.Read(talk.Id, 4);
         var update = await talk.AtAlice.Next("message.read_update");
-        Assert.Equal(4, update["upTo"].GetInt64());
-        Assert.Equal(talk.Messages.Skip(2), update["messageIds"].EnumerateArray().Select(id => id.GetGuid()));
+        Assert.Equal(4, update.Number("upTo"));
+        Assert.Equal(talk.Messages.Skip(2), update.List("messageIds").Select(id => id.GetGuid()));
 
         // The same in the other direction: the blocker's reads are hidden as well.
         await talk.AtBob.SendMessage(talk.Id, "m5");
@@ -320,11 +320,11 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
         Assert.Empty((await talk.AliceElsewhere.AllSettled("message.read_update")).Skip(1));
     }
 
-    private static (int Marked, long UpTo, long Unread, long Total) NumbersOf(Received ack) =>
-        (ack["markedCount"].GetInt32(), ack["upTo"].GetInt64(), ack["unread"].GetInt64(), ack["totalUnread"].GetInt64());
+    private static (long Marked, long UpTo, long Unread, long Total) NumbersOf(Received ack) =>
+        (ack.Number("markedCount"), ack.Number("upTo"), ack.Number("unread"), ack.Number("totalUnread"));
 
     private static IReadOnlyList<Guid> MarkedIds(SocketClient client) =>
-        [.. client.All("message.read_update").SelectMany(update => update["messageIds"].EnumerateArray()).Select(id => id.GetGuid())];
+        [.. client.All("message.read_update").SelectMany(update => update.List("messageIds")).Select(id => id.GetGuid())];
 
     /// <summary>Alice has written to Bob, who has read nothing. Alice is connected to both nodes, Bob to the first, twice.</summary>
     private sealed class Talk : IAsyncDisposable
@@ -356,7 +356,7 @@ public sealed class ReadReceiptsTests(SharedCluster cluster) : IClassFixture<Sha
             talk.AtAlice = await app.Connect(talk.Alice);
             var ids = new List<Guid>();
             for (var i = 0; i < messages; i++)
-                ids.Add((await talk.AtAlice.SendMessage(talk.Id, $"m{i}"))["message.id"].GetGuid());
+                ids.Add((await talk.AtAlice.SendMessage(talk.Id, $"m{i}")).Id("message.id"));
             talk.Messages = ids;
             talk.AliceElsewhere = await elsewhere.Connect(talk.Alice);
             talk.AtBob = await app.Connect(talk.Bob);

@@ -38,7 +38,7 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(4501, await here.Closed());
         Assert.Equal(4501, await there.Closed());
         await using var again = await app.Open(bearer: token);
-        Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed"))["code"].GetString());
+        Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed")).Text("code"));
         Assert.Equal(HttpStatusCode.Unauthorized, (await app.Http(alice).GetAsync("/chat/unread")).StatusCode);
         await stranger.Settle();
     }
@@ -110,7 +110,7 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(4501, await here.Closed());
         Assert.Equal(4501, await there.Closed());
         await using var again = await other.Open(bearer: token);
-        Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed"))["code"].GetString());
+        Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed")).Text("code"));
         app.Clock!.Advance(TimeSpan.FromSeconds(2));
         await using var back = await app.Open(bearer: TokenOf(alice, seconds));
         await back.Next("auth_success");
@@ -163,7 +163,7 @@ public sealed class RevocationTests : IAsyncLifetime
         foreach (var node in (ChatApp[])[app, other])
         {
             await using var again = await node.Open(bearer: token);
-            Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed"))["code"].GetString());
+            Assert.Equal("TOKEN_INVALID", (await again.Next("auth_failed")).Text("code"));
             // A revoked token cannot revoke anything.
             Assert.Equal(HttpStatusCode.Unauthorized, await node.SignOutEverywhere(token));
         }

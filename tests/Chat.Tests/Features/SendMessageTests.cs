@@ -25,13 +25,13 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var arrived = await atBob.NextMessage();
 
         Assert.Equal("message.sent", sent.Type);
-        Assert.Equal("t1", sent["tempId"].GetString());
-        Assert.Equal(" hello", sent["message.content"].GetString());
-        Assert.Equal(1, sent["message.seq"].GetInt64());
-        Assert.Equal(sent["message.id"].GetGuid(), arrived["message.id"].GetGuid());
-        Assert.False(arrived["message"].TryGetProperty("tempId", out _));
-        Assert.Equal(1, (await atBob.Next("notification.unread"))["totalUnread"].GetInt64());
-        Assert.Equal(sent["message.id"].GetGuid(), Assert.Single(await app.History(bob, conversation)).GetProperty("id").GetGuid());
+        Assert.Equal("t1", sent.Text("tempId"));
+        Assert.Equal(" hello", sent.Text("message.content"));
+        Assert.Equal(1, sent.Number("message.seq"));
+        Assert.Equal(sent.Id("message.id"), arrived.Id("message.id"));
+        Assert.False(arrived["message"].Has("tempId"));
+        Assert.Equal(1, (await atBob.Next("notification.unread")).Number("totalUnread"));
+        Assert.Equal(sent.Id("message.id"), Assert.Single(await app.History(bob, conversation)).Id("id"));
     }
 
     [Fact]
@@ -63,7 +63,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await held.Release();
         await atAlice.SendMessage(conversation, "marker", "t2");
 
-        Assert.Equal(("message.sent", stored.Id), (sent.Type, sent["message.id"].GetGuid()));
+        Assert.Equal(("message.sent", stored.Id), (sent.Type, sent.Id("message.id")));
         Assert.Empty(await atAlice.AllSettled("message.new"));
         Assert.Equal([1, 2], atAlice.NumbersOf(conversation));
         await alsoAlice.NextMessage();
@@ -83,12 +83,12 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.Equal(
             ["id", "conversationId", "seq", "changedSeq", "senderId", "type", "content", "sentAt", "tempId"],
             message.EnumerateObject().Select(field => field.Name));
-        Assert.Equal(conversation, message.GetProperty("conversationId").GetGuid());
-        Assert.Equal(alice.Id, message.GetProperty("senderId").GetGuid());
-        Assert.Equal("text", message.GetProperty("type").GetString());
-        Assert.Equal(1, message.GetProperty("changedSeq").GetInt64());
-        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", message.GetProperty("sentAt").GetString());
-        Assert.Matches("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", message.GetProperty("id").GetString());
+        Assert.Equal(conversation, message.Id("conversationId"));
+        Assert.Equal(alice.Id, message.Id("senderId"));
+        Assert.Equal("text", message.Text("type"));
+        Assert.Equal(1, message.Number("changedSeq"));
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", message.Text("sentAt"));
+        Assert.Matches("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", message.Text("id"));
     }
 
     [Fact]
@@ -104,24 +104,24 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var sent = await sending.SendMessage(conversation, "hello", "t1");
 
         Assert.Empty(await sending.AllSettled("message.new"));
-        Assert.Equal("t1", Assert.Single(await other.AllSettled("message.new"))["message.tempId"].GetString());
+        Assert.Equal("t1", Assert.Single(await other.AllSettled("message.new")).Text("message.tempId"));
         Assert.Empty(other.All("message.sent"));
         foreach (var receiving in new[] { phone, laptop })
         {
             var arrived = Assert.Single(await receiving.AllSettled("message.new"));
-            Assert.Equal(sent["message.id"].GetGuid(), arrived["message.id"].GetGuid());
-            Assert.False(arrived["message"].TryGetProperty("tempId", out _));
+            Assert.Equal(sent.Id("message.id"), arrived.Id("message.id"));
+            Assert.False(arrived["message"].Has("tempId"));
             var unread = Assert.Single(receiving.All("notification.unread"));
             Assert.Equal(
-                (conversation, 1, 1), (unread["conversationId"].GetGuid(), unread["unread"].GetInt64(), unread["totalUnread"].GetInt64()));
+                (conversation, 1, 1), (unread.Id("conversationId"), unread.Number("unread"), unread.Number("totalUnread")));
         }
 
         foreach (var member in new[] { sending, other, phone, laptop })
         {
             var updated = Assert.Single(member.All("conversation.updated"));
-            Assert.Equal(conversation, updated["conversationId"].GetGuid());
-            Assert.Equal(1, updated["seq"].GetInt64());
-            Assert.Equal(sent["message.id"].GetGuid(), updated["lastMessage.id"].GetGuid());
+            Assert.Equal(conversation, updated.Id("conversationId"));
+            Assert.Equal(1, updated.Number("seq"));
+            Assert.Equal(sent.Id("message.id"), updated.Id("lastMessage.id"));
         }
 
         Assert.Empty(sending.All("notification.unread"));
@@ -146,7 +146,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         Assert.Equal(
             [(withAlice, 1, 2), (withAlice, 2, 3), (withCarol, 2, 4), (withAlice, 3, 5)],
             (await atBob.AllSettled("notification.unread")).Select(told =>
-                (told["conversationId"].GetGuid(), told["unread"].GetInt64(), told["totalUnread"].GetInt64())));
+                (told.Id("conversationId"), told.Number("unread"), told.Number("totalUnread"))));
     }
 
     [Fact]
@@ -164,9 +164,9 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
 
         Assert.Equal(first.Payload.GetRawText(), again.Payload.GetRawText());
         Assert.Equal(first.Payload.GetRawText(), different.Payload.GetRawText());
-        Assert.Equal(2, between["message.seq"].GetInt64());
+        Assert.Equal(2, between.Number("message.seq"));
         Assert.Equal(
-            ["hello", "another"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
+            ["hello", "another"], (await app.History(bob, conversation)).Select(message => message.Text("content")));
         Assert.Equal(2, (await atBob.AllSettled("message.new")).Count);
         Assert.Equal(2, (await atAlice.AllSettled("conversation.updated")).Count);
     }
@@ -181,9 +181,9 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
 
         var ids = new HashSet<Guid>
         {
-            (await atAlice.SendMessage(withBob, "one", "t1"))["message.id"].GetGuid(),
-            (await atBob.SendMessage(withBob, "two", "t1"))["message.id"].GetGuid(),
-            (await atAlice.SendMessage(withCarol, "three", "t1"))["message.id"].GetGuid(),
+            (await atAlice.SendMessage(withBob, "one", "t1")).Id("message.id"),
+            (await atBob.SendMessage(withBob, "two", "t1")).Id("message.id"),
+            (await atAlice.SendMessage(withCarol, "three", "t1")).Id("message.id"),
         };
 
         Assert.Equal(3, ids.Count);
@@ -214,11 +214,11 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await app.SendOverRest(alice, conversation, "marker");
         foreach (var receiving in new[] { bobHere, bobThere })
         {
-            Assert.Equal("once", (await receiving.NextMessage())["message.content"].GetString());
-            Assert.Equal("marker", (await receiving.NextMessage())["message.content"].GetString());
+            Assert.Equal("once", (await receiving.NextMessage()).Text("message.content"));
+            Assert.Equal("marker", (await receiving.NextMessage()).Text("message.content"));
         }
 
-        Assert.Equal([1, 2], (await app.History(alice, conversation)).Select(message => message.GetProperty("seq").GetInt64()));
+        Assert.Equal([1, 2], (await app.History(alice, conversation)).Select(message => message.Number("seq")));
     }
 
     [Fact]
@@ -235,12 +235,12 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var socketFirst = await atAlice.SendMessage(conversation, "over the socket", "t2");
         var restSecond = await (await app.SendOverRest(alice, conversation, "over the socket", "t2")).Is(HttpStatusCode.OK);
 
-        Assert.Equal("over REST", created.GetProperty("content").GetString());
+        Assert.Equal("over REST", created.Text("content"));
         Assert.Equal(created.GetRawText(), repeated.GetRawText());
         Assert.Equal(created.GetRawText(), onSocket["message"].GetRawText());
         Assert.Equal(socketFirst["message"].GetRawText(), restSecond.GetRawText());
-        Assert.Equal(created.GetProperty("id").GetGuid(), (await atBob.NextMessage())["message.id"].GetGuid());
-        Assert.Equal(socketFirst["message.id"].GetGuid(), (await atBob.NextMessage())["message.id"].GetGuid());
+        Assert.Equal(created.Id("id"), (await atBob.NextMessage()).Id("message.id"));
+        Assert.Equal(socketFirst.Id("message.id"), (await atBob.NextMessage()).Id("message.id"));
         Assert.Equal(created.GetRawText(), Assert.Single(await atAlice.AllSettled("message.new"))["message"].GetRawText());
     }
 
@@ -254,8 +254,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var first = await atAlice.SendMessage(conversation, "hello", tempId: "");
         var second = await atAlice.SendMessage(conversation, "hello", tempId: "");
 
-        Assert.Equal(("", ""), (first["tempId"].GetString(), second["tempId"].GetString()));
-        Assert.False(first["message"].TryGetProperty("tempId", out _));
+        Assert.Equal(("", ""), (first.Text("tempId"), second.Text("tempId")));
+        Assert.False(first["message"].Has("tempId"));
         Assert.Equal(2, (await app.History(bob, conversation)).Count);
     }
 
@@ -269,8 +269,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var first = await atAlice.SendMessage(conversation, "hello");
         var second = await atAlice.SendMessage(conversation, "hello");
 
-        Assert.Equal(("", ""), (first["tempId"].GetString(), second["tempId"].GetString()));
-        Assert.NotEqual(first["message.id"].GetGuid(), second["message.id"].GetGuid());
+        Assert.Equal(("", ""), (first.Text("tempId"), second.Text("tempId")));
+        Assert.NotEqual(first.Id("message.id"), second.Id("message.id"));
         Assert.Equal(2, (await app.History(bob, conversation)).Count);
     }
 
@@ -301,7 +301,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         });
         Assert.Equal(expected, atAlice.Frames.Where(frame => frame.Id is not null && frame.Id[0] != 'q').Select(frame => frame.Id));
         Assert.Equal(Enumerable.Range(1, 50).Select(i => (long)i),
-            (await atBob.AllSettled("message.new")).Select(frame => frame["message.seq"].GetInt64()));
+            (await atBob.AllSettled("message.new")).Select(frame => frame.Number("message.seq")));
     }
 
     [Fact]
@@ -320,8 +320,8 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
             await (await app.SendOverRest(stranger, Guid.NewGuid(), "let me in", "t1")).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
 
         Assert.Equal(foreign.Payload.GetRawText(), missing.Payload.GetRawText());
-        Assert.Equal("t1", foreign["tempId"].GetString());
-        Assert.False(foreign["retryable"].GetBoolean());
+        Assert.Equal("t1", foreign.Text("tempId"));
+        Assert.False(foreign.Flag("retryable"));
         Assert.Equal(WithoutTrace(foreignRest), WithoutTrace(missingRest));
         Assert.Empty(await atBob.AllSettled("message.new"));
         Assert.Empty(await app.History(alice, conversation));
@@ -343,15 +343,15 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         await (await app.SendOverRest(bob, conversation, "over REST")).IsProblem(HttpStatusCode.Forbidden, "BLOCKED");
         var repeat = await atBob.SendMessage(conversation, "before", "b0");
 
-        Assert.Equal("b1", refused["tempId"].GetString());
+        Assert.Equal("b1", refused.Text("tempId"));
         Assert.Equal(before["message"].GetRawText(), repeat["message"].GetRawText());
         Assert.Single(await app.History(alice, conversation));
 
         await atAlice.Unblock(bob);
-        Assert.Equal(2, (await atBob.SendMessage(conversation, "after", "b2"))["message.seq"].GetInt64());
-        Assert.Equal("after", (await atAlice.NextMessage())["message.content"].GetString());
+        Assert.Equal(2, (await atBob.SendMessage(conversation, "after", "b2")).Number("message.seq"));
+        Assert.Equal("after", (await atAlice.NextMessage()).Text("message.content"));
         Assert.Equal(
-            ["before", "after"], (await app.History(bob, conversation)).Select(message => message.GetProperty("content").GetString()));
+            ["before", "after"], (await app.History(bob, conversation)).Select(message => message.Text("content")));
         Assert.Empty(await atBob.AllSettled("message.new"));
 
         // A rejection is not final: the tempId can still be used.
@@ -383,9 +383,9 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
 
         var sent = await atAlice.SendMessage(conversation, content);
 
-        Assert.Equal(stored, sent["message.content"].GetString());
-        Assert.Equal(stored, (await atBob.NextMessage())["message.content"].GetString());
-        Assert.Equal(stored, Assert.Single(await app.History(bob, conversation)).GetProperty("content").GetString());
+        Assert.Equal(stored, sent.Text("message.content"));
+        Assert.Equal(stored, (await atBob.NextMessage()).Text("message.content"));
+        Assert.Equal(stored, Assert.Single(await app.History(bob, conversation)).Text("content"));
     }
 
     public static TheoryData<string, string> BadFields => new()
@@ -423,7 +423,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         payload["conversationId"] = JsonSerializer.SerializeToElement(conversation);
         var onSocket = await atAlice.Ask("message.send", payload);
 
-        Assert.False(onSocket.IsError("VALIDATION_ERROR", field)["retryable"].GetBoolean());
+        Assert.False(onSocket.IsError("VALIDATION_ERROR", field).Flag("retryable"));
         await overRest.IsProblem(HttpStatusCode.BadRequest, "VALIDATION_ERROR", field);
         Assert.Empty(await app.History(alice, conversation));
     }
@@ -439,7 +439,7 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
         var sent = await atAlice.Ask(
             "message.send", new { conversationId = conversation, content = "a", type = "text", tempId, replyTo = (string?)null });
 
-        Assert.Equal(tempId, sent["tempId"].GetString());
+        Assert.Equal(tempId, sent.Text("tempId"));
     }
 
     [Fact]
@@ -455,14 +455,14 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
             Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "in the burst", $"t{i}")).Type);
         var refused = (await atAlice.SendMessage(conversation, "too much", "t4")).IsError("RATE_LIMITED");
 
-        Assert.Equal("t4", refused["tempId"].GetString());
-        Assert.Equal(500, refused["retryAfterMs"].GetInt32());
-        Assert.True(refused["retryable"].GetBoolean());
+        Assert.Equal("t4", refused.Text("tempId"));
+        Assert.Equal(500, refused.Number("retryAfterMs"));
+        Assert.True(refused.Flag("retryable"));
         Assert.Equal("message.sent", (await other.SendMessage(conversation, "the bound is a connection's", "t5")).Type);
 
         own.Clock!.Advance(TimeSpan.FromMilliseconds(499));
         Assert.InRange(
-            (await atAlice.SendMessage(conversation, "too early", "t4")).IsError("RATE_LIMITED")["retryAfterMs"].GetInt32(), 1, 2);
+            (await atAlice.SendMessage(conversation, "too early", "t4")).IsError("RATE_LIMITED").Number("retryAfterMs"), 1, 2);
         own.Clock.Advance(TimeSpan.FromMilliseconds(2));
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "as told", "t4")).Type);
         Assert.Equal(6, (await own.History(bob, conversation)).Count);
@@ -483,12 +483,12 @@ public sealed class SendMessageTests(SharedCluster cluster) : IClassFixture<Shar
             Assert.Equal("message.sent", (await client.SendMessage(conversation, "in the burst", tempId)).Type);
 
         var refused = (await other.SendMessage(conversation, "too much", "t4")).IsError("RATE_LIMITED");
-        Assert.Equal(("t4", 500), (refused["tempId"].GetString(), refused["retryAfterMs"].GetInt32()));
+        Assert.Equal(("t4", 500), (refused.Text("tempId"), refused.Number("retryAfterMs")));
         var response = await own.SendOverRest(alice, conversation, "too much", "t4");
         Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
         var problem = await response.IsProblem(HttpStatusCode.TooManyRequests, "RATE_LIMITED");
-        Assert.Equal((500, true, "t4"), (problem.GetProperty("retryAfterMs").GetInt32(), problem.GetProperty("retryable").GetBoolean(),
-            problem.GetProperty("tempId").GetString()));
+        Assert.Equal((500, true, "t4"), (problem.Number("retryAfterMs"), problem.Flag("retryable"),
+            problem.Text("tempId")));
         Assert.Equal("message.sent", (await atBob.SendMessage(conversation, "the bound is a user's", "t5")).Type);
 
         own.Clock!.Advance(TimeSpan.FromMilliseconds(501));

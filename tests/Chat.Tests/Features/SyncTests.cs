@@ -21,10 +21,10 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
 
         Assert.Equal(["sync.conversation", "sync.done"], parts.Select(part => part.Type));
         Assert.Equal([3, 4, 5], parts[0].Numbers());
-        Assert.Equal(5, parts[0]["conversation.seq"].GetInt64());
-        Assert.False(parts[0]["hasMore"].GetBoolean());
-        Assert.False(parts[0]["messages"][0].TryGetProperty("tempId", out _));
-        Assert.Equal(1, parts[1]["conversations"].GetInt32());
+        Assert.Equal(5, parts[0].Number("conversation.seq"));
+        Assert.False(parts[0].Flag("hasMore"));
+        Assert.False(parts[0]["messages"][0].Has("tempId"));
+        Assert.Equal(1, parts[1].Number("conversations"));
     }
 
     [Fact]
@@ -36,7 +36,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
 
         var parts = await atAlice.Sync(new Dictionary<Guid, long> { [conversation] = 3 });
 
-        Assert.Equal(0, Assert.Single(parts)["conversations"].GetInt32());
+        Assert.Equal(0, Assert.Single(parts).Number("conversations"));
     }
 
     [Fact]
@@ -59,8 +59,8 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
             var after = part[0] == known[0] ? null as Guid? : known[Array.IndexOf(known, part[0]) - 1];
             var until = part[^1] == known[^1] ? null as Guid? : part[^1];
             var parts = await other.Sync(part.ToDictionary(id => id, _ => 1L), after, until);
-            Assert.Equal(parts.Count - 1, parts[^1]["conversations"].GetInt32());
-            found.AddRange(parts.SkipLast(1).Select(one => (one["conversation.id"].GetGuid(), one.Numbers().Length)));
+            Assert.Equal(parts.Count - 1, parts[^1].Number("conversations"));
+            found.AddRange(parts.SkipLast(1).Select(one => (one.Id("conversation.id"), one.Numbers().Length)));
         }
 
         Assert.Equal(
@@ -76,7 +76,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
 
         var parts = await atBob.Sync(new { });
 
-        Assert.Equal(conversation, parts[0]["conversation.id"].GetGuid());
+        Assert.Equal(conversation, parts[0].Id("conversation.id"));
         Assert.Empty(parts[0].Numbers());
     }
 
@@ -95,7 +95,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
             part = (await atBob.Sync(new Dictionary<Guid, long> { [conversation] = numbers.LastOrDefault() }))[0];
             numbers.AddRange(part.Numbers());
         }
-        while (part["hasMore"].GetBoolean());
+        while (part.Flag("hasMore"));
 
         Assert.Equal(Enumerable.Range(1, 450).Select(number => (long)number), numbers);
     }
@@ -112,7 +112,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
         var first = (await atBob.Sync(new { }))[0];
         var second = (await atBob.Sync(new Dictionary<Guid, long> { [conversation] = first.Numbers()[^1] }))[0];
 
-        Assert.True(first["hasMore"].GetBoolean());
+        Assert.True(first.Flag("hasMore"));
         Assert.Equal(first.Numbers()[^1] + 1, second.Numbers()[0]);
     }
 
@@ -185,7 +185,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
         await using var again = await app.Connect(alice);
         var parts = await again.Sync(new { });
 
-        Assert.Equal(50, parts[^1]["conversations"].GetInt32());
+        Assert.Equal(50, parts[^1].Number("conversations"));
         Assert.Equal(1000, parts.SkipLast(1).Sum(part => part.Numbers().Length));
     }
 
@@ -203,7 +203,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
         await using var client = await app.Connect(alice);
         await client.SendText($$"""{"type":"sync","id":"s","payload":{{payload}}}""");
 
-        Assert.Equal("VALIDATION_ERROR", (await client.ReplyTo("s"))["code"].GetString());
+        Assert.Equal("VALIDATION_ERROR", (await client.ReplyTo("s")).Text("code"));
     }
 
     [Fact]
@@ -226,7 +226,7 @@ public sealed class SyncTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     private static long[] Pushed(SocketClient client) =>
-        [.. client.Frames.Where(frame => frame.Type == "message.new").Select(frame => frame["message.changedSeq"].GetInt64())];
+        [.. client.Frames.Where(frame => frame.Type == "message.new").Select(frame => frame.Number("message.changedSeq"))];
 
     // How far a client has come without a gap: what it may report as seen.
     private static long Contiguous(IEnumerable<long> numbers)

@@ -147,9 +147,9 @@ public sealed class TypingTests : IAsyncLifetime
         var missing = await atStranger.Ask("typing.start", new { conversationId = Guid.NewGuid() });
         var none = await atStranger.Ask("typing.stop", new { });
 
-        Assert.Equal(("error", "FORBIDDEN"), (foreign.Type, foreign["code"].GetString()));
+        Assert.Equal(("error", "FORBIDDEN"), (foreign.Type, foreign.Text("code")));
         Assert.Equal(foreign.Payload.GetRawText(), missing.Payload.GetRawText());
-        Assert.Equal(("VALIDATION_ERROR", "conversationId"), (none["code"].GetString(), none["field"].GetString()));
+        Assert.Equal(("VALIDATION_ERROR", "conversationId"), (none.Text("code"), none.Text("field")));
         await Ends(updates: 0);
     }
 

@@ -46,7 +46,7 @@ public sealed class UnreadTests(SharedApp shared) : IClassFixture<SharedApp>
 
             var (total, conversations) = await app.Unread(bob);
             Assert.Equal(total, conversations.GetValueOrDefault(conversation));
-            Assert.Equal(total, (await app.Conversation(bob, conversation)).GetProperty("unread").GetInt64());
+            Assert.Equal(total, (await app.Conversation(bob, conversation)).Number("unread"));
             await atBob.Settle();
             if (atBob.All("notification.unread").Count > 0)
                 Assert.Equal((total, total), atBob.UnreadOf(conversation));

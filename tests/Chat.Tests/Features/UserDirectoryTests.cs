@@ -111,7 +111,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
         Assert.Equal((username, null, null), await app.Seen(user));
         Assert.Equal((null, "Newcomer", null), await app.Seen(newcomer));
         var found = await (await app.AskForDirect(ChatApp.NewUser(), new { username })).Is(HttpStatusCode.Created);
-        Assert.Equal(username, found.Member(new TestUser(user, username)).GetProperty("username").GetString());
+        Assert.Equal(username, found.Member(new TestUser(user, username)).Text("username"));
     }
 
     [Fact]
@@ -161,7 +161,7 @@ public sealed class UserDirectoryTests(SharedCluster cluster) : IClassFixture<Sh
 
         Assert.Null((await app.Seen(newcomer)).Username);
         var found = await (await app.AskForDirect(ChatApp.NewUser(), new { username = second })).Is(HttpStatusCode.Created);
-        Assert.Contains(found.GetProperty("members").EnumerateArray(), member => member.GetProperty("userId").GetGuid() == user);
+        Assert.Contains(found.List("members"), member => member.Id("userId") == user);
     }
 
     /// <summary>Each in a single script, so that only the shapes of the letters reveal the spoof.</summary>

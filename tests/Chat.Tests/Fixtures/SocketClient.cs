@@ -183,9 +183,9 @@ public sealed class SocketClient : IAsyncDisposable
         lock (gate)
         {
             frames.Add(new Received(
-                envelope.GetProperty("type").GetString()!,
+                envelope.Text("type"),
                 envelope.TryGetProperty("id", out var id) ? id.GetString() : null,
-                envelope.GetProperty("payload")));
+                envelope.Field("payload")));
             var waiting = changed;
             changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
             waiting.SetResult();

@@ -128,7 +128,7 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
     {
         var http = Http(node, user);
         var list = await http.GetFromJsonAsync<JsonElement>("/chat/conversations?limit=200");
-        var shown = list.GetProperty("conversations").EnumerateArray().Select(ConversationView.Read).ToDictionary(one => one.Id);
+        var shown = list.List("conversations").Select(ConversationView.Read).ToDictionary(one => one.Id);
         var messages = new Dictionary<Guid, IReadOnlyList<Message>>();
         foreach (var id in shown.Keys)
             messages.Add(id, await FetchAfter(http, id, 0));
@@ -143,12 +143,12 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
             UserId = user.Id,
             Conversations = shown,
             Messages = messages,
-            TotalUnread = unread.GetProperty("totalUnread").GetInt64(),
-            Unread = unread.GetProperty("conversations").EnumerateArray()
-                .ToDictionary(one => one.GetProperty("conversationId").GetGuid(), one => one.GetProperty("unread").GetInt64()),
-            Presence = presence.GetProperty("users").EnumerateArray()
-                .ToDictionary(one => one.GetProperty("userId").GetGuid(), one => one.GetProperty("online").GetBoolean()),
-            Blocks = blocks.GetProperty("blocks").EnumerateArray().Select(one => one.GetProperty("userId").GetGuid()).ToHashSet(),
+            TotalUnread = unread.Number("totalUnread"),
+            Unread = unread.List("conversations")
+                .ToDictionary(one => one.Id("conversationId"), one => one.Number("unread")),
+            Presence = presence.List("users")
+                .ToDictionary(one => one.Id("userId"), one => one.Flag("online")),
+            Blocks = blocks.List("blocks").Select(one => one.Id("userId")).ToHashSet(),
         };
     }
 
@@ -187,8 +187,8 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
             var hasMore = false;
             for (var part = await device.Client.ReplyTo(id); part.Type != "sync.done"; part = await device.Client.ReplyTo(id))
             {
-                all.AddRange(part["messages"].EnumerateArray().Select(Message.Read));
-                hasMore |= part["hasMore"].GetBoolean();
+                all.AddRange(part.List("messages").Select(Message.Read));
+                hasMore |= part.Flag("hasMore");
             }
 
             foreach (var message in all)
@@ -206,8 +206,8 @@ internal sealed class Recorder(IReadOnlyList<ChatApp> nodes)
         {
             var page = await http.GetFromJsonAsync<JsonElement>(
                 $"/chat/conversations/{conversation}/messages?limit=200&after={(all.Count == 0 ? after : all[^1].Seq)}");
-            all.AddRange(page.GetProperty("messages").EnumerateArray().Select(Message.Read));
-            if (!page.GetProperty("hasMore").GetBoolean())
+            all.AddRange(page.List("messages").Select(Message.Read));
+            if (!page.Flag("hasMore"))
                 return all;
         }
     }

@@ -41,7 +41,7 @@ public sealed partial class ExportTests
             DefaultRequestHeaders = { Authorization = new("Bearer", Production.TokenFor(alice)) }
         };
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
-        var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).Id("id");
         using var socket = new ClientWebSocket();
         await socket.ConnectAsync(
             new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
@@ -126,7 +126,7 @@ public sealed partial class ExportTests
         await using var app = await ChatApp.Start();
         var text = Manual.Read("deploy", "grafana", file);
         if (file.EndsWith(".json", StringComparison.Ordinal))
-            Assert.True(JsonDocument.Parse(text).RootElement.GetProperty("panels").GetArrayLength() > 10);
+            Assert.True(JsonDocument.Parse(text).RootElement.List("panels").Length > 10);
 
         var named = MetricName().Matches(text).Select(match => match.Value).Distinct().ToArray();
         var known = app.Instruments().SelectMany(PrometheusNames).ToHashSet();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Chat.Telemetry;
+using Chat.Tests.Fixtures;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
@@ -26,10 +27,10 @@ public sealed class LogFormatTests
     {
         var entry = JsonDocument.Parse(Written(new JsonLogFormat(clock), "back after 23 s")).RootElement;
 
-        Assert.Equal("2026-03-01T07:14:05.067Z", entry.GetProperty("Timestamp").GetString());
+        Assert.Equal("2026-03-01T07:14:05.067Z", entry.Text("Timestamp"));
         Assert.Equal((NodeName.Own, "Warning", 100),
-            (entry.GetProperty("Node").GetString(), entry.GetProperty("LogLevel").GetString(), entry.GetProperty("EventId").GetInt32()));
-        Assert.Equal("23", entry.GetProperty("State").GetProperty("Seconds").GetString());
+            (entry.Text("Node"), entry.Text("LogLevel"), entry.Number("EventId")));
+        Assert.Equal("23", entry.Text("State.Seconds"));
     }
 
     private static string Written(ConsoleFormatter format, string text)

@@ -27,12 +27,12 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         var parts = new List<Received>();
         do
             parts.Add(await client.Next("status.bulk"));
-        while (parts[^1].Payload.TryGetProperty("more", out _));
+        while (parts[^1].Has("more"));
 
-        Assert.Equal([200, 200, 200, 200, 200], parts.Select(part => part["users"].GetArrayLength()));
-        Assert.Equal(1000, parts.SelectMany(part => part["users"].EnumerateArray()).Select(user => user.GetProperty("userId").GetGuid())
+        Assert.Equal([200, 200, 200, 200, 200], parts.Select(part => part.List("users").Length));
+        Assert.Equal(1000, parts.SelectMany(part => part.List("users")).Select(user => user.Id("userId"))
             .Distinct().Count());
-        Assert.All(parts.SkipLast(1), part => Assert.True(part["more"].GetBoolean()));
+        Assert.All(parts.SkipLast(1), part => Assert.True(part.Flag("more")));
     }
 
     [Fact]
@@ -42,8 +42,8 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
 
         var bulk = await client.Next("status.bulk");
 
-        Assert.Equal(0, bulk["users"].GetArrayLength());
-        Assert.False(bulk.Payload.TryGetProperty("more", out _));
+        Assert.Empty(bulk.List("users"));
+        Assert.False(bulk.Has("more"));
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
             Assert.InRange(Encoding.UTF8.GetByteCount(part.Payload.GetRawText()), 1, MaxFrame);
             numbers.AddRange(part.Numbers());
         }
-        while (part["hasMore"].GetBoolean());
+        while (part.Flag("hasMore"));
 
         Assert.Equal(Enumerable.Range(1, 46).Select(number => (long)number), numbers);
     }
@@ -98,9 +98,9 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         var ack = await atBob.Read(conversation);
         var update = await atAlice.Next("message.read_update");
 
-        Assert.Equal((150, 150), (ack["markedCount"].GetInt32(), update["upTo"].GetInt32()));
-        var named = update["messageIds"].EnumerateArray().Select(id => id.GetGuid()).ToArray();
-        var history = (await app.History(alice, conversation)).Select(message => message.GetProperty("id").GetGuid()).ToArray();
+        Assert.Equal((150, 150), (ack.Number("markedCount"), update.Number("upTo")));
+        var named = update.List("messageIds").Select(id => id.GetGuid()).ToArray();
+        var history = (await app.History(alice, conversation)).Select(message => message.Id("id")).ToArray();
         Assert.Equal(history.TakeLast(100), named.TakeLast(history.TakeLast(100).Count()));
         Assert.Equal(100, named.Length);
     }
@@ -140,7 +140,7 @@ public sealed class BoundedCostTests(SharedApp shared) : IClassFixture<SharedApp
         var nobody = Guid.NewGuid();
         await strict.Http(alice).PutAsync($"/chat/blocks/{nobody}", null);
         var blocked = await (await strict.AskForDirect(alice, new { userId = nobody })).IsProblem(HttpStatusCode.NotFound, "NOT_FOUND");
-        Assert.Single(new[] { byId, byName, blocked }.Select(problem => problem.GetProperty("detail").GetString()).Distinct());
+        Assert.Single(new[] { byId, byName, blocked }.Select(problem => problem.Text("detail")).Distinct());
 
         // Existing conversations are found; once the user has signed in, they are known and no longer count.
         await strict.OpenDirect(alice, first);

@@ -59,7 +59,7 @@ public sealed class AdmissionTests
         var refused = await app.Http().SendAsync(Handshake());
         Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
         Assert.Equal(
-            1000, (await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryAfterMs").GetInt32());
+            1000, (await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).Number("retryAfterMs"));
         await silent.Send("auth", new { token = app.TokenFor(ChatApp.NewUser()) });
         await silent.Next("auth_success");
 

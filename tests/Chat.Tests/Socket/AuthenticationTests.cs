@@ -54,14 +54,14 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
         Assert.Equal(
             ["connectedAt", "connectionId", "epoch", "heartbeat", "limits", "userId"],
             payload.EnumerateObject().Select(field => field.Name).Order());
-        Assert.Matches(Uuid(), payload.GetProperty("userId").GetString());
-        Assert.Matches(Uuid(), payload.GetProperty("connectionId").GetString());
-        Assert.Matches(Uuid(), payload.GetProperty("epoch").GetString());
-        Assert.Matches(Rfc3339(), payload.GetProperty("connectedAt").GetString());
-        Assert.Equal("""{"pingSeconds":30,"timeoutSeconds":45}""", payload.GetProperty("heartbeat").GetRawText());
+        Assert.Matches(Uuid(), payload.Text("userId"));
+        Assert.Matches(Uuid(), payload.Text("connectionId"));
+        Assert.Matches(Uuid(), payload.Text("epoch"));
+        Assert.Matches(Rfc3339(), payload.Text("connectedAt"));
+        Assert.Equal("""{"pingSeconds":30,"timeoutSeconds":45}""", payload.Field("heartbeat").GetRawText());
         Assert.Equal(
             """{"maxFrameBytes":65536,"maxContentLength":4000,"messagesPerSecond":1000,"sendQueue":256}""",
-            payload.GetProperty("limits").GetRawText());
+            payload.Field("limits").GetRawText());
     }
 
     [Fact]
@@ -70,8 +70,8 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
         await using var one = await app.Connect(alice);
         await using var two = await app.Connect(alice);
 
-        Assert.NotEqual(one.Frames[0]["connectionId"].GetGuid(), two.Frames[0]["connectionId"].GetGuid());
-        Assert.Equal(one.Frames[0]["epoch"].GetGuid(), two.Frames[0]["epoch"].GetGuid());
+        Assert.NotEqual(one.Frames[0].Id("connectionId"), two.Frames[0].Id("connectionId"));
+        Assert.Equal(one.Frames[0].Id("epoch"), two.Frames[0].Id("epoch"));
     }
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
 
         var error = await client.Ask(type, new { });
         Assert.Equal("error", error.Type);
-        Assert.Equal("UNAUTHORIZED", error["code"].GetString());
+        Assert.Equal("UNAUTHORIZED", error.Text("code"));
 
         await client.Send("auth", new { token = app.TokenFor(alice) }, "a1");
         Assert.Equal("auth_success", (await client.ReplyTo("a1")).Type);
@@ -156,7 +156,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
 
         var error = await client.SendMessage(conversation, "hello");
 
-        Assert.Equal("UNAUTHORIZED", error["code"].GetString());
+        Assert.Equal("UNAUTHORIZED", error.Text("code"));
         Assert.Empty(await app.History(alice, conversation));
     }
 
@@ -180,7 +180,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
 
         var refused = await client.ReplyTo("a2");
         Assert.Equal("auth_failed", refused.Type);
-        Assert.Equal("TOKEN_INVALID", refused["code"].GetString());
+        Assert.Equal("TOKEN_INVALID", refused.Text("code"));
         Assert.Equal(4501, await client.Closed());
     }
 
@@ -192,7 +192,7 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
 
         var refused = await client.ReplyTo("a2");
         Assert.Equal("auth_failed", refused.Type);
-        Assert.Equal("TOKEN_EXPIRED", refused["code"].GetString());
+        Assert.Equal("TOKEN_EXPIRED", refused.Text("code"));
         Assert.Equal(4501, await client.Closed());
     }
 
@@ -214,14 +214,14 @@ public sealed partial class AuthenticationTests(SharedApp shared) : IClassFixtur
         var accepted = await client.Next("auth_success");
         Assert.Same(accepted, client.Frames[0]);
         Assert.Equal(id, accepted.Id);
-        Assert.Equal(user.Id, accepted["userId"].GetGuid());
+        Assert.Equal(user.Id, accepted.Id("userId"));
         await client.Settle();
     }
 
     private static async Task Refuses(SocketClient client, string code, string? id)
     {
         var refused = await client.Next("auth_failed");
-        Assert.Equal(code, refused["code"].GetString());
+        Assert.Equal(code, refused.Text("code"));
         Assert.Equal(JsonValueKind.String, refused["message"].ValueKind);
         Assert.Equal(id, refused.Id);
         Assert.Equal(4501, await client.Closed());

@@ -52,7 +52,7 @@ public sealed class DrainTests
 
         var sent = await sender.ReplyTo("s1");
         Assert.Equal("message.sent", sent.Type);
-        Assert.Equal(1, sent["message.seq"].GetInt64());
+        Assert.Equal(1, sent.Number("message.seq"));
         Assert.Equal(1012, await sender.Closed());
         // Requests that had not started are dropped: no reply, and nothing stored.
         Assert.DoesNotContain(sender.Frames, frame => frame.Id == "s2");

@@ -27,7 +27,7 @@ public sealed class EventRateTests
             "ping", "sync", "message.read", "message.delivered", "typing.start", "typing.stop", "block.add", "auth"])
         {
             var refused = (await atAlice.Ask(type, new { })).IsError("RATE_LIMITED");
-            Assert.Equal((334, true), (refused["retryAfterMs"].GetInt32(), refused["retryable"].GetBoolean()));
+            Assert.Equal((334, true), (refused.Number("retryAfterMs"), refused.Flag("retryable")));
         }
 
         Assert.Equal("message.sent", (await atAlice.SendMessage(conversation, "a send has a bound of its own")).Type);

@@ -51,7 +51,7 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
 
         await using var client = await app.Open(query: $"?token={token}");
 
-        Assert.Equal(user.Id, (await client.Next("auth_success"))["userId"].GetGuid());
+        Assert.Equal(user.Id, (await client.Next("auth_success")).Id("userId"));
         Assert.Equal(HttpStatusCode.OK, (await GetUnread(token)).StatusCode);
     }
 
@@ -96,15 +96,15 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
             Forge.Claims(last).ToJsonString().Replace("{\"sub\"", $"{{\"sub\":\"{first.Id}\",\"sub\"", StringComparison.Ordinal));
 
         await using var client = await app.Open(query: $"?token={token}");
-        Assert.Equal(last.Id, (await client.Next("auth_success"))["userId"].GetGuid());
+        Assert.Equal(last.Id, (await client.Next("auth_success")).Id("userId"));
 
         // The member of the new conversation shows which user the request ran as.
         var http = app.Http();
         http.DefaultRequestHeaders.Authorization = new("Bearer", token);
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = first.Id });
         Assert.Equal(HttpStatusCode.Created, opened.StatusCode);
-        var members = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("members").EnumerateArray();
-        Assert.Contains(last.Id, members.Select(member => member.GetProperty("userId").GetGuid()));
+        var members = (await opened.Content.ReadFromJsonAsync<JsonElement>()).List("members");
+        Assert.Contains(last.Id, members.Select(member => member.Id("userId")));
     }
 
     /// <summary>Names come from the issuer, but often originate from the user.</summary>
@@ -141,13 +141,13 @@ public sealed class ForgedTokenTests(SharedApp shared) : IClassFixture<SharedApp
         var response = await GetUnread(token);
         Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
         Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
-        Assert.Equal("UNAUTHORIZED", (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("code").GetString());
+        Assert.Equal("UNAUTHORIZED", (await response.Content.ReadFromJsonAsync<JsonElement>()).Text("code"));
     }
 
     private static async Task RefusesOnTheSocket(SocketClient client, string code, string? id)
     {
         var refused = await client.Next("auth_failed");
-        Assert.Equal(code, refused["code"].GetString());
+        Assert.Equal(code, refused.Text("code"));
         Assert.Equal(id, refused.Id);
         Assert.Equal(4501, await client.Closed());
         Assert.Single(client.Frames);

@@ -93,7 +93,7 @@ public sealed class HeartbeatTests
         {
             await Send(sender, conversation, Batch, content: new string('x', 4000));
             for (var i = 0; i < Batch; i++, seq++)
-                Assert.Equal(seq, (await healthy.NextMessage())["message.seq"].GetInt64());
+                Assert.Equal(seq, (await healthy.NextMessage()).Number("message.seq"));
         }
 
         // It finally reads: what was in flight, and then the reason for the close.

@@ -36,7 +36,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
 
         var sent = await atAlice.SendMessage(conversation, "hello", "t1");
         Assert.Equal("message.sent", sent.Type);
-        Assert.Equal(sent["message.id"].GetGuid(), (await atBob.NextMessage())["message.id"].GetGuid());
+        Assert.Equal(sent.Id("message.id"), (await atBob.NextMessage()).Id("message.id"));
 
         // The end of a stream leaves the connection and the other stream open.
         await atAlice.Leave();
@@ -103,7 +103,7 @@ public sealed class Http2Tests : IAsyncLifetime, IDisposable
         };
         using var response = await oneConnection.SendAsync(request, CancellationToken.None);
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
-        return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        return (await response.Content.ReadFromJsonAsync<JsonElement>()).Id("id");
     }
 
     private async Task<SocketClient> Connect(string authorization)

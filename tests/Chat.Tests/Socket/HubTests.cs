@@ -25,9 +25,9 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
 
         await sender.SendMessage(conversation, "hello", "t1");
 
-        Assert.Equal("t1", (await alicesPhone.NextMessage())["message.tempId"].GetString());
-        Assert.Equal("hello", (await bobsPhone.NextMessage())["message.content"].GetString());
-        Assert.Equal("hello", (await bobsDesk.NextMessage())["message.content"].GetString());
+        Assert.Equal("t1", (await alicesPhone.NextMessage()).Text("message.tempId"));
+        Assert.Equal("hello", (await bobsPhone.NextMessage()).Text("message.content"));
+        Assert.Equal("hello", (await bobsDesk.NextMessage()).Text("message.content"));
         foreach (var client in (SocketClient[])[sender, alicesPhone, bobsPhone, bobsDesk])
         {
             await client.Next("conversation.updated");
@@ -53,7 +53,7 @@ public sealed class HubTests(SharedApp shared) : IClassFixture<SharedApp>
 
         await sender.SendMessage(conversation, "hello");
 
-        Assert.Equal("hello", (await stays.NextMessage())["message.content"].GetString());
+        Assert.Equal("hello", (await stays.NextMessage()).Text("message.content"));
         await leaves.DisposeAsync();
         await breaks.DisposeAsync();
     }

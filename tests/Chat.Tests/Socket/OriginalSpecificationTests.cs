@@ -33,27 +33,27 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         if (way == "event")
         {
             await client.Say($$$"""{"type":"ping"}""");
-            Assert.Equal("UNAUTHORIZED", (await client.Hear("error")).GetProperty("code").GetString());
+            Assert.Equal("UNAUTHORIZED", (await client.Hear("error")).Text("code"));
             await client.Say($$$"""{"type":"auth","payload":{"token":"{{{app.TokenFor(alice)}}}"}}""");
         }
 
         var accepted = await client.Hear("auth_success");
-        Assert.Equal($"{alice.Id}", accepted.GetProperty("userId").GetString());
-        Assert.NotEqual(Guid.Empty, accepted.GetProperty("connectionId").GetGuid());
-        Assert.NotEqual(default, accepted.GetProperty("connectedAt").GetDateTimeOffset());
+        Assert.Equal($"{alice.Id}", accepted.Text("userId"));
+        Assert.NotEqual(Guid.Empty, accepted.Id("connectionId"));
+        Assert.NotEqual(default, accepted.Time("connectedAt"));
 
         await client.Say($$$"""{"type":"auth","payload":{"token":"{{{app.TokenFor(alice)}}}"}}""");
-        Assert.Equal($"{alice.Id}", (await client.Hear("auth_success")).GetProperty("userId").GetString());
+        Assert.Equal($"{alice.Id}", (await client.Hear("auth_success")).Text("userId"));
     }
 
     [Fact]
     public async Task The_query_is_checked_before_the_header()
     {
         using var client = await Client.Connect(app, $"?token={app.TokenFor(alice)}", $"Bearer {app.TokenFor(bob)}");
-        Assert.Equal($"{alice.Id}", (await client.Hear("auth_success")).GetProperty("userId").GetString());
+        Assert.Equal($"{alice.Id}", (await client.Hear("auth_success")).Text("userId"));
 
         using var bad = await Client.Connect(app, "?token=bad", $"Bearer {app.TokenFor(bob)}");
-        Assert.Equal("TOKEN_INVALID", (await bad.Hear("auth_failed")).GetProperty("code").GetString());
+        Assert.Equal("TOKEN_INVALID", (await bad.Hear("auth_failed")).Text("code"));
     }
 
     [Fact]
@@ -64,8 +64,8 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         {
             using var client = await Client.Connect(app, $"?token={token}", null);
             var failed = await client.Hear("auth_failed");
-            Assert.Equal(code, failed.GetProperty("code").GetString());
-            Assert.NotEmpty(failed.GetProperty("message").GetString()!);
+            Assert.Equal(code, failed.Text("code"));
+            Assert.NotEmpty(failed.Text("message"));
             Assert.Equal(4501, await client.Closed());
         }
 
@@ -80,9 +80,9 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
     {
         using var client = await SignedIn(alice);
         await client.Say("""{"type":"ping"}""");
-        Assert.InRange((await client.Hear("pong")).GetProperty("timestamp").GetInt64(), 1_600_000_000_000, 5_000_000_000_000);
+        Assert.InRange((await client.Hear("pong")).Number("timestamp"), 1_600_000_000_000, 5_000_000_000_000);
         await client.Say("""{"type":"ping","payload":{"timestamp":7}}""");
-        Assert.Equal(7, (await client.Hear("pong")).GetProperty("timestamp").GetInt64());
+        Assert.Equal(7, (await client.Hear("pong")).Number("timestamp"));
     }
 
     [Fact]
@@ -94,10 +94,10 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
 
         await atAlice.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation:N}}}","content":"hello"}}""");
         var sent = await atAlice.Hear("message.sent");
-        Assert.Equal("", sent.GetProperty("tempId").GetString());
-        Assert.Equal($"{conversation}", sent.GetProperty("message").GetProperty("conversationId").GetString());
-        var received = (await atBob.Hear("message.new")).GetProperty("message");
-        Assert.Equal(("hello", $"{alice.Id}"), (received.GetProperty("content").GetString(), received.GetProperty("senderId").GetString()));
+        Assert.Equal("", sent.Text("tempId"));
+        Assert.Equal($"{conversation}", sent.Text("message.conversationId"));
+        var received = (await atBob.Hear("message.new")).Field("message");
+        Assert.Equal(("hello", $"{alice.Id}"), (received.Text("content"), received.Text("senderId")));
 
         // An empty tempId counts as omitted: both are stored.
         foreach (var text in (string[])["one", "two"])
@@ -106,17 +106,17 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
                 $$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation:B}}}","content":"{{{text}}}","tempId":""}}""");
             var answer = await atAlice.Hear("message.sent");
             Assert.Equal(
-                (text, ""), (answer.GetProperty("message").GetProperty("content").GetString(), answer.GetProperty("tempId").GetString()));
-            Assert.False(answer.GetProperty("message").TryGetProperty("tempId", out _));
+                (text, ""), (answer.Text("message.content"), answer.Text("tempId")));
+            Assert.False(answer.Field("message").Has("tempId"));
         }
 
         await atAlice.Say(
             $$$"""{"type":"message.send","payload":{"conversationId":"{{{$"{conversation}".ToUpperInvariant()}}}","content":"three","tempId":"t3"}}""");
-        Assert.Equal("t3", (await atAlice.Hear("message.sent")).GetProperty("tempId").GetString());
+        Assert.Equal("t3", (await atAlice.Hear("message.sent")).Text("tempId"));
 
         await atBob.Say($$$"""{"type":"message.read","payload":{"conversationId":"{{{conversation:P}}}"}}""");
-        Assert.Equal(4, (await atBob.Hear("message.read_ack")).GetProperty("markedCount").GetInt32());
-        Assert.Equal(4, (await atAlice.Hear("message.read_update")).GetProperty("messageIds").GetArrayLength());
+        Assert.Equal(4, (await atBob.Hear("message.read_ack")).Number("markedCount"));
+        Assert.Equal(4, (await atAlice.Hear("message.read_update")).List("messageIds").Length);
     }
 
     [Fact]
@@ -125,17 +125,17 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         var conversation = await Open(alice, bob);
         using var atAlice = await SignedIn(alice);
         using var atBob = await SignedIn(bob);
-        Assert.Equal($"{bob.Id}", (await atAlice.Hear("user.online")).GetProperty("userId").GetString());
-        var there = (await atBob.Hear("status.bulk")).GetProperty("users").EnumerateArray().Single();
-        Assert.Equal(($"{alice.Id}", true), (there.GetProperty("userId").GetString(), there.GetProperty("online").GetBoolean()));
+        Assert.Equal($"{bob.Id}", (await atAlice.Hear("user.online")).Text("userId"));
+        var there = (await atBob.Hear("status.bulk")).List("users").Single();
+        Assert.Equal(($"{alice.Id}", true), (there.Text("userId"), there.Flag("online")));
 
         await atAlice.Say($$$"""{"type":"block.add","payload":{"username":"{{{bob.Username}}}"}}""");
         var blocked = await atAlice.Hear("block.added");
-        Assert.Equal(($"{bob.Id}", bob.Username), (blocked.GetProperty("userId").GetString(), blocked.GetProperty("username").GetString()));
+        Assert.Equal(($"{bob.Id}", bob.Username), (blocked.Text("userId"), blocked.Text("username")));
         await atBob.Say($$$"""{"type":"message.send","payload":{"conversationId":"{{{conversation}}}","content":"hello"}}""");
-        Assert.Equal("BLOCKED", (await atBob.Hear("error")).GetProperty("code").GetString());
+        Assert.Equal("BLOCKED", (await atBob.Hear("error")).Text("code"));
         await atAlice.Say($$$"""{"type":"block.remove","payload":{"username":"{{{bob.Username}}}"}}""");
-        Assert.Equal($"{bob.Id}", (await atAlice.Hear("block.removed")).GetProperty("userId").GetString());
+        Assert.Equal($"{bob.Id}", (await atAlice.Hear("block.removed")).Text("userId"));
     }
 
     [Theory]
@@ -152,8 +152,8 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         using var client = await SignedIn(alice);
         await client.Say(frame);
         var error = await client.Hear("error");
-        Assert.Equal(code, error.GetProperty("code").GetString());
-        Assert.NotEmpty(error.GetProperty("message").GetString()!);
+        Assert.Equal(code, error.Text("code"));
+        Assert.NotEmpty(error.Text("message"));
         await client.Say("""{"type":"ping"}""");
         await client.Hear("pong");
     }
@@ -169,13 +169,13 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
             $"{conversation:D}", $"{conversation:N}", $"{conversation:B}", $"{conversation:P}", $"{conversation}".ToUpperInvariant()])
         {
             var answer = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{Uri.EscapeDataString(form)}");
-            Assert.Equal($"{conversation}", answer.GetProperty("id").GetString());
+            Assert.Equal($"{conversation}", answer.Text("id"));
         }
 
         foreach (var form in (string[])[$"{bob.Id:N}", $"{bob.Id:B}", $"{bob.Id}".ToUpperInvariant()])
         {
             var answer = await http.GetFromJsonAsync<JsonElement>($"/chat/presence?userIds={Uri.EscapeDataString(form)}");
-            Assert.Equal($"{bob.Id}", answer.GetProperty("users")[0].GetProperty("userId").GetString());
+            Assert.Equal($"{bob.Id}", answer.Field("users")[0].Text("userId"));
             using var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = form });
             Assert.Equal(HttpStatusCode.OK, opened.StatusCode);
         }
@@ -193,7 +193,7 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
         using var http = new HttpClient { BaseAddress = app.Address };
         http.DefaultRequestHeaders.Authorization = new("Bearer", app.TokenFor(caller));
         using var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = other.Id });
-        return (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        return (await opened.Content.ReadFromJsonAsync<JsonElement>()).Id("id");
     }
 
     private sealed class Client(ClientWebSocket socket) : IDisposable
@@ -217,8 +217,8 @@ public sealed class OriginalSpecificationTests(SharedKestrel shared) : IClassFix
             {
                 var frame = JsonDocument.Parse(await Read()
                     ?? throw new InvalidOperationException($"Closed with {socket.CloseStatus} instead of {type}.")).RootElement;
-                if (frame.GetProperty("type").GetString() == type)
-                    return frame.GetProperty("payload");
+                if (frame.Text("type") == type)
+                    return frame.Field("payload");
             }
         }
 

@@ -13,7 +13,7 @@ internal sealed record RawFrame(int Opcode, bool IsFinal, byte[] Payload)
     public const int Continuation = 0, Text = 1, Binary = 2, Close = 8, Ping = 9, Pong = 10;
 
     /// <summary>The envelope type of a text frame.</summary>
-    public string? Type => Opcode == Text ? JsonDocument.Parse(Payload).RootElement.GetProperty("type").GetString() : null;
+    public string? Type => Opcode == Text ? JsonDocument.Parse(Payload).RootElement.Text("type") : null;
 
     /// <summary>The code of a close frame.</summary>
     public int Code => BinaryPrimitives.ReadUInt16BigEndian(Payload);

@@ -28,7 +28,7 @@ public sealed class SubjectTests
 
         await using var client = await app.Open($"?token={token}");
 
-        Assert.Equal(SubjectMapper.NameIn(new Guid(Space), subject), (await client.Next("auth_success"))["userId"].GetGuid());
+        Assert.Equal(SubjectMapper.NameIn(new Guid(Space), subject), (await client.Next("auth_success")).Id("userId"));
     }
 
     [Fact]

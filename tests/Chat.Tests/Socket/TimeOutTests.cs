@@ -16,7 +16,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
         await using var silent = await app.Open();
         await using var witness = await app.Connect(alice);
         clock.Advance(TimeSpan.FromSeconds(9));
-        Assert.Equal("UNAUTHORIZED", (await silent.Ask("ping", new { }))["code"].GetString());
+        Assert.Equal("UNAUTHORIZED", (await silent.Ask("ping", new { })).Text("code"));
 
         clock.Advance(TimeSpan.FromSeconds(1));
 
@@ -98,7 +98,7 @@ public sealed class TimeOutTests(SharedClock shared) : IClassFixture<SharedClock
     {
         await using var client = await app.Connect(alice);
         for (var i = 0; i < 99; i++)
-            Assert.Equal("UNKNOWN_EVENT", (await client.Ask("nonsense", new { }))["code"].GetString());
+            Assert.Equal("UNKNOWN_EVENT", (await client.Ask("nonsense", new { })).Text("code"));
         await client.Settle();
         clock.Advance(TimeSpan.FromSeconds(9));
         await client.Settle();

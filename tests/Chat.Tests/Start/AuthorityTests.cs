@@ -66,9 +66,9 @@ public sealed class AuthorityTests
         http.DefaultRequestHeaders.Authorization = new("Bearer", issuer.TokenFor(user));
         var refused = await http.GetAsync(new Uri("/chat/unread", UriKind.Relative));
         Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
-        Assert.True((await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).GetProperty("retryable").GetBoolean());
+        Assert.True((await refused.IsProblem(HttpStatusCode.ServiceUnavailable, "UNAVAILABLE")).Flag("retryable"));
         await (await app.Http().GetAsync(new Uri("/chat/unread", UriKind.Relative))).IsProblem(HttpStatusCode.Unauthorized, "UNAUTHORIZED");
-        Assert.Equal("signing keys not loaded", (await app.Ready(HttpStatusCode.ServiceUnavailable)).GetProperty("issuer").GetString());
+        Assert.Equal("signing keys not loaded", (await app.Ready(HttpStatusCode.ServiceUnavailable)).Text("issuer"));
 
         issuer.IsAway = false;
         await Eventually.UntilNoError(

@@ -113,14 +113,14 @@ public sealed class ProductionStartTests
             UriKind.Relative))) is { StatusCode: not HttpStatusCode.OK } refused ? await refused.Content.ReadAsStringAsync() : null);
 
         var opened = await http.PostAsJsonAsync("/chat/conversations", new { userId = bob.Id });
-        var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        var conversation = (await opened.Content.ReadFromJsonAsync<JsonElement>()).Id("id");
         using var socket = new ClientWebSocket();
         await socket.ConnectAsync(
             new Uri($"ws://{server.Address.Authority}/chat/ws?token={Production.TokenFor(alice)}"), CancellationToken.None);
         await using var client = new SocketClient(socket);
         Assert.Equal("message.sent", (await client.SendMessage(conversation, "from production", "t1")).Type);
         var history = await http.GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages");
-        Assert.Equal("from production", Assert.Single(history.GetProperty("messages").EnumerateArray()).GetProperty("content").GetString());
+        Assert.Equal("from production", Assert.Single(history.List("messages")).Text("content"));
         // Otherwise a token would stay in the logs.
         Assert.DoesNotContain("token=", server.Output, StringComparison.Ordinal);
     }
@@ -164,8 +164,8 @@ public sealed class ProductionStartTests
         {
             using var answer = await http.GetAsync(new Uri("/health/ready", UriKind.Relative));
             var health = await answer.Content.ReadFromJsonAsync<JsonElement>();
-            var isTold = (answer.StatusCode, health.GetProperty("status").GetString()) == (HttpStatusCode.OK, "degraded")
-                && health.GetProperty("checks").GetProperty("postgres").GetString()!.Contains("fsync", StringComparison.Ordinal);
+            var isTold = (answer.StatusCode, health.Text("status")) == (HttpStatusCode.OK, "degraded")
+                && health.Text("checks.postgres").Contains("fsync", StringComparison.Ordinal);
             return isTold ? null : $"{answer.StatusCode}: {health}";
         });
         await Eventually.Until("the log warns of it",

@@ -15,5 +15,5 @@ internal static class BlockingHooks
     /// <summary>Returns the users that the caller blocks, in the order of the list.</summary>
     public static async Task<IReadOnlyList<Guid>> Blocks(this ChatApp app, TestUser caller) =>
         [.. (await app.Http(caller).GetFromJsonAsync<JsonElement>("/chat/blocks"))
-            .GetProperty("blocks").EnumerateArray().Select(block => block.GetProperty("userId").GetGuid())];
+            .List("blocks").Select(block => block.Id("userId"))];
 }

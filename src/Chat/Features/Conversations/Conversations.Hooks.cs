@@ -15,7 +15,7 @@ internal static class ConversationsHooks
     {
         var response = await app.AskForDirect(caller, new { userId = other.Id });
         response.EnsureSuccessStatusCode();
-        return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetGuid();
+        return (await response.Content.ReadFromJsonAsync<JsonElement>()).Id("id");
     }
 
     /// <summary>Returns the conversation as seen by one of its members.</summary>
@@ -28,5 +28,5 @@ internal static class ConversationsHooks
 
     /// <summary>Returns a member of a conversation view.</summary>
     public static JsonElement Member(this JsonElement conversation, TestUser user) =>
-        conversation.GetProperty("members").EnumerateArray().Single(member => member.GetProperty("userId").GetGuid() == user.Id);
+        conversation.List("members").Single(member => member.Id("userId") == user.Id);
 }

@@ -9,14 +9,14 @@ internal static class DeliveryHooks
     /// </summary>
     public static IReadOnlyList<long> NumbersOf(this SocketClient client, Guid conversation) =>
         [.. client.Frames
-            .Where(frame => frame.Type is "message.new" or "message.sent" && frame["message.conversationId"].GetGuid() == conversation)
-            .Select(frame => frame["message.seq"].GetInt64())];
+            .Where(frame => frame.Type is "message.new" or "message.sent" && frame.Id("message.conversationId") == conversation)
+            .Select(frame => frame.Number("message.seq"))];
 
     /// <summary>Returns the latest unread counts that this connection has received: of a conversation, and in total; -1 for none.</summary>
     public static (long Unread, long Total) UnreadOf(this SocketClient client, Guid conversation)
     {
         var received = client.All("notification.unread");
-        var last = received.LastOrDefault(frame => frame["conversationId"].GetGuid() == conversation);
-        return last is null ? (-1, -1) : (last["unread"].GetInt64(), received[^1]["totalUnread"].GetInt64());
+        var last = received.LastOrDefault(frame => frame.Id("conversationId") == conversation);
+        return last is null ? (-1, -1) : (last.Number("unread"), received[^1].Number("totalUnread"));
     }
 }

@@ -19,6 +19,6 @@ internal static class HealthHooks
             answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
             return response.StatusCode == status ? null : $"{response.StatusCode}: {answer}";
         });
-        return answer.GetProperty("checks");
+        return answer.Field("checks");
     }
 }

@@ -12,11 +12,11 @@ internal static class HistoryHooks
         var all = new List<JsonElement>();
         while (true)
         {
-            var after = all.Count == 0 ? 0 : all[^1].GetProperty("seq").GetInt64();
+            var after = all.Count == 0 ? 0 : all[^1].Number("seq");
             var page = await app.Http(caller)
                 .GetFromJsonAsync<JsonElement>($"/chat/conversations/{conversation}/messages?after={after}&limit=200");
-            all.AddRange(page.GetProperty("messages").EnumerateArray());
-            if (!page.GetProperty("hasMore").GetBoolean())
+            all.AddRange(page.List("messages"));
+            if (!page.Flag("hasMore"))
                 return all;
         }
     }

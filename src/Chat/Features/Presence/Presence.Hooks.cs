@@ -51,9 +51,9 @@ internal static class PresenceHooks
     {
         var answer = await app.Http(caller)
             .GetFromJsonAsync<JsonElement>($"/chat/presence?userIds={string.Join(',', asked.Select(user => user.Id))}");
-        return answer.GetProperty("users").EnumerateArray().ToDictionary(status => status.GetProperty("userId").GetGuid());
+        return answer.List("users").ToDictionary(status => status.Id("userId"));
     }
 
     /// <summary>Returns whether an entry of a status list is online.</summary>
-    public static bool IsOnline(this JsonElement status) => status.GetProperty("online").GetBoolean();
+    public static bool IsOnline(this JsonElement status) => status.Flag("online");
 }

@@ -29,5 +29,5 @@ internal static class SyncHooks
 
     /// <summary>Returns the sequence numbers of the messages in a frame.</summary>
     public static long[] Numbers(this Received part) =>
-        [.. part["messages"].EnumerateArray().Select(message => message.GetProperty("changedSeq").GetInt64())];
+        [.. part.List("messages").Select(message => message.Number("changedSeq"))];
 }

@@ -19,5 +19,5 @@ internal static class TypingHooks
     }
 
     /// <summary>Returns whether the next typing.update says that a user is typing.</summary>
-    public static async Task<bool> NextTyping(this SocketClient client) => (await client.Next("typing.update"))["typing"].GetBoolean();
+    public static async Task<bool> NextTyping(this SocketClient client) => (await client.Next("typing.update")).Flag("typing");
 }

@@ -11,9 +11,9 @@ internal static class UnreadHooks
     {
         var answer = await app.Http(caller).GetFromJsonAsync<JsonElement>("/chat/unread");
         return (
-            answer.GetProperty("totalUnread").GetInt64(),
-            answer.GetProperty("conversations").EnumerateArray().ToDictionary(
-    conversation => conversation.GetProperty("conversationId").GetGuid(),
-                conversation => conversation.GetProperty("unread").GetInt64()));
+            answer.Number("totalUnread"),
+            answer.List("conversations").ToDictionary(
+    conversation => conversation.Id("conversationId"),
+                conversation => conversation.Number("unread")));
     }
 }
