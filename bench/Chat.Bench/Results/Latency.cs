@@ -21,14 +21,8 @@ internal sealed class Latency
     /// <summary>Closes the window: ignores latencies that start at this timestamp or later.</summary>
     public void Stop(long timestamp) => to = timestamp;
 
-    /// <summary>Closes the window, and returns the histogram of the window that follows, which is open.</summary>
-    public Latency Split(long timestamp)
-    {
-        Stop(timestamp);
-        next = new Latency();
-        next.Start(timestamp);
-        return next;
-    }
+    /// <summary>Returns a histogram of the same latencies within another window.</summary>
+    public Latency AddWindow() => next = new Latency();
 
     /// <summary>Records a latency that started within the window; both are <see cref="Stopwatch"/> timestamps.</summary>
     public void Record(long start, long end)
