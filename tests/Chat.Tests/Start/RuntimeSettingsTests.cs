@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Chat.Tests.Fixtures;
 
 namespace Chat.Tests.Start;
 
@@ -10,9 +9,9 @@ public sealed class RuntimeSettingsTests
     public void The_server_runs_with_the_measured_runtime_settings()
     {
         using var file = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Chat.runtimeconfig.json")));
-        var settings = file.RootElement.Field("runtimeOptions.configProperties");
+        var settings = file.RootElement.GetProperty("runtimeOptions").GetProperty("configProperties");
 
-        Assert.False(settings.Flag("System.GC.Server"));
-        Assert.Equal(0, settings.Number("System.Threading.ThreadPool.UnfairSemaphoreSpinLimit"));
+        Assert.False(settings.GetProperty("System.GC.Server").GetBoolean());
+        Assert.Equal(0, settings.GetProperty("System.Threading.ThreadPool.UnfairSemaphoreSpinLimit").GetInt32());
     }
 }
