@@ -26,36 +26,37 @@ internal sealed partial class DeliveryRepair(
     /// <inheritdoc/>
     public async Task CheckAsync(IReadOnlyList<JournalEntry> due)
     {
+        // All comparisons come before the first query: if that fails, what is missing is known, and gap repair fetches it later.
+        var readElsewhere = due.SelectMany(ReadElsewhere).Distinct().ToArray();
+        var behind = Reached(due)
+            .SelectMany(reached => members.Of(reached.Key).Where(feed => feed.MarkMissing(reached.Key, reached.Value)))
+            .ToHashSet();
+        foreach (var (feed, conversationId) in readElsewhere)
+            await recounts.RecountAsync(feed, conversationId);
+        foreach (var feed in behind)
+            await FillGapsAsync(feed);
+    }
+
+    // The feeds of the entry's users who have read on another node. Looking up a cursor also makes a feed aware of a conversation
+    // that has just been opened.
+    private IEnumerable<(UserFeed Feed, Guid ConversationId)> ReadElsewhere(JournalEntry entry) =>
+        from userId in entry.Users
+        let feed = delivery.FeedOf(userId)
+        where feed is not null
+        from conversationId in entry.Conversations
+        where feed.ReadUpToOf(conversationId) < (entry.Cursor?.ReadUpTo ?? 0)
+        select (feed, conversationId);
+
+    private static Dictionary<Guid, long> Reached(IReadOnlyList<JournalEntry> due)
+    {
         var reached = new Dictionary<Guid, long>();
         foreach (var entry in due)
         {
-            foreach (var user in entry.Users)
-                await CheckAsync(user, entry);
             for (var i = 0; i < entry.UpTo.Length; i++)
                 reached[entry.Conversations[i]] = Math.Max(reached.GetValueOrDefault(entry.Conversations[i]), entry.UpTo[i]);
         }
 
-        foreach (var (conversationId, upTo) in reached)
-        {
-            foreach (var feed in members.Of(conversationId))
-            {
-                if (feed.MarkMissing(conversationId, upTo))
-                    await FillGapsAsync(feed);
-            }
-        }
-    }
-
-    // Something has changed for a member: they have joined, which looking up their cursor makes the feed aware of, or they have
-    // read on another node.
-    private async Task CheckAsync(Guid userId, JournalEntry entry)
-    {
-        if (delivery.FeedOf(userId) is not { } feed)
-            return;
-        foreach (var conversationId in entry.Conversations)
-        {
-            if (feed.ReadUpToOf(conversationId) < (entry.Cursor?.ReadUpTo ?? 0))
-                await recounts.RecountAsync(feed, conversationId);
-        }
+        return reached;
     }
 
     // Never waits for the database: replies must be released even when no database connection is free for a repair.
