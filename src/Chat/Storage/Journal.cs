@@ -72,9 +72,9 @@ internal sealed class Journal(NpgsqlDataSource database, TableNames tables)
             union all
             select null, tx::text, conversations, upto, users, read_after, read_up_to, delivered_up_to
             from {tables.Journal} where tx >= $1::text::xid8 or tx = any($2::text[]::xid8[])
-            """);
-        command.Parameters.Add(new() { Value = $"{position.Xmax}" });
-        command.Parameters.Add(new() { Value = position.InProgress.Select(transaction => $"{transaction}").ToArray() });
+            """)
+            .With($"{position.Xmax}")
+            .WithColumn(position.InProgress, transaction => $"{transaction}");
         var entries = new List<JournalEntry>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
@@ -118,8 +118,7 @@ internal sealed class Journal(NpgsqlDataSource database, TableNames tables)
         await using var command = database.CreateCommand($"""
             delete from {tables.Journal} where at < now() - $1
               and tx <= (select max(tx) from (select tx from {tables.Journal} order by tx limit {MaxTrimmed}) oldest)
-            """);
-        command.Parameters.Add(new() { Value = Retention });
+            """).With(Retention);
         return await command.ExecuteNonQueryAsync(cancellationToken) >= MaxTrimmed;
     }
 }

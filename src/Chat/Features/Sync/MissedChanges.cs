@@ -30,17 +30,13 @@ internal sealed class MissedChanges(NpgsqlDataSource database, TableNames tables
             left join unnest($2, $3) k(id, seq) on k.id = h.id
             where m.user_id = $1 and (k.id is null or h.seq > k.seq) and h.id > $4 and h.id <= $5
             order by h.updated_at desc, h.id
-            """);
-        command.Parameters.Add(new() { Value = userId });
-        command.Parameters.Add(new() { Value = seen.Keys.ToArray() });
-        command.Parameters.Add(new() { Value = seen.Values.ToArray() });
-        command.Parameters.Add(new() { Value = after ?? Guid.Empty });
-        command.Parameters.Add(new() { Value = until ?? Guid.AllBitsSet });
-        var behind = new List<Missed>();
-        await using var reader = await command.ExecuteReaderAsync();
-        while (await reader.ReadAsync())
-            behind.Add(new Missed(reader.GetGuid(0), reader.GetInt64(1), reader.GetInt64(2)));
-        return behind;
+            """)
+            .With(userId)
+            .With(seen.Keys.ToArray())
+            .With(seen.Values.ToArray())
+            .With(after ?? Guid.Empty)
+            .With(until ?? Guid.AllBitsSet);
+        return await command.ReadAllAsync(row => new Missed(row.GetGuid(0), row.GetInt64(1), row.GetInt64(2)));
     }
 
     /// <summary>
